@@ -1,0 +1,83 @@
+// Package pattern verifies one pattern at one place: bytes with masks, jumps,
+// alternatives and boundary assertions, step-counted. A Pattern is a tree as a
+// rule language writes it; Compile turns it into a Program, a position-independent
+// string of bytes that is stored in a rule database and run as it is, and the
+// Atoms by which the prefilter finds the places to verify.
+package pattern
+
+// Kind says what an Elem is.
+type Kind uint8
+
+// The kinds of Elem.
+const (
+	Bytes  Kind = iota // Value under Mask
+	Gap                // Min to Max bytes of anything
+	Alt                // one of Alts, or, negated, any other bytes of their length
+	Assert             // a condition on the place, zero bytes long
+)
+
+// Elem is one element of a sequence.
+type Elem struct {
+	Kind Kind
+
+	Value, Mask []byte // Bytes: input[i]&Mask[i] == Value[i]; a nil Mask is all ones
+	Fold        bool   // Bytes: ASCII letters compare without case
+
+	Min, Max int64 // Gap: Max < 0 is unbounded
+
+	Alts   [][]Elem // Alt: each a sequence; they may differ in length unless Negate
+	Negate bool     // Alt: all of one fixed length, matches that many bytes that equal none
+
+	Test Test // Assert
+}
+
+// Test is what an Assert asks of the place between two bytes.
+type Test uint8
+
+// The tests. Those ClamAV writes (B), (L) and (W) are defined in its
+// documentation, "Body Signature Content Format".
+const (
+	WordStart     Test = iota // ClamAV (B) before bytes
+	WordEnd                   // ClamAV (B) after bytes
+	LineStart                 // ClamAV (L) before bytes
+	LineEnd                   // ClamAV (L) after bytes
+	AlnumStart                // ClamAV (W) before bytes
+	AlnumEnd                  // ClamAV (W) after bytes
+	FullStart                 // no alphanumeric byte before (fullword)
+	FullEnd                   // no alphanumeric byte after
+	FullStartWide             // no alphanumeric byte and zero byte before
+	FullEndWide               // no alphanumeric byte and zero byte after
+)
+
+// Base is what an Anchor counts from.
+type Base uint8
+
+// The bases. Those of executables need a layer that parses as one; elsewhere
+// the pattern cannot match.
+const (
+	Anywhere    Base = iota
+	Start            // from the first byte of the layer
+	End              // back from the end of the layer: Offset bytes before it
+	Entry            // from the file offset of the entry point; Offset may be negative
+	Section          // from the start of section number Number
+	SectionEnd       // anywhere within section number Number (ClamAV SEx)
+	LastSection      // from the start of the last section (ClamAV SL)
+	VersionInfo      // at a version information entry of a PE file (ClamAV VI)
+)
+
+// Anchor bounds where a match may begin: from Offset to Offset+Shift after Base.
+type Anchor struct {
+	Base   Base
+	Number int   // section, from 0
+	Offset int64 // bytes
+	Shift  int64 // further bytes allowed
+}
+
+// Pattern is one byte search unit.
+type Pattern struct {
+	Variants [][]Elem // matches where any of them does (ascii and wide forms, for example)
+	Anchor   Anchor
+	// Count is how many matches a rule has to tell apart: 1 when only being
+	// there matters, n+1 where "exactly n" does; 0 counts as 1.
+	Count int
+}

@@ -1,0 +1,196 @@
+package unpack
+
+import (
+	"io"
+
+	"github.com/showcause/showcause"
+)
+
+// Budget is what one input has spent, against its limits. It is not safe for
+// concurrent use.
+type Budget struct {
+	Limits showcause.Limits
+	Input  int64 // size of the input in bytes
+	Spent  showcause.Spent
+	// Spill opens scratch space that is gone when closed. If nil, or if it
+	// fails, a child over 16 MiB is cut there, with a gap.
+	Spill func() (File, error)
+
+	expanded int64 // bytes of all children so far
+	free     [][]byte
+}
+
+// NewBudget returns a Budget for an input of the given size.
+func NewBudget(l showcause.Limits, input int64, spill func() (File, error)) *Budget {
+	return &Budget{Limits: l.WithDefaults(), Input: input, Spill: spill}
+}
+
+// Work charges n steps and tells whether the limit still holds.
+func (b *Budget) Work(n int64) bool {
+	b.Spent.Work += n
+	return b.Spent.Work <= b.Limits.Work
+}
+
+// room returns how many more bytes may be derived, and the code of the limit
+// that says so.
+func (b *Budget) room() (int64, showcause.Code) {
+	room, code := b.Limits.ScanSize-b.expanded, showcause.LimitSize
+	if r := max(b.Limits.Ratio*max(b.Input, 1), showcause.RatioFloor) - b.expanded; r < room {
+		room, code = r, showcause.LimitRatio
+	}
+	return max(room, 0), code
+}
+
+// Out takes what a Format finds in one layer.
+type Out struct {
+	budget *Budget
+	trail  showcause.Trail
+	visit  func(showcause.Layer)
+	gap    func(showcause.Gap)
+	index  int
+	spent  bool // a limit of the whole input is reached and said
+}
+
+// NewOut returns an Out for the layer with the given trail. visit is called
+// with each child in order, and the child's Source is valid only until visit returns.
+func NewOut(b *Budget, t showcause.Trail, visit func(showcause.Layer), gap func(showcause.Gap)) *Out {
+	return &Out{budget: b, trail: t, visit: visit, gap: gap}
+}
+
+// Index returns the index that the next child gets.
+func (o *Out) Index() int { return o.index }
+
+// StartAt sets the index of the next child, for a layer that several formats read.
+func (o *Out) StartAt(i int) { o.index = i }
+
+// Gap says that [off, off+n) of the layer was not read as the format; n is -1
+// when it is not known how much there is.
+func (o *Out) Gap(code showcause.Code, off, n int64) {
+	o.gap(showcause.Gap{Trail: o.trail, Code: code, Offset: off, Length: n})
+}
+
+// Work charges n steps of parsing (about one a header or directory entry) and
+// tells whether to go on; a spent limit is a gap.
+func (o *Out) Work(n int64) bool {
+	if o.spent {
+		return false
+	}
+	if !o.budget.Work(n) {
+		o.stop(showcause.LimitWork)
+		return false
+	}
+	return true
+}
+
+func (o *Out) stop(code showcause.Code) {
+	if !o.spent {
+		o.spent = true
+		o.Gap(code, 0, -1)
+	}
+}
+
+// ChildGap says that a child exists and was not derived at all: it is
+// encrypted, or its method is not supported. It counts as an object. It tells
+// whether to go on.
+func (o *Out) ChildGap(c Child, code showcause.Code) bool {
+	t, ok := o.enter(c)
+	if ok {
+		o.gap(showcause.Gap{Trail: t, Code: code, Offset: 0, Length: c.Size})
+	}
+	return ok
+}
+
+// enter charges one object and returns its trail.
+func (o *Out) enter(c Child) (showcause.Trail, bool) {
+	if o.spent {
+		return nil, false
+	}
+	b := o.budget
+	if b.Spent.Objects >= b.Limits.Objects {
+		o.stop(showcause.LimitObject)
+		return nil, false
+	}
+	b.Spent.Objects++
+	t := o.trail.Child(showcause.Step{Index: o.index, Op: c.Op, Name: c.Name})
+	o.index++
+	b.Spent.Depth = max(b.Spent.Depth, len(t))
+	return t, true
+}
+
+// Child derives a child, charges it and has it visited. It tells whether to
+// go on; when a limit is spent it has said so in a gap.
+func (o *Out) Child(c Child) bool {
+	if len(o.trail) >= o.budget.Limits.Depth {
+		o.stop(showcause.LimitDepth)
+		return false
+	}
+	t, ok := o.enter(c)
+	if !ok {
+		return false
+	}
+	if c.Source != nil {
+		return o.section(c, t)
+	}
+	return o.derive(c, t)
+}
+
+// section visits a child whose bytes stand somewhere already. They are charged
+// like derived bytes: a thousand overlapping members are a thousand readings.
+func (o *Out) section(c Child, t showcause.Trail) bool {
+	b := o.budget
+	room, code := b.room()
+	n := c.Source.Size()
+	src := c.Source
+	fit := min(n, room, b.Limits.FileSize)
+	if fit < n {
+		src = io.NewSectionReader(src, 0, fit)
+	}
+	b.expanded += fit
+	o.visit(showcause.Layer{Trail: t, Source: src})
+	if fit < n {
+		if fit == b.Limits.FileSize && fit < room {
+			o.gap(showcause.Gap{Trail: t, Code: showcause.LimitSize, Offset: fit, Length: n - fit})
+			return true
+		}
+		o.gap(showcause.Gap{Trail: t, Code: code, Offset: fit, Length: n - fit})
+		o.stop(code)
+		return false
+	}
+	return true
+}
+
+// derive reads a child to its end or to a limit, and visits it.
+func (o *Out) derive(c Child, t showcause.Trail) bool {
+	b := o.budget
+	room, code := b.room()
+	capped := min(room, b.Limits.FileSize)
+	s := spool{budget: b}
+	defer s.close()
+	err := s.fill(c.Reader, capped)
+	b.expanded += s.n
+	if s.n > 0 || err == nil {
+		o.visit(showcause.Layer{Trail: t, Source: s.source()})
+	}
+	switch err {
+	case nil:
+		return true
+	case errFull:
+		left := int64(-1)
+		if c.Size > s.n {
+			left = c.Size - s.n
+		}
+		if capped < room {
+			o.gap(showcause.Gap{Trail: t, Code: showcause.LimitSize, Offset: s.n, Length: left})
+			return true
+		}
+		o.gap(showcause.Gap{Trail: t, Code: code, Offset: s.n, Length: left})
+		o.stop(code)
+		return false
+	}
+	left := int64(-1)
+	if c.Size >= s.n {
+		left = c.Size - s.n
+	}
+	o.gap(showcause.Gap{Trail: t, Code: codeOf(err), Offset: s.n, Length: left})
+	return true
+}

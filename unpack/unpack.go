@@ -1,0 +1,81 @@
+// Package unpack derives the layers inside a layer. A Format says whether it
+// can read a layer and hands what it finds to an Out: children in order, and
+// gaps. The Out is the one place where bytes, objects, depth and work are
+// charged to the limits of the input.
+package unpack
+
+import (
+	"errors"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+)
+
+// Format is one container, compression or encoding.
+type Format struct {
+	// Name is the format's short name, the first part of the Op of each child.
+	Name string
+	// Match tells, cheaply, whether the layer may be read as this format. A
+	// layer that several formats match is read as each of them.
+	Match func(p *Probe) bool
+	// Walk reads the layer and hands its children and gaps to out. Hostile
+	// data is never an error: it is a gap. Walk returns when the layer is done
+	// or out says that limits are spent.
+	Walk func(l showcause.Source, out *Out)
+}
+
+// Probe is what Match may look at.
+type Probe struct {
+	Type   filetype.Type
+	Head   []byte // the first bytes of the layer, HeadSize at most
+	Source showcause.Source
+}
+
+// HeadSize is the length in bytes of Probe.Head where the layer is that long.
+const HeadSize = 64 << 10
+
+// Child is a layer inside a layer, as a Format hands it over.
+type Child struct {
+	Name string // what the container calls it; the attacker's bytes; "" for none
+	Op   string // how its bytes are derived, "zip.deflate"; from a closed set, our words
+
+	// Reader gives the child's bytes. An error that is not io.EOF ends the
+	// child: what was read is scanned, and the rest is a gap with the code of
+	// the error (see Error), or "corrupt".
+	Reader io.Reader
+	// Source is used in place of Reader where the bytes stand in the parent,
+	// or in memory, as they are (bound.Section).
+	Source showcause.Source
+
+	// Size is the size in bytes that the container declares, -1 if none. It
+	// only fills in the length of a gap; the Format judges lies itself.
+	Size int64
+}
+
+// Error is an error from a Child's Reader that names the gap's code.
+type Error struct {
+	Code showcause.Code
+	Err  error // may be nil
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return string(e.Code)
+	}
+	return string(e.Code) + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Fail returns an error that ends a Child's Reader with the given code.
+func Fail(code showcause.Code) error { return &Error{Code: code} }
+
+// codeOf returns the gap code for an error from a Child's Reader.
+func codeOf(err error) showcause.Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return showcause.Corrupt
+}
