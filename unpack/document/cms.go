@@ -1,0 +1,3 @@
+package document
+
+func (w *mailWalk) cms(p *part, head []byte) {}

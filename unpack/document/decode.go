@@ -1,0 +1,366 @@
+package document
+
+import (
+	"io"
+)
+
+// flags says what a decoder met that decoders treat differently.
+type flags uint8
+
+const (
+	sawJunk    flags = 1 << iota // bytes outside the alphabet
+	sawPadding                   // base64: more after the padding
+	sawURL                       // base64: '-' or '_', the alphabet of RFC 4648 section 5
+	sawEscape                    // quoted-printable: "=" without two hexadecimal digits
+)
+
+// decoder is a Reader that pulls input in blocks through step.
+type decoder struct {
+	in    io.Reader
+	buf   []byte // input
+	out   []byte // what step gave
+	pos   int    // of out
+	err   error
+	head  []byte // the first sniffed bytes of the output
+	flags flags
+	step  stepper
+}
+
+// stepper turns input into output. The last call has no input and end set.
+// It returns io.EOF where the encoding ends before its input does.
+type stepper interface {
+	decode(d *decoder, in []byte, end bool) error
+}
+
+// sniffed is how many bytes of a decoder's output are kept for a look.
+const sniffed = 256
+
+func newDecoder(in io.Reader, s stepper, buf []byte) *decoder {
+	return &decoder{in: in, buf: buf[:cap(buf)], step: s}
+}
+
+// Read implements io.Reader.
+func (d *decoder) Read(p []byte) (int, error) {
+	for d.pos == len(d.out) {
+		if d.err != nil {
+			return 0, d.err
+		}
+		d.out, d.pos = d.out[:0], 0
+		n, err := d.in.Read(d.buf)
+		end := err != nil
+		if serr := d.step.decode(d, d.buf[:n], end); serr != nil {
+			err = serr
+		}
+		d.err = err
+		if k := sniffed - len(d.head); k > 0 {
+			d.head = append(d.head, d.out[:min(k, len(d.out))]...)
+		}
+	}
+	n := copy(p, d.out[d.pos:])
+	d.pos += n
+	return n, nil
+}
+
+const (
+	b64Junk  = 0x40
+	b64Pad   = 0x41
+	b64Space = 0x42
+)
+
+// base64Table maps a byte to its six bits, or to one of the classes above.
+var base64Table = func() (t [256]byte) {
+	for i := range t {
+		t[i] = b64Junk
+	}
+	for i := range 26 {
+		t['A'+i], t['a'+i] = byte(i), byte(26+i)
+	}
+	for i := range 10 {
+		t['0'+i] = byte(52 + i)
+	}
+	t['+'], t['/'], t['='] = 62, 63, b64Pad
+	for _, c := range " \t\r\n" {
+		t[c] = b64Space
+	}
+	return t
+}()
+
+// padding says what base64 padding does.
+type padding uint8
+
+const (
+	padGoesOn padding = iota // ends its group of four; what follows is decoded on
+	padEnds                  // ends the content
+	padIsJunk                // is skipped like any other foreign byte
+)
+
+// base64Step decodes base64 (RFC 2045 section 6.8), skipping foreign bytes.
+type base64Step struct {
+	pad    padding
+	url    bool // '-' and '_' are 62 and 63
+	acc    uint32
+	n      int // characters in acc
+	padded bool
+}
+
+func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
+	for i := 0; i < len(in); {
+		for s.n == 0 && !s.padded && i+4 <= len(in) {
+			a, b, c, e := base64Table[in[i]], base64Table[in[i+1]], base64Table[in[i+2]], base64Table[in[i+3]]
+			if a|b|c|e >= b64Junk {
+				break
+			}
+			d.out = append(d.out, a<<2|b>>4, b<<4|c>>2, c<<6|e)
+			i += 4
+		}
+		if i == len(in) {
+			break
+		}
+		c := in[i]
+		i++
+		v := base64Table[c]
+		if c == '-' || c == '_' {
+			d.flags |= sawURL
+			if s.url {
+				v = 62
+				if c == '_' {
+					v = 63
+				}
+			}
+		}
+		switch {
+		case v < b64Junk:
+			if s.padded {
+				d.flags |= sawPadding
+				if s.pad == padEnds {
+					return io.EOF
+				}
+				s.padded = false
+			}
+			s.acc = s.acc<<6 | uint32(v)
+			if s.n++; s.n == 4 {
+				d.out = append(d.out, byte(s.acc>>16), byte(s.acc>>8), byte(s.acc))
+				s.acc, s.n = 0, 0
+			}
+		case v == b64Pad && s.pad != padIsJunk:
+			s.flush(d)
+			s.padded = true
+		case v == b64Junk:
+			d.flags |= sawJunk
+		}
+	}
+	if end {
+		s.flush(d)
+	}
+	return nil
+}
+
+// flush gives what an incomplete group of four holds.
+func (s *base64Step) flush(d *decoder) {
+	switch s.n {
+	case 2:
+		d.out = append(d.out, byte(s.acc>>4))
+	case 3:
+		d.out = append(d.out, byte(s.acc>>10), byte(s.acc>>2))
+	}
+	s.acc, s.n = 0, 0
+}
+
+// quotedStep decodes quoted-printable (RFC 2045 section 6.7): white space
+// before a line end goes, a "=" that starts no escape stays or is dropped.
+type quotedStep struct {
+	drop bool   // drop a "=" that starts no escape
+	held []byte // "=..." or white space that may turn out to be more
+}
+
+// maxHeld is how much white space is looked past for a line end.
+const maxHeld = 1024
+
+func (s *quotedStep) decode(d *decoder, in []byte, end bool) error {
+	for i := 0; i < len(in); {
+		c := in[i]
+		if len(s.held) == 0 {
+			j := i
+			for j < len(in) && in[j] != '=' && in[j] != ' ' && in[j] != '\t' {
+				j++
+			}
+			d.out = append(d.out, in[i:j]...)
+			i = j
+			if i < len(in) {
+				s.held = append(s.held, in[i])
+				i++
+			}
+			continue
+		}
+		if s.held[0] == '=' {
+			if s.escape(d, c) {
+				i++
+			}
+			continue
+		}
+		switch {
+		case c == '\r' || c == '\n':
+			s.held = s.held[:0]
+		case (c == ' ' || c == '\t') && len(s.held) < maxHeld:
+			s.held = append(s.held, c)
+			i++
+		default:
+			d.out = append(d.out, s.held...)
+			s.held = s.held[:0]
+		}
+	}
+	if end && len(s.held) > 0 {
+		if s.held[0] == '=' {
+			if len(s.held) > 1 && !blank(s.held[1:]) {
+				s.broken(d)
+			}
+			s.held = s.held[:0]
+		}
+		d.out = append(d.out, s.held...)
+		s.held = s.held[:0]
+	}
+	return nil
+}
+
+// escape goes on with an escape that is held, and tells whether c was taken.
+func (s *quotedStep) escape(d *decoder, c byte) bool {
+	hi := -1
+	if len(s.held) == 2 {
+		hi = unhex(s.held[1])
+	}
+	switch {
+	case len(s.held) == 1 && unhex(c) >= 0:
+		s.held = append(s.held, c)
+		return true
+	case hi >= 0 && unhex(c) >= 0:
+		d.out = append(d.out, byte(hi<<4|unhex(c)))
+		s.held = s.held[:0]
+		return true
+	case hi >= 0:
+		s.broken(d)
+		return false
+	case c == '\n': // a soft line break
+		s.held = s.held[:0]
+		return true
+	case s.held[len(s.held)-1] == '\r': // a soft line break that was CR alone
+		s.held = s.held[:0]
+		return false
+	case (c == ' ' || c == '\t' || c == '\r') && len(s.held) < maxHeld:
+		s.held = append(s.held, c)
+		return true
+	}
+	s.broken(d)
+	return false
+}
+
+// broken gives an escape that was none.
+func (s *quotedStep) broken(d *decoder) {
+	d.flags |= sawEscape
+	if s.drop {
+		s.held = s.held[1:]
+	}
+	d.out = append(d.out, s.held...)
+	s.held = s.held[:0]
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// uuReader decodes the lines of a uuencoded block (POSIX uuencode): a first
+// character that counts the bytes, then four characters for three bytes. Lines
+// that are not of that form are skipped.
+type uuReader struct {
+	in   lines
+	out  []byte
+	pos  int
+	skip bool // a line was skipped
+}
+
+// Read implements io.Reader.
+func (u *uuReader) Read(p []byte) (int, error) {
+	for u.pos == len(u.out) {
+		ln, ok := u.in.next()
+		if !ok {
+			return 0, io.EOF
+		}
+		u.out, u.pos = u.out[:0], 0
+		if !ln.first {
+			continue
+		}
+		n, ok := uuLine(ln.text, false)
+		if !ok {
+			u.skip = u.skip || !blank(ln.text)
+			continue
+		}
+		u.out = uuDecode(u.out, ln.text[1:], n)
+	}
+	n := copy(p, u.out[u.pos:])
+	u.pos += n
+	return n, nil
+}
+
+// uuLine tells whether a line has the form of a uuencoded line, and how many
+// bytes it says to hold. Up to two characters (a checksum, a padding) may
+// follow. Trailing spaces may have been lost, which strict does not forgive.
+func uuLine(t []byte, strict bool) (int, bool) {
+	if len(t) == 0 || t[0] < ' ' || t[0] > '`' {
+		return 0, false
+	}
+	n := int(t[0]-' ') & 63
+	need := (n + 2) / 3 * 4
+	got := len(t) - 1
+	if got > need+2 || strict && got < (n*8+5)/6 {
+		return 0, false
+	}
+	for _, c := range t[1:] {
+		if c < ' ' || c > '`' {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+func uuDecode(out, t []byte, n int) []byte {
+	at := func(i int) byte {
+		if i < len(t) {
+			return (t[i] - ' ') & 63
+		}
+		return 0
+	}
+	for i := 0; n > 0; i += 4 {
+		a, b, c, e := at(i), at(i+1), at(i+2), at(i+3)
+		three := [3]byte{a<<2 | b>>4, b<<4 | c>>2, c<<6 | e}
+		out = append(out, three[:min(n, 3)]...)
+		n -= 3
+	}
+	return out
+}
+
+// yencStep decodes yEnc 1.3: each byte plus 42, "=" before a critical one
+// that has 64 added, line ends without meaning.
+type yencStep struct{ esc bool }
+
+func (s *yencStep) decode(d *decoder, in []byte, _ bool) error {
+	for _, c := range in {
+		switch {
+		case c == '\r' || c == '\n':
+		case s.esc:
+			d.out = append(d.out, c-64-42)
+			s.esc = false
+		case c == '=':
+			s.esc = true
+		default:
+			d.out = append(d.out, c-42)
+		}
+	}
+	return nil
+}

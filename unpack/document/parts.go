@@ -1,0 +1,254 @@
+package document
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// minPlain is the size in bytes below which a part that is not encoded is no
+// child: its bytes stand in the mail, and no format is that short.
+const minPlain = 8
+
+// part is a body with its header.
+type part struct {
+	*header
+	start, end int64
+	eol        eolMode
+	mail       bool   // it is a mail by its type
+	prefix     string // it is read as a mail with this before it
+	label      string // name, once worked out
+}
+
+// leaf hands a part over in every transfer encoding that it may have.
+func (w *mailWalk) leaf(p *part) {
+	w.work(1)
+	if w.done || p.end <= p.start {
+		return
+	}
+	if p.deep {
+		// More nesting than one pass follows: a mail of its own, header and all.
+		p.start, p.mail = p.off, true
+		w.plain(p, as7bit)
+		return
+	}
+	p.label = p.name()
+	ms := p.encodings()
+	if len(ms) > 1 || p.contradicts("content-transfer-encoding") {
+		w.note("ambiguous.mime.encoding", p.start, p.end-p.start)
+	}
+	for _, m := range ms {
+		switch {
+		case m.plain():
+			if m == asUnknown {
+				w.note("ambiguous.mime.encoding", p.start, p.end-p.start)
+			}
+			w.plain(p, m)
+		case m == asUU || m == asYEnc:
+			if !w.blocks(p.start, p.end, p.eol, blockOps{uu: "mime.uuencode", yenc: "mime.yenc", name: p.label, all: m == asUU}) {
+				w.plain(p, asUnknown)
+			}
+		default:
+			w.decoded(p, m)
+		}
+	}
+	w.judge(p)
+}
+
+// howPlain and so on tell the ways apart in which one stretch is handed over.
+const (
+	howPlain uint32 = iota
+	howDecoded
+	howBlock = howDecoded + uint32(methods)
+)
+
+// plain hands a part over as its bytes stand, and what is encoded inside it.
+func (w *mailWalk) plain(p *part, m method) {
+	if p.end-p.start < minPlain && !p.mail {
+		return
+	}
+	if !w.first(partKey{p.start, p.end, howPlain}) {
+		return
+	}
+	buf := w.take()
+	defer w.give(buf)
+	head := w.head(p.start, p.end, buf)
+	known := looksMail(head)
+	uu := isUU(head)
+	op, src := methodOps[m], bound.Section(w.src, p.start, p.end-p.start)
+	if p.mail && !known {
+		op, src, known = op+".message", &joined{[]byte(mailPrefix), src}, true
+	}
+	w.child(unpack.Child{Name: p.label, Op: op, Source: src, Size: src.Size()})
+	if known {
+		return // read there
+	}
+	ops := mailBlocks
+	if uu {
+		ops.uu, ops.yenc = "", "" // read there
+	}
+	w.blocks(p.start, p.end, p.eol, ops)
+}
+
+// mailPrefix makes any bytes match as a mail without changing what they mean as one.
+const mailPrefix = "MIME-Version: 1.0\r\n"
+
+// joined is a Source with bytes before another.
+type joined struct {
+	head []byte
+	src  showcause.Source
+}
+
+func (j *joined) Size() int64 { return int64(len(j.head)) + j.src.Size() }
+
+func (j *joined) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	if off >= 0 && off < int64(len(j.head)) {
+		if n = copy(p, j.head[off:]); n == len(p) {
+			return n, nil
+		}
+		off += int64(n)
+	}
+	m, err := j.src.ReadAt(p[n:], off-int64(len(j.head)))
+	return n + m, err
+}
+
+// decoded hands a part over decoded, in each reading that its bytes call for.
+func (w *mailWalk) decoded(p *part, m method) {
+	if !w.first(partKey{p.start, p.end, howDecoded + uint32(m)}) {
+		return
+	}
+	if p.mail && p.prefix == "" && !w.decodesToMail(p, m) {
+		p.prefix = mailPrefix
+	}
+	off, n := p.start, p.end-p.start
+	if m == asQuoted {
+		d := w.decode(p, m, &quotedStep{})
+		if d.flags&sawEscape != 0 {
+			w.note("ambiguous.mime.quoted-printable", off, n)
+			w.decode(p, m, &quotedStep{drop: true})
+		}
+		w.sniff(p, d.head)
+		return
+	}
+	d := w.decode(p, m, &base64Step{})
+	if d.flags&sawPadding != 0 {
+		w.note("ambiguous.mime.padding", off, n)
+		w.decode(p, m, &base64Step{pad: padEnds})
+		w.decode(p, m, &base64Step{pad: padIsJunk})
+	}
+	if d.flags&sawURL != 0 {
+		w.decode(p, m, &base64Step{url: true})
+	}
+	if d.flags&sawJunk != 0 {
+		w.note("ambiguous.mime.base64", off, n)
+		w.plain(p, asUnknown)
+	}
+	w.sniff(p, d.head)
+}
+
+// decode hands over one reading of a part.
+func (w *mailWalk) decode(p *part, m method, s stepper) *decoder {
+	buf := w.take()
+	defer w.give(buf)
+	d := newDecoder(bound.Reader(w.src, p.start, p.end-p.start), s, buf)
+	op, in := methodOps[m], io.Reader(d)
+	if p.prefix != "" {
+		op += ".message"
+		if p.prefix != mailPrefix {
+			op = methodOps[m] + ".multipart"
+		}
+		in = io.MultiReader(strings.NewReader(p.prefix), d)
+	}
+	w.child(unpack.Child{Name: p.label, Op: op, Reader: in, Size: -1})
+	return d
+}
+
+// decodesToMail tells whether a part that is said to be a mail is seen to be one when decoded.
+func (w *mailWalk) decodesToMail(p *part, m method) bool {
+	buf, head := w.take(), w.take()
+	defer w.give(buf)
+	defer w.give(head)
+	var s stepper = &base64Step{}
+	if m == asQuoted {
+		s = &quotedStep{}
+	}
+	n, _ := io.ReadFull(newDecoder(bound.Reader(w.src, p.start, p.end-p.start), s, buf), head)
+	return looksMail(head[:n])
+}
+
+// multipart ends a multipart: one that is encoded itself, though that is
+// forbidden (RFC 2045 section 6.4), is handed over decoded.
+func (w *mailWalk) multipart(l *level, end int64, eol eolMode) {
+	p := &part{header: &l.head, start: l.start, end: end, eol: eol}
+	if l.head.typed("multipart/encrypted") && w.first(partKey{p.start, p.end, howBlock}) {
+		w.out.Gap(showcause.Encrypted, l.start, end-l.start)
+	}
+	for _, m := range l.head.encodings() {
+		if m != asBase64 && m != asQuoted {
+			continue
+		}
+		if l.parts > 0 {
+			w.note("ambiguous.mime.encoding", l.start, end-l.start)
+			if m == asQuoted {
+				continue // the delimiters stand as they are: nothing is encoded as a whole
+			}
+		}
+		var b strings.Builder
+		for _, f := range l.head.fields {
+			if f.name == "content-type" {
+				b.WriteString("Content-Type:")
+				b.WriteString(strings.ReplaceAll(string(f.value), "\n", "\r\n"))
+				b.WriteString("\r\n")
+			}
+		}
+		p.prefix = b.String() + "\r\n"
+		w.decoded(p, m)
+	}
+}
+
+// judge says what a part is said to hold that is not read.
+func (w *mailWalk) judge(p *part) {
+	off, n := p.start, p.end-p.start
+	for _, t := range p.types() {
+		code := showcause.Code("")
+		switch {
+		case t == "message/partial":
+			code = "unsupported.method.message-partial"
+		case t == "message/external-body":
+			code = "unsupported.method.message-external-body"
+		case strings.HasPrefix(t, "text/"):
+			for _, v := range p.values("content-type") {
+				cs := strings.ToLower(parameter(params(v), "charset"))
+				if strings.HasPrefix(cs, "utf-7") || strings.HasPrefix(cs, "utf-16") || strings.HasPrefix(cs, "utf-32") {
+					code = "ambiguous.mime.charset"
+				}
+			}
+		case strings.Contains(t, "pkcs7-mime"):
+			if ms := p.encodings(); ms[0].plain() {
+				var b [sniffed]byte
+				w.sniff(p, w.head(p.start, p.end, b[:]))
+			}
+		}
+		if code != "" {
+			w.note(code, off, n)
+		}
+	}
+}
+
+var armour = []byte("-----BEGIN PGP MESSAGE")
+
+// sniff judges a part by the first bytes of its content.
+func (w *mailWalk) sniff(p *part, head []byte) {
+	if bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), armour) {
+		w.out.Gap(showcause.Encrypted, p.start, p.end-p.start)
+		return
+	}
+	if p.typed("application/pkcs7-mime") || p.typed("application/x-pkcs7-mime") || strings.HasSuffix(strings.ToLower(p.label), ".p7m") {
+		w.cms(p, head)
+	}
+}
