@@ -1,0 +1,342 @@
+package clamsig
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/showcause/showcause/rule"
+)
+
+// Classify tells what kind of database a file is by its name alone. The kind
+// is the extension in lower case without its dot; database is false for files
+// that hold no signatures by themselves (a README, the .info file of a CVD).
+func Classify(name string) (kind string, database bool) {
+	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
+	switch kind {
+	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
+		"ign", "ign2", "ndb", "ndu", "sdb", "ldb", "ldu", "cvd", "cld", "cud":
+		return kind, true
+	}
+	_, database = otherKinds[kind]
+	return kind, database
+}
+
+func isContainer(kind string) bool { return kind == "cvd" || kind == "cld" || kind == "cud" }
+func isIgnore(kind string) bool    { return kind == "ign" || kind == "ign2" }
+
+// isPUA tells the kinds that hold possibly unwanted applications.
+func isPUA(kind string) bool { return len(kind) == 3 && kind[2] == 'u' }
+
+// Load reads the database at path, or all databases in the folder at path, in
+// the order of their names; the lists of names to ignore come first, those in
+// containers among them. Of daily.cld and daily.cvd only the newer is read.
+//
+// An error says what could not be read, or, under Options.Strict, which line
+// is malformed. The Stats tell how far it came.
+func Load(path string, opt Options, sink Sink) (*Stats, error) {
+	l := newLoader(opt, sink)
+	paths := []string{path}
+	info, err := os.Stat(path)
+	if err != nil {
+		return l.stats, fmt.Errorf("database: %w", err)
+	}
+	if info.IsDir() {
+		if paths, err = databases(path); err != nil {
+			return l.stats, err
+		}
+	} else if err := loadable(path, info); err != nil {
+		return l.stats, err
+	}
+	for _, ignores := range []bool{true, false} {
+		for _, p := range paths {
+			if err := l.path(p, ignores); err != nil {
+				return l.stats, fmt.Errorf("database %s: %w", p, err)
+			}
+		}
+	}
+	return l.stats, nil
+}
+
+// LoadReader reads one database, whose kind follows from the name.
+func LoadReader(name string, r io.Reader, opt Options, sink Sink) (*Stats, error) {
+	l := newLoader(opt, sink)
+	kind, ok := Classify(name)
+	if !ok {
+		return l.stats, fmt.Errorf("database %s: extension of no ClamAV database", name)
+	}
+	if !isContainer(kind) {
+		if err := l.text(name, kind, false, r); err != nil {
+			return l.stats, fmt.Errorf("database %s: %w", name, err)
+		}
+		return l.stats, nil
+	}
+	c, err := readContainer(name, kind, r)
+	for _, ignores := range []bool{true, false} {
+		if err == nil {
+			err = l.container(c, ignores)
+		}
+	}
+	if err != nil {
+		return l.stats, fmt.Errorf("database %s: %w", name, err)
+	}
+	return l.stats, nil
+}
+
+func loadable(path string, info os.FileInfo) error {
+	if _, ok := Classify(path); !ok {
+		return fmt.Errorf("database %s: extension of no ClamAV database", path)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("database %s: not a regular file", path)
+	}
+	return nil
+}
+
+// databases lists the databases in a folder.
+func databases(dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	versions := map[string]int{}
+	for _, e := range entries {
+		p := filepath.Join(dir, e.Name())
+		if _, ok := Classify(p); !ok {
+			continue
+		}
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("database: %w", err)
+		}
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		if n := e.Name(); n == "daily.cld" || n == "daily.cvd" {
+			if versions[n], err = versionOf(p); err != nil {
+				return nil, fmt.Errorf("database %s: %w", p, err)
+			}
+		}
+		paths = append(paths, p)
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("database %s: no ClamAV database in the folder", dir)
+	}
+	cld, isCLD := versions["daily.cld"]
+	cvd, isCVD := versions["daily.cvd"]
+	if !isCLD || !isCVD {
+		return paths, nil
+	}
+	drop := "daily.cvd"
+	if cld < cvd {
+		drop = "daily.cld"
+	}
+	kept := paths[:0]
+	for _, p := range paths {
+		if filepath.Base(p) != drop {
+			kept = append(kept, p)
+		}
+	}
+	return kept, nil
+}
+
+// versionOf reads the version out of a container's header.
+func versionOf(path string) (int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	b := make([]byte, headerSize)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return 0, fmt.Errorf("header: %w", err)
+	}
+	h, err := parseHeader(b)
+	return h.version, err
+}
+
+// loader is one Load.
+type loader struct {
+	opt    Options
+	level  int64
+	sink   Sink
+	stats  *Stats
+	ign    ignoreList
+	parser parser
+	fields [4 + maxSubs]string
+	rule   rule.Rule
+	digest rule.DigestRule
+	proven map[string]*container // by path: open containers' headers, proven in the first round
+}
+
+func newLoader(opt Options, sink Sink) *loader {
+	l := &loader{opt: opt, level: int64(opt.Level), sink: sink, stats: &Stats{}, ign: ignoreList{}, proven: map[string]*container{}}
+	if l.level == 0 {
+		l.level = DefaultLevel
+	}
+	return l
+}
+
+// path reads one file: in the first round what is to be ignored, in the second
+// the rest.
+func (l *loader) path(path string, ignores bool) error {
+	kind, _ := Classify(path)
+	if isIgnore(kind) != ignores && !isContainer(kind) {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !isContainer(kind) {
+		return l.text(filepath.Base(path), kind, false, f)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	c := l.proven[path]
+	if c == nil {
+		if c, err = openContainer(filepath.Base(path), kind, f, info.Size()); err != nil {
+			return err
+		}
+		l.proven[path] = c
+	} else if c.size != info.Size() {
+		return errors.New("container changed while it was read")
+	}
+	c.data = f
+	return l.container(c, ignores)
+}
+
+// container reads the members of a container, in the same two rounds. The
+// first also shows that the archive holds together, before anything of it is used.
+func (l *loader) container(c *container, ignores bool) error {
+	if ignores {
+		l.stats.Files = append(l.stats.Files, FileStats{
+			File: c.name, Kind: c.kind, Version: c.head.version, Signatures: c.head.sigs,
+			Level: c.head.level, Builder: c.head.builder, Time: c.head.time,
+		})
+	}
+	return c.walk(func(name string, r io.Reader) error {
+		kind, ok := Classify(name)
+		if !ok || isContainer(kind) || isIgnore(kind) != ignores {
+			return nil
+		}
+		return l.text(c.name+"/"+name, kind, c.official(), r)
+	})
+}
+
+// file is one file of lines.
+type file struct {
+	l        *loader
+	name     string
+	kind     string
+	official bool
+	line     int
+	stats    FileStats
+}
+
+// text reads one file of lines.
+func (l *loader) text(name, kind string, official bool, r io.Reader) error {
+	f := &file{l: l, name: name, kind: kind, official: official}
+	f.stats = FileStats{File: name, Kind: kind, ByReason: map[Reason]int{}}
+	var err error
+	if _, isOther := otherKinds[kind]; isOther {
+		err = f.other(r)
+	} else {
+		err = f.signatures(r)
+	}
+	l.stats.Files = append(l.stats.Files, f.stats)
+	return err
+}
+
+// signatures reads the lines of a kind that is understood.
+func (f *file) signatures(r io.Reader) error {
+	lines := newLineReader(r)
+	for {
+		line, long, err := lines.next()
+		if err == io.EOF {
+			return f.empty()
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", f.line+1, err)
+		}
+		f.line++
+		f.stats.Lines++
+		if line != "" && line[0] == '#' {
+			continue
+		}
+		name, unfit := f.signature(line, long)
+		switch {
+		case unfit == nil && !isIgnore(f.kind):
+			f.stats.Loaded++
+			f.stats.Known++
+		case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
+			return fmt.Errorf("%s:%d: %w: %s", f.name, f.line, ErrMalformed, unfit.detail)
+		case unfit != nil:
+			f.skip(name, unfit)
+		}
+	}
+}
+
+// empty refuses a file without a line, as clamscan does.
+func (f *file) empty() error {
+	if f.l.opt.Strict && f.line == 0 && !isIgnore(f.kind) {
+		return fmt.Errorf("%s: %w: empty file", f.name, ErrMalformed)
+	}
+	return nil
+}
+
+// signature reads one line.
+func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
+	switch {
+	case long:
+		return "", malformed("line of more than %d bytes", maxLine)
+	case strings.IndexByte(line, 0) >= 0:
+		return "", malformed("zero byte in a line")
+	case isIgnore(f.kind):
+		return "", f.ignore(line)
+	}
+	if isPUA(f.kind) && !f.l.opt.PUA {
+		return f.nameIn(line), outside(PUA, "not asked for")
+	}
+	switch f.kind {
+	case "ndb", "ndu", "sdb":
+		return f.ndb(line)
+	case "ldb", "ldu":
+		return f.ldb(line)
+	}
+	return f.hash(line)
+}
+
+// nameIn finds the name in a line that is not read.
+func (f *file) nameIn(line string) string {
+	var t [4]string
+	switch f.kind {
+	case "ndu":
+		split(line, ':', t[:])
+		return t[0]
+	case "ldu":
+		split(line, ';', t[:])
+		return t[0]
+	}
+	split(line, ':', t[:])
+	return t[2]
+}
+
+// skip hands a signature that was left out to the sink.
+func (f *file) skip(name string, unfit *refusal) {
+	f.stats.Skipped++
+	f.stats.ByReason[unfit.reason]++
+	if unfit.known {
+		f.stats.Known++
+	}
+	if name != "" && !f.official && !strings.HasPrefix(f.kind, "yar") {
+		name += unofficial
+	}
+	f.l.sink.Skip(Skip{File: f.name, Line: f.line, Name: name, Reason: unfit.reason, Detail: unfit.detail})
+}

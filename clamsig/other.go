@@ -1,0 +1,131 @@
+package clamsig
+
+import (
+	"io"
+	"strings"
+
+	"github.com/showcause/showcause/rule"
+)
+
+// otherKinds are the kinds of file that are not read yet.
+//
+//	sep    what ends the name, which is the first field; 0: lines have no name
+//	known  clamscan counts the lines
+//	whole  the file is one signature
+var otherKinds = map[string]struct {
+	sep   byte
+	known bool
+	whole bool
+}{
+	"db":   {sep: '=', known: true},
+	"idb":  {sep: ':', known: true},
+	"cdb":  {sep: ':', known: true},
+	"zmd":  {sep: ':', known: true},
+	"rmd":  {sep: ':', known: true},
+	"pdb":  {known: true},
+	"gdb":  {known: true},
+	"wdb":  {},
+	"crb":  {sep: ';'},
+	"ftm":  {},
+	"cfg":  {},
+	"pwdb": {sep: ';'},
+	"yar":  {known: true},
+	"yara": {known: true},
+	"cbc":  {whole: true, known: true},
+	"cat":  {whole: true},
+	"ioc":  {whole: true},
+}
+
+// other counts the signatures of a file that is not read.
+func (f *file) other(r io.Reader) error {
+	kind := otherKinds[f.kind]
+	lines := newLineReader(r)
+	for {
+		line, _, err := lines.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		f.stats.Lines++
+		f.line++
+		if f.kind == "cbc" && f.line == 2 {
+			f.bytecode(line)
+		}
+		if kind.whole || line == "" || line[0] == '#' {
+			continue
+		}
+		name := ""
+		if strings.HasPrefix(f.kind, "yar") {
+			var ok bool
+			if name, ok = yaraRule(line); !ok {
+				continue
+			}
+			name = "YARA." + name + unofficial
+		} else if kind.sep != 0 {
+			name = line[:max(0, strings.IndexByte(line, kind.sep))]
+		}
+		unfit := outside(DatabaseType, ".%s is not read", f.kind)
+		unfit.known = kind.known && f.levelHolds(line)
+		f.skip(name, unfit)
+	}
+	if f.kind == "cat" || f.kind == "ioc" {
+		f.line = 0
+		f.skip("", outside(DatabaseType, ".%s is not read", f.kind))
+	}
+	return nil
+}
+
+// levelHolds looks at the levels that end a line of phishing data, ":min-max".
+func (f *file) levelHolds(line string) bool {
+	if f.kind != "pdb" && f.kind != "gdb" {
+		return true
+	}
+	low, high, ok := strings.Cut(line[strings.LastIndexByte(line, ':')+1:], "-")
+	from, okLow := number(low)
+	to, okHigh := number(high)
+	if !ok || low == "" || !okLow || !okHigh {
+		return true
+	}
+	return from <= f.l.level && (high == "" || to >= f.l.level)
+}
+
+// bytecode counts a program. Its second line is a name or a logical signature
+// that starts it; clamscan counts the latter.
+func (f *file) bytecode(trigger string) {
+	name, rest, logical := strings.Cut(trigger, ";")
+	unfit := outside(Bytecode, "program")
+	if logical {
+		attributes, _, _ := strings.Cut(rest, ";")
+		_, bad := description(attributes, f.l.level)
+		unfit.known = bad == nil
+	}
+	f.line = 0
+	f.skip(name, unfit)
+	f.line = 2
+}
+
+// yaraRule returns the name in a line that begins a YARA rule.
+func yaraRule(line string) (string, bool) {
+	words := strings.Fields(line)
+	for len(words) > 0 && (words[0] == "private" || words[0] == "global") {
+		words = words[1:]
+	}
+	if len(words) < 2 || words[0] != "rule" {
+		return "", false
+	}
+	name, _, _ := strings.Cut(words[1], "{")
+	name, _, _ = strings.Cut(name, ":")
+	return name, name != ""
+}
+
+const unofficial = ".UNOFFICIAL"
+
+// origin names a signature as clamscan reports it.
+func (f *file) origin(name, line string) rule.Origin {
+	if !f.official {
+		name += unofficial
+	}
+	return rule.Origin{Name: name, File: f.name, Line: f.line, Text: line}
+}
