@@ -298,7 +298,7 @@ func (u *uuReader) Read(p []byte) (int, error) {
 		}
 		n, ok := uuLine(ln.text, false)
 		if !ok {
-			u.skip = u.skip || !blank(ln.text)
+			u.skip = u.skip || !blank(ln.text) && string(ln.text) != "end"
 			continue
 		}
 		u.out = uuDecode(u.out, ln.text[1:], n)

@@ -74,6 +74,10 @@ func looksMail(head []byte) bool {
 	if isMail(head) || isMbox(head) {
 		return true
 	}
+	b := skipLead(head)
+	if bytes.HasPrefix(b, fromWord) || bytes.HasPrefix(b, []byte(">From ")) {
+		return false // prose
+	}
 	return filetype.LooksMail(head) && bytes.IndexByte(head[:min(len(head), 1024)], 0) < 0
 }
 

@@ -165,7 +165,7 @@ func (p *mailPass) line(ln *line) {
 // inMail tells whether the lines belong to a part that is a mail itself: its
 // delimiters are looked for when that is read.
 func (p *mailPass) inMail() bool {
-	return p.state == inBody && p.head.isMail(p.digest())
+	return p.state == inBody && (p.head.deep || p.head.isMail(p.digest()))
 }
 
 // digest tells whether parts without a type are mails here.
