@@ -1,0 +1,198 @@
+// Package view makes the normalised views of a layer: the bytes that
+// signatures for text (ClamAV's target 7) and HTML (target 3) are written
+// against. The rules are those of ClamAV 1.4 as observed through
+// sigtool --ascii-normalise and --html-normalise; what differs is listed in
+// docs/clamav-differences.md.
+package view
+
+import (
+	"io"
+	"unicode/utf8"
+
+	"github.com/showcause/showcause"
+)
+
+// View is one normalised form of a layer. Op names it in a trail.
+type View struct {
+	Op    string
+	Bytes []byte
+}
+
+// The operations of views.
+const (
+	OpText       = "view.text"            // lower case, white space folded, ASCII only
+	OpNoComment  = "view.html.nocomment"  // tags and text, without comments
+	OpNoTags     = "view.html.notags"     // text alone
+	OpJavaScript = "view.html.javascript" // script elements, tokens joined again
+	OpData       = "view.html.data"       // content of a data: URI (RFC 2397)
+	OpUTF8       = "view.utf8"            // UTF-16 as UTF-8
+)
+
+// block is how many bytes are read at a time.
+const block = 64 << 10
+
+// input reads a source in order, up to a bound.
+type input struct {
+	src   showcause.Source
+	off   int64
+	end   int64
+	buf   []byte
+	whole bool // nothing beyond end, and no read failed
+}
+
+func newInput(src showcause.Source, bound int64) *input {
+	end := min(src.Size(), max(bound, 0))
+	return &input{src: src, end: end, whole: end == src.Size()}
+}
+
+// next returns the next block, nil at the end. The block is valid until the
+// next call.
+func (in *input) next() []byte {
+	n := min(in.end-in.off, block)
+	if n <= 0 {
+		return nil
+	}
+	if in.buf == nil {
+		in.buf = make([]byte, n)
+	}
+	b := in.buf[:n]
+	m, err := in.src.ReadAt(b, in.off)
+	in.off += int64(m)
+	if int64(m) < n || (err != nil && err != io.EOF) {
+		in.whole, in.end = false, in.off
+	}
+	return b[:m]
+}
+
+// out collects the bytes of one view, up to a bound.
+type out struct {
+	b   []byte
+	max int64
+	cut bool
+}
+
+func (o *out) put(c byte) {
+	if int64(len(o.b)) >= o.max {
+		o.cut = true
+		return
+	}
+	o.b = append(o.b, c)
+}
+
+func (o *out) puts(s []byte) {
+	if room := o.max - int64(len(o.b)); int64(len(s)) > room {
+		o.cut = true
+		s = s[:max(room, 0)]
+	}
+	o.b = append(o.b, s...)
+}
+
+// space tells whether c is white space as in the C locale.
+func space(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// lower is c in lower case, for ASCII letters.
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// Text normalises ASCII text: letters in lower case, a run of white space as
+// one space, control characters and bytes above 0x7f dropped (they do not end
+// a run). At most max bytes of input are read; whole is false if src has
+// more, or could not be read to its end.
+func Text(src showcause.Source, max int64) (v View, whole bool) {
+	in := newInput(src, max)
+	b := make([]byte, 0, in.end)
+	gap := false
+	for p := in.next(); len(p) > 0; p = in.next() {
+		for _, c := range p {
+			switch {
+			case space(c):
+				if !gap {
+					b = append(b, ' ')
+				}
+				gap = true
+			case c >= 0x20 && c < 0x80:
+				b = append(b, lower(c))
+				gap = false
+			}
+		}
+	}
+	return View{Op: OpText, Bytes: b}, in.whole
+}
+
+// UTF16 turns UTF-16 into UTF-8. A byte order mark decides the order and is
+// dropped; without one the order is the one under which more of the first 512 units
+// are ASCII, little-endian on a tie. Unpaired surrogates become U+FFFD, an odd
+// last byte is dropped. At most max bytes are read and at most 3*max/2 made;
+// whole is false if src has more.
+func UTF16(src showcause.Source, max int64) (v View, whole bool) {
+	in := newInput(src, max&^1)
+	if src.Size() <= max && src.Size()%2 == 1 {
+		in.whole = true // the odd byte is dropped, not unread
+	}
+	o := &out{max: max/2*3 + 3}
+	var big bool
+	var high rune = -1
+	first := true
+	unit := func(u rune) {
+		if high >= 0 {
+			h := high
+			high = -1
+			if u >= 0xdc00 && u < 0xe000 {
+				o.b = utf8.AppendRune(o.b, 0x10000+(h-0xd800)<<10+u-0xdc00)
+				return
+			}
+			o.b = utf8.AppendRune(o.b, utf8.RuneError)
+		}
+		if u >= 0xd800 && u < 0xdc00 {
+			high = u
+			return
+		}
+		o.b = utf8.AppendRune(o.b, u)
+	}
+	for p := in.next(); len(p) > 0; p = in.next() {
+		if first {
+			first = false
+			var bom bool
+			if big, bom = order(p); bom {
+				p = p[2:]
+			}
+		}
+		for ; len(p) >= 2; p = p[2:] {
+			if big {
+				unit(rune(p[0])<<8 | rune(p[1]))
+			} else {
+				unit(rune(p[1])<<8 | rune(p[0]))
+			}
+		}
+	}
+	if high >= 0 {
+		o.b = utf8.AppendRune(o.b, utf8.RuneError)
+	}
+	return View{Op: OpUTF8, Bytes: o.b}, in.whole
+}
+
+// order tells the byte order of UTF-16 text, and whether a mark says so.
+func order(p []byte) (big, mark bool) {
+	if len(p) >= 2 {
+		switch {
+		case p[0] == 0xfe && p[1] == 0xff:
+			return true, true
+		case p[0] == 0xff && p[1] == 0xfe:
+			return false, true
+		}
+	}
+	le, be := 0, 0
+	for i := 0; i+1 < len(p) && i < 1024; i += 2 {
+		if p[i] == 0 && p[i+1] != 0 {
+			be++
+		}
+		if p[i+1] == 0 && p[i] != 0 {
+			le++
+		}
+	}
+	return be > le, false
+}
