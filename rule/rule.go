@@ -1,6 +1,7 @@
 // Package rule is a rule as data: patterns, a condition over their matches, a
 // guard over the layer, and where it came from. Every rule language becomes
-// this. Eval decides a condition.
+// this. Encode makes the guard and the condition a Program, which a rule database
+// stores and runs in place.
 package rule
 
 import "github.com/showcause/showcause/pattern"
@@ -44,16 +45,20 @@ type Origin struct {
 }
 
 // Guard is what the layer itself must be. The zero value asks nothing. A nil
-// Range asks nothing.
+// Range asks nothing. Entry and Sections admit no layer that does not parse as
+// an executable. (clamscan refuses a database with these two on any target but
+// PE, ELF and Mach-O.)
 type Guard struct {
 	Size     *Range // of the layer, bytes
 	Entry    *Range // file offset of the entry point
 	Sections *Range // number of sections
 	// Container is the ClamAV name of the type that the parent layer must have
-	// ("CL_TYPE_ZIP"), CL_TYPE_ANY for a layer without a parent.
+	// ("CL_TYPE_ZIP"), CL_TYPE_ANY for a layer without a parent: that is no
+	// wildcard here.
 	Container string
 	// Intermediates are ClamAV type names of ancestors, outermost first, the
-	// last being the parent; CL_TYPE_ANY stands for any.
+	// last being the parent; CL_TYPE_ANY stands for any one. Ancestors further
+	// out than the first do not matter.
 	Intermediates []string
 }
 
@@ -68,7 +73,7 @@ const (
 	Count Op = iota // the number of matches of pattern Sub, compared
 	And
 	Or
-	Group // the sum of the matches that made Kids[0] true, compared, by at least Distinct different patterns
+	Group // the matches that made Kids[0] true, compared: see Node
 )
 
 // Cmp compares a count with a number.
@@ -82,13 +87,28 @@ const (
 )
 
 // Node is a condition. ClamAV's "0" is {Count, Sub: 0, Greater, N: 0}.
+//
+// A Group sums up the matches within its one kid, as clamscan 1.4.6 does:
+//
+//   - A Count that holds adds the number of matches of its pattern, which is 0
+//     for "=0", and its pattern to those that Distinct counts, even at 0.
+//   - An And or Or that holds adds what its kids add; one that does not hold
+//     adds nothing, though some of its kids may hold: of (0&1)=0 the sum is 0
+//     wherever 0 or 1 is missing, so that it holds there.
+//   - A Group within a Group adds what it summed up itself, if it holds, but no
+//     pattern to those that Distinct counts.
+//   - A pattern that stands twice is summed twice and is one for Distinct.
+//
+// The sum is then compared with N, and at least Distinct patterns must have
+// added to it, whatever the comparison. Distinct of a Count asks nothing:
+// clamscan takes "0>1,2" for "0>1".
 type Node struct {
 	Op       Op
 	Sub      int // Count: index into Patterns
 	Cmp      Cmp
 	N        uint32
-	Distinct uint32 // Count and Group: 0 asks nothing
-	Kids     []Node
+	Distinct uint32 // Group: 0 asks nothing
+	Kids     []Node // And, Or: one or more; Group: one
 }
 
 // Sum is the algorithm of a DigestRule.

@@ -1,0 +1,160 @@
+package rule
+
+import "math/bits"
+
+// anyType is ClamAV's name for any type, and, as a container, for none.
+const anyType = "CL_TYPE_ANY"
+
+// Facts are what a guard asks about.
+type Facts struct {
+	Size       int64 // of the layer, bytes
+	Executable bool  // it parses as PE, ELF or Mach-O
+	Entry      int64 // file offset of the entry point, -1 if there is none
+	Sections   int
+	Ancestors  []string // ClamAV type names, outermost first; the last is the parent
+}
+
+// Admits tells whether the layer is one that the rule's guard lets in.
+func (p Program) Admits(f *Facts) bool {
+	asks, b := p[0], p[1:]
+	within := func(v int64, known bool) bool {
+		lo, hi := le.Uint64(b), le.Uint64(b[8:])
+		b = b[16:]
+		return known && v >= 0 && uint64(v) >= lo && uint64(v) <= hi
+	}
+	if asks&asksSize != 0 && !within(f.Size, true) {
+		return false
+	}
+	if asks&asksEntry != 0 && !within(f.Entry, f.Executable) {
+		return false
+	}
+	if asks&asksSections != 0 && !within(int64(f.Sections), f.Executable) {
+		return false
+	}
+	depth := len(f.Ancestors)
+	if asks&asksContainer != 0 {
+		var name []byte
+		name, b = cutName(b)
+		if depth == 0 && string(name) != anyType || depth > 0 && string(name) != f.Ancestors[depth-1] {
+			return false
+		}
+	}
+	if asks&asksIntermediates != 0 {
+		n := int(b[0])
+		if n > depth {
+			return false
+		}
+		b = b[1:]
+		for _, has := range f.Ancestors[depth-n:] {
+			var name []byte
+			name, b = cutName(b)
+			if string(name) != anyType && string(name) != has {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func cutName(b []byte) (name, rest []byte) {
+	n := 1 + int(b[0])
+	return b[1:n], b[n:]
+}
+
+// condition returns the program's node.
+func (p Program) condition() []byte {
+	asks, b := p[0], p[1:]
+	b = b[16*bits.OnesCount8(asks&(asksSize|asksEntry|asksSections)):]
+	if asks&asksContainer != 0 {
+		_, b = cutName(b)
+	}
+	if asks&asksIntermediates != 0 {
+		n := int(b[0])
+		for b = b[1:]; n > 0; n-- {
+			_, b = cutName(b)
+		}
+	}
+	return b
+}
+
+// Holds tells whether the condition holds, given how many matches each
+// pattern has. A count may be cut off at what Rule.Needs says of the pattern.
+func (p Program) Holds(count func(sub int) uint32) bool {
+	e := evaluation{count: count, rest: p.condition()}
+	holds, _ := e.node()
+	return holds
+}
+
+// tally is what a node adds to the groups around it.
+type tally struct {
+	sum  uint64
+	subs [maxDistinct / 64]uint64 // patterns, a bit each
+}
+
+type evaluation struct {
+	count func(sub int) uint32
+	rest  []byte
+}
+
+// node evaluates the node at the front of rest and passes over it. The tally
+// is zero where the node does not hold.
+func (e *evaluation) node() (holds bool, t tally) {
+	b := e.rest
+	op, cmp := Op(b[0]&15), Cmp(b[0]>>4)
+	switch op {
+	case Count:
+		e.rest = b[7:]
+		sub := int(le.Uint16(b[1:]))
+		n := uint64(e.count(sub))
+		if !compare(n, cmp, le.Uint32(b[3:])) {
+			return false, t
+		}
+		if t.sum = n; sub < maxDistinct {
+			t.subs[sub/64] = 1 << (sub % 64)
+		}
+		return true, t
+	case Group:
+		e.rest = b[9:]
+		_, t = e.node()
+		if !compare(t.sum, cmp, le.Uint32(b[1:])) || t.distinct() < le.Uint32(b[5:]) {
+			return false, tally{}
+		}
+		return true, tally{sum: t.sum}
+	}
+	e.rest = b[3:]
+	holds = op == And
+	for kids := le.Uint16(b[1:]); kids > 0; kids-- {
+		ok, some := e.node()
+		if op == And {
+			holds = holds && ok
+		} else {
+			holds = holds || ok
+		}
+		t.sum += some.sum
+		for i, w := range some.subs {
+			t.subs[i] |= w
+		}
+	}
+	if !holds {
+		t = tally{}
+	}
+	return holds, t
+}
+
+func (t *tally) distinct() uint32 {
+	n := 0
+	for _, w := range t.subs {
+		n += bits.OnesCount64(w)
+	}
+	return uint32(n)
+}
+
+func compare(n uint64, c Cmp, with uint32) bool {
+	switch c {
+	case Greater:
+		return n > uint64(with)
+	case Equal:
+		return n == uint64(with)
+	}
+	return n < uint64(with)
+}
