@@ -149,7 +149,10 @@ func (z *zipWalk) directory(e zipEnd, seen map[zipPlace]bool) {
 		z.gap(showcause.Corrupt, z.size, e.comment-e.avail)
 	}
 	for i := range good {
-		z.accept(e, &good[i])
+		part := func(o zipListing) bool { return o.stop == good[i].stop && o.place.start < good[i].place.start }
+		if !slices.ContainsFunc(good, part) { // one that starts at a later record of another says nothing more
+			z.accept(e, &good[i])
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ func zipTestScan(t testing.TB, src showcause.Source, limits showcause.Limits) *z
 func zipTestRead(src showcause.Source) (bool, string) {
 	h := sha256.New()
 	found := false
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, min(src.Size(), 1<<20)+int64(len(zipTestMarker)))
 	keep := 0
 	for off := int64(0); off < src.Size(); {
 		n, err := src.ReadAt(buf[keep:], off)
@@ -766,6 +767,85 @@ func zipTestDirect(t testing.TB, src showcause.Source) *zipTestLog {
 		log.children = append(log.children, fmt.Sprintf("%q %d %s", l.Trail[0].Name, l.Source.Size(), sum))
 	}, func(g showcause.Gap) { log.gaps = append(log.gaps, g) }))
 	return log
+}
+
+// TestZipTools makes archives with whatever tools there are: no gap in any,
+// and each member once.
+func TestZipTools(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{"text.txt", "random.bin", "zeros", "empty", "marker.exe", "inner.zip"}
+	contents := [][]byte{bytes.Repeat([]byte("all work and no play makes jack a dull boy\n"), 4000), zipTestRandom(9, 70_000),
+		make([]byte, 300_000), nil, zipTestPayload, zipTestBuild(zipTestStored("x", zipTestRandom(1, 300)))}
+	for i, n := range names {
+		if err := os.WriteFile(filepath.Join(dir, n), contents[i], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Mkdir(filepath.Join(dir, "folder"), 0o700)
+	os.WriteFile(filepath.Join(dir, "folder", "f"), []byte("in a folder"), 0o600)
+	const python = `
+import zipfile, sys, io
+n = sys.argv[1]; how = sys.argv[2]; files = sys.argv[3:]
+class Pipe(io.RawIOBase):
+    def __init__(self, f): self.f = f
+    def writable(self): return True
+    def write(self, b): return self.f.write(b)
+f = open(n, "wb")
+z = zipfile.ZipFile(Pipe(f) if how == "stream" else f, "w", {"lzma": 14, "bzip2": 12, "stored": 0}.get(how, 8))
+for x in files: z.write(x)
+if how == "zip64":
+    with z.open("wide", "w", force_zip64=True) as w: w.write(b"wide " * 99)
+z.comment = b"" if how == "stream" else b"comment"
+z.close()
+`
+	script := filepath.Join(t.TempDir(), "z.py")
+	os.WriteFile(script, []byte(python), 0o600)
+	files := append(slices.Clone(names), "folder", "folder/f")
+	for _, c := range [][]string{
+		{"zip", "-q", "-r", "OUT"}, {"zip", "-q", "-0", "-r", "OUT"}, {"zip", "-q", "-fd", "-r", "OUT"}, {"zip", "-q", "-fz", "-r", "OUT"},
+		{"7z", "a", "-tzip", "OUT"}, {"7z", "a", "-tzip", "-mm=Deflate64", "-mx=9", "OUT"}, {"7z", "a", "-tzip", "-mm=BZip2", "OUT"},
+		{"7z", "a", "-tzip", "-mm=LZMA", "OUT"}, {"7z", "a", "-tzip", "-mm=LZMA", "-mx=9", "OUT"}, {"7z", "a", "-tzip", "-mm=LZMA:eos", "OUT"},
+		{"python3", script, "OUT", "plain"}, {"python3", script, "OUT", "stream"}, {"python3", script, "OUT", "zip64"},
+		{"python3", script, "OUT", "lzma"}, {"python3", script, "OUT", "bzip2"}, {"python3", script, "OUT", "stored"},
+		{"jar", "cf", "OUT"}, {"jar", "c0f", "OUT"},
+	} {
+		t.Run(strings.ReplaceAll(strings.Join(c, " "), script, ""), func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out.zip")
+			args := slices.Clone(c)
+			args[slices.Index(args, "OUT")] = out
+			args = append(args, files...)
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Dir = dir
+			if msg, err := cmd.CombinedOutput(); err != nil {
+				t.Skipf("%v: %s", err, msg)
+			}
+			data, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := zipTestDirect(t, showcause.Bytes(data))
+			if len(l.gaps) > 0 {
+				t.Errorf("gaps %v", l.gaps)
+			}
+			for i, n := range append(slices.Clone(names), "folder/f") {
+				want := []byte("in a folder")
+				if i < len(names) {
+					want = contents[i]
+				}
+				sum := sha256.Sum256(want)
+				line := fmt.Sprintf("%q %d %s", n, len(want), hex.EncodeToString(sum[:6]))
+				found := 0
+				for _, c := range l.children {
+					if c == line {
+						found++
+					}
+				}
+				if found != 1 {
+					t.Errorf("%s: %d times in %q", n, found, l.children)
+				}
+			}
+		})
+	}
 }
 
 // TestZipOrdinary reads the zips in the Go tree and whatever SHOWCAUSE_ZIPS
