@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
 )
 
 const (
@@ -20,9 +21,12 @@ type parser struct {
 	variants [][]pattern.Elem
 	elems    []pattern.Elem
 	bytes    []byte
+	target   rule.Target
+	index    int // of the subsignature
 }
 
-func (p *parser) reset() {
+func (p *parser) reset(t rule.Target) {
+	p.target = t
 	p.patterns, p.variants, p.elems, p.bytes = p.patterns[:0], p.variants[:0], p.elems[:0], p.bytes[:0]
 }
 
@@ -124,8 +128,8 @@ func (w *walker) parts(s string) *refusal {
 
 // inlineGap reads the n of a "{n}" that stands for n times "??".
 func inlineGap(s string) (n int64, ok bool) {
-	n, ok = number(s)
-	return n, ok && n > 0 && n <= maxInline
+	n, rest, ok := leading(s)
+	return n, ok && rest == "" && n > 0 && n <= maxInline
 }
 
 // gapOf reads "n", "n-", "-n" or "n-m". ClamAV takes an upper end of 0 for
@@ -291,10 +295,11 @@ func (w *walker) refuse(why string) {
 
 // core reads a part without its single bytes.
 func (w *walker) core(s string, last bool) *refusal {
-	q, static, longest, width := &w.q, 0, 0, 1
+	q, width := &w.q, 1
 	if w.m.wide {
 		width = 2
 	}
+	var c counter
 	i := 0
 	if class := classAt(s, 0); class != 0 && len(s) > 3 {
 		q.add(pattern.Elem{Kind: pattern.Assert, Test: w.test(class, true)})
@@ -302,29 +307,89 @@ func (w *walker) core(s string, last bool) *refusal {
 	}
 	for i < len(s) {
 		n := q.literal(s[i:], w.m)
-		static += n * width
-		longest = max(longest, static)
+		c.static(n * width)
 		if i += 2 * n; i == len(s) {
 			break
 		}
+		from, paren := i, s[i] == '!' || s[i] == '('
 		var r *refusal
-		if c := s[i]; c == '!' || c == '(' {
+		if paren {
 			i, r = w.special(s, i, last)
 		} else {
 			i, r = q.wildcard(s, i, w.m)
 		}
-		if r != nil {
+		switch {
+		case r != nil:
 			return r
+		case !paren:
+			c.wild(s[from] == '{' || s[from] == '?' && s[from+1] == '?')
+		case i == len(s) && classAt(s, i-3) != 0: // an assertion
+		case w.m.any || !isByteSet(strings.TrimPrefix(s[from:i], "!")):
+			if !c.other() && filtered(q.p.target) {
+				return malformed("too little before %q", clip(s[from:i]))
+			}
+		default:
+			c.wild(false)
 		}
-		static = 0
-		if w.m.wide && s[i-1] != ')' && s[i-1] != '}' {
-			static = 1 // the zero byte behind a wildcard
+		if w.m.wide && !paren && s[from] != '{' {
+			c.static(1)
 		}
 	}
-	if longest < shortestPart {
+	if c.longest < shortestPart {
 		return malformed("part without %d static bytes in a row", shortestPart)
 	}
 	return nil
+}
+
+// counter follows what ClamAV asks of a part: a static stretch for its
+// automaton; and for the filter before it, which four targets have, two bytes,
+// wildcards or sets of bytes, not all "??", before anything else in
+// parentheses, unless that is where the part begins.
+type counter struct {
+	run, longest int
+	units        int
+	some         bool // of the units one is not "??"
+	full         bool // the filter has what it needs
+}
+
+func (c *counter) static(n int) {
+	if n > 0 {
+		c.run += n
+		c.longest = max(c.longest, c.run)
+		c.units += n
+		c.some = true
+	}
+}
+
+func (c *counter) wild(anyByte bool) {
+	c.run = 0
+	c.units++
+	c.some = c.some || !anyByte
+}
+
+// other tells whether the filter has enough where something else stands.
+func (c *counter) other() bool {
+	c.run = 0
+	if c.full || c.units == 0 {
+		return true
+	}
+	c.full = c.some && c.units >= shortestPart
+	return c.full
+}
+
+// filtered tells the targets that clamscan 1.4.6 was seen to have the filter for.
+func filtered(t rule.Target) bool {
+	return t == rule.Any || t == rule.PE || t == rule.Mail || t == rule.ASCII
+}
+
+// isByteSet tells whether a parenthesis holds nothing but single bytes.
+func isByteSet(s string) bool {
+	for i := range strings.SplitSeq(s[1:len(s)-1], "|") {
+		if len(i) != 2 || strings.IndexByte(i, '?') >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // classAt returns the letter of "(B)", "(L)" or "(W)" at s[i:], or 0.
@@ -566,6 +631,9 @@ func (q *seq) class(set string, negate bool) {
 // one length and without modifiers, can be negated.
 func (q *seq) alternates(s string, negate bool, m modifiers) *refusal {
 	alts := cutAlternates(s)
+	if alts[0] == "" {
+		return malformed("first alternative empty")
+	}
 	if negate {
 		plain := !m.any && !strings.ContainsAny(s, "(?{")
 		for _, a := range alts {

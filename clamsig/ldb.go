@@ -38,8 +38,9 @@ func (f *file) ldb(line string) (string, *refusal) {
 		return "", malformed("no name")
 	}
 	unfit := d.unfit
-	f.l.parser.reset()
+	f.l.parser.reset(rule.Target(d.target))
 	for i, sub := range t[3:n] {
+		f.l.parser.index = i
 		if r := f.l.parser.sub(sub, rule.Target(d.target)); r != nil {
 			r.detail = "subsignature " + itoa(i) + ": " + r.detail
 			if r.reason == Malformed {
@@ -98,7 +99,7 @@ func (p *parser) sub(s string, t rule.Target) *refusal {
 	case strings.HasPrefix(s, "$"):
 		return macro(s)
 	case strings.IndexByte(s, '/') >= 0:
-		return regex(s)
+		return p.regex(s, t)
 	case strings.IndexByte(s, '#') >= 0 && strings.IndexByte(s, '(') >= 0 &&
 		strings.IndexByte(s, '#') != strings.LastIndexByte(s, '#'):
 		return compare(s)
@@ -107,10 +108,7 @@ func (p *parser) sub(s string, t rule.Target) *refusal {
 	}
 	var f [5]string
 	n := split(s, ':', f[:])
-	if n > 4 {
-		return malformed("%d fields, 4 at most", n)
-	}
-	off, sig, opts := "*", f[0], ""
+	off, sig, opts := "*", f[0], "" // with five fields or more ClamAV heeds the first alone
 	switch n {
 	case 2:
 		off, sig = f[0], f[1]
@@ -152,13 +150,32 @@ func modifiersOf(s string) (m modifiers, r *refusal) {
 	return m, nil
 }
 
-// regex refuses "[offset:]trigger/regex/flags".
-func regex(s string) *refusal {
-	if s[0] == '/' || strings.IndexByte(s, '/') == strings.LastIndexByte(s, '/') {
+// regex refuses "[offset:]trigger/regex/flags". The trigger is an expression
+// over the subsignatures before this one.
+func (p *parser) regex(s string, t rule.Target) *refusal {
+	colon := strings.LastIndexByte(s[:strings.IndexByte(s, '/')], ':')
+	if _, r := offset(s[:max(0, colon)], t); colon >= 0 && r != nil {
+		return r
+	}
+	sub := s[colon+1:]
+	from, to := strings.IndexByte(sub, '/'), strings.LastIndexByte(sub, '/')
+	if from <= 0 || from == to {
 		return malformed("regular expression %q", clip(s))
+	}
+	_, last, r := expression(sub[:from])
+	if r != nil {
+		return r
+	}
+	if last >= p.index {
+		return malformed("regular expression triggered by subsignature %d", last)
+	}
+	if flags := strings.Trim(sub[to+1:], regexFlags); flags != "" {
+		return malformed("flags %q of a regular expression", clip(flags))
 	}
 	return unsupported(PCRE, "regular expression")
 }
+
+const regexFlags = "greismxAEU"
 
 // macro refuses "${min-max}group$".
 func macro(s string) *refusal {
@@ -180,21 +197,34 @@ func macro(s string) *refusal {
 	return unsupported(Macro, "macro")
 }
 
-// compare refuses "trigger(>>offset#options#comparisons)".
+// compare refuses "trigger(>>offset#options#comparison,comparison)".
 func compare(s string) *refusal {
-	if !strings.HasSuffix(s, ")") {
-		return malformed("byte comparison %q", clip(s))
+	bad := malformed("byte comparison %q", clip(s))
+	_, s, _ = strings.Cut(s, "(")
+	s, _, closed := strings.Cut(s, ")")
+	t := strings.Split(s, "#")
+	if !closed || len(t) != 3 || !strings.HasPrefix(t[0], ">>") && !strings.HasPrefix(t[0], "<<") {
+		return bad
+	}
+	kind, width := t[1], strings.TrimLeft(t[1], "hdaielb")
+	n, ok := number(width)
+	if !ok || n == 0 || kind == width || kind[0] == 'i' && n != 1 && n != 2 && n != 4 && n != 8 {
+		return bad
+	}
+	for c := range strings.SplitSeq(t[2], ",") {
+		if len(c) < 2 || !isCmp(c[0]) {
+			return bad
+		}
 	}
 	return unsupported(ByteCompare, "byte comparison")
 }
 
 const fuzzyPrefix = "fuzzy_img#"
 
-// fuzzy refuses "hash[#distance]".
+// fuzzy refuses "hash[#distance]". ClamAV knows no distance but 0.
 func fuzzy(s string) *refusal {
-	hash, distance, _ := strings.Cut(s, "#")
-	_, err := hex.DecodeString(hash)
-	if _, ok := number(distance); err != nil || len(hash) != 16 || !ok {
+	hash := strings.TrimSuffix(s, "#0")
+	if _, err := hex.DecodeString(hash); err != nil || len(hash) != 16 {
 		return malformed("fuzzy image hash %q", clip(s))
 	}
 	return unsupported(FuzzyImage, "fuzzy image hash")

@@ -51,7 +51,7 @@ func (f *file) ndb(line string) (string, *refusal) {
 		return "", malformed("no name")
 	}
 	p := &f.l.parser
-	p.reset()
+	p.reset(rule.Target(target))
 	a, unfit := offset(t[2], rule.Target(target))
 	if unfit != nil && unfit.reason == Malformed {
 		return name, unfit
