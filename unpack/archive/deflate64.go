@@ -35,7 +35,16 @@ type inflater struct {
 }
 
 func newInflate64(r io.ByteReader) *inflater {
-	return &inflater{r: r, wide: true, state: (*inflater).block}
+	f := &inflater{wide: true}
+	f.reset(r)
+	return f
+}
+
+// reset makes f ready for another stream. The window keeps its bytes: no
+// match reaches before the start of its stream.
+func (f *inflater) reset(r io.ByteReader) {
+	f.r, f.bits, f.nbits, f.pos, f.sent, f.n, f.copyN = r, 0, 0, 0, 0, 0, 0
+	f.final, f.filled, f.err, f.state = false, false, nil, (*inflater).block
 }
 
 // Read implements io.Reader. What came out before an error is handed out before it.

@@ -354,11 +354,13 @@ func (w *zipWindow) find(sig string, from, to int64) int64 {
 }
 
 // findLast returns the offset of the last sig that starts in [from, to), or -1.
+// Most stretches hold none, which Index tells ten times as fast as LastIndex.
 func (w *zipWindow) findLast(sig string, from, to int64) int64 {
 	for to > from {
 		start := max(from, to-(zipScanChunk-8))
 		b := w.at(start, int(to-start)+len(sig)-1)
-		if i := bytes.LastIndex(b, []byte(sig)); i >= 0 {
+		if bytes.Contains(b, []byte(sig)) {
+			i := bytes.LastIndex(b, []byte(sig))
 			return start + int64(i)
 		}
 		to = start

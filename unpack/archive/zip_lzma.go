@@ -46,6 +46,8 @@ type lzmaDecoder struct {
 	n     int64 // bytes that came out
 	limit int64 // declared size, -1 for up to the end marker
 
+	marked bool // an end marker may follow the declared size
+
 	state int
 	reps  [4]uint32
 	left  int // of a match
@@ -220,7 +222,9 @@ func (d *lzmaDecoder) Read(p []byte) (n int, err error) {
 	for n < len(p) && d.done == nil {
 		if d.limit >= 0 && d.n >= d.limit {
 			d.normalize() // takes the last byte of the stream, which an encoder always writes
-			d.done = io.EOF
+			if d.done = io.EOF; d.marked && d.code != 0 && d.left == 0 {
+				d.symbol() // the code is 0 at the end; so there is more: an end marker, or more than was declared
+			}
 			break
 		}
 		if d.left > 0 {

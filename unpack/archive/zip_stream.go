@@ -85,7 +85,11 @@ func (s *zipStream) decoder() (io.Reader, error) {
 		}
 		return s.z.inflate, nil
 	case zipDeflate64:
-		return newInflate64(s.in), nil
+		if s.z.wide == nil {
+			s.z.wide = newInflate64(nil)
+		}
+		s.z.wide.reset(s.in)
+		return s.z.wide, nil
 	case zipBzip2:
 		s.z.out.Work(30_000) // the decoder makes 3.6 MB for a block before it has read any
 		return bzip2.NewReader(s.in), nil
@@ -114,7 +118,12 @@ func (s *zipStream) lzma() (io.Reader, error) {
 		size = -1
 	}
 	s.z.out.Work(1 << (h[4] % 9 & 7))
-	return newLZMA(s.in, [5]byte(h[4:]), size)
+	d, err := newLZMA(s.in, [5]byte(h[4:]), size)
+	if err != nil {
+		return nil, err
+	}
+	d.marked = true
+	return d, nil
 }
 
 // zstd charges the window that the first frame asks for, since the decoder

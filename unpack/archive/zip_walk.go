@@ -32,6 +32,7 @@ type zipWalk struct {
 
 	in      *bufio.Reader
 	inflate io.ReadCloser
+	wide    *inflater
 	trial   []byte
 }
 
