@@ -76,9 +76,11 @@ func withoutEnd(ts []token) []token {
 	return ts
 }
 
+// writeTokens writes tokens in lower case, with a space between two words, or
+// numbers; after a word that follows a dot only if it ends in a letter or digit.
 func writeTokens(o *out, ts []token) {
 	wordy := false
-	for _, t := range ts {
+	for i, t := range ts {
 		w := t.kind == word || t.kind == number
 		if w && wordy {
 			o.put(' ')
@@ -100,6 +102,10 @@ func writeTokens(o *out, ts []token) {
 		default:
 			for _, c := range t.text {
 				o.put(lower(c))
+			}
+			if t.kind == word && dotted(ts, i) {
+				n := len(t.text)
+				wordy = n > 0 && wordByte(t.text[n-1]) && t.text[n-1] != '_' && t.text[n-1] != '$'
 			}
 		}
 	}
@@ -149,12 +155,12 @@ func lex(p []byte) (ts []token, rest token) {
 			}
 			add(number, numeral(p[from:i]))
 		case wordByte(c) || c == '\\':
-			for i++; i < len(p) && wordByte(p[i]); i++ {
-			}
-			if i == len(p) {
+			var w []byte
+			w, i = wordAt(p, i)
+			if i == len(p) && (c != '\\' || len(w) > 0) {
 				return ts, rest
 			}
-			add(word, bytes.TrimPrefix(p[from:i:i], []byte{'\\'}))
+			add(word, w)
 		case c > ' ' && c < 0x7f && c != '#' && c != '@' && c != '`':
 			add(sign, p[i:i+1:i+1])
 			i++
@@ -163,6 +169,27 @@ func lex(p []byte) (ts []token, rest token) {
 		}
 	}
 	return ts, rest
+}
+
+// wordAt returns the word at i and where it ends. A backslash ends a word and
+// is dropped, or is an empty word of its own; of one before a u, the u is dropped.
+func wordAt(p []byte, i int) ([]byte, int) {
+	var w []byte
+	from := i
+	for ; i < len(p); i++ {
+		switch {
+		case wordByte(p[i]):
+		case p[i] == '\\' && i+1 < len(p) && p[i+1] == 'u':
+			w = append(w, p[from:i+1]...)
+			i++
+			from = i + 1
+		case p[i] == '\\':
+			return append(w, p[from:i]...), i + 1
+		default:
+			return append(w, p[from:i]...), i
+		}
+	}
+	return append(w, p[from:i]...), i
 }
 
 // lineEnd returns where the comment after // at i ends.

@@ -5,6 +5,7 @@ type scope struct {
 	up       int // index of the enclosing scope, -1 for none
 	names    map[string]int
 	decl     bool // the next name is declared
+	comma    bool // by a var or a comma: the body's opening brace does not end that
 	list     bool // a comma announces another name
 	params   bool // the parameter list has not begun
 	braces   int
@@ -26,7 +27,7 @@ func rename(ts []token) {
 		where[i] = int32(cur)
 		switch {
 		case t.key && t.is("var"):
-			s.decl, s.list = true, true
+			s.decl, s.comma, s.list, s.params, s.brackets = true, true, true, false, 0
 		case t.key && t.is("function"):
 			scopes = append(scopes, scope{up: cur, decl: true, params: true})
 			cur = len(scopes) - 1
@@ -52,30 +53,32 @@ func rename(ts []token) {
 func (s *scope) sign(c byte) bool {
 	switch c {
 	case ';':
-		s.decl, s.list = false, false
+		if s.braces == 0 {
+			s.decl, s.list, s.params = false, false, false
+		}
 	case ',':
-		s.decl = s.decl || s.list && s.braces == 0 && s.brackets == 0
+		if s.list && s.braces == 0 && s.brackets == 0 {
+			s.decl, s.comma = true, true
+		}
 	case '(':
 		if s.params {
-			s.params, s.decl, s.list = false, true, true
+			s.params, s.decl, s.comma, s.list = false, true, false, true
 		}
+	case ')':
+		s.params = s.params && s.decl
 	case '{':
+		if s.up >= 0 && s.braces == 0 {
+			s.decl, s.list, s.params = s.decl && s.comma, false, false
+		}
 		s.braces++
-		if s.up >= 0 {
-			s.decl, s.params = false, false
-		}
 	case '}':
-		s.decl = false
-		if s.braces > 0 {
-			s.braces--
-			return s.braces == 0 && s.up >= 0
-		}
+		s.braces = max(s.braces-1, 0)
+		return s.braces == 0 && s.up >= 0
 	case '[':
 		if !s.decl {
 			s.brackets++
 		}
 	case ']':
-		s.decl = false
 		s.brackets = max(s.brackets-1, 0)
 	}
 	return false

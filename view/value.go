@@ -83,6 +83,10 @@ func (h *document) rawByte(c byte) {
 		if c == '/' || c == '!' {
 			h.state, h.tag = rawTag, keep(h.tag[:0], c)
 		}
+		h.put(c)
+		return
+	case h.state == rawTag && space(c) && h.tag[0] == '!':
+		return
 	case h.state == rawTag && (c == '>' || space(c)):
 		h.endRawTag(c)
 		return
