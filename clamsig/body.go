@@ -525,7 +525,7 @@ func (q *seq) literal(s string, m modifiers) (n int) {
 			break
 		}
 		if i == 0 {
-			q.open(m.fold, false)
+			q.open(m.fold)
 		}
 		q.p.bytes = append(q.p.bytes, hi<<4|lo)
 		if m.wide {
@@ -539,32 +539,35 @@ func (q *seq) literal(s string, m modifiers) (n int) {
 }
 
 // open makes the last element one that bytes can be appended to.
-func (q *seq) open(fold, masked bool) {
-	if last := len(q.elems) - 1; q.at >= 0 && q.elems[last].Fold == fold && (masked || q.elems[last].Mask == nil) {
-		return
+func (q *seq) open(fold bool) {
+	if q.at < 0 || q.elems[len(q.elems)-1].Fold != fold {
+		q.add(pattern.Elem{Kind: pattern.Bytes, Fold: fold})
+		q.at = len(q.p.bytes)
 	}
-	q.add(pattern.Elem{Kind: pattern.Bytes, Fold: fold})
-	q.at = len(q.p.bytes)
 }
 
-func (q *seq) close() {
-	n := len(q.p.bytes)
-	q.elems[len(q.elems)-1].Value = q.p.bytes[q.at:n:n]
+// close gives the last element the bytes that were appended.
+func (q *seq) close() *pattern.Elem {
+	n, e := len(q.p.bytes), &q.elems[len(q.elems)-1]
+	e.Value = q.p.bytes[q.at:n:n]
+	for e.Mask != nil && len(e.Mask) < len(e.Value) {
+		e.Mask = append(e.Mask, 0xff)
+	}
+	return e
 }
 
 // masked appends one byte under a mask.
 func (q *seq) masked(value, mask byte, fold bool) {
-	q.open(fold && mask == 0xff, true)
-	e := &q.elems[len(q.elems)-1]
+	q.open(fold && mask == 0xff)
 	q.p.bytes = append(q.p.bytes, value)
-	q.close()
-	if mask == 0xff && e.Mask == nil {
+	e := q.close()
+	if mask == 0xff {
 		return
 	}
 	if e.Mask == nil {
-		e.Mask = bytes.Repeat([]byte{0xff}, len(e.Value)-1)
+		e.Mask = bytes.Repeat([]byte{0xff}, len(e.Value))
 	}
-	e.Mask = append(e.Mask, mask)
+	e.Mask[len(e.Mask)-1] = mask
 }
 
 func (q *seq) single(n near, fold bool) { q.masked(n.value, n.mask, fold) }

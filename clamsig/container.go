@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ const (
 const (
 	maxUnpacked  = 16 << 30 // bytes of all files in a container
 	maxContainer = 1 << 30  // bytes of a container that comes from an io.Reader
+	maxInfo      = 1 << 20  // bytes of an .info file
 )
 
 // container is a CVD, CLD or CUD file.
@@ -87,7 +89,7 @@ func openContainer(name, kind string, data io.ReaderAt, size int64) (*container,
 		return nil, err
 	}
 	if kind == "cld" {
-		return c, nil
+		return c, c.prove()
 	}
 	sum := md5.New()
 	if _, err := io.Copy(sum, c.payload()); err != nil {
@@ -97,6 +99,43 @@ func openContainer(name, kind string, data io.ReaderAt, size int64) (*container,
 		return nil, errors.New("contents: MD5 digest is not that of the header")
 	}
 	return c, nil
+}
+
+// prove compares the members with the list in the .info file.
+func (c *container) prove() error {
+	var info string
+	seen := map[string]string{}
+	err := c.walk(func(name string, r io.Reader) error {
+		sum := sha256.New()
+		var list strings.Builder
+		var to io.Writer = sum
+		if strings.HasSuffix(name, ".info") {
+			to, r = &list, io.LimitReader(r, maxInfo)
+		}
+		n, err := io.Copy(to, r)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		info += list.String()
+		seen[name] = fmt.Sprintf("%d:%x", n, sum.Sum(nil))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if info == "" {
+		return errors.New("contents: no .info file")
+	}
+	for line := range strings.Lines(info) {
+		name, rest, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		if !ok || name == "DSIG" || strings.HasPrefix(line, headerMagic) {
+			continue
+		}
+		if seen[name] != strings.ToLower(rest) {
+			return fmt.Errorf("contents: %q is missing or not what the .info file says", clip(name))
+		}
+	}
+	return nil
 }
 
 func (c *container) payload() *io.SectionReader {
