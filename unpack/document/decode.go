@@ -2,6 +2,7 @@ package document
 
 import (
 	"io"
+	"slices"
 )
 
 // flags says what a decoder met that decoders treat differently.
@@ -105,13 +106,8 @@ type base64Step struct {
 
 func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 	for i := 0; i < len(in); {
-		for s.n == 0 && !s.padded && i+4 <= len(in) {
-			a, b, c, e := base64Table[in[i]], base64Table[in[i+1]], base64Table[in[i+2]], base64Table[in[i+3]]
-			if a|b|c|e >= b64Junk {
-				break
-			}
-			d.out = append(d.out, a<<2|b>>4, b<<4|c>>2, c<<6|e)
-			i += 4
+		if s.n == 0 && !s.padded {
+			i += fours(d, in[i:])
 		}
 		if i == len(in) {
 			break
@@ -153,6 +149,25 @@ func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 		s.flush(d)
 	}
 	return nil
+}
+
+// fours decodes groups of four characters for as long as nothing else comes, and
+// returns how many characters that were.
+func fours(d *decoder, in []byte) int {
+	at := len(d.out)
+	d.out = slices.Grow(d.out, len(in)/4*3)
+	out := d.out[at : at+len(in)/4*3]
+	i, n := 0, 0
+	for ; i+4 <= len(in) && n+3 <= len(out); i, n = i+4, n+3 {
+		four, three := in[i:i+4:i+4], out[n:n+3:n+3]
+		a, b, c, e := base64Table[four[0]], base64Table[four[1]], base64Table[four[2]], base64Table[four[3]]
+		if a|b|c|e >= b64Junk {
+			break
+		}
+		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|e
+	}
+	d.out = d.out[:at+n]
+	return i
 }
 
 // flush gives what an incomplete group of four holds.

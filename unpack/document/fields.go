@@ -215,11 +215,18 @@ type param struct {
 
 // params reads the parameters after the first ';'.
 func params(v []byte) (ps []param) {
-	i := bytes.IndexByte(v, ';')
-	if i < 0 {
-		return nil
+	for {
+		i := bytes.IndexAny(v, ";(")
+		if i < 0 {
+			return nil
+		}
+		if v[i] == ';' {
+			v = v[i+1:]
+			break
+		}
+		v = skipComments(v[i:])
 	}
-	for v = v[i+1:]; len(v) > 0; {
+	for len(v) > 0 {
 		v = skipComments(v)
 		i := bytes.IndexAny(v, "=;")
 		if i < 0 {

@@ -108,7 +108,7 @@ func multi(contentType string, body string) string {
 func nested(n int) string {
 	body := attachment()
 	for i := range n {
-		b := fmt.Sprintf("b%d", i)
+		b := fmt.Sprintf("b%04d", i)
 		body = "Content-Type: multipart/mixed; boundary=" + b + "\r\n\r\n" + mixed(b, body)
 	}
 	return top + body
@@ -273,6 +273,7 @@ func TestHostile(t *testing.T) {
 		{"long header first", "X-A: " + strings.Repeat("a", 200_000) + "\r\n" + multi("multipart/mixed; boundary=b", plain), ""},
 		{"300,000 header lines", strings.Repeat("X-A: b\r\n", 300_000) + multi("multipart/mixed; boundary=b", plain), ""},
 		{"long boundary", multi("multipart/mixed; boundary="+strings.Repeat("b", 3000), mixed(strings.Repeat("b", 3000), attachment())), ""},
+		{"part header after an empty line", multi("multipart/mixed; boundary=b", mixed("b", "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"+qp(payload))), "ambiguous.mime.structure"},
 		{"byte order mark", "\xef\xbb\xbf\r\n" + multi("multipart/mixed; boundary=b", plain), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -64,6 +64,7 @@ const (
 	howPlain uint32 = iota
 	howDecoded
 	howBlock = howDecoded + uint32(methods)
+	howCMS   = 1 << 8
 )
 
 // plain hands a part over as its bytes stand, and what is encoded inside it.
@@ -133,6 +134,7 @@ func (w *mailWalk) decoded(p *part, m method) {
 			w.decode(p, m, &quotedStep{drop: true})
 		}
 		w.sniff(p, d.head)
+		w.blocks(p.start, p.end, p.eol, blockOps{armour: true})
 		return
 	}
 	d := w.decode(p, m, &base64Step{})

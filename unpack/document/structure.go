@@ -52,7 +52,8 @@ type mailPass struct {
 
 	dashes  int64 // where a line starts with "--" that is no delimiter, or -1
 	before  int64 // tail at that place
-	crlf    bool  // a header line ended in CRLF
+	crlf    bool  // the first header line ended in CRLF
+	headers int64 // header lines so far
 	lf      bool  // the line before ended in LF alone
 	cr      [2]byte
 	pending int64 // lines not charged yet
@@ -153,6 +154,9 @@ func (p *mailPass) line(ln *line) {
 	if p.state == inHeader {
 		p.headerLine(ln)
 		return
+	}
+	if p.state == inBody && ln.off == p.start && p.head.seen == 0 && !p.pol.lax && hasFold(t, "content-") {
+		p.need.lax = true // a header after an empty line
 	}
 	if p.dashes >= 0 && ln.off != p.dashes {
 		if hasFold(t, "content-") && bytes.IndexByte(t, ':') > 0 && !p.inMail() {
@@ -257,7 +261,7 @@ func (p *mailPass) find(t string) (at int, closing, ok bool) {
 
 // suspect asks for the lax reading where a line would be a delimiter in it.
 func (p *mailPass) suspect(t, bare string) {
-	if p.need.lax {
+	if p.need.lax || p.state == inBody && p.head.deep {
 		return
 	}
 	_, whole := p.known[t]
@@ -273,13 +277,17 @@ func (p *mailPass) suspect(t, bare string) {
 // headerLine takes a line of a header.
 func (p *mailPass) headerLine(ln *line) {
 	t := ln.text
-	if ln.crlf {
+	if ln.crlf && p.headers == 0 {
 		p.crlf = true
-	} else if p.crlf && !ln.eof {
+	}
+	p.headers++
+	if !ln.crlf && p.crlf && !ln.eof {
 		p.need.crlf = true
 	}
 	if len(t) == 0 {
-		p.endHeader(ln.next)
+		if !p.pol.lax || p.head.seen > 0 {
+			p.endHeader(ln.next)
+		}
 		return
 	}
 	if t[0] == ' ' || t[0] == '\t' {
@@ -322,6 +330,7 @@ func (p *mailPass) headerLine(ln *line) {
 func (p *mailPass) endHeader(off int64) {
 	h := &p.head
 	p.state, p.start, p.tail = inBody, off, off
+	p.work(int64(h.size) >> 4)
 	if h.odd {
 		p.note("ambiguous.mime.header", h.off, off-h.off)
 	}
