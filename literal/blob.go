@@ -1,0 +1,137 @@
+package literal
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// The shape of a blob; doc.go draws it.
+const (
+	magic      = "SCLITv1\n"
+	headerSize = 64
+	tierSize   = 64
+	maxTiers   = 4
+	maxLen     = 64 // bytes of a literal
+	maxStride  = 8
+	phaseBits  = 3
+	backShift  = 56
+	foldBit    = 1 << 63
+	windowMask = 1<<backShift - 1
+	hashFactor = 0x9E3779B97F4A7C15
+	lower4     = 0x20202020
+	lower8     = 0x2020202020202020
+)
+
+// member is a literal as a tier knows it.
+type member struct {
+	id   uint32
+	off  uint32 // in the pool
+	what uint32 // offset of the window | length<<8 | fold<<16
+}
+
+func (m member) window() int { return int(m.what & 0xff) }
+func (m member) length() int { return int(m.what >> 8 & 0xff) }
+func (m member) fold() bool  { return m.what>>16 != 0 }
+
+// link is a member of the pair tier under one spelling of its first pair.
+type link struct {
+	member
+	bytes, mask uint32 // the place fits where place&mask == bytes
+}
+
+// element is what a section may hold.
+type element interface {
+	uint8 | uint32 | uint64 | member | link
+}
+
+// littleEndian tells whether this machine's numbers are the blob's.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// words returns the elements as bytes, and the size of the numbers in them.
+func words[T element](s []T) (raw []byte, size int) {
+	switch any(*new(T)).(type) {
+	case uint8:
+		size = 1
+	case uint64:
+		size = 8
+	default:
+		size = 4
+	}
+	if len(s) == 0 {
+		return nil, size
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(len(s))*unsafe.Sizeof(s[0])), size
+}
+
+// view returns n elements at off of blob: on a little-endian machine the blob's
+// own bytes. The caller has proved that they are inside, and blob and off
+// aligned to 8.
+func view[T element](blob []byte, off, n uint32) []T {
+	if n == 0 {
+		return nil
+	}
+	if littleEndian {
+		return unsafe.Slice((*T)(unsafe.Pointer(&blob[off])), n)
+	}
+	return decode[T](blob[off:], n)
+}
+
+// decode is view for a machine whose numbers are not the blob's.
+func decode[T element](blob []byte, n uint32) []T {
+	out := make([]T, n)
+	raw, size := words(out)
+	copy(raw, blob)
+	if !littleEndian {
+		swap(raw, size)
+	}
+	return out
+}
+
+// encode appends the elements to blob in its byte order, padded to 8.
+func encode[T element](blob []byte, s []T) []byte {
+	raw, size := words(s)
+	at := len(blob)
+	blob = append(blob, raw...)
+	if !littleEndian {
+		swap(blob[at:], size)
+	}
+	for len(blob)%8 != 0 {
+		blob = append(blob, 0)
+	}
+	return blob
+}
+
+// swap reverses the bytes of each number of raw.
+func swap(raw []byte, size int) {
+	for ; len(raw) >= size; raw = raw[size:] {
+		for i, k := 0, size-1; i < k; i, k = i+1, k-1 {
+			raw[i], raw[k] = raw[k], raw[i]
+		}
+	}
+}
+
+// load4 returns 4 bytes at i of b, which may lie outside: what does is zero.
+func load4(b []byte, i int) uint32 {
+	if i >= 0 && i+4 <= len(b) {
+		return binary.LittleEndian.Uint32(b[i:])
+	}
+	return uint32(loadSlow(b, i))
+}
+
+// load8 returns 8 bytes at i of b, which may lie outside: what does is zero.
+func load8(b []byte, i int) uint64 {
+	if i >= 0 && i+8 <= len(b) {
+		return binary.LittleEndian.Uint64(b[i:])
+	}
+	return loadSlow(b, i)
+}
+
+func loadSlow(b []byte, i int) uint64 {
+	v := uint64(0)
+	for k := range 8 {
+		if i+k >= 0 && i+k < len(b) {
+			v |= uint64(b[i+k]) << (8 * k)
+		}
+	}
+	return v
+}

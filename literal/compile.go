@@ -1,0 +1,189 @@
+package literal
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// Literal is one byte string to look for.
+type Literal struct {
+	Bytes []byte // 1 to 64 bytes
+	Fold  bool   // ASCII letters compare without case
+}
+
+// Compile makes the tables for the literals; Open takes them. The ID of a
+// literal is its index. The same literals give the same blob on every machine.
+func Compile(lits []Literal) ([]byte, error) {
+	if len(lits) > math.MaxInt32/maxLen {
+		return nil, fmt.Errorf("literals: %d are too many", len(lits))
+	}
+	c := compiler{blob: make([]byte, headerSize)}
+	all := make([]literal, len(lits))
+	longest := 0
+	var pool []byte
+	for i, l := range lits {
+		if len(l.Bytes) == 0 || len(l.Bytes) > maxLen {
+			return nil, fmt.Errorf("literal %d: length %d is not 1 to %d", i, len(l.Bytes), maxLen)
+		}
+		longest = max(longest, len(l.Bytes))
+		m := member{id: uint32(i), off: uint32(len(pool)), what: uint32(len(l.Bytes)) << 8}
+		text := l.Bytes
+		if l.Fold {
+			if low, letters := lowerCase(text); letters {
+				text = low
+				m.what |= 1 << 16
+			}
+		}
+		pool = append(pool, text...)
+		all[i] = literal{m, text}
+	}
+	hot, tiers := plan(all)
+	c.blob = append(c.blob, make([]byte, tierSize*len(tiers))...)
+	c.number(20, uint32(longest))
+	c.number(16, uint32(len(lits)))
+	c.number(24, uint32(len(tiers)))
+	section(&c, 32, pool)
+	if len(hot) > 0 {
+		c.pairTier(hot)
+	}
+	for i := range tiers {
+		c.strideTier(headerSize+i*tierSize, &tiers[i])
+	}
+	if c.large {
+		return nil, fmt.Errorf("literals: tables of more than 4 GiB")
+	}
+	copy(c.blob, magic)
+	binary.LittleEndian.PutUint64(c.blob[8:], uint64(len(c.blob)))
+	return c.blob, nil
+}
+
+// compiler holds the blob as it grows.
+type compiler struct {
+	blob  []byte
+	large bool // an offset did not fit
+}
+
+func (c *compiler) number(at int, v uint32) { binary.LittleEndian.PutUint32(c.blob[at:], v) }
+
+// section appends a section, and writes where it is at the given place.
+func section[T element](c *compiler, at int, s []T) {
+	if len(c.blob) > math.MaxUint32 || len(s) > math.MaxUint32 {
+		c.large = true
+		return
+	}
+	c.number(at, uint32(len(c.blob)))
+	c.number(at+4, uint32(len(s)))
+	c.blob = encode(c.blob, s)
+}
+
+// entry is a key of a stride tier, and what it stands for.
+type entry struct {
+	bucket uint32
+	key    uint64
+	val    uint32
+}
+
+// strideTier appends the sections of t, and describes them at the given place.
+func (c *compiler) strideTier(at int, t *strideTier) {
+	t.place()
+	groups, members, reach := t.group()
+	var gramRoom []uint64 // hashes of grams
+	var entries []entry
+	var room [16]uint32
+	for g := range len(groups) - 1 {
+		l := &t.lits[groups[g]]
+		for p := range t.stride {
+			key := t.keyOf(l, p)
+			for _, gram := range t.grams(room[:0], l, p) {
+				gramRoom = append(gramRoom, hash(gram))
+				entries = append(entries, entry{0, key, uint32(g)<<phaseBits | uint32(p)})
+			}
+		}
+	}
+	indexBits := max(1, bits.Len(uint(len(entries)-1)))
+	for i := range entries {
+		entries[i].bucket = uint32(gramRoom[i] >> (64 - indexBits))
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.key, b.key), cmp.Compare(a.val, b.val))
+	})
+	entries = slices.Compact(entries)
+	index := make([]uint32, 1<<indexBits+1)
+	keys := make([]uint64, len(entries))
+	vals := make([]uint32, len(entries))
+	for i, e := range entries {
+		index[e.bucket+1]++
+		keys[i], vals[i] = e.key, e.val
+	}
+	for i := range len(index) - 1 {
+		index[i+1] += index[i]
+	}
+	lower := uint32(0)
+	if t.lower {
+		lower = 1
+	}
+	c.number(at, uint32(t.stride))
+	c.number(at+4, lower)
+	c.number(at+8, uint32(reach))
+	c.number(at+12, uint32(t.keyWidth()))
+	section(c, at+16, bloom(gramRoom))
+	section(c, at+24, index)
+	section(c, at+32, keys)
+	section(c, at+40, vals)
+	section(c, at+48, groups)
+	section(c, at+56, members)
+}
+
+// group sorts the literals of the tier by window and returns where each group
+// of the same window begins, the members, and the tier's reach.
+func (t *strideTier) group() (groups []uint32, members []member, reach int) {
+	window := func(l *literal) []byte { return l.text[l.window():][:t.width()] }
+	slices.SortFunc(t.lits, func(a, b literal) int {
+		return cmp.Or(bytes.Compare(window(&a), window(&b)), cmp.Compare(a.what>>16, b.what>>16), cmp.Compare(a.id, b.id))
+	})
+	for i := range t.lits {
+		l := &t.lits[i]
+		if i == 0 || !bytes.Equal(window(l), window(&t.lits[i-1])) || l.fold() != t.lits[i-1].fold() {
+			groups = append(groups, uint32(i))
+		}
+		members = append(members, l.member)
+		reach = max(reach, l.window()+t.stride-1)
+	}
+	return append(groups, uint32(len(t.lits))), members, reach
+}
+
+// keyWidth is the number of bytes of the window that a key holds.
+func (t *strideTier) keyWidth() int { return min(7, t.width()) }
+
+// keyOf returns the key of phase p of l.
+func (t *strideTier) keyOf(l *literal, p int) uint64 {
+	begin := min(p, t.width()-t.keyWidth())
+	key := uint64(0)
+	for k, b := range l.text[l.window()+begin:][:t.keyWidth()] {
+		if l.fold() {
+			b |= 0x20
+		}
+		key |= uint64(b) << (8 * k)
+	}
+	key |= uint64(p-begin) << backShift
+	if l.fold() {
+		key |= foldBit
+	}
+	return key
+}
+
+// bloom returns a filter of the hashes: 12 to 24 bits for each, up to 1 MiB.
+func bloom(hashes []uint64) []uint64 {
+	distinct := slices.Compact(slices.Sorted(slices.Values(hashes)))
+	size := min(17, max(8, bits.Len(uint(len(distinct)*12/64))))
+	words := make([]uint64, 1<<size)
+	for _, h := range distinct {
+		words[h>>(64-size)] |= 1<<(h>>32&63) | 1<<(h>>38&63)
+	}
+	return words
+}

@@ -1,0 +1,67 @@
+// Package literal finds hundreds of thousands of byte strings at once: a
+// prefilter that reads a few bytes here and there, then a full comparison.
+//
+// # How
+//
+// A literal is entered into one tier, under one window of its bytes, the one
+// that ordinary files hold least (Score). There are two kinds of tier.
+//
+// A stride tier with stride S reads 4 bytes (a gram) at every S-th place. The
+// window is S+3 bytes long and is entered under each of its S grams, its
+// phases, so that one of them falls on a place that is read, wherever the
+// literal stands. A gram must pass a blocked Bloom filter (two bits in one
+// 64-bit word); then its bucket is walked, whose keys hold up to 7 bytes of the
+// window; then the literal is compared. Literals of 6 bytes and more live there.
+//
+// The pair tier reads every place and has literals of 1 to 5 bytes, and the few
+// longer ones none of whose wider windows is rare (runs of zeros). The window
+// has up to 4 bytes: a first pair and a second. The literals are dealt into 16
+// buckets; a table says, for each of the 65,536 byte pairs, of which buckets it
+// is a first pair and of which a second. A place is a candidate where the two
+// share a bucket.
+//
+// A literal that ignores case is entered under every spelling of its grams or
+// pairs; where there are many such, they have a stride tier of their own, whose
+// grams are taken with bit 0x20 set in every byte.
+//
+// # The blob
+//
+// All numbers are little-endian; every section starts at a multiple of 8 and is
+// padded with zeros to one. Offsets count from the start of the blob. "@" is a
+// pair of u32: offset and number of elements.
+//
+//	header, 64 bytes
+//	 0  8  magic "SCLITv1\n"
+//	 8  8  length of the blob
+//	16  4  number of literals
+//	20  4  length of the longest literal (0 when there is none)
+//	24  4  number of stride tiers, at most 4
+//	28  4  0
+//	32  8  @pool      u8         bytes of the literals, lower-cased where case is ignored
+//	40  8  @pairs     u32        65,536 or none: first-pair buckets | second-pair buckets<<16
+//	48  8  @chains    u32        65,537 or none: first link of each first pair; ascending
+//	56  8  @links     link       the pair tier's
+//	then, for each stride tier, 64 bytes
+//	 0  4  S, 1 to 8
+//	 4  4  1 when grams are taken with 0x20202020 set, else 0
+//	 8  4  greatest distance from the start of a literal to a gram of its window
+//	12  4  length in bytes of a key's window part, 1 to 7
+//	16  8  @filter    u64        power of two; see hash
+//	24  8  @index     u32        power of two, and one: first key of each bucket; ascending
+//	32  8  @keys      u64        window bytes | back<<56 | fold<<63; ascending in a bucket
+//	40  8  @vals      u32        one for each key: group<<3 | phase
+//	48  8  @groups    u32        number of groups, and one: first member; ascending
+//	56  8  @members   member
+//
+//	member, 12 bytes                   link, 20 bytes
+//	0  4  ID                           0  12  member
+//	4  4  offset in the pool           12  4  window, zero after its end
+//	8  1  offset of the window         16  4  mask: bits of the window that count
+//	9  1  length
+//	10 1  1 when case is ignored
+//	11 1  0
+//
+// hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the
+// top bits of h. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of
+// h. A key's window part starts back bytes before the gram.
+package literal

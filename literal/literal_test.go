@@ -1,0 +1,355 @@
+package literal
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// oracle finds the literals one by one.
+func oracle(lits []Literal, buf []byte, from, to int) []Hit {
+	small := make([]byte, len(buf))
+	for i, c := range buf {
+		small[i] = toLower(c)
+	}
+	var hits []Hit
+	for id, l := range lits {
+		text, in := l.Bytes, buf
+		if l.Fold {
+			text, in = make([]byte, len(l.Bytes)), small
+			for i, c := range l.Bytes {
+				text[i] = toLower(c)
+			}
+		}
+		for at := max(0, from); at < to && at <= len(in); at++ {
+			k := bytes.Index(in[at:], text)
+			if k < 0 || at+k >= to {
+				break
+			}
+			at += k
+			hits = append(hits, Hit{uint32(id), at})
+		}
+	}
+	return sorted(hits)
+}
+
+func toLower(c byte) byte {
+	if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZ", c) >= 0 {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func sorted(hits []Hit) []Hit {
+	slices.SortFunc(hits, func(a, b Hit) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)) })
+	return hits
+}
+
+func mustOpen(t testing.TB, lits []Literal) *Set {
+	t.Helper()
+	blob, err := Compile(lits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// check compares Scan with the oracle: whole, in two windows, and a few hits at a time.
+func check(t testing.TB, lits []Literal, bufs ...[]byte) {
+	t.Helper()
+	s := mustOpen(t, lits)
+	for i, buf := range bufs {
+		want := oracle(lits, buf, 0, len(buf))
+		same := func(what string, got []Hit) {
+			t.Helper()
+			if !slices.Equal(sorted(got), want) {
+				t.Fatalf("%d literals, buffer %d (%d bytes), %s: %d hits, want %d: %s", len(lits), i, len(buf), what, len(got), len(want), difference(got, want))
+			}
+		}
+		same("whole", s.Scan(buf, 0, len(buf), nil))
+		cut := (i*7919 + 13) % (len(buf) + 1)
+		same(fmt.Sprintf("cut at %d", cut), s.Scan(buf, cut, len(buf), s.Scan(buf, 0, cut, nil)))
+		for _, n := range []int{1, 7, 1000} {
+			var got []Hit
+			for from := 0; from < len(buf); {
+				before, next := len(got), 0
+				got, next = s.ScanN(buf, from, len(buf), got, n)
+				if next <= from && from < len(buf) {
+					t.Fatalf("ScanN at %d: next %d", from, next)
+				}
+				if k := len(got) - before; k > n && got[before].At != got[len(got)-1].At {
+					t.Fatalf("ScanN at %d: %d hits at several places, want %d at most", from, k, n)
+				}
+				for _, h := range got[before:] {
+					if h.At < from || h.At >= next {
+						t.Fatalf("ScanN from %d to %d: hit at %d", from, next, h.At)
+					}
+				}
+				from = next
+			}
+			same(fmt.Sprintf("%d at a time", n), got)
+		}
+	}
+}
+
+func difference(got, want []Hit) string {
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			return fmt.Sprintf("missing %v", want[i])
+		case i >= len(want):
+			return fmt.Sprintf("too many: %v", got[i])
+		case got[i] != want[i]:
+			return fmt.Sprintf("hit %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+	return "none"
+}
+
+func TestCases(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lits []string // with a leading ~: case is ignored
+		buf  string
+		want string // ID@place
+	}{
+		{"nothing", nil, "abc", ""},
+		{"empty buffer", []string{"a", "abcdefgh"}, "", ""},
+		{"one byte", []string{"a"}, "banana", "0@1 0@3 0@5"},
+		{"one byte, last", []string{"\x00"}, "a\x00", "0@1"},
+		{"one letter, any case", []string{"~A", "A"}, "aA@`", "0@0 0@1 1@1"},
+		{"two bytes overlap", []string{"aa"}, "aaaa", "0@0 0@1 0@2"},
+		{"three bytes at the end", []string{"xyz", "yz\x00"}, "wxyz", "0@1"},
+		{"four, five, six, seven", []string{"abcd", "abcde", "abcdef", "abcdefg"}, "_abcdefgh", "0@1 1@1 2@1 3@1"},
+		{"cut at the end", []string{"abcdefg", "bcdef"}, "abcdef", "1@1"},
+		{"duplicates", []string{"needle", "needle", "~NEEDLE"}, "needle Needle", "0@0 1@0 2@0 2@7"},
+		{"fold is ASCII only", []string{"~[abc]{def}"}, "[ABC]{DEF} {abc}[def] ;abc=;def=", "0@0"},
+		{"prefix of another", []string{"longest one", "longest", "lo"}, "the longest one", "0@4 1@4 2@4"},
+		{"zeros", []string{strings.Repeat("\x00", 8)}, strings.Repeat("\x00", 10), "0@0 0@1 0@2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var lits []Literal
+			for _, l := range c.lits {
+				text, fold := strings.CutPrefix(l, "~")
+				lits = append(lits, Literal{[]byte(text), fold})
+			}
+			var got []string
+			for _, h := range sorted(mustOpen(t, lits).Scan([]byte(c.buf), 0, len(c.buf), nil)) {
+				got = append(got, fmt.Sprintf("%d@%d", h.ID, h.At))
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("got %q, want %q", s, c.want)
+			}
+			check(t, lits, []byte(c.buf))
+		})
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	for _, n := range []int{0, maxLen + 1} {
+		if _, err := Compile([]Literal{{Bytes: []byte("good")}, {Bytes: make([]byte, n)}}); err == nil {
+			t.Errorf("length %d: no error", n)
+		}
+	}
+}
+
+// alphabet returns a maker of n random bytes of the given alphabet.
+func alphabet(rng *rand.Rand, set string) func(n int) []byte {
+	return func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+			if set != "" {
+				b[i] = set[rng.IntN(len(set))]
+			}
+		}
+		return b
+	}
+}
+
+// plant copies literals into buf, in any case where that is ignored.
+func plant(rng *rand.Rand, buf []byte, lits []Literal, n int) {
+	for range n {
+		if len(lits) == 0 || len(buf) == 0 {
+			return
+		}
+		l := lits[rng.IntN(len(lits))]
+		text := bytes.Clone(l.Bytes)
+		for i, c := range text {
+			if l.Fold && isLetter(c) && rng.IntN(2) == 0 {
+				text[i] ^= 0x20
+			}
+		}
+		copy(buf[rng.IntN(len(buf)):], text)
+	}
+}
+
+func TestRandom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, set := range []string{"", "ab", "aAbB\x00", "\x00", "etaoin ETAOIN"} {
+		bytesOf := alphabet(rng, set)
+		for _, n := range []int{1, 3, 50, 400} {
+			for _, lens := range [][2]int{{1, 3}, {1, 64}, {4, 6}, {6, 9}, {7, 7}, {11, 30}, {64, 64}} {
+				var lits []Literal
+				for range n {
+					lits = append(lits, Literal{bytesOf(lens[0] + rng.IntN(lens[1]-lens[0]+1)), rng.IntN(3) == 0})
+				}
+				var bufs [][]byte
+				for _, size := range []int{0, 1, 5, 63, 300, 3000} {
+					if set == "\x00" && size > 300 && n > 50 {
+						continue // a hit for every literal at every place
+					}
+					buf := bytesOf(size)
+					plant(rng, buf, lits, size/40)
+					bufs = append(bufs, buf)
+				}
+				check(t, lits, bufs...)
+			}
+		}
+	}
+}
+
+// TestMany goes through every tier: thousands of short ones, of ones that ignore
+// case, of ones with common beginnings and ends.
+func TestMany(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	anything, word := alphabet(rng, ""), alphabet(rng, "abcdefghijklmnopqrstuvwxyz")
+	for name, one := range map[string]func(i int) Literal{
+		"four bytes":       func(i int) Literal { return Literal{anything(4), false} },
+		"four, five, fold": func(i int) Literal { return Literal{word(4 + i%2), i%2 == 0} },
+		"six, fold":        func(i int) Literal { return Literal{word(6), true} },
+		"all fold":         func(i int) Literal { return Literal{word(1 + i%64), true} },
+		"mixed":            func(i int) Literal { return Literal{word(1 + i%64), i%3 == 0} },
+		"same beginning":   func(i int) Literal { return Literal{append([]byte("the same"), anything(3)...), false} },
+		"same end":         func(i int) Literal { return Literal{append(anything(3), "the same"...), false} },
+		"same middle":      func(i int) Literal { return Literal{slices.Concat(word(1), []byte("middle ?"), word(2)), i%2 == 0} },
+		"zeros and a tail": func(i int) Literal { return Literal{append(make([]byte, i%20), anything(2)...), false} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var lits []Literal
+			for i := range 6000 {
+				lits = append(lits, one(i))
+			}
+			buf := make([]byte, 20000)
+			copy(buf, word(5000))
+			copy(buf[5000:], anything(5000))
+			plant(rng, buf[:18000], lits, 300)
+			check(t, lits, buf)
+		})
+	}
+}
+
+func TestWindows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	bytesOf := alphabet(rng, "abAB\x00")
+	var lits []Literal
+	for range 60 {
+		lits = append(lits, Literal{bytesOf(1 + rng.IntN(24)), rng.IntN(2) == 0})
+	}
+	s := mustOpen(t, lits)
+	buf := bytesOf(90)
+	plant(rng, buf, lits, 4)
+	for a := -2; a <= len(buf)+2; a++ {
+		for b := a - 1; b <= len(buf)+2; b++ {
+			got := sorted(s.Scan(buf, a, b, nil))
+			if want := oracle(lits, buf, a, b); !slices.Equal(got, want) {
+				t.Fatalf("[%d,%d): %s", a, b, difference(got, want))
+			}
+		}
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	lits := []Literal{{[]byte("pair"), false}, {[]byte("boundaries"), true}, {[]byte("between the blocks of a buffer"), false}}
+	buf := alphabet(rng, "")(3*blockSize + 100)
+	for i := range 200 {
+		l := lits[i%3].Bytes
+		copy(buf[blockSize*(1+i%3)-100+i:], l)
+	}
+	check(t, lits, buf)
+}
+
+func TestScanNAtLimits(t *testing.T) {
+	var lits []Literal
+	for range 100 {
+		lits = append(lits, Literal{[]byte("aaaa"), false})
+	}
+	s := mustOpen(t, lits)
+	buf := bytes.Repeat([]byte("a"), 10)
+	if out, next := s.ScanN(buf, 2, 10, nil, 0); len(out) != 0 || next != 2 {
+		t.Errorf("max 0: %d hits, next %d", len(out), next)
+	}
+	if out, next := s.ScanN(buf, 2, 10, nil, 1); len(out) != 100 || next != 3 {
+		t.Errorf("max 1: %d hits, next %d, want all 100 of one place, 3", len(out), next)
+	}
+	if out, next := s.ScanN(buf, 2, 99, nil, 200); len(out) != 200 || next != 4 {
+		t.Errorf("max 200: %d hits, next %d, want 200, 4", len(out), next)
+	}
+	if out, next := s.ScanN(buf, 5, 99, make([]Hit, 3), 1000); len(out) != 203 || next != 99 {
+		t.Errorf("max 1000: %d, next %d, want 203, 99", len(out), next)
+	}
+}
+
+func TestDeterministic(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	var lits []Literal
+	for range 5000 {
+		lits = append(lits, Literal{alphabet(rng, "")(1 + rng.IntN(30)), rng.IntN(4) == 0})
+	}
+	a, _ := Compile(lits)
+	b, _ := Compile(lits)
+	if !bytes.Equal(a, b) {
+		t.Error("two blobs of the same literals differ")
+	}
+	s := mustOpen(t, lits)
+	if s.Len() != 5000 || s.MaxLen() != 30 {
+		t.Errorf("Len %d, MaxLen %d", s.Len(), s.MaxLen())
+	}
+}
+
+func TestScore(t *testing.T) {
+	// Each is better than the next.
+	order := []string{"\xc3\x9e\x17\xb1\x5d\xf0\x82\x3b", "kernel32.dll", "the same", "\x00\x00\x00\x01", "\x00\x00\x00\x00"}
+	for i := 1; i < len(order); i++ {
+		if a, b := Score([]byte(order[i-1]), false), Score([]byte(order[i]), false); a <= b {
+			t.Errorf("Score(%q) = %d, Score(%q) = %d", order[i-1], a, order[i], b)
+		}
+	}
+	if a, b := Score([]byte("WriteProcess"), false), Score([]byte("WriteProcess"), true); a <= b {
+		t.Errorf("exact %d, any case %d", a, b)
+	}
+	if s := Score(make([]byte, 64), false); s != 0 {
+		t.Errorf("zeros score %d", s)
+	}
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, set := range []string{"", "\x00\x01 ", "the quick brown"} {
+		for range 200 {
+			b, fold := alphabet(rng, set)(64), rng.IntN(2) == 0
+			for n := range b {
+				if x, y := Score(b[:n], fold), Score(b[:n+1], fold); y < x {
+					t.Fatalf("Score(%q) = %d, with %#x %d", b[:n], x, b[n], y)
+				}
+			}
+		}
+	}
+}
+
+func TestSwap(t *testing.T) {
+	b := []byte{1, 2, 3, 4, 5, 6, 7, 8}
+	swap(b, 4)
+	if !bytes.Equal(b, []byte{4, 3, 2, 1, 8, 7, 6, 5}) {
+		t.Errorf("swapped by 4: %v", b)
+	}
+	if got := decode[member]([]byte{1, 0, 0, 0, 2, 0, 0, 0, 3, 4, 1, 0}, 1)[0]; got.id != 1 || got.off != 2 || got.window() != 3 || got.length() != 4 || !got.fold() {
+		t.Errorf("decoded %+v", got)
+	}
+}

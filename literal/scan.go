@@ -1,0 +1,268 @@
+package literal
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"unsafe"
+)
+
+// Hit says that literal ID begins at byte At of the buffer.
+type Hit struct {
+	ID uint32
+	At int
+}
+
+const (
+	blockSize  = 16 << 10 // places of a block: all tiers pass over it while it is near
+	batchSize  = 1024     // places that are read before the candidates among them are looked at; power of two
+	longBucket = 16       // keys of a bucket from which on it is searched, not walked
+)
+
+// run is one call of ScanN.
+type run struct {
+	buf      []byte
+	from, to int // literals that begin here, in this block
+	hits     []Hit
+	most     int  // length of hits that is allowed
+	full     bool // there was one more
+
+	found [batchSize]uint32 // candidates, counted from the batch's first place
+	open  [batchSize]candidate
+}
+
+// candidate is a place whose gram has a bucket, and the keys of that.
+type candidate struct {
+	at         int
+	first, end uint32
+}
+
+// Scan appends to hits a Hit for every literal that begins in [from, to) and
+// lies wholly in buf, each once. The order is the same for the same arguments.
+func (s *Set) Scan(buf []byte, from, to int, hits []Hit) []Hit {
+	hits, _ = s.ScanN(buf, from, to, hits, math.MaxInt)
+	return hits
+}
+
+// ScanN is Scan that appends max hits at most, and says where to go on: every
+// literal that begins before next was reported, none that begins later. Where
+// next is to, all is done. The hits of one place are not parted: where more
+// than max literals begin at the first place that has any, all are appended. A max below 1
+// does nothing.
+func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, next int) {
+	a, b := from, min(to, len(buf))
+	if a < 0 {
+		a = 0
+	}
+	if a >= b {
+		return hits, to
+	}
+	if max < 1 {
+		return hits, from
+	}
+	r := run{buf: buf, hits: hits}
+	begin := len(hits)
+	for size := blockSize; a < b; {
+		before := len(r.hits)
+		r.from, r.to = a, min(a+size, b)
+		r.most = math.MaxInt
+		if before > begin || r.to-r.from > 1 {
+			r.most = begin + min(max, math.MaxInt-begin)
+		}
+		s.block(&r)
+		if !r.full {
+			a = r.to
+			continue
+		}
+		r.hits, r.full = r.hits[:before], false
+		if before-begin > max/2 || r.to-r.from == 1 {
+			return r.hits, a
+		}
+		size = (r.to - r.from) / 2
+	}
+	return r.hits, to
+}
+
+// block finds the literals of one block.
+func (s *Set) block(r *run) {
+	if s.pairs != nil {
+		s.scanPairs(r)
+	}
+	for i := range s.tiers {
+		s.scanTier(&s.tiers[i], r)
+	}
+}
+
+// scanTier finds the block's literals of one stride tier.
+func (s *Set) scanTier(t *tier, r *run) {
+	end := min(r.to+t.reach, len(r.buf)-3)
+	for i := r.from; i < end && !r.full; {
+		stop := min(end, i+batchSize*t.stride)
+		n := t.probe(r.buf, i, stop, &r.found)
+		if n > 0 {
+			n = t.look(r, i, n)
+			s.resolve(t, r, n)
+		}
+		i += (stop - i + t.stride - 1) / t.stride * t.stride
+	}
+}
+
+// probe reads the gram at i and every stride-th place after it below end, which
+// is at most len(buf)-3, and lists the places that the filter passes: batchSize
+// places at most are read. There is no branch on what is read.
+func (t *tier) probe(buf []byte, i, end int, found *[batchSize]uint32) (n int) {
+	p := unsafe.Pointer(unsafe.SliceData(buf))
+	words := unsafe.Pointer(unsafe.SliceData(t.filter))
+	shift, lower, stride, base := t.filterShift&63, t.lower, t.stride, i
+	for ; i+3*stride < end; i += 4 * stride {
+		h0 := hash(gramAt(p, i) | lower)
+		h1 := hash(gramAt(p, i+stride) | lower)
+		h2 := hash(gramAt(p, i+2*stride) | lower)
+		h3 := hash(gramAt(p, i+3*stride) | lower)
+		w0 := wordAt(words, h0>>shift)
+		w1 := wordAt(words, h1>>shift)
+		w2 := wordAt(words, h2>>shift)
+		w3 := wordAt(words, h3>>shift)
+		found[n&(batchSize-1)] = uint32(i - base)
+		n += int(w0 >> (h0 >> 32 & 63) & (w0 >> (h0 >> 38 & 63)) & 1)
+		found[n&(batchSize-1)] = uint32(i + stride - base)
+		n += int(w1 >> (h1 >> 32 & 63) & (w1 >> (h1 >> 38 & 63)) & 1)
+		found[n&(batchSize-1)] = uint32(i + 2*stride - base)
+		n += int(w2 >> (h2 >> 32 & 63) & (w2 >> (h2 >> 38 & 63)) & 1)
+		found[n&(batchSize-1)] = uint32(i + 3*stride - base)
+		n += int(w3 >> (h3 >> 32 & 63) & (w3 >> (h3 >> 38 & 63)) & 1)
+	}
+	for ; i < end; i += stride {
+		h := hash(gramAt(p, i) | lower)
+		w := wordAt(words, h>>shift)
+		found[n&(batchSize-1)] = uint32(i - base)
+		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
+	}
+	return n
+}
+
+// gramAt returns the gram at i of a buffer that is long enough.
+func gramAt(p unsafe.Pointer, i int) uint32 {
+	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:])
+}
+
+// wordAt returns word i of a filter: i is a hash shifted down to the filter's
+// size, which Open took from its length.
+func wordAt(p unsafe.Pointer, i uint64) uint64 {
+	return *(*uint64)(unsafe.Add(p, i<<3))
+}
+
+// look lists, of the n places found from base on, those whose gram has a
+// bucket that is not empty. It is a loop of its own so that the loads, mostly
+// far ones, overlap.
+func (t *tier) look(r *run, base, n int) (m int) {
+	for _, at := range r.found[:n] {
+		i := base + int(at)
+		b := hash(binary.LittleEndian.Uint32(r.buf[i:])|t.lower) >> (t.indexShift & 63)
+		pair := t.index[b:][:2]
+		r.open[m] = candidate{i, pair[0], pair[1]}
+		if pair[0] != pair[1] {
+			m++
+		}
+	}
+	return m
+}
+
+// resolve compares the keys of the first n candidates, and the literals of those
+// that fit.
+func (s *Set) resolve(t *tier, r *run, n int) {
+	var missed [2]uint64 // around the last place that fitted no key: it often comes again at once
+	any := false
+	for k := range r.open[:n] {
+		c := &r.open[k]
+		// Bytes -3 to 6 of the place are all that keys may hold.
+		u, v := load8(r.buf, c.at-3), load8(r.buf, c.at-1)
+		if u == missed[0] && v == missed[1] && any {
+			continue
+		}
+		around := [4]uint64{v >> 8, v, u >> 8, u} // by back
+		fits := false
+		if c.end-c.first > longBucket {
+			fits = s.search(t, r, c, &around)
+		} else {
+			for e, key := range t.keys[c.first:c.end] {
+				x := around[key>>backShift&3] | uint64(int64(key)>>63)&lower8
+				if (x^key)&t.keyMask == 0 {
+					fits = true
+					s.matchGroup(t, r, c.at, t.vals[int(c.first)+e])
+				}
+			}
+		}
+		if r.full {
+			return
+		}
+		if !fits {
+			missed, any = [2]uint64{u, v}, true
+		}
+	}
+}
+
+// search is resolve in a long bucket, whose keys ascend.
+func (s *Set) search(t *tier, r *run, c *candidate, around *[4]uint64) (fits bool) {
+	keys := t.keys[c.first:c.end]
+	for kind := range uint64(8) {
+		key := around[kind&3]
+		if kind >= 4 {
+			key |= lower8
+		}
+		key = key&t.keyMask | kind&3<<backShift | kind>>2<<63
+		at, _ := slices.BinarySearch(keys, key)
+		for ; at < len(keys) && keys[at] == key && !r.full; at++ {
+			fits = true
+			s.matchGroup(t, r, c.at, t.vals[int(c.first)+at])
+		}
+	}
+	return fits
+}
+
+// matchGroup compares the literals of the group that val names with the place
+// that it gives them.
+func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
+	at -= int(val & (maxStride - 1))
+	g := val >> phaseBits
+	for _, m := range t.members[t.groups[g]:t.groups[g+1]] {
+		s.confirm(r, m, at-m.window())
+		if r.full {
+			return
+		}
+	}
+}
+
+// confirm compares one literal with one place.
+func (s *Set) confirm(r *run, m member, at int) {
+	n := m.length()
+	if at < r.from || at >= r.to || n > len(r.buf)-at {
+		return
+	}
+	there, text := r.buf[at:at+n], s.pool[m.off:][:n]
+	if m.fold() {
+		if !equalFold(there, text) {
+			return
+		}
+	} else if string(there) != string(text) {
+		return
+	}
+	if len(r.hits) >= r.most {
+		r.full = true
+		return
+	}
+	r.hits = append(r.hits, Hit{m.id, at})
+}
+
+// equalFold tells whether b in lower case is text, which is as long.
+func equalFold(b, text []byte) bool {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != text[i] {
+			return false
+		}
+	}
+	return true
+}
