@@ -4,7 +4,7 @@ package showcause
 // default. All are counted, none is timed, so that a report is a function of
 // the bytes, the rules and the limits alone.
 type Limits struct {
-	FileSize int64 `json:"file_size"` // bytes of one layer that are looked at; default 4 GiB for children, no bound for the input
+	FileSize int64 `json:"file_size"` // bytes of one layer that are looked at; default 4 GiB for children, no bound for the input itself
 	ScanSize int64 `json:"scan_size"` // bytes of all layers below the input together; default 4 GiB
 	Objects  int64 `json:"objects"`   // layers below the input; default 100,000
 	Depth    int   `json:"depth"`     // steps of a trail; default 32

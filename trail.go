@@ -1,6 +1,7 @@
 package showcause
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
@@ -47,6 +48,15 @@ func (s Step) String() string {
 		return fmt.Sprintf("#%d %s", s.Index, s.Op)
 	}
 	return strings.ReplaceAll(Escape(s.Name), " / ", ` \x2f `)
+}
+
+// MarshalJSON implements json.Marshaler. The name is escaped as in String, so
+// that it is valid text and does no harm where the JSON is shown.
+func (s Step) MarshalJSON() ([]byte, error) {
+	type plain Step
+	p := plain(s)
+	p.Name = Escape(p.Name)
+	return json.Marshal(p)
 }
 
 // Escape makes bytes that an attacker chose safe to show on one line of a

@@ -1,0 +1,32 @@
+# make test    install what the tests need, check the source, run every test
+# make check   formatting, vet, staticcheck, known vulnerabilities
+# make fuzz    every fuzz target, FUZZTIME each (default 60s)
+# make bench   side by side with ClamAV on this machine
+# make diff    the long comparison with clamscan
+
+GO ?= go
+FUZZTIME ?= 60s
+PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 cpio binutils python3
+
+.PHONY: build test check fuzz bench diff deps
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o showcause ./cmd/showcause
+
+test: deps check
+	$(GO) tool -modfile=tools/go.mod gotestsum --format pkgname -- -timeout 30m ./...
+
+deps:
+	sh tools/deps.sh $(PEERS)
+
+check:
+	GO=$(GO) sh tools/check.sh
+
+fuzz:
+	GO=$(GO) sh tools/fuzz.sh $(FUZZTIME)
+
+bench:
+	$(GO) run ./bench
+
+diff:
+	$(GO) test -count 1 -v -run 'TestPlanted|TestSystem' ./internal/plant -args -full

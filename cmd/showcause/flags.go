@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// byteSize is a flag value in bytes: 4096, 25M, 1G (powers of 1024, as clamscan's).
+type byteSize int64
+
+func (b *byteSize) String() string { return strconv.FormatInt(int64(*b), 10) }
+func (b *byteSize) Type() string   { return "size" }
+
+func (b *byteSize) Set(s string) error {
+	shift := 0
+	digits := strings.TrimSuffix(strings.ToUpper(s), "B")
+	if n := len(digits); n > 0 {
+		if i := strings.IndexByte("KMGT", digits[n-1]); i >= 0 {
+			shift = 10 * (i + 1)
+			digits = digits[:n-1]
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)>>shift {
+		return errors.New("want a number of bytes such as 4096, 25M or 1G")
+	}
+	*b = byteSize(n << shift)
+	return nil
+}
+
+// yesNo is a flag value as clamscan takes it: --alert-encrypted[=yes|no].
+type yesNo bool
+
+func (y *yesNo) String() string {
+	if *y {
+		return "yes"
+	}
+	return "no"
+}
+func (y *yesNo) Type() string { return "yes|no" }
+
+func (y *yesNo) Set(s string) error {
+	switch strings.ToLower(s) {
+	case "yes", "true", "1":
+		*y = true
+	case "no", "false", "0":
+		*y = false
+	default:
+		return errors.New("want yes or no")
+	}
+	return nil
+}
+
+// patterns is a repeatable flag of regular expressions over paths.
+type patterns []*regexp.Regexp
+
+func (p *patterns) String() string { return "" }
+func (p *patterns) Type() string   { return "regexp" }
+
+func (p *patterns) Set(s string) error {
+	re, err := regexp.Compile(s)
+	if err != nil {
+		return err
+	}
+	*p = append(*p, re)
+	return nil
+}
+
+func (p patterns) match(path string) bool {
+	for _, re := range p {
+		if re.MatchString(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// noMeaning are flags of clamscan that have none here, and why.
+var noMeaning = map[string]string{
+	"max-scantime":    "limits are counted, so that a report does not depend on the machine's speed; use --max-work",
+	"remove":          "scan changes nothing",
+	"move":            "scan changes nothing",
+	"copy":            "scan changes nothing",
+	"leave-temps":     "there are no temporary files with names",
+	"tempdir":         "set TMPDIR",
+	"gen-json":        "use --format json",
+	"detect-pua":      "compile the rules with: showcause rules compile --pua",
+	"bytecode":        "bytecode signatures are not supported; rules compile lists what it skips",
+	"alert-broken":    "broken files are reported as incomplete: corrupt",
+	"alert-macros":    "documents with macros are not supported yet",
+	"follow-symlinks": "links are followed when named on the command line only",
+}
+
+// suggestFlag makes an error about flags useful: the nearest flag, or why there is none.
+func suggestFlag(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return fmt.Errorf("%w (see: %s --help)", err, c.CommandPath())
+	}
+	name := unknown.GetSpecifiedName()
+	if why, ok := noMeaning[name]; ok {
+		return fmt.Errorf("flag --%s: %s", name, why)
+	}
+	best, distance := "", 4
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := editDistance(name, f.Name); d < distance && !f.Hidden {
+			best, distance = f.Name, d
+		}
+	})
+	if len(name) < 2 || best == "" || distance > len(name)/2+1 {
+		return fmt.Errorf("%w (see: %s --help)", err, c.CommandPath())
+	}
+	return fmt.Errorf("%w; did you mean --%s?", err, best)
+}
+
+// editDistance is the number of single-character edits between two words (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			last, row[j+1] = row[j+1], min(last+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+)
+
+func (o *scanOptions) printer(w io.Writer) (printer, error) {
+	switch o.format {
+	case "text":
+		return &textPrinter{w: w, o: o, gaps: map[showcause.Code]*gapGroup{}}, nil
+	case "json":
+		return &jsonPrinter{e: newEncoder(w), o: o}, nil
+	case "sarif":
+		return newSarifPrinter(w), nil
+	case "clamscan":
+		return &clamscanPrinter{w: w, o: o}, nil
+	}
+	return nil, fmt.Errorf("flag --format: %q is not one of text, json, sarif, clamscan", o.format)
+}
+
+// place renders a path and a trail for a person.
+func place(path string, t showcause.Trail) string {
+	if len(t) == 0 {
+		return showcause.Escape(path)
+	}
+	return showcause.Escape(path) + " / " + t.String()
+}
+
+// errorText is what is said of an error over a path: the path is printed already.
+func errorText(err error) string {
+	type unwrapper interface{ Unwrap() error }
+	if u, ok := err.(unwrapper); ok && u.Unwrap() != nil {
+		return showcause.Escape(u.Unwrap().Error())
+	}
+	return showcause.Escape(err.Error())
+}
+
+// textPrinter writes for a person.
+type textPrinter struct {
+	w    io.Writer
+	o    *scanOptions
+	db   *ruledb.DB
+	gaps map[showcause.Code]*gapGroup
+}
+
+// gapGroup is all that was not read for one reason.
+type gapGroup struct {
+	places, files int64
+	bytes         int64
+	unknown       bool // some lengths are not known
+	examples      []string
+}
+
+// examples of each reason that are shown without --verbose.
+const maxExamples = 3
+
+func (p *textPrinter) rules(db *ruledb.DB) { p.db = db }
+
+func (p *textPrinter) result(r *result) error {
+	if r.err != nil {
+		_, err := fmt.Fprintf(p.w, "ERROR  %s: %s\n", showcause.Escape(r.path), errorText(r.err))
+		return err
+	}
+	for _, a := range r.alerts {
+		fmt.Fprintf(p.w, "FOUND  %s  %s\n", a, showcause.Escape(r.path))
+	}
+	for i := range r.report.Findings {
+		f := &r.report.Findings[i]
+		word, tail := "FOUND ", ""
+		if f.Allowed != "" {
+			word, tail = "ALLOWED", "  (overruled by "+showcause.Escape(f.Allowed)+")"
+			if !p.o.explain {
+				continue
+			}
+		}
+		if _, err := fmt.Fprintf(p.w, "%s %s  %s%s\n", word, showcause.Escape(f.Rule), place(r.path, f.Trail), tail); err != nil {
+			return err
+		}
+		if p.o.explain {
+			if err := p.explain(f); err != nil {
+				return err
+			}
+		}
+	}
+	seen := map[showcause.Code]bool{}
+	for i := range r.report.Gaps {
+		g := &r.report.Gaps[i]
+		group := p.gaps[g.Code]
+		if group == nil {
+			group = &gapGroup{}
+			p.gaps[g.Code] = group
+		}
+		group.places++
+		if !seen[g.Code] {
+			seen[g.Code] = true
+			group.files++
+		}
+		if g.Length >= 0 {
+			group.bytes += g.Length
+		} else {
+			group.unknown = true
+		}
+		if p.o.verbose || len(group.examples) < maxExamples {
+			group.examples = append(group.examples, place(r.path, g.Trail)+stretch(g))
+		}
+	}
+	return nil
+}
+
+// stretch says which bytes a gap is, where that is known.
+func stretch(g *showcause.Gap) string {
+	switch {
+	case g.Length > 0 && g.Offset > 0:
+		return fmt.Sprintf(" (%s bytes from offset %d)", number(g.Length), g.Offset)
+	case g.Length > 0:
+		return fmt.Sprintf(" (%s bytes)", number(g.Length))
+	case g.Offset > 0:
+		return fmt.Sprintf(" (from offset %d)", g.Offset)
+	}
+	return ""
+}
+
+func (p *textPrinter) explain(f *showcause.Finding) error {
+	info, err := p.db.Info(f.Index)
+	if err != nil {
+		return err
+	}
+	printRule(p.w, "    ", info)
+	if len(f.Matches) == 0 {
+		fmt.Fprintf(p.w, "    match    none: the condition holds without one\n")
+	}
+	for _, m := range f.Matches {
+		fmt.Fprintf(p.w, "    match    %d: %d bytes at offset %d (%#x)\n", m.Pattern, m.Length, m.Offset, m.Offset)
+	}
+	return nil
+}
+
+func (p *textPrinter) finish(t *totals) error {
+	if p.o.quiet {
+		return nil
+	}
+	var notes, unread []showcause.Code
+	for _, c := range slices.Sorted(maps.Keys(p.gaps)) {
+		if c.Unread() {
+			unread = append(unread, c)
+		} else {
+			notes = append(notes, c)
+		}
+	}
+	p.groups("not read:", unread)
+	p.groups("read in every way it can be read:", notes)
+	if p.o.noSummary {
+		return nil
+	}
+	return p.summary(t)
+}
+
+func (p *textPrinter) groups(title string, codes []showcause.Code) {
+	if len(codes) == 0 {
+		return
+	}
+	fmt.Fprintln(p.w, title)
+	for _, c := range codes {
+		g := p.gaps[c]
+		fmt.Fprintf(p.w, "  %-28s %s in %s", c, plural(g.places, "place"), plural(g.files, "file"))
+		if g.bytes > 0 {
+			atLeast := ""
+			if g.unknown {
+				atLeast = "at least "
+			}
+			fmt.Fprintf(p.w, ", %s%s", atLeast, size(g.bytes))
+		}
+		fmt.Fprintln(p.w)
+		for _, e := range g.examples {
+			fmt.Fprintf(p.w, "      %s\n", e)
+		}
+		if more := g.places - int64(len(g.examples)); more > 0 {
+			fmt.Fprintf(p.w, "      and %s more (--verbose lists all)\n", number(more))
+		}
+	}
+}
+
+func (p *textPrinter) summary(t *totals) error {
+	if len(t.skipped) > 0 {
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(t.skipped)) {
+			parts = append(parts, plural(t.skipped[k], k))
+		}
+		fmt.Fprintf(p.w, "not followed: %s\n", strings.Join(parts, ", "))
+	}
+	if t.interrupted {
+		fmt.Fprintln(p.w, "interrupted: the rest was not scanned")
+	}
+	rate := ""
+	if s := t.elapsed.Seconds(); s > 0 {
+		rate = fmt.Sprintf(" (%.0f MB/s)", float64(t.bytes)/1e6/s)
+	}
+	_, err := fmt.Fprintf(p.w, "%s, %s in %s%s, %s rules: %s found, %s error, %s incomplete, %s nothing found\n",
+		plural(t.files, "file"), size(t.bytes), seconds(t.elapsed), rate, number(int64(t.db.Len())),
+		number(t.verdicts[showcause.Found]), number(t.verdicts[showcause.Error]),
+		number(t.verdicts[showcause.Incomplete]), number(t.verdicts[showcause.NothingFound]))
+	return err
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// plural writes "1 file", "2 files".
+func plural(n int64, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	if stem, ok := strings.CutSuffix(word, "y"); ok {
+		return number(n) + " " + stem + "ies"
+	}
+	return number(n) + " " + word + "s"
+}
+
+// jsonPrinter writes one JSON object a line: one for each file, then the summary.
+type jsonPrinter struct {
+	e  *json.Encoder
+	o  *scanOptions
+	db *ruledb.DB
+}
+
+func newEncoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// jsonResult is one line. Path and the names in trails are escaped as in text;
+// PathBytes gives the bytes where that changed them.
+type jsonResult struct {
+	Path      string `json:"path"`
+	PathBytes string `json:"path_bytes,omitempty"` // base64
+	*showcause.Report
+	Verdict showcause.Verdict `json:"verdict"`
+	Alerts  []string          `json:"alerts,omitempty"`
+	Error   string            `json:"error,omitempty"`
+	Rules   []ruledb.Info     `json:"rules,omitempty"` // with --explain: the rules of the findings
+}
+
+func (p *jsonPrinter) rules(db *ruledb.DB) { p.db = db }
+
+func (p *jsonPrinter) result(r *result) error {
+	if r.skip != "" {
+		return nil
+	}
+	j := jsonResult{Path: showcause.Escape(r.path), Verdict: r.verdict(), Alerts: r.alerts}
+	if j.Path != r.path {
+		j.PathBytes = base64.StdEncoding.EncodeToString([]byte(r.path))
+	}
+	if p.o.quiet && j.Verdict < showcause.Error {
+		return nil
+	}
+	if r.err != nil {
+		j.Error = errorText(r.err)
+	} else {
+		j.Report = &r.report
+	}
+	if p.o.explain {
+		seen := map[uint32]bool{}
+		for _, f := range r.report.Findings {
+			if seen[f.Index] {
+				continue
+			}
+			seen[f.Index] = true
+			info, err := p.db.Info(f.Index)
+			if err != nil {
+				return err
+			}
+			j.Rules = append(j.Rules, info)
+		}
+	}
+	return p.e.Encode(j)
+}
+
+func (p *jsonPrinter) finish(t *totals) error {
+	if p.o.noSummary {
+		return nil
+	}
+	return p.e.Encode(map[string]any{"summary": map[string]any{
+		"files": t.files, "bytes": t.bytes, "findings": t.findings, "skipped": t.skipped,
+		"found": t.verdicts[showcause.Found], "error": t.verdicts[showcause.Error],
+		"incomplete": t.verdicts[showcause.Incomplete], "nothing_found": t.verdicts[showcause.NothingFound],
+		"rules": t.db.Len(), "seconds": t.elapsed.Seconds(), "interrupted": t.interrupted,
+	}})
+}
+
+// clamscanPrinter writes clamscan's own lines.
+type clamscanPrinter struct {
+	w io.Writer
+	o *scanOptions
+}
+
+func (p *clamscanPrinter) result(r *result) error {
+	if r.skip != "" {
+		if r.skip == "symlink" && !p.o.infected && !p.o.quiet {
+			_, err := fmt.Fprintf(p.w, "%s: Symbolic link\n", showcause.Escape(r.path))
+			return err
+		}
+		return nil
+	}
+	path := showcause.Escape(r.path)
+	line := func(format string, a ...any) error {
+		_, err := fmt.Fprintf(p.w, "%s: "+format+"\n", append([]any{path}, a...)...)
+		return err
+	}
+	switch r.verdict() {
+	case showcause.Found:
+		names := p.names(r)
+		if !p.o.allMatch {
+			names = names[:1]
+		}
+		for _, n := range names {
+			if err := line("%s FOUND", showcause.Escape(n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case showcause.Error:
+		return line("%s ERROR", errorText(r.err))
+	case showcause.Incomplete:
+		for _, g := range r.report.Gaps {
+			if g.Code.Unread() {
+				return line("Incomplete.%s ERROR", g.Code)
+			}
+		}
+	}
+	if p.o.infected || p.o.quiet {
+		return nil
+	}
+	if r.report.Size == 0 {
+		return line("Empty file")
+	}
+	return line("OK")
+}
+
+// names returns the names of a file's findings, the one that clamscan gives first.
+func (p *clamscanPrinter) names(r *result) []string {
+	var out []string
+	for _, f := range clamscanOrder(r.report.Findings) {
+		if f.Allowed == "" && !slices.Contains(out, f.Rule) {
+			out = append(out, f.Rule)
+		}
+	}
+	for _, a := range r.alerts {
+		out = append(out, a)
+	}
+	return out
+}
+
+// clamscanOrder sorts findings as clamscan comes upon them: what is inside a
+// layer before the layer.
+func clamscanOrder(fs []showcause.Finding) []showcause.Finding {
+	out := slices.Clone(fs)
+	slices.SortStableFunc(out, func(a, b showcause.Finding) int {
+		n := min(len(a.Trail), len(b.Trail))
+		for i := range n {
+			if a.Trail[i].Index != b.Trail[i].Index {
+				return a.Trail[i].Index - b.Trail[i].Index
+			}
+		}
+		return len(b.Trail) - len(a.Trail)
+	})
+	return out
+}
+
+func (p *clamscanPrinter) finish(t *totals) error {
+	if p.o.noSummary {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.w, "\n----------- SCAN SUMMARY -----------\nKnown viruses: %d\nEngine version: %s\nScanned files: %d\nInfected files: %d\nTotal errors: %d\nData scanned: %.2f MB\nTime: %.3f sec\n",
+		t.db.Len(), version(), t.files, t.verdicts[showcause.Found], t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete],
+		float64(t.bytes)/(1<<20), t.elapsed.Seconds())
+	return err
+}

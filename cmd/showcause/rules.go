@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
+)
+
+func rulesCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rules",
+		Short: "Compile rules, and look into a compiled database",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(compileCommand(), infoCommand(), showCommand())
+	return c
+}
+
+func compileCommand() *cobra.Command {
+	var out string
+	var o rules.Options
+	var list bool
+	c := &cobra.Command{
+		Use:   "compile PATH... -o FILE",
+		Short: "Compile ClamAV databases (files or folders) to one file that is mapped at start",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" {
+				return errors.New("rules compile: say where to with -o FILE")
+			}
+			started := time.Now()
+			data, err := rules.Compile(args, o)
+			if err != nil {
+				return err
+			}
+			db, err := ruledb.New(data)
+			if err != nil {
+				return err
+			}
+			if err := rules.Write(out, data); err != nil {
+				return err
+			}
+			printMeta(c.OutOrStdout(), db)
+			if list {
+				if err := printSkips(c.OutOrStdout(), db); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s in %.1f s\n", showcause.Escape(out), size(int64(len(data))), time.Since(started).Seconds())
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "the file to write")
+	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
+	c.Flags().BoolVar(&o.Strict, "strict", false, "refuse the whole set for one malformed line")
+	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+// printMeta prints what a database was made of.
+func printMeta(w io.Writer, db *ruledb.DB) {
+	m := db.Meta()
+	for _, s := range m.Sources {
+		fmt.Fprintf(w, "%-28s %9s loaded", showcause.Escape(s.File), number(int64(s.Loaded)))
+		if s.Skipped > 0 {
+			fmt.Fprintf(w, " %7s skipped", number(int64(s.Skipped)))
+		}
+		for i, r := range slices.Sorted(maps.Keys(s.Reasons)) {
+			sep := ", "
+			if i == 0 {
+				sep = ": "
+			}
+			fmt.Fprintf(w, "%s%s %s", sep, r, number(int64(s.Reasons[r])))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%s rules: %s with patterns, %s by digest; %s skipped\n",
+		number(int64(db.Len())), number(int64(m.Rules)), number(int64(m.Digests)), number(int64(m.Skipped)))
+}
+
+func printSkips(w io.Writer, db *ruledb.DB) error {
+	skips, err := db.Skips()
+	if err != nil {
+		return err
+	}
+	for _, s := range skips {
+		fmt.Fprintf(w, "%s:%d: %s: %s", showcause.Escape(s.File), s.Line, showcause.Escape(s.Name), s.Reason)
+		if s.Detail != "" {
+			fmt.Fprintf(w, ": %s", showcause.Escape(s.Detail))
+		}
+		fmt.Fprintln(w)
+	}
+	return nil
+}
+
+func infoCommand() *cobra.Command {
+	var list bool
+	c := &cobra.Command{
+		Use:   "info [FILE]",
+		Short: "Say what a compiled database holds, and what was left out and why",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			started := time.Now()
+			db, err := openDB(optional(args), c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			opened := time.Since(started)
+			w := c.OutOrStdout()
+			printMeta(w, db)
+			fmt.Fprintf(w, "compiled by %s; %s; opened in %.1f ms\n", db.Meta().Tool, size(db.Size()), opened.Seconds()*1e3)
+			for t, n := range db.Targets() {
+				if n > 0 {
+					fmt.Fprintf(w, "  target %-2d %-9s %9s rules with patterns\n", t, rule.Target(t), number(int64(n)))
+				}
+			}
+			if list {
+				return printSkips(w, db)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+func showCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show [FILE] NAME",
+		Short: "Show a rule's text and where it came from",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			name := args[len(args)-1]
+			db, err := openDB(optional(args[:len(args)-1]), c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			found := db.Find(name, 0)
+			if len(found) == 0 {
+				return fmt.Errorf("rule %q: not in the database", name)
+			}
+			for _, i := range found {
+				info, err := db.Info(i)
+				if err != nil {
+					return err
+				}
+				printRule(c.OutOrStdout(), "", info)
+			}
+			return nil
+		},
+	}
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+// printRule prints a rule for a person, each line after indent.
+func printRule(w io.Writer, indent string, r ruledb.Info) {
+	fmt.Fprintf(w, "%srule     %s\n", indent, showcause.Escape(r.Name))
+	fmt.Fprintf(w, "%sfrom     %s, line %d\n", indent, showcause.Escape(r.File), r.Line)
+	fmt.Fprintf(w, "%stext     %s\n", indent, showcause.Escape(r.Text))
+	fmt.Fprintf(w, "%ssha256   %s\n", indent, r.Digest)
+	for i, p := range r.Patterns {
+		fmt.Fprintf(w, "%spattern  %d: %s\n", indent, i, p)
+	}
+}
+
+func optional(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/url"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+)
+
+// The part of SARIF 2.1.0 (OASIS, section 3) that a scan fills.
+type (
+	sarifLog struct {
+		Schema  string     `json:"$schema"`
+		Version string     `json:"version"`
+		Runs    []sarifRun `json:"runs"`
+	}
+	sarifRun struct {
+		Tool        sarifTool         `json:"tool"`
+		Results     []sarifResult     `json:"results"`
+		Invocations []sarifInvocation `json:"invocations"`
+	}
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
+	}
+	sarifDriver struct {
+		Name    string      `json:"name"`
+		Version string      `json:"version"`
+		Rules   []sarifRule `json:"rules"`
+	}
+	sarifRule struct {
+		ID   string     `json:"id"`
+		Full *sarifText `json:"fullDescription,omitempty"`
+	}
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifResult struct {
+		RuleID     string          `json:"ruleId"`
+		RuleIndex  int             `json:"ruleIndex"`
+		Level      string          `json:"level"`
+		Message    sarifText       `json:"message"`
+		Locations  []sarifLocation `json:"locations"`
+		Properties map[string]any  `json:"properties,omitempty"`
+	}
+	sarifLocation struct {
+		Physical struct {
+			Artifact struct {
+				URI string `json:"uri"`
+			} `json:"artifactLocation"`
+			Region *sarifRegion `json:"region,omitempty"`
+		} `json:"physicalLocation"`
+	}
+	sarifRegion struct {
+		ByteOffset int64 `json:"byteOffset"`
+		ByteLength int64 `json:"byteLength"`
+	}
+	sarifInvocation struct {
+		Successful    bool                `json:"executionSuccessful"`
+		Notifications []sarifNotification `json:"toolExecutionNotifications"`
+	}
+	sarifNotification struct {
+		Level     string          `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations"`
+	}
+)
+
+// sarifPrinter gathers one SARIF run: a finding is a result, what was not read
+// is a notification of the run, and the run is successful only if there is none.
+type sarifPrinter struct {
+	w     io.Writer
+	db    *ruledb.DB
+	run   sarifRun
+	call  sarifInvocation
+	known map[string]int
+}
+
+func newSarifPrinter(w io.Writer) *sarifPrinter {
+	return &sarifPrinter{
+		w: w, known: map[string]int{},
+		run: sarifRun{
+			Tool:    sarifTool{sarifDriver{Name: "showcause", Version: version(), Rules: []sarifRule{}}},
+			Results: []sarifResult{},
+		},
+		call: sarifInvocation{Notifications: []sarifNotification{}},
+	}
+}
+
+func (p *sarifPrinter) rules(db *ruledb.DB) { p.db = db }
+
+func (p *sarifPrinter) result(r *result) error {
+	if r.skip != "" {
+		return nil
+	}
+	if r.err != nil {
+		p.notify(r.path, "error", "unreadable: "+errorText(r.err))
+	}
+	for _, a := range r.alerts {
+		p.add(r, &showcause.Finding{Rule: a}, "")
+	}
+	for i := range r.report.Findings {
+		f := &r.report.Findings[i]
+		if f.Allowed != "" {
+			continue
+		}
+		info, err := p.db.Info(f.Index)
+		if err != nil {
+			return err
+		}
+		p.add(r, f, info.Text)
+	}
+	for i := range r.report.Gaps {
+		g := &r.report.Gaps[i]
+		level, what := "warning", "not read: "
+		if !g.Code.Unread() {
+			level, what = "note", "read in every way it can be read: "
+		}
+		p.notify(r.path, level, what+string(g.Code)+": "+place(r.path, g.Trail)+stretch(g))
+	}
+	return nil
+}
+
+func (p *sarifPrinter) add(r *result, f *showcause.Finding, text string) {
+	id := showcause.Escape(f.Rule)
+	index, ok := p.known[id]
+	if !ok {
+		index = len(p.known)
+		p.known[id] = index
+		rule := sarifRule{ID: id}
+		if text != "" {
+			rule.Full = &sarifText{showcause.Escape(text)}
+		}
+		p.run.Tool.Driver.Rules = append(p.run.Tool.Driver.Rules, rule)
+	}
+	res := sarifResult{
+		RuleID: id, RuleIndex: index, Level: "error",
+		Message: sarifText{id + " in " + place(r.path, f.Trail)}, Locations: []sarifLocation{location(r.path, f)},
+	}
+	if f.Digest != "" {
+		res.Properties = map[string]any{"trail": f.Trail.String(), "matches": f.Matches, "ruleSHA256": f.Digest}
+	}
+	p.run.Results = append(p.run.Results, res)
+}
+
+// location is the file, and the bytes of the first match where they are the file's own.
+func location(path string, f *showcause.Finding) (l sarifLocation) {
+	l.Physical.Artifact.URI = fileURI(path)
+	if f != nil && len(f.Trail) == 0 && len(f.Matches) > 0 {
+		l.Physical.Region = &sarifRegion{f.Matches[0].Offset, f.Matches[0].Length}
+	}
+	return l
+}
+
+// fileURI is a path as a relative or file URI (RFC 3986).
+func fileURI(path string) string {
+	u := url.URL{Path: path}
+	if len(path) > 0 && path[0] == '/' {
+		u.Scheme = "file"
+	}
+	return u.String()
+}
+
+func (p *sarifPrinter) notify(path, level, text string) {
+	p.call.Notifications = append(p.call.Notifications, sarifNotification{level, sarifText{text}, []sarifLocation{location(path, nil)}})
+}
+
+func (p *sarifPrinter) finish(t *totals) error {
+	p.call.Successful = !t.interrupted && t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] == 0
+	p.run.Invocations = []sarifInvocation{p.call}
+	e := json.NewEncoder(p.w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(sarifLog{
+		Schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{p.run},
+	})
+}

@@ -1,0 +1,351 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/unpack"
+)
+
+// scanOptions are the flags of scan.
+type scanOptions struct {
+	db       string
+	format   string
+	quiet    bool
+	verbose  bool
+	explain  bool
+	jobs     int
+	fileList string
+	limits   struct {
+		fileSize, scanSize, ratio, work byteSize
+		objects                         byteSize
+		depth                           int
+	}
+	walk walker
+
+	// clamscan's
+	recursive, infected, allMatch, noSummary bool
+	alertExceeds, alertEncrypted             yesNo
+}
+
+func scanCommand() *cobra.Command {
+	var o scanOptions
+	c := &cobra.Command{
+		Use:   "scan [flags] PATH...",
+		Short: "Scan files and folders; - is standard input",
+		Long: `Scan files and folders, and everything inside them; - is standard input.
+
+Each finding is a line: the rule, the path, and the trail to the place inside
+the file. What was not read is listed with the reason.
+
+Exit code: 0 everything was read and nothing was found; 1 found; 2 an error, or
+something was not read.`,
+		Example: `  showcause scan ~/Downloads
+  showcause scan --db /var/lib/clamav --explain invoice.zip
+  showcause scan --format json - < mail.eml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && o.fileList == "" {
+				return errors.New("scan: name at least one file or folder, or - for standard input")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
+	}
+	o.flags(c)
+	return c
+}
+
+func (o *scanOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.db, "db", "d", "", "rules: a compiled database, or a ClamAV database file or folder, which is compiled and cached (default: the built-in rules)")
+	f.StringVar(&o.format, "format", "text", "output: text, json (a line each), sarif, clamscan")
+	f.BoolVar(&o.explain, "explain", false, "show for each finding which patterns matched where, and the rule's text")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print findings and errors only")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "list every place that was not read")
+	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "files scanned at a time")
+	f.StringVarP(&o.fileList, "file-list", "f", "", "scan the files listed in this file, one a line; - is standard input")
+	f.Var(&o.walk.exclude, "exclude", "leave out files whose path matches (repeatable)")
+	f.Var(&o.walk.include, "include", "scan only files whose path matches (repeatable)")
+	f.Var(&o.walk.excludeDir, "exclude-dir", "leave out folders whose path matches (repeatable)")
+	f.Var(&o.walk.includeDir, "include-dir", "scan only folders whose path matches (repeatable)")
+	o.walk.crossDevices = true
+	f.BoolVar(&o.walk.crossDevices, "cross-fs", true, "go into other file systems")
+	f.Var(&o.limits.fileSize, "max-filesize", "bytes of one file that are read, inside an archive too (default 4G inside, no bound outside)")
+	f.Var(&o.limits.scanSize, "max-scansize", "bytes that are unpacked from one file (default 4G)")
+	f.Var(&o.limits.objects, "max-files", "files inside one file (default 100000)")
+	f.IntVar(&o.limits.depth, "max-recursion", 0, "archives in archives (default 32)")
+	f.Var(&o.limits.ratio, "max-ratio", "unpacked bytes for each byte of the file, past 256M (default 250)")
+	f.Var(&o.limits.work, "max-work", "steps of matching and parsing for one file (default 4000000000)")
+	f.BoolVarP(&o.recursive, "recursive", "r", true, "clamscan's; folders are always scanned whole")
+	f.BoolVarP(&o.infected, "infected", "i", false, "with --format clamscan: leave out OK lines")
+	f.BoolVarP(&o.allMatch, "allmatch", "z", false, "with --format clamscan: name every rule that fired, not the first")
+	f.BoolVar(&o.noSummary, "no-summary", false, "leave out the summary")
+	f.Var(&o.alertExceeds, "alert-exceeds-max", "count what was over a limit as found, with ClamAV's names")
+	f.Lookup("alert-exceeds-max").NoOptDefVal = "yes"
+	f.Var(&o.alertEncrypted, "alert-encrypted", "count encrypted content as found, with ClamAV's names")
+	f.Lookup("alert-encrypted").NoOptDefVal = "yes"
+	f.SetNormalizeFunc(clamscanNames)
+}
+
+func (o *scanOptions) policy() showcause.Limits {
+	return showcause.Limits{
+		FileSize: int64(o.limits.fileSize), ScanSize: int64(o.limits.scanSize), Objects: int64(o.limits.objects),
+		Depth: o.limits.depth, Ratio: int64(o.limits.ratio), Work: int64(o.limits.work),
+	}
+}
+
+// result is what is said of one item.
+type result struct {
+	item
+	report   showcause.Report
+	alerts   []string // findings by policy: clamscan's --alert flags
+	interval time.Duration
+}
+
+// verdict is the verdict over the report, an error to read it, and alerts.
+func (r *result) verdict() showcause.Verdict {
+	switch {
+	case r.err != nil:
+		return showcause.Error
+	case len(r.alerts) > 0:
+		return showcause.Found
+	}
+	return r.report.Verdict
+}
+
+// printer writes results in their order, and then the totals.
+type printer interface {
+	result(*result) error
+	finish(*totals) error
+}
+
+// totals is what the summary says.
+type totals struct {
+	files, bytes, findings int64
+	verdicts               [4]int64
+	skipped                map[string]int64
+	elapsed                time.Duration
+	interrupted            bool
+	db                     *ruledb.DB
+}
+
+func (o *scanOptions) run(c *cobra.Command, args []string) error {
+	if o.jobs < 1 {
+		return fmt.Errorf("flag --jobs: want at least 1, have %d", o.jobs)
+	}
+	out := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
+	p, err := o.printer(out)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	db, err := openDB(o.db, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if e, ok := p.(interface{ rules(*ruledb.DB) }); ok {
+		e.rules(db)
+	}
+	t := &totals{skipped: map[string]int64{}, db: db}
+	bar := newProgress(c.ErrOrStderr(), o.quiet || o.noSummary)
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	var printErr error
+	o.scanAll(ctx, db, c.InOrStdin(), args, func(r *result) {
+		if printErr != nil {
+			return
+		}
+		t.add(r)
+		bar.clear()
+		printErr = p.result(r)
+		if printErr == nil && bar.on {
+			printErr = out.Flush()
+		}
+		bar.show(t)
+		if printErr != nil {
+			cancel()
+		}
+	})
+	bar.clear()
+	t.elapsed = time.Since(started)
+	t.interrupted = c.Context().Err() != nil
+	if printErr == nil {
+		printErr = p.finish(t)
+	}
+	if printErr == nil {
+		printErr = out.Flush()
+	}
+	if printErr != nil {
+		return fmt.Errorf("output: %w", printErr)
+	}
+	return t.exit()
+}
+
+func (t *totals) add(r *result) {
+	if r.skip != "" {
+		t.skipped[r.skip]++
+		return
+	}
+	t.files++
+	t.bytes += r.report.Size
+	t.verdicts[r.verdict()]++
+	t.findings += int64(len(r.alerts))
+	for i := range r.report.Findings {
+		if r.report.Findings[i].Allowed == "" {
+			t.findings++
+		}
+	}
+}
+
+func (t *totals) exit() error {
+	switch {
+	case t.verdicts[showcause.Found] > 0:
+		return exitCode(exitFound)
+	case t.interrupted || t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] > 0:
+		return exitCode(exitError)
+	}
+	return nil
+}
+
+// scanAll walks and scans, jobs at a time, and hands the results over in the
+// order of the walk.
+func (o *scanOptions) scanAll(ctx context.Context, db *ruledb.DB, stdin io.Reader, args []string, each func(*result)) {
+	type task struct {
+		item
+		done chan result
+	}
+	ordered := make(chan task, 64*o.jobs)
+	work := make(chan task)
+	var wg sync.WaitGroup
+	for range o.jobs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			s := scan.New(db, scan.Options{Limits: o.policy(), Spill: func() (unpack.File, error) { return scratch() }})
+			for t := range work {
+				t.done <- o.one(s, t.item)
+			}
+		}()
+	}
+	go func() {
+		w := o.walk
+		w.visit = func(i item) bool {
+			t := task{i, make(chan result, 1)}
+			select {
+			case ordered <- t:
+			case <-ctx.Done():
+				if i.file != nil {
+					i.file.Close()
+				}
+				return false
+			}
+			if i.file == nil {
+				t.done <- result{item: i}
+				return true
+			}
+			work <- t
+			return true
+		}
+		o.walkAll(ctx, &w, stdin, args)
+		close(work)
+		close(ordered)
+	}()
+	for t := range ordered {
+		r := <-t.done
+		each(&r)
+	}
+	wg.Wait()
+}
+
+func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, args []string) {
+	if o.fileList != "" {
+		list := stdin
+		if o.fileList != "-" {
+			f, err := os.Open(o.fileList)
+			if err != nil {
+				w.emit(item{path: o.fileList, err: err})
+				return
+			}
+			defer f.Close()
+			list = f
+		}
+		lines := bufio.NewScanner(list)
+		for lines.Scan() && ctx.Err() == nil {
+			if lines.Text() != "" {
+				w.named(ctx, lines.Text())
+			}
+		}
+		if err := lines.Err(); err != nil {
+			w.emit(item{path: o.fileList, err: err})
+		}
+	}
+	for _, path := range args {
+		if ctx.Err() != nil {
+			return
+		}
+		if path != "-" {
+			w.named(ctx, path)
+			continue
+		}
+		f, err := spoolInput(stdin)
+		w.emit(item{path: "stdin", file: f, err: err})
+	}
+}
+
+// one scans one open file and closes it.
+func (o *scanOptions) one(s *scan.Scanner, i item) result {
+	defer i.file.Close()
+	r := result{item: i}
+	src, err := newSource(i.file)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	r.report = s.Scan(src)
+	seen := map[string]bool{}
+	for _, g := range r.report.Gaps {
+		name := ""
+		switch {
+		case bool(o.alertExceeds) && strings.HasPrefix(string(g.Code), "limit."):
+			name = exceedsName(g.Code)
+		case bool(o.alertEncrypted) && g.Code == showcause.Encrypted:
+			name = encryptedName(g.Trail)
+		}
+		if name != "" && !seen[name] {
+			seen[name] = true
+			r.alerts = append(r.alerts, name)
+		}
+	}
+	return r
+}
+
+// exceedsName is the name that clamscan --alert-exceeds-max gives.
+func exceedsName(c showcause.Code) string {
+	names := map[showcause.Code]string{
+		showcause.LimitSize: "MaxScanSize", showcause.LimitRatio: "MaxScanSize", showcause.LimitDepth: "MaxRecursion",
+		showcause.LimitObject: "MaxFiles", showcause.LimitWork: "MaxScanTime", showcause.LimitTime: "MaxScanTime",
+	}
+	return "Heuristics.Limits.Exceeded." + names[c]
+}
+
+// encryptedName is the name that clamscan --alert-encrypted gives.
+func encryptedName(t showcause.Trail) string {
+	if len(t) > 0 && strings.HasPrefix(t[len(t)-1].Op, "zip.") {
+		return "Heuristics.Encrypted.Zip"
+	}
+	return "Heuristics.Encrypted"
+}

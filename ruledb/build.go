@@ -1,0 +1,241 @@
+package ruledb
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/showcause/showcause/literal"
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
+)
+
+// unofficial is the end that ClamAV gives to the names of rules that do not
+// come from a container. It is held as a flag.
+const unofficial = ".UNOFFICIAL"
+
+// Builder gathers rules and writes them as one database. The same rules in the
+// same order give the same bytes. The zero value is ready to use.
+type Builder struct {
+	bodies   []body
+	patterns []builtPattern
+	byKey    map[string]uint32 // program and anchor to pattern
+	digests  map[uint32][]builtDigest
+	skips    []Skip
+
+	names    []byte
+	texts    []byte
+	programs []byte
+	progAt   map[string]uint32
+	files    []string
+	fileAt   map[string]uint32
+	err      error
+}
+
+// body is a rule with patterns, until Finish.
+type body struct {
+	row   ruleRow
+	cond  rule.Rule // Cond, and Patterns of the right number: what Triggers asks for
+	subs  []uint32
+	needs []uint32
+}
+
+type builtPattern struct {
+	row   patternRow
+	atoms []pattern.Atom
+	cost  int    // of searching for it: common seeds are dear
+	uses  uint32 // rules that have it
+	last  uint32 // 1 + the last rule that was counted in uses
+}
+
+type builtDigest struct {
+	size   uint64
+	digest string
+	row    digestRow
+	flags  uint16
+}
+
+// Rule adds a rule. An error says that a pattern or the condition could not be
+// compiled; the rule is then left out as a whole.
+func (b *Builder) Rule(r *rule.Rule) error {
+	if r.Target >= rule.Targets {
+		return fmt.Errorf("target %d: unknown", r.Target)
+	}
+	prog, err := rule.Encode(r)
+	if err != nil {
+		return fmt.Errorf("condition: %w", err)
+	}
+	type compiled struct {
+		prog  pattern.Program
+		atoms []pattern.Atom
+	}
+	cs := make([]compiled, len(r.Patterns))
+	for i, p := range r.Patterns {
+		cs[i].prog, cs[i].atoms, err = pattern.Compile(p, literal.Score)
+		if err != nil {
+			return fmt.Errorf("subsignature %d: %w", i, err)
+		}
+	}
+	needs := r.Needs()
+	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond, Patterns: make([]pattern.Pattern, len(cs))}}
+	for i, c := range cs {
+		n.subs[i] = b.pattern(c.prog, c.atoms, r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
+	}
+	name, flags := splitName(r.Name)
+	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
+	n.row.Name, n.row.NameLen = b.push(&b.names, name)
+	n.row.Text, n.row.TextLen = b.push(&b.texts, r.Text)
+	n.row.Program, n.row.ProgramLen = b.program(string(prog))
+	b.bodies = append(b.bodies, n)
+	for _, p := range n.subs {
+		if bp := &b.patterns[p]; bp.last != uint32(len(b.bodies)) {
+			bp.last = uint32(len(b.bodies))
+			bp.uses++
+		}
+	}
+	return b.err
+}
+
+// Digest adds a rule for exact bytes.
+func (b *Builder) Digest(d *rule.DigestRule) error {
+	if want := sumSize(d.Sum); len(d.Digest) != want {
+		return fmt.Errorf("digest of %d bytes, want %d", len(d.Digest), want)
+	}
+	size := uint64(math.MaxUint64)
+	if d.Size >= 0 {
+		size = uint64(d.Size)
+	}
+	name, flags := splitName(d.Name)
+	if len(name) > math.MaxUint16 || b.file(d.File) >= fileUnofficial {
+		return fmt.Errorf("name of %d bytes, or file %d: too many", len(name), len(b.files))
+	}
+	row := digestRow{NameLen: uint16(len(name)), File: uint16(b.file(d.File)), Line: uint32(d.Line)}
+	row.Name, _ = b.push(&b.names, name)
+	if d.Text != digestText(d.Scope, size, d.Digest, name) {
+		at, _ := b.push(&b.texts, string(binary.LittleEndian.AppendUint32(nil, uint32(len(d.Text))))+d.Text)
+		row.Text = at + 1
+	}
+	part := digestPart(d.Scope, d.Sum, d.Allow)
+	if b.digests == nil {
+		b.digests = map[uint32][]builtDigest{}
+	}
+	b.digests[part] = append(b.digests[part], builtDigest{size: size, digest: d.Digest, row: row, flags: uint16(flags)})
+	return b.err
+}
+
+// Skip notes a signature that was left out.
+func (b *Builder) Skip(s Skip) { b.skips = append(b.skips, s) }
+
+func (b *Builder) pattern(prog pattern.Program, atoms []pattern.Atom, a pattern.Anchor, count uint32) uint32 {
+	key := fmt.Sprintf("%d %d %d %d %s", a.Base, a.Number, a.Offset, a.Shift, prog)
+	if i, ok := b.byKey[key]; ok {
+		b.patterns[i].row.Count = max(b.patterns[i].row.Count, count)
+		return i
+	}
+	p := builtPattern{atoms: atoms, row: patternRow{
+		Count: count, Base: uint32(a.Base), Number: int32(a.Number), Offset: a.Offset, Shift: a.Shift,
+	}}
+	p.row.Program, p.row.ProgramLen = b.program(string(prog))
+	for _, at := range atoms {
+		p.cost += seedCost(at)
+	}
+	i := uint32(len(b.patterns))
+	b.patterns = append(b.patterns, p)
+	if b.byKey == nil {
+		b.byKey = map[string]uint32{}
+	}
+	b.byKey[key] = i
+	return i
+}
+
+// seedCost estimates how dear it is to search for an atom in every layer: it
+// halves with every step of its score.
+func seedCost(a pattern.Atom) int {
+	return 1 + 1<<20>>min(max(literal.Score(a.Literal, a.Fold), 0), 20)
+}
+
+// program stores code once, and returns where.
+func (b *Builder) program(code string) (at, n uint32) {
+	if at, ok := b.progAt[code]; ok {
+		return at, uint32(len(code))
+	}
+	at, n = b.push(&b.programs, code)
+	if b.progAt == nil {
+		b.progAt = map[string]uint32{}
+	}
+	b.progAt[code] = at
+	return at, n
+}
+
+// push appends s to a section of at most 4 GiB.
+func (b *Builder) push(to *[]byte, s string) (at, n uint32) {
+	if len(*to)+len(s) > math.MaxUint32-8 {
+		b.err = fmt.Errorf("database: more than 4 GiB of names, texts or programs")
+		return 0, 0
+	}
+	at = uint32(len(*to))
+	*to = append(*to, s...)
+	return at, uint32(len(s))
+}
+
+func (b *Builder) file(name string) uint32 {
+	if i, ok := b.fileAt[name]; ok {
+		return i
+	}
+	i := uint32(len(b.files))
+	b.files = append(b.files, name)
+	if b.fileAt == nil {
+		b.fileAt = map[string]uint32{}
+	}
+	b.fileAt[name] = i
+	return i
+}
+
+func splitName(name string) (string, uint32) {
+	if cut, ok := strings.CutSuffix(name, unofficial); ok {
+		return cut, flagUnofficial
+	}
+	return name, 0
+}
+
+func joinName(name string, flags uint32) string {
+	if flags&flagUnofficial != 0 {
+		return name + unofficial
+	}
+	return name
+}
+
+// digestText is the text of a rule as ClamAV writes it (documentation, "File
+// hash signatures"). Rules whose text is another keep theirs.
+func digestText(s rule.Scope, size uint64, digest, name string) string {
+	n := "*"
+	if size != math.MaxUint64 {
+		n = strconv.FormatUint(size, 10)
+	}
+	if s == rule.PESection {
+		return n + ":" + hex.EncodeToString([]byte(digest)) + ":" + name
+	}
+	return hex.EncodeToString([]byte(digest)) + ":" + n + ":" + name
+}
+
+// digestPart is the part number of a digest table.
+func digestPart(s rule.Scope, sum rule.Sum, allow bool) uint32 {
+	p := uint32(s)<<4 | uint32(sum)<<1
+	if allow {
+		p |= 1
+	}
+	return p
+}
+
+func sumSize(s rule.Sum) int {
+	switch s {
+	case rule.MD5:
+		return 16
+	case rule.SHA1:
+		return 20
+	}
+	return 32
+}

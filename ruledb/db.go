@@ -1,0 +1,469 @@
+package ruledb
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"sort"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause/literal"
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
+)
+
+// DB is an open database. It is safe for concurrent use. A rule is named by
+// its index: rules with patterns come first, then rules for exact bytes.
+type DB struct {
+	data   []byte
+	mapped bool
+	meta   Meta
+
+	names, texts, programs, skips []byte
+	files                         [][2]uint32
+	rules                         []ruleRow
+	uses, owners                  []uint32
+	patterns                      []patternRow
+	partitions                    [rule.Targets]*Partition
+	digests                       []digestTable
+	proven                        []atomic.Uint32 // a bit a program: patterns, then rules
+}
+
+// Partition is what is searched for in layers of one target.
+type Partition struct {
+	Eager    Literals // the seeds of triggers
+	Deferred Literals // the seeds of all other patterns, searched for where a trigger fired
+	Always   []uint32 // rules that can hold with no match at all
+	eager    []uint64 // a bit a pattern
+}
+
+// IsEager tells whether a pattern is searched for in every layer of the target.
+func (p *Partition) IsEager(pattern uint32) bool {
+	return p.eager[pattern/64]>>(pattern%64)&1 != 0
+}
+
+// Literals are seeds, each with the patterns that it is a seed of.
+type Literals struct {
+	Set    *literal.Set
+	starts []uint32
+	refs   []ref
+}
+
+// Ref leads from a literal to the place in a pattern where it stands.
+type Ref = ref
+
+// Refs returns where a literal leads.
+func (l *Literals) Refs(id uint32) []Ref { return l.refs[l.starts[id]:l.starts[id+1]] }
+
+// digestTable is one kind of exact-digest rules.
+type digestTable struct {
+	part   uint32
+	first  uint32 // index of the first rule
+	sizes  []uint64
+	starts []uint32
+	sums   []byte
+	rows   []digestRow
+}
+
+func (t *digestTable) scope() rule.Scope { return rule.Scope(t.part >> 4) }
+func (t *digestTable) sum() rule.Sum     { return rule.Sum(t.part >> 1 & 7) }
+func (t *digestTable) allow() bool       { return t.part&1 != 0 }
+
+// Open maps a database file.
+func Open(path string) (*DB, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("database %s: not a regular file", path)
+	}
+	if st.Size() < headerSize {
+		return nil, fmt.Errorf("database %s: %d bytes is too short for a compiled rule database", path, st.Size())
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: map: %w", path, err)
+	}
+	db, err := New(data)
+	if err != nil {
+		unix.Munmap(data)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	db.mapped = true
+	return db, nil
+}
+
+// Close unmaps the file. Nothing that the database returned may be used after it.
+func (db *DB) Close() error {
+	if !db.mapped {
+		return nil
+	}
+	db.mapped = false
+	return unix.Munmap(db.data)
+}
+
+// New opens a database held in memory, which must stay as it is.
+func New(data []byte) (*DB, error) {
+	if len(data) > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
+		data = append(aligned(len(data))[:0], data...)
+	}
+	secs, err := dissect(data)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{data: data}
+	l := loader{secs: secs}
+	db.names, db.texts = l.bytes(secNames), l.bytes(secTexts)
+	db.programs, db.skips = l.bytes(secPrograms), l.bytes(secSkips)
+	db.files = load[[2]uint32](&l, secFiles, 0)
+	db.rules = load[ruleRow](&l, secRules, 0)
+	db.uses = load[uint32](&l, secUses, 0)
+	db.owners = load[uint32](&l, secOwners, 0)
+	db.patterns = load[patternRow](&l, secPatterns, 0)
+	if err := json.Unmarshal(l.bytes(secMeta), &db.meta); err != nil {
+		return nil, fmt.Errorf("meta: %v: %w", err, ErrCorrupt)
+	}
+	if l.err != nil {
+		return nil, l.err
+	}
+	if err := db.proveRows(); err != nil {
+		return nil, err
+	}
+	if err := db.loadPartitions(&l); err != nil {
+		return nil, err
+	}
+	if err := db.loadDigests(&l); err != nil {
+		return nil, err
+	}
+	db.proven = make([]atomic.Uint32, (len(db.patterns)+len(db.rules)+31)/32)
+	return db, nil
+}
+
+// loader takes sections out and keeps the first error.
+type loader struct {
+	secs map[kind]map[uint32][]byte
+	err  error
+}
+
+func (l *loader) bytes(k kind) []byte { return l.secs[k][0] }
+
+func load[T row](l *loader, k kind, part uint32) []T {
+	rows, err := cast[T](l.secs[k][part])
+	if err != nil && l.err == nil {
+		l.err = fmt.Errorf("section %d: %w", k, err)
+	}
+	return rows
+}
+
+func within(at, n uint32, size int) bool { return uint64(at)+uint64(n) <= uint64(size) }
+
+// proveRows proves that every row leads to something that is there.
+func (db *DB) proveRows() error {
+	bad := func(what string, i int) error { return fmt.Errorf("%s %d: %w", what, i, ErrCorrupt) }
+	for i, f := range db.files {
+		if !within(f[0], f[1], len(db.names)) {
+			return bad("file", i)
+		}
+	}
+	for i := range db.rules {
+		r := &db.rules[i]
+		if !within(r.Name, r.NameLen, len(db.names)) || !within(r.Text, r.TextLen, len(db.texts)) ||
+			!within(r.Program, r.ProgramLen, len(db.programs)) || !within(r.Uses, r.UsesLen, len(db.uses)) ||
+			int(r.File) >= len(db.files) || r.Target >= uint32(rule.Targets) {
+			return bad("rule", i)
+		}
+		for _, p := range db.uses[r.Uses : r.Uses+r.UsesLen] {
+			if int(p) >= len(db.patterns) {
+				return bad("rule", i)
+			}
+		}
+	}
+	for i := range db.patterns {
+		p := &db.patterns[i]
+		if !within(p.Program, p.ProgramLen, len(db.programs)) || !within(p.Owners, p.OwnersLen, len(db.owners)) ||
+			!within(p.Places, p.PlacesLen, len(db.uses)) || p.Base > uint32(pattern.VersionInfo) {
+			return bad("pattern", i)
+		}
+	}
+	for _, o := range db.owners {
+		if int(o) >= len(db.rules) {
+			return bad("owner", int(o))
+		}
+	}
+	return nil
+}
+
+func (db *DB) loadPartitions(l *loader) error {
+	for t := range rule.Targets {
+		part := uint32(t)
+		if _, ok := l.secs[secEager][part]; !ok {
+			db.partitions[t] = db.partitions[rule.Any]
+			continue
+		}
+		p := &Partition{Always: load[uint32](l, secAlways, part)}
+		for _, i := range p.Always {
+			if int(i) >= len(db.rules) {
+				return fmt.Errorf("always %d: %w", i, ErrCorrupt)
+			}
+		}
+		var err error
+		if p.Eager, err = db.loadLiterals(l.secs[secEager][part], l.secs[secEagerRefs][part]); err != nil {
+			return fmt.Errorf("target %d: %w", t, err)
+		}
+		if p.Deferred, err = db.loadLiterals(l.secs[secDeferred][part], l.secs[secDeferredRefs][part]); err != nil {
+			return fmt.Errorf("target %d: %w", t, err)
+		}
+		p.eager = make([]uint64, len(db.patterns)/64+1)
+		for _, r := range p.Eager.refs {
+			p.eager[r.Pattern/64] |= 1 << (r.Pattern % 64)
+		}
+		db.partitions[t] = p
+	}
+	if db.partitions[rule.Any] == nil {
+		empty, err := literal.Compile(nil)
+		if err != nil {
+			return err
+		}
+		set, err := literal.Open(empty)
+		if err != nil {
+			return err
+		}
+		none := Literals{Set: set, starts: []uint32{0}}
+		p := &Partition{Eager: none, Deferred: none, eager: make([]uint64, len(db.patterns)/64+1)}
+		for t := range db.partitions {
+			if db.partitions[t] == nil {
+				db.partitions[t] = p
+			}
+		}
+	}
+	return l.err
+}
+
+func (db *DB) loadLiterals(lits, refs []byte) (Literals, error) {
+	set, err := literal.Open(lits)
+	if err != nil {
+		return Literals{}, fmt.Errorf("%w: %w", err, ErrCorrupt)
+	}
+	n := roundUp(set.Len()+1, 2)
+	if len(refs) < 4*n {
+		return Literals{}, fmt.Errorf("references: %w", ErrCorrupt)
+	}
+	out := Literals{Set: set}
+	if out.starts, err = cast[uint32](refs[:4*n]); err != nil {
+		return Literals{}, err
+	}
+	if out.refs, err = cast[ref](refs[4*n:]); err != nil {
+		return Literals{}, err
+	}
+	last := uint32(0)
+	for _, s := range out.starts {
+		if s < last || int(s) > len(out.refs) {
+			return Literals{}, fmt.Errorf("references: %w", ErrCorrupt)
+		}
+		last = s
+	}
+	for _, r := range out.refs {
+		if int(r.Pattern) >= len(db.patterns) {
+			return Literals{}, fmt.Errorf("reference to pattern %d: %w", r.Pattern, ErrCorrupt)
+		}
+		p := &db.patterns[r.Pattern]
+		if !slices.Contains(db.uses[p.Places:p.Places+p.PlacesLen], r.Place) {
+			return Literals{}, fmt.Errorf("reference to place %d: %w", r.Place, ErrCorrupt)
+		}
+	}
+	return out, nil
+}
+
+func (db *DB) loadDigests(l *loader) error {
+	first := len(db.rules)
+	var parts []uint32
+	for part := range l.secs[secDigestRows] {
+		parts = append(parts, part)
+	}
+	slices.Sort(parts)
+	for _, part := range parts {
+		t := digestTable{part: part, first: uint32(first)}
+		t.sizes = load[uint64](l, secSizes, part)
+		t.starts = load[uint32](l, secStarts, part)
+		t.rows = load[digestRow](l, secDigestRows, part)
+		t.sums = l.secs[secDigests][part]
+		if l.err != nil {
+			return l.err
+		}
+		if err := t.prove(len(db.names), len(db.files)); err != nil {
+			return fmt.Errorf("digest table %#x: %w", part, err)
+		}
+		first += len(t.rows)
+		db.digests = append(db.digests, t)
+	}
+	return nil
+}
+
+func (t *digestTable) prove(names, files int) error {
+	if t.scope() > rule.PEImports || t.sum() > rule.SHA256 || len(t.sums) != len(t.rows)*sumSize(t.sum()) ||
+		len(t.starts) != len(t.sizes)+1 || t.starts[0] != 0 || int(t.starts[len(t.sizes)]) != len(t.rows) {
+		return ErrCorrupt
+	}
+	for i := range t.sizes {
+		if t.starts[i] >= t.starts[i+1] || i > 0 && t.sizes[i-1] >= t.sizes[i] {
+			return ErrCorrupt
+		}
+	}
+	for i := range t.rows {
+		if r := &t.rows[i]; !within(r.Name, uint32(r.NameLen), names) || int(r.File&^fileUnofficial) >= files {
+			return ErrCorrupt
+		}
+	}
+	return nil
+}
+
+// Meta returns what the database was made of.
+func (db *DB) Meta() Meta { return db.meta }
+
+// Len returns the number of rules of both kinds.
+func (db *DB) Len() int {
+	n := len(db.rules)
+	for i := range db.digests {
+		n += len(db.digests[i].rows)
+	}
+	return n
+}
+
+// Size returns the size of the file in bytes.
+func (db *DB) Size() int64 { return int64(len(db.data)) }
+
+// Patterns returns the number of patterns.
+func (db *DB) Patterns() int { return len(db.patterns) }
+
+// Partition returns what is searched for in layers of a target.
+func (db *DB) Partition(t rule.Target) *Partition { return db.partitions[t] }
+
+// Pattern is one pattern of the database.
+type Pattern struct {
+	Program  pattern.Program
+	Anchor   pattern.Anchor
+	Count    uint32   // matches to tell apart
+	Triggers []uint32 // the rules that it triggers, ascending
+}
+
+// Pattern returns pattern i, and panics if its program is not sound, which
+// says that the database was made by something else than a Builder.
+func (db *DB) Pattern(i uint32) Pattern {
+	r := &db.patterns[i]
+	p := pattern.Program(db.programs[r.Program : r.Program+r.ProgramLen])
+	db.prove(int(i), func() error { return p.Check(db.uses[r.Places : r.Places+r.PlacesLen]) })
+	return Pattern{
+		Program:  p,
+		Anchor:   pattern.Anchor{Base: pattern.Base(r.Base), Number: int(r.Number), Offset: r.Offset, Shift: r.Shift},
+		Count:    r.Count,
+		Triggers: db.owners[r.Owners : r.Owners+r.OwnersLen],
+	}
+}
+
+// Rule is one rule with patterns.
+type Rule struct {
+	Target   rule.Target
+	Program  rule.Program // guard and condition
+	Patterns []uint32
+}
+
+// Rule returns rule i, which has patterns (Info tells), and panics as Pattern does.
+func (db *DB) Rule(i uint32) Rule {
+	r := &db.rules[i]
+	p := rule.Program(db.programs[r.Program : r.Program+r.ProgramLen])
+	db.prove(len(db.patterns)+int(i), func() error { return p.Check(int(r.UsesLen)) })
+	return Rule{Target: rule.Target(r.Target), Program: p, Patterns: db.uses[r.Uses : r.Uses+r.UsesLen]}
+}
+
+// prove runs check once for a program.
+func (db *DB) prove(n int, check func() error) {
+	word, bit := &db.proven[n/32], uint32(1)<<(n%32)
+	if word.Load()&bit != 0 {
+		return
+	}
+	if err := check(); err != nil {
+		panic(fmt.Sprintf("ruledb: program %d: %v", n, err))
+	}
+	word.Or(bit)
+}
+
+// Sums tells which digests of that scope may match something of size bytes.
+func (db *DB) Sums(s rule.Scope, size int64) (md5, sha1, sha256 bool) {
+	for i := range db.digests {
+		t := &db.digests[i]
+		if t.scope() != s {
+			continue
+		}
+		if _, ok := t.run(uint64(size)); !ok {
+			if _, ok = t.run(math.MaxUint64); !ok {
+				continue
+			}
+		}
+		switch t.sum() {
+		case rule.MD5:
+			md5 = true
+		case rule.SHA1:
+			sha1 = true
+		case rule.SHA256:
+			sha256 = true
+		}
+	}
+	return
+}
+
+// run returns the position of a size.
+func (t *digestTable) run(size uint64) (int, bool) { return slices.BinarySearch(t.sizes, size) }
+
+// Lookup returns the rules for exact bytes that match the digest of size bytes.
+func (db *DB) Lookup(s rule.Scope, sum rule.Sum, size int64, digest []byte) (found, allowed []uint32) {
+	for i := range db.digests {
+		t := &db.digests[i]
+		if t.scope() != s || t.sum() != sum {
+			continue
+		}
+		for _, want := range [2]uint64{uint64(size), math.MaxUint64} {
+			at, ok := t.run(want)
+			if !ok {
+				continue
+			}
+			for _, row := range t.find(at, digest) {
+				if t.allow() {
+					allowed = append(allowed, row)
+				} else {
+					found = append(found, row)
+				}
+			}
+		}
+	}
+	return
+}
+
+// find returns the rules with a digest among those of one size.
+func (t *digestTable) find(run int, digest []byte) (out []uint32) {
+	w := sumSize(t.sum())
+	lo, hi := int(t.starts[run]), int(t.starts[run+1])
+	at := lo + sort.Search(hi-lo, func(i int) bool {
+		return bytes.Compare(t.sums[(lo+i)*w:(lo+i+1)*w], digest) >= 0
+	})
+	for ; at < hi && bytes.Equal(t.sums[at*w:(at+1)*w], digest); at++ {
+		out = append(out, t.first+uint32(at))
+	}
+	return out
+}
+
+// IsDatabase tells whether a file that begins so is a compiled database.
+func IsDatabase(head []byte) bool {
+	return len(head) >= len(magic) && string(head[:len(magic)]) == magic
+}

@@ -1,0 +1,281 @@
+package ruledb
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/showcause/showcause/literal"
+	"github.com/showcause/showcause/rule"
+)
+
+// Meta says what a database was made of.
+type Meta struct {
+	Tool    string   `json:"tool"` // program and version that compiled it
+	Sources []Source `json:"sources"`
+	Rules   int      `json:"rules"`   // rules with patterns
+	Digests int      `json:"digests"` // rules for exact bytes
+	Skipped int      `json:"skipped"`
+}
+
+// Source is one file of rules.
+type Source struct {
+	File    string         `json:"file"`
+	Version string         `json:"version,omitempty"`
+	Loaded  int            `json:"loaded"`
+	Skipped int            `json:"skipped,omitempty"`
+	Reasons map[string]int `json:"reasons,omitempty"` // number skipped by reason
+}
+
+// Skip is a signature that was left out.
+type Skip struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Name   string `json:"name,omitempty"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Finish returns the database. The Builder must not be used after it.
+func (b *Builder) Finish(m Meta) ([]byte, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	m.Rules, m.Skipped = len(b.bodies), len(b.skips)
+	for _, d := range b.digests {
+		m.Digests += len(d)
+	}
+	if m.Rules+m.Digests > math.MaxInt32 {
+		return nil, fmt.Errorf("database: more than 2^31 rules")
+	}
+	triggers := b.triggers()
+	parts, err := b.partitions(triggers)
+	if err != nil {
+		return nil, err
+	}
+	tables := b.tables(triggers)
+	meta, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	files := b.fileTable() // into names
+	secs := []section{{kind: secMeta, data: meta}}
+	secs = append(secs, tables...)
+	secs = append(secs, parts...)
+	secs = append(secs, b.digestTables()...)
+	secs = append(secs,
+		section{kind: secFiles, data: files},
+		section{kind: secNames, data: b.names},
+		section{kind: secTexts, data: b.texts},
+		section{kind: secSkips, data: b.skipLines()})
+	return assemble(secs), nil
+}
+
+// triggers chooses, for each rule, the patterns that are searched for in every
+// layer: nil for a rule that can hold with no match.
+func (b *Builder) triggers() [][]int {
+	out := make([][]int, len(b.bodies))
+	for i := range b.bodies {
+		n := &b.bodies[i]
+		subs, ok := n.cond.Triggers(func(sub int) int {
+			p := &b.patterns[n.subs[sub]]
+			// A pattern that many rules share drags all of them in when it hits.
+			return p.cost * (1 + bits.Len32(p.uses))
+		})
+		if ok {
+			out[i] = subs
+		}
+	}
+	return out
+}
+
+// tables lays out the rules and their patterns.
+func (b *Builder) tables(triggers [][]int) []section {
+	var uses []uint32
+	owners := make([][]uint32, len(b.patterns))
+	rows := make([]ruleRow, len(b.bodies))
+	for i := range b.bodies {
+		n := &b.bodies[i]
+		n.row.Uses, n.row.UsesLen = uint32(len(uses)), uint32(len(n.subs))
+		uses = append(uses, n.subs...)
+		rows[i] = n.row
+		for _, sub := range triggers[i] {
+			o := &owners[n.subs[sub]]
+			if l := len(*o); l == 0 || (*o)[l-1] != uint32(i) {
+				*o = append(*o, uint32(i))
+			}
+		}
+	}
+	var flat []uint32
+	prows := make([]patternRow, len(b.patterns))
+	for i := range b.patterns {
+		p := &b.patterns[i]
+		p.row.Owners, p.row.OwnersLen = uint32(len(flat)), uint32(len(owners[i]))
+		flat = append(flat, owners[i]...)
+		p.row.Places, p.row.PlacesLen = uint32(len(uses)), uint32(len(p.atoms))
+		for _, a := range p.atoms {
+			uses = append(uses, a.Place)
+		}
+		prows[i] = p.row
+	}
+	return []section{
+		{kind: secRules, data: raw(rows)},
+		{kind: secUses, data: raw(uses)},
+		{kind: secPatterns, data: raw(prows)},
+		{kind: secOwners, data: raw(flat)},
+		{kind: secPrograms, data: b.programs},
+	}
+}
+
+// partitions makes the literal sets of each target. A rule for any target is
+// in every partition, so that a layer is searched once.
+func (b *Builder) partitions(triggers [][]int) ([]section, error) {
+	var out []section
+	for t := range rule.Targets {
+		const isEager, isDeferred = 1, 2
+		state := make([]uint8, len(b.patterns))
+		var always []uint32
+		own := false
+		for i := range b.bodies {
+			n := &b.bodies[i]
+			if rt := rule.Target(n.row.Target); rt != t && rt != rule.Any {
+				continue
+			}
+			own = own || rule.Target(n.row.Target) == t
+			if triggers[i] == nil {
+				always = append(always, uint32(i))
+				for _, p := range n.subs {
+					state[p] |= isEager
+				}
+				continue
+			}
+			for _, p := range n.subs {
+				state[p] |= isDeferred
+			}
+			for _, sub := range triggers[i] {
+				state[n.subs[sub]] |= isEager
+			}
+		}
+		if !own {
+			continue // the partition of Any serves
+		}
+		var eager, deferred []uint32
+		for p, s := range state {
+			switch {
+			case s&isEager != 0:
+				eager = append(eager, uint32(p))
+			case s != 0:
+				deferred = append(deferred, uint32(p))
+			}
+		}
+		part := uint32(t)
+		for _, set := range []struct {
+			patterns []uint32
+			lits     kind
+			refs     kind
+		}{{eager, secEager, secEagerRefs}, {deferred, secDeferred, secDeferredRefs}} {
+			lits, refs, err := b.literals(set.patterns)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, section{set.lits, part, lits}, section{set.refs, part, refs})
+		}
+		out = append(out, section{secAlways, part, raw(always)})
+	}
+	return out, nil
+}
+
+// literals compiles the atoms of some patterns. The second result is, as u32,
+// where each literal's references start, and the end, padded to 8 bytes, and then the references.
+func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
+	type key struct {
+		bytes string
+		fold  bool
+	}
+	index := map[key]int{}
+	var set []literal.Literal
+	var lead [][]ref
+	for _, p := range patterns {
+		for _, a := range b.patterns[p].atoms {
+			k := key{string(a.Literal), a.Fold}
+			if a.Fold {
+				k.bytes = string(bytes.ToLower(a.Literal))
+			}
+			i, ok := index[k]
+			if !ok {
+				i = len(set)
+				index[k] = i
+				set = append(set, literal.Literal{Bytes: a.Literal, Fold: a.Fold})
+				lead = append(lead, nil)
+			}
+			lead[i] = append(lead[i], ref{p, a.Place})
+		}
+	}
+	lits, err = literal.Compile(set)
+	if err != nil {
+		return nil, nil, fmt.Errorf("literals: %w", err)
+	}
+	starts := make([]uint32, 0, len(set)+2)
+	var flat []ref
+	for _, l := range lead {
+		starts = append(starts, uint32(len(flat)))
+		flat = append(flat, l...)
+	}
+	starts = append(starts, uint32(len(flat)))
+	if len(starts)%2 != 0 {
+		starts = append(starts, uint32(len(flat)))
+	}
+	return lits, append(bytes.Clone(raw(starts)), raw(flat)...), nil
+}
+
+func (b *Builder) digestTables() []section {
+	var out []section
+	for _, part := range slices.Sorted(maps.Keys(b.digests)) {
+		ds := b.digests[part]
+		slices.SortStableFunc(ds, func(x, y builtDigest) int {
+			return cmp.Or(cmp.Compare(x.size, y.size), cmp.Compare(x.digest, y.digest))
+		})
+		var sizes []uint64
+		var starts []uint32
+		var sums []byte
+		rows := make([]digestRow, len(ds))
+		for i, d := range ds {
+			if len(sizes) == 0 || sizes[len(sizes)-1] != d.size {
+				sizes = append(sizes, d.size)
+				starts = append(starts, uint32(i))
+			}
+			sums = append(sums, d.digest...)
+			rows[i] = d.row
+			if d.flags&flagUnofficial != 0 {
+				rows[i].File |= fileUnofficial
+			}
+		}
+		starts = append(starts, uint32(len(ds)))
+		out = append(out, section{secSizes, part, raw(sizes)}, section{secStarts, part, raw(starts)},
+			section{secDigests, part, sums}, section{secDigestRows, part, raw(rows)})
+	}
+	return out
+}
+
+func (b *Builder) fileTable() []byte {
+	rows := make([][2]uint32, len(b.files))
+	for i, f := range b.files {
+		rows[i][0], rows[i][1] = b.push(&b.names, f)
+	}
+	return raw(rows)
+}
+
+func (b *Builder) skipLines() []byte {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	for _, s := range b.skips {
+		e.Encode(s) // into memory, of strings: cannot fail
+	}
+	return out.Bytes()
+}

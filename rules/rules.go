@@ -1,0 +1,231 @@
+// Package rules holds the rules that ship with Showcause, and compiles rule
+// files to databases: the built-in ones, those that a user names, and a cache
+// of the latter.
+package rules
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
+)
+
+//go:embed *.ldb
+var builtin embed.FS
+
+// tool names what compiled a database. It changes when the same rules would
+// compile to something else.
+const tool = "showcause 1"
+
+// Options are how rules are compiled. The zero value works.
+type Options struct {
+	PUA    bool // load signatures of possibly unwanted applications
+	Strict bool // one malformed line is an error
+}
+
+// Default returns the database of the built-in rules.
+func Default() (*ruledb.DB, error) {
+	var c compiler
+	c.official = true
+	names, err := fs.Glob(builtin, "*.ldb")
+	if err != nil {
+		return nil, fmt.Errorf("built-in rules: %w", err)
+	}
+	for _, name := range names {
+		text, err := builtin.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("built-in rules: %w", err)
+		}
+		st, err := clamsig.LoadReader(name, bytes.NewReader(text), clamsig.Options{Strict: true}, &c)
+		if err != nil {
+			return nil, fmt.Errorf("built-in rules: %w", err)
+		}
+		c.note(st)
+	}
+	if c.skipped != nil {
+		return nil, fmt.Errorf("built-in rules: %s:%d: %s %s", c.skipped.File, c.skipped.Line, c.skipped.Reason, c.skipped.Detail)
+	}
+	data, err := c.Finish(c.meta)
+	if err != nil {
+		return nil, fmt.Errorf("built-in rules: %w", err)
+	}
+	return ruledb.New(data)
+}
+
+// Compile compiles rule files and folders of them to one database.
+func Compile(paths []string, o Options) ([]byte, error) {
+	var c compiler
+	for _, path := range paths {
+		st, err := clamsig.Load(path, clamsig.Options{Strict: o.Strict, PUA: o.PUA}, &c)
+		if err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+		c.note(st)
+	}
+	if len(c.meta.Sources) == 0 {
+		return nil, fmt.Errorf("rules: no database file in %s", strings.Join(paths, ", "))
+	}
+	data, err := c.Finish(c.meta)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	return data, nil
+}
+
+// compiler feeds what clamsig reads to a Builder.
+type compiler struct {
+	ruledb.Builder
+	meta     ruledb.Meta
+	official bool // names carry no ".UNOFFICIAL"
+	skipped  *clamsig.Skip
+}
+
+func (c *compiler) Rule(r *rule.Rule) error {
+	c.plain(&r.Origin)
+	return c.Builder.Rule(r)
+}
+
+func (c *compiler) Digest(d *rule.DigestRule) error {
+	c.plain(&d.Origin)
+	return c.Builder.Digest(d)
+}
+
+func (c *compiler) plain(o *rule.Origin) {
+	if c.official {
+		o.Name = strings.TrimSuffix(o.Name, ".UNOFFICIAL")
+	}
+}
+
+func (c *compiler) Skip(s clamsig.Skip) {
+	if c.skipped == nil {
+		c.skipped = &s
+	}
+	c.Builder.Skip(ruledb.Skip{File: s.File, Line: s.Line, Name: s.Name, Reason: string(s.Reason), Detail: s.Detail})
+}
+
+func (c *compiler) note(st *clamsig.Stats) {
+	c.meta.Tool = tool
+	for _, f := range st.Files {
+		s := ruledb.Source{File: f.File, Loaded: f.Loaded, Skipped: f.Skipped}
+		for r, n := range f.ByReason {
+			if s.Reasons == nil {
+				s.Reasons = map[string]int{}
+			}
+			s.Reasons[string(r)] = n
+		}
+		c.meta.Sources = append(c.meta.Sources, s)
+	}
+}
+
+// IsCompiled tells whether a file is a compiled database rather than rules as text.
+func IsCompiled(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [8]byte
+	n, _ := f.Read(magic[:])
+	return ruledb.IsDatabase(magic[:n])
+}
+
+// Write writes a database so that path is at any moment the old file or the
+// new one, whole.
+func Write(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("database: %w", err)
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// keep is the number of compiled databases that the cache holds.
+const keep = 4
+
+// Cached returns the compiled form of a rule file or folder, from the user's
+// cache if the files are those that it was made from. The warning says that
+// the cache could not be written; the database is good all the same.
+func Cached(path string) (db *ruledb.DB, warning, err error) {
+	key, err := identity(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("rules: %w", err)
+	}
+	dir, warning := cacheDir()
+	file := filepath.Join(dir, key+".scdb")
+	if warning == nil {
+		if db, err := ruledb.Open(file); err == nil {
+			return db, nil, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			warning = fmt.Errorf("cache: %w; compiling again", err)
+		}
+	}
+	data, err := Compile([]string{path}, Options{})
+	if err != nil {
+		return nil, warning, err
+	}
+	if dir != "" {
+		if werr := Write(file, data); werr != nil {
+			warning = fmt.Errorf("cache: %w", werr)
+		} else {
+			prune(dir)
+		}
+	}
+	db, err = ruledb.New(data)
+	return db, warning, err
+}
+
+func cacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("cache: %w; compiling at every start", err)
+	}
+	dir = filepath.Join(dir, "showcause")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cache: %w; compiling at every start", err)
+	}
+	return dir, nil
+}
+
+// prune leaves the newest databases of a cache.
+func prune(dir string) {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.scdb"))
+	age := func(p string) int64 {
+		st, err := os.Stat(p)
+		if err != nil {
+			return 0
+		}
+		return st.ModTime().UnixNano()
+	}
+	sort.Slice(files, func(i, j int) bool { return age(files[i]) > age(files[j]) })
+	for i := keep; i < len(files); i++ {
+		os.Remove(files[i])
+	}
+}

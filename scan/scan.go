@@ -1,0 +1,199 @@
+// Package scan turns one layer into one Report: it says what the bytes are,
+// searches them and their views, unpacks them, and does the same with every
+// child. It has no network, writes nothing and reads no clock: a report is a
+// function of the bytes, the rules and the limits.
+package scan
+
+import (
+	"errors"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/formats"
+)
+
+// Options are how to scan. The zero value works.
+type Options struct {
+	Limits showcause.Limits
+	// Spill opens scratch space for children over 16 MiB. If nil, they are cut
+	// there, with a gap.
+	Spill func() (unpack.File, error)
+	// Formats are what is unpacked; nil is formats.All().
+	Formats []unpack.Format
+}
+
+// Scanner scans one input after the other. It is not safe for concurrent use;
+// Scanners share a database.
+type Scanner struct {
+	db      *ruledb.DB
+	options Options
+	search  searcher
+	whole   []byte // the bytes of an input that fits in memory
+}
+
+// inMemory is the size in bytes up to which an input is read at once, so that
+// every reader of it sees the same bytes.
+const inMemory = 16 << 20
+
+// New returns a Scanner for a database.
+func New(db *ruledb.DB, o Options) *Scanner {
+	if o.Formats == nil {
+		o.Formats = formats.All()
+	}
+	return &Scanner{db: db, options: o, search: newSearcher(db)}
+}
+
+// Scan scans an input. A src with a method Changed() bool is asked, when all is
+// read, whether its bytes have changed meanwhile.
+func (s *Scanner) Scan(src showcause.Source) showcause.Report {
+	in := input{Scanner: s, report: showcause.Report{Size: src.Size()}}
+	in.budget = unpack.NewBudget(s.options.Limits, src.Size(), s.options.Spill)
+	read := src
+	if max := s.options.Limits.FileSize; max > 0 && src.Size() > max {
+		in.gap(showcause.Gap{Code: showcause.LimitSize, Offset: max, Length: src.Size() - max})
+		read = bound.Section(src, 0, max)
+	}
+	if n := read.Size(); n > 0 && n <= inMemory {
+		read = in.slurp(read)
+	}
+	root := in.layer(showcause.Layer{Source: read}, nil)
+	in.report.Type = root.kind.String()
+	if c, ok := src.(interface{ Changed() bool }); ok && c.Changed() {
+		in.gap(showcause.Gap{Code: showcause.Changed, Offset: 0, Length: -1})
+	}
+	in.report.Spent = in.budget.Spent
+	in.report.Spent.Objects++
+	in.report.Conclude()
+	return in.report
+}
+
+// input is the scan of one input.
+type input struct {
+	*Scanner
+	report showcause.Report
+	budget *unpack.Budget
+}
+
+// slurp reads a whole input into memory. What cannot be read is a gap.
+func (in *input) slurp(src showcause.Source) showcause.Source {
+	n := int(src.Size())
+	if cap(in.whole) < n {
+		in.whole = make([]byte, max(n, min(2*cap(in.whole), inMemory)))
+	}
+	buf := in.whole[:n]
+	for got := 0; got < n; {
+		m, err := src.ReadAt(buf[got:], int64(got))
+		got += m
+		if got < n && (err != nil || m == 0) {
+			in.short(nil, int64(got), int64(n-got), err)
+			return showcause.Bytes(buf[:got])
+		}
+	}
+	return showcause.Bytes(buf)
+}
+
+// short says that a layer could not be read to its end.
+func (in *input) short(t showcause.Trail, off, n int64, err error) {
+	code := showcause.Unreadable
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		code = showcause.Changed
+	}
+	in.gap(showcause.Gap{Trail: t, Code: code, Offset: off, Length: n})
+}
+
+func (in *input) gap(g showcause.Gap) { in.report.Gaps = append(in.report.Gaps, g) }
+
+// layer is one layer while it is scanned.
+type layer struct {
+	showcause.Layer
+	parent  *layer
+	kind    filetype.Type
+	head    []byte
+	exe     *exe.Info // nil unless the bytes parse as an executable
+	allowed string    // the allow-list rule that overrules findings here and below
+	crashed bool
+	first   int // index of the layer's first finding
+}
+
+// layer scans a layer and everything in it.
+func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
+	l := &layer{Layer: sl, parent: parent, first: len(in.report.Findings)}
+	if parent != nil {
+		l.allowed = parent.allowed
+	}
+	in.budget.Spent.Bytes += sl.Source.Size()
+	in.budget.Spent.Depth = max(in.budget.Spent.Depth, len(sl.Trail))
+	in.guard(l, func() {
+		l.head = bound.Head(sl.Source, unpack.HeadSize)
+		l.kind = filetype.Detect(l.head, sl.Source)
+		switch rule.Target(l.kind.Target()) {
+		case rule.PE, rule.ELF, rule.MachO:
+			if info, ok := exe.Parse(sl.Source, l.kind); ok {
+				l.exe = info
+			}
+		}
+	})
+	in.guard(l, func() { in.digests(l) })
+	in.guard(l, func() { in.match(l, rule.Target(l.kind.Target())) })
+	in.guard(l, func() { in.views(l) })
+	in.guard(l, func() { in.unpack(l) })
+	return l
+}
+
+// guard runs one stage. A panic in it, which is a broken invariant of ours,
+// ends the stage and not the scan: the layer gets a gap.
+func (in *input) guard(l *layer, stage func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			if !l.crashed {
+				l.crashed = true
+				in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Crash, Offset: 0, Length: -1})
+			}
+		}
+	}()
+	stage()
+}
+
+// unpack derives the children of a layer by every format that it may be.
+func (in *input) unpack(l *layer) {
+	if l.Source.Size() == 0 {
+		return
+	}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
+	read := false
+	next := 0
+	for _, f := range in.options.Formats {
+		if !f.Match(probe) {
+			continue
+		}
+		read = read || formats.Reads(f.Name, l.kind)
+		out := unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
+		out.StartAt(next)
+		in.guard(l, func() { f.Walk(l.Source, out) })
+		next = out.Index()
+	}
+	if !read && l.kind.Hides() {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + ".format." + showcause.Code(l.kind.String()), Offset: 0, Length: l.Source.Size()})
+	}
+	if l.exe != nil && l.exe.Packer != "" {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + ".packer." + showcause.Code(l.exe.Packer), Offset: 0, Length: -1})
+	}
+}
+
+// ancestors returns the ClamAV names of the types of a layer's parents, outermost first.
+func (l *layer) ancestors() []string {
+	var out []string
+	for p := l.parent; p != nil; p = p.parent {
+		out = append(out, p.kind.ClamAV())
+	}
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out
+}

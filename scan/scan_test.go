@@ -1,0 +1,359 @@
+package scan_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/formats"
+)
+
+// marker is what the test rules look for; it stands nowhere else.
+const marker = "Showcause marker 7c1e94 for the tests."
+
+// compile makes a database of rule files given as name and text.
+func compile(t testing.TB, files map[string]string) *ruledb.DB {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := rules.Compile([]string{dir}, rules.Options{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := ruledb.New(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func hexOf(s string) string { return hex.EncodeToString([]byte(s)) }
+
+func markerDB(t testing.TB) *ruledb.DB {
+	return compile(t, map[string]string{"m.ndb": "Test.Marker:0:*:" + hexOf(marker) + "\n"})
+}
+
+func zipOf(members ...string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i, m := range members {
+		w, err := z.Create(fmt.Sprintf("member%d", i))
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(w, m)
+	}
+	z.Close()
+	return b.Bytes()
+}
+
+func gzipOf(s string) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, s)
+	z.Close()
+	return b.Bytes()
+}
+
+func mailOf(s string) []byte {
+	return []byte("From: a@example.org\nTo: b@example.org\nSubject: x\nMIME-Version: 1.0\n" +
+		"Content-Type: multipart/mixed; boundary=cut\n\n--cut\nContent-Type: application/octet-stream; name=\"x.bin\"\n" +
+		"Content-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(s)) + "\n--cut--\n")
+}
+
+// corpus is a set of inputs with findings, gaps and neither, at several depths.
+func corpus() [][]byte {
+	padded := strings.Repeat("padding that compresses ", 100) + marker
+	out := [][]byte{
+		nil, []byte("plain"), []byte(padded), zipOf(padded), zipOf("a", padded, "b"), gzipOf(padded),
+		gzipOf(string(zipOf(padded))), mailOf(padded), mailOf(string(zipOf(string(gzipOf(padded))))),
+		zipOf(padded)[:150], gzipOf(padded)[:60], []byte("%PDF-1.4\n" + padded),
+		append(zipOf(padded), zipOf("other")...),
+	}
+	for i := range 20 {
+		out = append(out, zipOf(fmt.Sprint(i), padded[:i*80]))
+	}
+	return out
+}
+
+// The same bytes, rules and limits give the same report, whatever the number
+// of threads and the order of the inputs.
+func TestDeterminism(t *testing.T) {
+	db := markerDB(t)
+	inputs := corpus()
+	want := make([]string, len(inputs))
+	for i, in := range inputs {
+		want[i] = report(t, scan.New(db, scan.Options{}), showcause.Bytes(in))
+	}
+	found := 0
+	for _, w := range want {
+		found += strings.Count(w, `"rule":`)
+	}
+	if found < 10 {
+		t.Fatalf("the corpus gives %d findings: too few to compare", found)
+	}
+	for threads := 1; threads <= 8; threads++ {
+		order := rand.New(rand.NewPCG(uint64(threads), 1)).Perm(len(inputs))
+		work := make(chan int)
+		var wg sync.WaitGroup
+		for range threads {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				s := scan.New(db, scan.Options{})
+				for i := range work {
+					if got := report(t, s, showcause.Bytes(inputs[i])); got != want[i] {
+						t.Errorf("%d threads, input %d:\n got %s\nwant %s", threads, i, got, want[i])
+					}
+				}
+			}()
+		}
+		for _, i := range order {
+			work <- i
+		}
+		close(work)
+		wg.Wait()
+	}
+}
+
+func report(t testing.TB, s *scan.Scanner, src showcause.Source) string {
+	b, err := json.Marshal(s.Scan(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// stream hides that a source is in memory, and can go wrong at an offset.
+type stream struct {
+	b    []byte
+	size int64
+	fail int64 // -1: never
+	err  error
+}
+
+func (s *stream) Size() int64 { return s.size }
+
+func (s *stream) ReadAt(p []byte, off int64) (int, error) {
+	if s.fail >= 0 && off+int64(len(p)) > s.fail {
+		n := 0
+		if off < s.fail {
+			n, _ = showcause.Bytes(s.b).ReadAt(p[:s.fail-off], off)
+		}
+		return n, s.err
+	}
+	return showcause.Bytes(s.b).ReadAt(p, off)
+}
+
+// A layer that is read in windows gives the findings of one that is in memory,
+// wherever the matches lie.
+func TestWindows(t *testing.T) {
+	db := compile(t, map[string]string{
+		"m.ndb": "Test.Marker:0:*:" + hexOf(marker) + "\n" +
+			"Test.Start:0:0:" + hexOf("first bytes") + "\n" +
+			"Test.End:0:EOF-10:" + hexOf("last bytes") + "\n" +
+			"Test.Gap:0:*:" + hexOf("begin-of-gap") + "*" + hexOf("end-of-gap") + "\n",
+		"m.ldb": "Test.Both;Engine:51-255,Target:0;0&1>2;" + hexOf("begin-of-gap") + ";" + hexOf("three of these") + "\n",
+	})
+	const size = 17<<20 + 12345
+	b := make([]byte, size)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	const window = 4 << 20
+	copy(b, "first bytes")
+	copy(b[size-10:], "last bytes")
+	for i := range 4 {
+		copy(b[(i+1)*window-5-i*9:], marker) // over each border of windows
+		copy(b[(i+1)*window-100:], "three of these")
+	}
+	copy(b[100:], "begin-of-gap")
+	copy(b[size-1000:], "end-of-gap")
+	whole := scan.New(db, scan.Options{}).Scan(showcause.Bytes(b))
+	parts := scan.New(db, scan.Options{}).Scan(&stream{b: b, size: size, fail: -1})
+	if len(whole.Findings) != 5 {
+		t.Fatalf("%d findings, want 5: %+v", len(whole.Findings), whole.Findings)
+	}
+	for i := range whole.Findings {
+		w, p := fmt.Sprint(whole.Findings[i]), fmt.Sprint(parts.Findings[i])
+		if w != p {
+			t.Errorf("in memory %s\nin windows %s", w, p)
+		}
+	}
+	if n := len(whole.Findings[0].Matches) + len(whole.Findings[1].Matches); n < 2 {
+		t.Errorf("too few matches kept: %+v", whole.Findings)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	db := markerDB(t)
+	b := bytes.Repeat([]byte("0123456789abcdef"), 1<<17) // 2 MiB
+	big := bytes.Repeat(b, 10)
+	for _, c := range []struct {
+		name string
+		src  showcause.Source
+		code showcause.Code
+	}{
+		{"shorter than it said", &stream{b: b, size: int64(len(b)) + 100, fail: -1}, showcause.Changed},
+		{"shorter, large", &stream{b: big, size: int64(len(big)) + 100, fail: -1}, showcause.Changed},
+		{"read error", &stream{b: b, size: int64(len(b)), fail: 5000, err: errors.New("EIO")}, showcause.Unreadable},
+		{"read error at once", &stream{b: b, size: int64(len(b)), fail: 0, err: errors.New("EIO")}, showcause.Unreadable},
+		{"read error, large", &stream{b: big, size: int64(len(big)), fail: 9 << 20, err: errors.New("EIO")}, showcause.Unreadable},
+	} {
+		r := scan.New(db, scan.Options{}).Scan(c.src)
+		if r.Verdict != showcause.Incomplete || len(r.Gaps) == 0 || r.Gaps[0].Code != c.code {
+			t.Errorf("%s: %v %+v", c.name, r.Verdict, r.Gaps)
+		}
+	}
+}
+
+type changing struct{ showcause.Bytes }
+
+func (changing) Changed() bool { return true }
+
+func TestChanged(t *testing.T) {
+	r := scan.New(markerDB(t), scan.Options{}).Scan(changing{[]byte("text")})
+	if r.Verdict != showcause.Incomplete || r.Gaps[0].Code != showcause.Changed {
+		t.Errorf("%v %+v", r.Verdict, r.Gaps)
+	}
+}
+
+// A format that breaks is a gap; what the others find is kept.
+func TestCrash(t *testing.T) {
+	broken := unpack.Format{
+		Name:  "broken",
+		Match: func(*unpack.Probe) bool { return true },
+		Walk:  func(l showcause.Source, out *unpack.Out) { panic("on purpose") },
+	}
+	s := scan.New(markerDB(t), scan.Options{Formats: append([]unpack.Format{broken}, formats.All()...)})
+	r := s.Scan(showcause.Bytes(zipOf(marker + strings.Repeat("x", 100))))
+	if r.Verdict != showcause.Found {
+		t.Errorf("%v %+v", r.Verdict, r)
+	}
+	r = s.Scan(showcause.Bytes("text"))
+	if r.Verdict != showcause.Incomplete || r.Gaps[0].Code != showcause.Crash {
+		t.Errorf("%v %+v", r.Verdict, r.Gaps)
+	}
+}
+
+// An allow-list rule for a layer overrules what is found in it and below, and
+// the finding is still told.
+func TestAllowList(t *testing.T) {
+	inner := marker + strings.Repeat(" and more", 50)
+	outer := zipOf("first", inner)
+	other := zipOf("second", inner)
+	allow := func(b []byte) string {
+		sum := md5.Sum(b)
+		return fmt.Sprintf("%x:%d:allowed-one\n", sum, len(b))
+	}
+	db := compile(t, map[string]string{
+		"m.ndb": "Test.Marker:0:*:" + hexOf(marker) + "\n",
+		"a.fp":  allow(outer),
+	})
+	s := scan.New(db, scan.Options{})
+	r := s.Scan(showcause.Bytes(outer))
+	if r.Verdict != showcause.NothingFound || len(r.Findings) != 1 || !strings.HasPrefix(r.Findings[0].Allowed, "allowed-one") {
+		t.Errorf("allowed: %v %+v %+v", r.Verdict, r.Findings, r.Gaps)
+	}
+	if r := s.Scan(showcause.Bytes(other)); r.Verdict != showcause.Found {
+		t.Errorf("other: %v", r.Verdict)
+	}
+}
+
+func TestDigests(t *testing.T) {
+	content := []byte("some content of a known digest")
+	sum := md5.Sum(content)
+	db := compile(t, map[string]string{"h.hdb": fmt.Sprintf("%x:%d:Test.Exact\n", sum, len(content))})
+	s := scan.New(db, scan.Options{})
+	r := s.Scan(showcause.Bytes(zipOf("x", string(content))))
+	if r.Verdict != showcause.Found || r.Findings[0].Rule != "Test.Exact.UNOFFICIAL" || len(r.Findings[0].Trail) != 1 {
+		t.Fatalf("%v %+v", r.Verdict, r.Findings)
+	}
+	want := showcause.Match{Offset: 0, Length: int64(len(content))}
+	if m := r.Findings[0].Matches; len(m) != 1 || m[0] != want {
+		t.Errorf("matches %v", m)
+	}
+	content[0]++
+	if r := s.Scan(showcause.Bytes(content)); r.Verdict != showcause.NothingFound {
+		t.Errorf("%v", r.Verdict)
+	}
+}
+
+// Every limit ends a scan with its gap, and never in silence.
+func TestLimits(t *testing.T) {
+	db := markerDB(t)
+	nested := []byte(marker)
+	for range 5 {
+		nested = gzipOf(string(nested))
+	}
+	many := zipOf(strings.Split(strings.Repeat("member ", 100), " ")...)
+	for _, c := range []struct {
+		name   string
+		limits showcause.Limits
+		in     []byte
+		code   showcause.Code
+	}{
+		{"depth", showcause.Limits{Depth: 4}, nested, showcause.LimitDepth},
+		{"objects", showcause.Limits{Objects: 10}, many, showcause.LimitObject},
+		{"size of a layer", showcause.Limits{FileSize: 50}, zipOf(strings.Repeat("x", 1000)), showcause.LimitSize},
+		{"size of the input", showcause.Limits{FileSize: 50}, []byte(strings.Repeat("x", 1000)), showcause.LimitSize},
+		{"size of all", showcause.Limits{ScanSize: 500}, many, showcause.LimitSize},
+		{"work", showcause.Limits{Work: 20}, many, showcause.LimitWork},
+	} {
+		r := scan.New(db, scan.Options{Limits: c.limits}).Scan(showcause.Bytes(c.in))
+		ok := false
+		for _, g := range r.Gaps {
+			ok = ok || g.Code == c.code
+		}
+		if r.Verdict != showcause.Incomplete || !ok {
+			t.Errorf("%s: %v %+v", c.name, r.Verdict, r.Gaps)
+		}
+	}
+	if r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(nested)); r.Verdict != showcause.Found {
+		t.Errorf("without limits: %v", r.Verdict)
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	db := markerDB(f)
+	for _, in := range corpus() {
+		f.Add(in)
+	}
+	limits := showcause.Limits{ScanSize: 1 << 20, Objects: 200, Depth: 6, Work: 10_000_000}
+	s := scan.New(db, scan.Options{Limits: limits})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		a, b := report(t, s, showcause.Bytes(in)), report(t, s, showcause.Bytes(in))
+		if a != b {
+			t.Errorf("two reports:\n%s\n%s", a, b)
+		}
+		if strings.Contains(a, `"crash"`) {
+			t.Errorf("crash: %s", a)
+		}
+		if bytes.Contains(in, []byte(marker)) && !strings.Contains(a, "Test.Marker") && !strings.Contains(a, "limit.work") {
+			t.Errorf("a marker in plain sight is not found: %s", a)
+		}
+	})
+}
