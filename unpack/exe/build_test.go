@@ -130,7 +130,7 @@ func randomPE(r *rand.Rand) peSpec {
 		if r.IntN(2) == 0 {
 			c.rsize, c.rptr = c.rsize&^0x1ff, c.rptr&^0x1ff
 		}
-		switch r.IntN(14) {
+		switch r.IntN(24) {
 		case 0:
 			c.rsize = 0
 		case 1:
@@ -146,7 +146,7 @@ func randomPE(r *rand.Rand) peSpec {
 		va += 0x1000 * (1 + uint32(r.IntN(2)))
 	}
 	s.entry = uint32(r.IntN(int(va)))
-	if r.IntN(3) == 0 {
+	if r.IntN(3) > 0 {
 		s.entry = s.secs[0].va + uint32(r.IntN(0x100))
 	}
 	if r.IntN(30) == 0 {

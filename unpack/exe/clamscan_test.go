@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/md5"
+	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -30,6 +33,31 @@ func needClamscan(t *testing.T) {
 	}
 }
 
+// randomFiles is how many random PE files are compared. 1,500 were when this
+// was written.
+const randomFiles = 60
+
+// goFiles are the programs that Go's own parsers are tested on, if they are
+// installed.
+func goFiles() map[string][]byte {
+	out := map[string][]byte{}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return out
+	}
+	paths, _ := filepath.Glob(strings.TrimSpace(string(root)) + "/src/debug/*/testdata/*")
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if strings.HasSuffix(p, ".base64") && err == nil {
+			b, err = base64.StdEncoding.DecodeString(string(b))
+		}
+		if err == nil && len(b) > 8 && slices.Contains([]filetype.Type{filetype.PE, filetype.ELF, filetype.MachO}, detect(b)) {
+			out["go"+strings.NewReplacer(".", "-", "_", "-").Replace(filepath.Base(p))] = b
+		}
+	}
+	return out
+}
+
 // subjects are the files to compare on: packed ones, generated ones, and some
 // of the system's.
 func subjects(t *testing.T) map[string][]byte {
@@ -40,15 +68,15 @@ func subjects(t *testing.T) map[string][]byte {
 			out[strings.NewReplacer(".", "-", "_", "-").Replace(filepath.Base(p))] = b
 		}
 	}
+	maps.Copy(out, goFiles())
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 300 {
+	for i := range randomFiles {
 		out[fmt.Sprintf("pe%d", i)] = randomPE(r).build()
 	}
-	for i, n := range []int{1, 2, 95, 96, 97, 65535} {
+	for _, n := range []int{1, 2, 95, 96, 97, 65535} {
 		s := plainPE()
 		s.count, s.size = n, 0x2000
 		out[fmt.Sprintf("pecount%d", n)] = s.build()
-		_ = i
 	}
 	out["version"] = peWithVersion(someStrings)
 	for i := range 16 {

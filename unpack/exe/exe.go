@@ -50,7 +50,8 @@ type Info struct {
 	// A PE file's certificates are data after the image too.
 	Overlay int64
 	// Packer names what packed the program or carries other files in it, from a
-	// closed list of ours ("upx", "nsis"); "" if nothing known does.
+	// closed list of ours ("upx", "nsis"); "" if nothing known does. The function
+	// Packer tells the same of files that Parse refuses.
 	Packer string
 	PE64   bool // PE32+
 	Bits   int  // 32 or 64
@@ -81,9 +82,34 @@ func Parse(src showcause.Source, t filetype.Type) (*Info, bool) {
 			i.Packer = packerELF(f, i.Overlay)
 		}
 	case filetype.MachO:
-		i = parseMachO(f)
+		if i = parseMachO(f); i != nil {
+			i.Packer = packerMachO(f)
+		}
 	}
 	return i, i != nil
+}
+
+// Packer names what packed src or carries other files in it, as Info.Packer
+// does, for the files that Parse does not read too: a system may run what
+// ClamAV gives up.
+func Packer(src showcause.Source, t filetype.Type) string {
+	f := file{src}
+	switch t {
+	case filetype.PE, filetype.DOS:
+		if p := readPE(f, false); p != nil {
+			return packerPE(p)
+		}
+		return searchMarks(f)
+	case filetype.ELF:
+		overlay := int64(-1)
+		if i := parseELF(f); i != nil {
+			overlay = i.Overlay
+		}
+		return packerELF(f, overlay)
+	case filetype.MachO:
+		return packerMachO(f)
+	}
+	return ""
 }
 
 // file reads small pieces of a source.

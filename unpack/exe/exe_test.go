@@ -214,6 +214,44 @@ func TestPackersMade(t *testing.T) {
 		if i, ok := parse(c.b); !ok || i.Packer != c.want {
 			t.Errorf("%s: %v %+v", name, ok, i)
 		}
+		if got := Packer(showcause.Bytes(c.b), detect(c.b)); got != c.want {
+			t.Errorf("%s: Packer says %q", name, got)
+		}
+	}
+}
+
+// TestPackersRefused holds that a packer is named where ClamAV gives the file
+// up: otherwise 97 sections would be a way past it.
+func TestPackersRefused(t *testing.T) {
+	pe := func(change func(*peSpec)) []byte {
+		s := plainPE()
+		s.secs[0].name = "UPX0"
+		change(&s)
+		return s.build()
+	}
+	elf := plainELF(true, false)
+	elf.shnum, elf.shentsize = 0, 0
+	upx := elf.build()
+	copy(upx[64+2*56+4:], "UPX!")
+	nsis := pe(func(s *peSpec) { s.secs[0].name, s.count = ".text", 97 })
+	copy(nsis[0xa04:], "\xef\xbe\xad\xdeNullsoftInst")
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"97 sections":    {pe(func(s *peSpec) { s.count = 97 }), "upx"},
+		"entry nowhere":  {pe(func(s *peSpec) { s.entry = 0x7000 }), "upx"},
+		"sign bit":       {pe(func(s *peSpec) { s.secs[1].vsize = 1 << 31 }), "upx"},
+		"elf, no sizes":  {upx, "upx"},
+		"nsis, 97":       {nsis, "nsis"},
+		"not packed, 97": {pe(func(s *peSpec) { s.secs[0].name, s.count = ".text", 97 }), ""},
+	} {
+		if _, ok := parse(c.b); ok {
+			t.Errorf("%s parses", name)
+		}
+		if got := Packer(showcause.Bytes(c.b), detect(c.b)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 
@@ -250,6 +288,15 @@ func TestOrdinary(t *testing.T) {
 		})
 	}
 	t.Logf("%d programs", n)
+}
+
+// TestOrdinaryElsewhere is the same on what Go's own parsers are tested on.
+func TestOrdinaryElsewhere(t *testing.T) {
+	for name, b := range goFiles() {
+		if i, ok := parse(b); ok && i.Packer != "" {
+			t.Errorf("%s is called %s", name, i.Packer)
+		}
+	}
 }
 
 type sized struct {
@@ -381,7 +428,7 @@ func everything(b []byte) []any {
 	var out []any
 	for _, ty := range []filetype.Type{filetype.PE, filetype.ELF, filetype.MachO, filetype.Text} {
 		i, ok := Parse(showcause.Bytes(b), ty)
-		out = append(out, i, ok)
+		out = append(out, i, ok, Packer(showcause.Bytes(b), ty))
 	}
 	for _, f := range []unpack.Format{Universal(), Embedded()} {
 		f.Match(&unpack.Probe{Head: b, Source: showcause.Bytes(b)})
@@ -425,7 +472,7 @@ func FuzzParse(f *testing.F) {
 		if !reflect.DeepEqual(one, two) {
 			t.Fatal("read twice, two answers")
 		}
-		for k := 0; k < 6; k += 2 {
+		for k := 0; k < 9; k += 3 {
 			i, _ := one[k].(*Info)
 			if i == nil {
 				continue

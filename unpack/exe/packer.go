@@ -158,9 +158,7 @@ func packerBehind(f file, overlay int64) string {
 	if installShield(b) {
 		return "installshield"
 	}
-	// PyInstaller's cookie, near the end so that a signature may follow.
-	const tail = 64 << 10
-	if bytes.Contains(f.upTo(max(overlay, f.src.Size()-tail), tail), []byte("MEI\x0c\x0b\x0a\x0b\x0e")) {
+	if pyInstaller(f, overlay) {
 		return "pyinstaller"
 	}
 	return ""
@@ -198,5 +196,30 @@ func packerELF(f file, overlay int64) string {
 	if e.shnum == 0 && bytes.Contains(f.upTo(max(f.src.Size()-64, 0), 64), []byte("UPX!")) {
 		return "upx"
 	}
-	return packerBehind(f, overlay)
+	if n := packerBehind(f, overlay); n != "" {
+		return n
+	}
+	if pyInstaller(f, 0) {
+		return "pyinstaller"
+	}
+	return ""
+}
+
+// packerMachO names what packed a Mach-O file: UPX leaves its record after
+// the load commands.
+func packerMachO(f file) string {
+	if bytes.Contains(f.upTo(0, 4096), []byte("UPX!")) {
+		return "upx"
+	}
+	if pyInstaller(f, 0) {
+		return "pyinstaller"
+	}
+	return ""
+}
+
+// pyInstaller tells PyInstaller's cookie, near the end of the file so that a
+// signature may follow, but not before from.
+func pyInstaller(f file, from int64) bool {
+	const tail = 64 << 10
+	return bytes.Contains(f.upTo(max(from, f.src.Size()-tail), tail), []byte("MEI\x0c\x0b\x0a\x0b\x0e"))
 }

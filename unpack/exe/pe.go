@@ -45,7 +45,12 @@ func up(v, a uint32) uint32 {
 }
 
 // parsePE reads the headers, nil where ClamAV gives up.
-func parsePE(f file) *pe {
+func parsePE(f file) *pe { return readPE(f, true) }
+
+// readPE reads the headers. Where it is not strict it reads on where ClamAV
+// gives up and Windows may not: of too many sections the first, and those
+// whose header is there, and with an entry point that is nowhere.
+func readPE(f file, strict bool) *pe {
 	b := f.read(0, 64)
 	if b == nil || (string(b[:2]) != "MZ" && string(b[:2]) != "ZM") {
 		return nil
@@ -57,20 +62,21 @@ func parsePE(f file) *pe {
 		return nil
 	}
 	n := int(le.Uint16(h[6:]))
-	if n == 0 || n > peSections {
+	if strict && (n == 0 || n > peSections) {
 		return nil
 	}
+	n = min(n, peSections)
 	p.dll = le.Uint16(h[22:])&0x2000 != 0
 	at, salign, falign := p.optional(p.lfanew+24, int64(le.Uint16(h[20:])))
 	if at < 0 {
 		return nil
 	}
-	table := f.read(at, int64(n)*40)
-	if table == nil || !p.sections(table, salign, falign) {
+	table := f.upTo(at, int64(n)*40)
+	if ok := p.sections(table, salign, falign) && len(table) == n*40; strict && !ok {
 		return nil
 	}
 	ep, ok := p.raw(p.entryRVA)
-	if !ok {
+	if strict && !ok {
 		return nil
 	}
 	p.Entry = int64(ep)
