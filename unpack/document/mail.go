@@ -255,14 +255,15 @@ func (w *mailWalk) work(n int64) {
 	}
 }
 
-// take returns a buffer of lineBuffer bytes; give returns it.
+// take returns a buffer of lineBuffer bytes, or of what the source has if that
+// is less; give returns it.
 func (w *mailWalk) take() []byte {
 	if n := len(w.free); n > 0 {
 		b := w.free[n-1]
 		w.free = w.free[:n-1]
 		return b
 	}
-	return make([]byte, lineBuffer)
+	return make([]byte, min(max(w.src.Size(), 1<<10), lineBuffer))
 }
 
 func (w *mailWalk) give(b []byte) { w.free = append(w.free, b) }
