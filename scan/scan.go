@@ -7,6 +7,7 @@ package scan
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -116,6 +117,7 @@ type layer struct {
 	kind    filetype.Type
 	head    []byte
 	exe     *exe.Info // nil unless the bytes parse as an executable
+	packer  string    // what packed the executable
 	allowed string    // the allow-list rule that overrules findings here and below
 	crashed bool
 	first   int // index of the layer's first finding
@@ -135,7 +137,12 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		switch rule.Target(l.kind.Target()) {
 		case rule.PE, rule.ELF, rule.MachO:
 			if info, ok := exe.Parse(sl.Source, l.kind); ok {
-				l.exe = info
+				l.exe, l.packer = info, info.Packer
+				if info.Partial {
+					in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
+				}
+			} else {
+				l.packer = exe.Packer(sl.Source, l.kind)
 			}
 		}
 	})
@@ -166,24 +173,31 @@ func (in *input) unpack(l *layer) {
 		return
 	}
 	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
-	read := false
+	read := map[string]bool{}
+	hidden := l.kind.Hides()
 	next := 0
 	for _, f := range in.options.Formats {
 		if !f.Match(probe) {
 			continue
 		}
-		read = read || formats.Reads(f.Name, l.kind)
+		read[f.Name] = true
+		hidden = hidden && !formats.Reads(f.Name, l.kind)
 		out := unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
 		out.StartAt(next)
 		in.guard(l, func() { f.Walk(l.Source, out) })
 		next = out.Index()
 	}
-	if !read && l.kind.Hides() {
-		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + ".format." + showcause.Code(l.kind.String()), Offset: 0, Length: l.Source.Size()})
+	if hidden {
+		in.unsupported(l, "format."+l.kind.String(), l.Source.Size())
 	}
-	if l.exe != nil && l.exe.Packer != "" {
-		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + ".packer." + showcause.Code(l.exe.Packer), Offset: 0, Length: -1})
+	// An archive behind a program is unread only if no format read it.
+	if archive, sfx := strings.CutSuffix(l.packer, "-sfx"); l.packer != "" && !(sfx && read[archive]) {
+		in.unsupported(l, "packer."+l.packer, -1)
 	}
+}
+
+func (in *input) unsupported(l *layer, what string, n int64) {
+	in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + "." + showcause.Code(what), Offset: 0, Length: n})
 }
 
 // ancestors returns the ClamAV names of the types of a layer's parents, outermost first.
