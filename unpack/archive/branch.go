@@ -1,0 +1,179 @@
+package archive
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+// deltaReader adds to each byte the one dist before it.
+type deltaReader struct {
+	r    io.Reader
+	dist int
+	hist [256]byte
+	pos  byte
+}
+
+// Read implements io.Reader.
+func (d *deltaReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	for i := range p[:n] {
+		p[i] += d.hist[byte(int(d.pos)+256-d.dist)]
+		d.hist[d.pos] = p[i]
+		d.pos++
+	}
+	return n, err
+}
+
+// branchReader turns the absolute targets of calls, which compress better,
+// back into the relative ones that stood in the program.
+type branchReader struct {
+	r   io.Reader
+	pos uint32 // address of buf[0]
+	// undo changes b, which stands at address pos, and returns how much of it
+	// is done; what is left comes again with more behind it.
+	undo func(b []byte, pos uint32) int
+
+	buf  []byte
+	done int // bytes of buf that are ready
+	err  error
+}
+
+// Read implements io.Reader.
+func (b *branchReader) Read(p []byte) (int, error) {
+	for b.done == 0 {
+		if b.err != nil {
+			if len(b.buf) == 0 {
+				return 0, b.err
+			}
+			b.done = len(b.buf) // too little for an instruction
+			break
+		}
+		if b.buf == nil {
+			b.buf = make([]byte, 0, 16<<10)
+		}
+		n, err := b.r.Read(b.buf[len(b.buf):cap(b.buf)])
+		b.buf, b.err = b.buf[:len(b.buf)+n], err
+		b.done = b.undo(b.buf, b.pos)
+	}
+	n := copy(p, b.buf[:b.done])
+	b.pos += uint32(n)
+	b.done -= n
+	// What is done but does not fit in p must not be undone again.
+	b.buf = b.buf[:copy(b.buf, b.buf[n:])]
+	return n, nil
+}
+
+func undoARM(b []byte, pos uint32) int {
+	i := 0
+	for ; i+4 <= len(b); i += 4 {
+		if b[i+3] == 0xeb { // BL
+			v := uint32(b[i]) | uint32(b[i+1])<<8 | uint32(b[i+2])<<16
+			v = (v<<2 - (pos + uint32(i) + 8)) >> 2
+			b[i], b[i+1], b[i+2] = byte(v), byte(v>>8), byte(v>>16)
+		}
+	}
+	return i
+}
+
+func undoThumb(b []byte, pos uint32) int {
+	i := 0
+	for ; i+4 <= len(b); i += 2 {
+		hi, lo := uint32(binary.LittleEndian.Uint16(b[i:])), uint32(binary.LittleEndian.Uint16(b[i+2:]))
+		if hi&0xf800 == 0xf000 && lo&0xf800 == 0xf800 { // BL, in two halves
+			v := (hi&0x7ff)<<11 | lo&0x7ff
+			v = (v<<1 - (pos + uint32(i) + 4)) >> 1
+			binary.LittleEndian.PutUint16(b[i:], uint16(0xf000|v>>11&0x7ff))
+			binary.LittleEndian.PutUint16(b[i+2:], uint16(0xf800|v&0x7ff))
+			i += 2
+		}
+	}
+	return i
+}
+
+func undoPowerPC(b []byte, pos uint32) int {
+	i := 0
+	for ; i+4 <= len(b); i += 4 {
+		if v := binary.BigEndian.Uint32(b[i:]); v&0xfc000003 == 0x48000001 { // bl
+			t := v&0x03fffffc - (pos + uint32(i))
+			binary.BigEndian.PutUint32(b[i:], 0x48000001|t&0x03fffffc)
+		}
+	}
+	return i
+}
+
+func undoSPARC(b []byte, pos uint32) int {
+	i := 0
+	for ; i+4 <= len(b); i += 4 {
+		v := binary.BigEndian.Uint32(b[i:])
+		if v>>22 == 0x100 || v>>22 == 0x1ff { // call, near by
+			t := (v<<2 - (pos + uint32(i))) >> 2
+			t = (0-(t>>22&1))<<22&0x3fffffff | t&0x3fffff
+			binary.BigEndian.PutUint32(b[i:], t|0x40000000)
+		}
+	}
+	return i
+}
+
+func undoARM64(b []byte, pos uint32) int {
+	i := 0
+	for ; i+4 <= len(b); i += 4 {
+		v, pc := binary.LittleEndian.Uint32(b[i:]), pos+uint32(i)
+		switch {
+		case v>>26 == 0x25: // BL
+			v = 0x94000000 | (v-pc>>2)&0x03ffffff
+		case v&0x9f000000 == 0x90000000: // ADRP, if the target is within 512 MiB
+			t := v>>29&3 | v>>3&0x1ffffc
+			if (t+0x020000)&0x1c0000 != 0 {
+				continue
+			}
+			t -= pc >> 12
+			v = v&0x9000001f | t&3<<29 | t&0x3fffc<<3 | (0-t&0x020000)&0xe00000
+		default:
+			continue
+		}
+		binary.LittleEndian.PutUint32(b[i:], v)
+	}
+	return i
+}
+
+// x86Branch undoes CALL (E8) and JMP (E9). An opcode byte close behind another
+// is likely an operand, so that the filter leaves some alone; which ones
+// depends on the opcode bytes among the last four.
+type x86Branch struct {
+	seen uint32 // bit i: an opcode byte that was passed over stands i+1 back
+}
+
+// sign tells whether a byte can be the top of a 25-bit sign-extended target.
+func sign(b byte) bool { return b == 0 || b == 0xff }
+
+func (x *x86Branch) undo(b []byte, pos uint32) int {
+	i := 0
+	for i+5 <= len(b) {
+		if b[i]&0xfe != 0xe8 {
+			x.seen = x.seen << 1 & 7
+			i++
+			continue
+		}
+		// With an opcode byte passed over k back, the byte in which the two
+		// operands overlap decides.
+		k := [8]int{0, 1, 2, 2, 3, 3, 3, 3}[x.seen]
+		blocked := x.seen == 3 || x.seen > 4 || k > 0 && sign(b[i+4-k])
+		if blocked || !sign(b[i+4]) {
+			x.seen = x.seen<<1&7 | 1
+			i++
+			continue
+		}
+		v := binary.LittleEndian.Uint32(b[i+1:])
+		v -= pos + uint32(i) + 5
+		if k > 0 && sign(byte(v>>(24-8*k))) {
+			v ^= 1<<(32-8*k) - 1
+			v -= pos + uint32(i) + 5
+		}
+		v &= 0x01ffffff
+		v |= 0 - v&0x01000000
+		binary.LittleEndian.PutUint32(b[i+1:], v)
+		i += 5
+		x.seen = 0
+	}
+	return i
+}

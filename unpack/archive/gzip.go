@@ -1,0 +1,217 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
+)
+
+// gzipMagic is ID1, ID2 and the one method there is (RFC 1952, section 2.3.1).
+var gzipMagic = []byte{0x1f, 0x8b, 8}
+
+// gzipApart is up to how many members of a run are also given one by one.
+const gzipApart = 16
+
+// Gzip reads gzip files (RFC 1952). Members that follow each other are one
+// child, "gzip.deflate", as gunzip joins them. Readers that stop behind a
+// member see less, so that a few members are each a child too, "gzip.member".
+// The fields of a header but the name stand raw in the layer.
+func Gzip() unpack.Format {
+	return unpack.Format{
+		Name:  "gzip",
+		Match: func(p *unpack.Probe) bool { return bytes.HasPrefix(p.Head, gzipMagic) },
+		Walk:  gzipWalk,
+	}
+}
+
+func gzipWalk(src showcause.Source, out *unpack.Out) {
+	walkRuns(src, out, streams{
+		op:    "gzip.deflate",
+		magic: gzipMagic,
+		head:  func(b []byte) bool { return len(b) >= 10 && b[3]&0xe0 == 0 },
+		open:  func(off int64) run { return newGzipRun(src, off, false) },
+		name:  func(r run) string { return r.(*gzipRun).title() },
+		after: func(r run, _ int64) bool { return gzipAfter(src, out, r.(*gzipRun)) },
+	})
+}
+
+// gzipAfter gives the members of a run one by one, and the gaps of the run.
+func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
+	for _, off := range g.bad {
+		out.Gap(showcause.Corrupt, off, -1)
+	}
+	if g.members < 2 || g.members > gzipApart {
+		return true
+	}
+	for _, off := range g.starts {
+		m := newGzipRun(src, off, true)
+		if !out.Work(1) || !out.Child(unpack.Child{Op: "gzip.member", Name: m.title(), Reader: m, Size: -1}) {
+			return false
+		}
+	}
+	return true
+}
+
+// gzipRun reads members up to the first that does not begin where the one
+// before ends.
+type gzipRun struct {
+	in   *input
+	one  bool // read one member only
+	fl   io.Reader
+	crc  uint32
+	size uint32 // modulo 2^32
+
+	open    bool
+	peeked  bool
+	name    string
+	start   int64
+	starts  []int64
+	members int
+	bad     []int64 // members with another checksum or size than they say
+	err     error
+}
+
+func newGzipRun(src showcause.Source, off int64, one bool) *gzipRun {
+	return &gzipRun{in: newInput(src, off), one: one}
+}
+
+func (g *gzipRun) end() int64 { return g.in.offset() }
+
+// title reads the first header ahead and returns the name in it.
+func (g *gzipRun) title() string {
+	g.next()
+	g.peeked = true
+	return g.name
+}
+
+// next begins a member, or sets err: io.EOF where there is none.
+func (g *gzipRun) next() {
+	if g.peeked {
+		g.peeked = false
+		return
+	}
+	g.start = g.in.offset()
+	if b, _ := g.in.Peek(len(gzipMagic)); g.members > 0 && (g.one || !bytes.Equal(b, gzipMagic)) {
+		g.err = io.EOF
+		return
+	}
+	if g.err = g.header(); g.err != nil {
+		return
+	}
+	if g.fl == nil {
+		g.fl = flate.NewReader(g.in.Reader)
+	} else {
+		g.err = g.fl.(flate.Resetter).Reset(g.in.Reader, nil)
+	}
+	g.open, g.crc, g.size = true, 0, 0
+	if g.members++; g.members <= gzipApart {
+		g.starts = append(g.starts, g.start)
+	}
+}
+
+// Flags of a member's header (RFC 1952, section 2.3.1).
+const (
+	gzipHeaderCRC = 1 << 1
+	gzipExtra     = 1 << 2
+	gzipName      = 1 << 3
+	gzipComment   = 1 << 4
+)
+
+// header reads a member's header. Reserved flags are ignored: if they mean
+// that the data is something else, its checksum tells.
+func (g *gzipRun) header() error {
+	var h [10]byte
+	if err := g.in.full(h[:]); err != nil {
+		return err
+	}
+	if h[3]&gzipExtra != 0 {
+		var n [2]byte
+		if err := g.in.full(n[:]); err != nil {
+			return err
+		}
+		if _, err := g.in.Discard(int(binary.LittleEndian.Uint16(n[:]))); err != nil {
+			return cutShort(err)
+		}
+	}
+	name := ""
+	for _, flag := range []byte{gzipName, gzipComment} {
+		if h[3]&flag == 0 {
+			continue
+		}
+		s, err := g.text()
+		if err != nil {
+			return err
+		}
+		if flag == gzipName {
+			name = s
+		}
+	}
+	if g.members == 0 {
+		g.name = name
+	}
+	if h[3]&gzipHeaderCRC != 0 {
+		_, err := g.in.Discard(2)
+		return cutShort(err)
+	}
+	return nil
+}
+
+// text reads up to a NUL and keeps maxName bytes.
+func (g *gzipRun) text() (string, error) {
+	var s []byte
+	for {
+		c, err := g.in.ReadByte()
+		if err != nil {
+			return "", cutShort(err)
+		}
+		if c == 0 {
+			return string(s), nil
+		}
+		if len(s) < maxName {
+			s = append(s, c)
+		}
+	}
+}
+
+// Read implements io.Reader.
+func (g *gzipRun) Read(p []byte) (int, error) {
+	for {
+		if g.err == nil && (!g.open || g.peeked) {
+			g.next()
+		}
+		if g.err != nil {
+			return 0, g.err
+		}
+		n, err := g.fl.Read(p)
+		g.crc = crc32.Update(g.crc, crc32.IEEETable, p[:n])
+		g.size += uint32(n)
+		if err == io.EOF {
+			err = g.trailer()
+		} else {
+			err = cutShort(err)
+		}
+		g.err = err
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
+	}
+}
+
+// trailer ends a member. A wrong checksum is remembered, and reading goes on.
+func (g *gzipRun) trailer() error {
+	g.open = false
+	var t [8]byte
+	if err := g.in.full(t[:]); err != nil {
+		return err
+	}
+	if binary.LittleEndian.Uint32(t[:]) != g.crc || binary.LittleEndian.Uint32(t[4:]) != g.size {
+		g.bad = append(g.bad, g.start)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
+)
+
+// lzmaHeader is the size in bytes of what stands before the coded data: the
+// properties, the size of the dictionary and the size of the content.
+const lzmaHeader = 13
+
+// LZMA reads .lzma files (7-Zip's lzma-specification.txt). The format has no
+// magic, so that Match asks that every field has a value that encoders write
+// and that the first bytes decode.
+func LZMA() unpack.Format {
+	return unpack.Format{Name: "lzma", Match: lzmaMatch, Walk: lzmaWalk}
+}
+
+// lzmaPlausible judges the header as xz does, and the first coded byte.
+func lzmaPlausible(b []byte) bool {
+	if len(b) < lzmaHeader+1 || b[0] >= 9*5*5 || b[0]%9+b[0]/9%5 > 4 || b[lzmaHeader] != 0 {
+		return false
+	}
+	dict := binary.LittleEndian.Uint32(b[1:])
+	if dict < 1<<12 || !roundDict(dict) {
+		return false
+	}
+	size := int64(binary.LittleEndian.Uint64(b[5:]))
+	return size == -1 || size >= 0 && size < 1<<38
+}
+
+// roundDict tells whether n is 2^i, 2^i+2^(i-1) or the greatest there is.
+func roundDict(n uint32) bool {
+	if n&(n-1) == 0 || n == 1<<32-1 {
+		return true
+	}
+	n &= n - 1 // without its lowest bit, which must be next to the one left
+	return n&(n-1) == 0
+}
+
+func lzmaMatch(p *unpack.Probe) bool {
+	if !lzmaPlausible(p.Head) {
+		return false
+	}
+	d, err := openLZMA(bytes.NewReader(p.Head))
+	if err != nil {
+		return err == io.ErrUnexpectedEOF
+	}
+	var first [256]byte
+	_, err = io.ReadFull(d, first[:])
+	return err == nil || err == io.EOF || err == io.ErrUnexpectedEOF
+}
+
+// openLZMA reads the header from r.
+func openLZMA(r interface {
+	io.Reader
+	io.ByteReader
+}) (*lzmaDecoder, error) {
+	var h [lzmaHeader]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return nil, cutShort(err)
+	}
+	return newLZMA(r, [5]byte(h[:5]), max(int64(binary.LittleEndian.Uint64(h[5:])), -1))
+}
+
+func lzmaWalk(src showcause.Source, out *unpack.Out) {
+	if !out.Work(1) {
+		return
+	}
+	r := &lzmaRun{in: newInput(src, 0)}
+	e := &ending{r: r}
+	if !out.Child(unpack.Child{Op: "lzma.stream", Reader: e, Size: -1}) || !e.drain(out) {
+		return
+	}
+	if junk, more := skipZeros(src, r.in.offset()); more {
+		out.Gap(showcause.Corrupt, junk, src.Size()-junk)
+	}
+}
+
+// lzmaRun is the one stream of a file.
+type lzmaRun struct {
+	in  *input
+	d   *lzmaDecoder
+	err error
+}
+
+// Read implements io.Reader.
+func (l *lzmaRun) Read(p []byte) (n int, err error) {
+	if l.d == nil && l.err == nil {
+		l.d, l.err = openLZMA(l.in)
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	n, l.err = l.d.Read(p)
+	if l.err == io.EOF && l.d.limit >= 0 {
+		l.mark()
+	}
+	return n, l.err
+}
+
+// mark takes the end mark that may stand behind content of a declared size.
+func (l *lzmaRun) mark() {
+	if _, more := skipZeros(l.in.src, l.in.offset()); !more {
+		return
+	}
+	if _, _, err := l.d.symbol(); err != io.EOF || l.d.err != nil {
+		l.err = errLZMA // there is more than the header says
+	}
+}

@@ -1,0 +1,236 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// input reads a layer in order and knows where it is. A decoder that takes its
+// bytes one by one (io.ByteReader) leaves it exactly behind what it used.
+type input struct {
+	*bufio.Reader
+	src showcause.Source
+	at  int64 // of the next byte that the bufio.Reader fetches
+}
+
+// fetch is what the bufio.Reader of an input reads from.
+type fetch struct{ in *input }
+
+func (f fetch) Read(p []byte) (int, error) {
+	left := f.in.src.Size() - f.in.at
+	if left <= 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), left)]
+	n, err := f.in.src.ReadAt(p, f.in.at)
+	f.in.at += int64(n)
+	if n > 0 {
+		err = nil // it comes again with the next call
+	} else if err == io.EOF {
+		err = io.ErrUnexpectedEOF // shorter than its Size
+	}
+	return n, err
+}
+
+func newInput(src showcause.Source, off int64) *input {
+	in := &input{src: src, at: off}
+	in.Reader = bufio.NewReaderSize(fetch{in}, 32<<10)
+	return in
+}
+
+// offset returns where in the layer the next byte stands.
+func (in *input) offset() int64 { return in.at - int64(in.Buffered()) }
+
+// full reads len(p) bytes or says io.ErrUnexpectedEOF.
+func (in *input) full(p []byte) error {
+	_, err := io.ReadFull(in, p)
+	return cutShort(err)
+}
+
+// cutShort makes an end of the layer in the middle of something an error.
+func cutShort(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// run is one or more streams of a compression, joined end to end: what the
+// ordinary tool turns into one file.
+type run interface {
+	io.Reader
+	// end returns the offset behind the run once Read gave io.EOF, and else
+	// the place where reading stopped.
+	end() int64
+}
+
+// streams describes a compression whose runs walkRuns finds.
+type streams struct {
+	op    string
+	magic []byte
+	// head tells whether a run begins at off; b are the bytes there, at least
+	// those of magic, which match.
+	head func(b []byte) bool
+	open func(off int64) run
+	name func(r run) string
+	// after is called when a run is done, for what else there is to give.
+	after func(r run, start int64) bool
+}
+
+// walkRuns gives each run of a layer as a child. Between and after runs,
+// zeros are padding; anything else is a gap, and the next run is looked for.
+func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
+	for off := int64(0); out.Work(1); {
+		r := s.open(off)
+		e := &ending{r: r}
+		c := unpack.Child{Op: s.op, Reader: e, Size: -1}
+		if s.name != nil {
+			c.Name = s.name(r)
+		}
+		if !out.Child(c) || !e.drain(out) {
+			return
+		}
+		if s.after != nil && !s.after(r, off) {
+			return
+		}
+		at := max(r.end(), off+1)
+		next, ok := s.next(src, out, at)
+		if !ok {
+			return
+		}
+		off = next
+	}
+}
+
+// next looks for the run behind at. It tells whether there is one.
+func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, bool) {
+	junk, more := skipZeros(src, at)
+	if !more {
+		return 0, false
+	}
+	next, found := find(src, out, junk, s.magic, s.head)
+	if !found {
+		out.Gap(showcause.Corrupt, junk, src.Size()-junk)
+		return 0, false
+	}
+	out.Gap(showcause.Corrupt, junk, next-junk)
+	return next, true
+}
+
+// ending remembers whether a reader came to its end.
+type ending struct {
+	r    io.Reader
+	done bool
+}
+
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.done = e.done || err != nil
+	return n, err
+}
+
+// drain reads what a size limit left of a run, so that its end is known. The
+// work is one step a byte.
+func (e *ending) drain(out *unpack.Out) bool {
+	if e.done {
+		return true
+	}
+	buf := make([]byte, 64<<10)
+	for !e.done {
+		n, _ := e.Read(buf)
+		if !out.Work(int64(n) + 1) {
+			return false
+		}
+	}
+	return true
+}
+
+// skipZeros returns the offset of the first byte from off on that is not zero,
+// and whether there is one. What cannot be read counts as not zero.
+func skipZeros(src showcause.Source, off int64) (int64, bool) {
+	var buf [32 << 10]byte
+	for off < src.Size() {
+		p := buf[:min(int64(len(buf)), src.Size()-off)]
+		n, err := src.ReadAt(p, off)
+		for i, c := range p[:n] {
+			if c != 0 {
+				return off + int64(i), true
+			}
+		}
+		off += int64(n)
+		if n < len(p) || err != nil && err != io.EOF {
+			return off, off < src.Size()
+		}
+	}
+	return off, false
+}
+
+// headRoom is how many bytes behind a magic a head function may want to see.
+const headRoom = 512
+
+// find returns the offset of the first place from off on where magic stands
+// and head agrees. The work is one step for 4 KiB.
+func find(src showcause.Source, out *unpack.Out, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+	buf := make([]byte, 64<<10)
+	for off < src.Size() && out.Work(int64(len(buf))>>12) {
+		n, _ := src.ReadAt(buf[:min(int64(len(buf)), src.Size()-off)], off)
+		if n < len(magic) {
+			return 0, false
+		}
+		last := off+int64(n) >= src.Size()
+		b := buf[:n]
+		at := 0
+		for {
+			i := bytes.Index(b[at:], magic)
+			if i < 0 {
+				at = max(at, n-len(magic)+1)
+				break
+			}
+			at += i
+			if n-at < headRoom && !last && at > 0 {
+				break // look at it again with what follows
+			}
+			if head == nil || head(b[at:]) {
+				return off + int64(at), true
+			}
+			at++
+		}
+		if n < len(buf) && !last {
+			return 0, false // the layer is shorter than it says
+		}
+		if last {
+			return 0, false
+		}
+		off += int64(at)
+	}
+	return 0, false
+}
+
+// member gives the stretch [off, off+n) of the layer as a child, and a gap for
+// what is not there. An empty member is no child.
+func member(src showcause.Source, out *unpack.Out, op, name string, off, n int64) bool {
+	have := max(min(n, src.Size()-off), 0)
+	if have > 0 && !out.Child(unpack.Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
+		return false
+	}
+	if have < n {
+		out.Gap(showcause.Corrupt, min(off+have, src.Size()), n-have)
+	}
+	return true
+}
+
+// maxName is how many bytes of a name are kept.
+const maxName = 64 << 10
+
+// cstring is b up to its first NUL.
+func cstring(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b[:min(len(b), maxName)])
+}
