@@ -158,7 +158,7 @@ func (w *walker) part(s string, last bool) *refusal {
 	}
 	w.join(before)
 	w.first = false
-	if r := w.core(s, last); r != nil {
+	if r := w.core(s, last && !after.there); r != nil {
 		return r
 	}
 	w.after = after
@@ -293,7 +293,7 @@ func (w *walker) refuse(why string) {
 	}
 }
 
-// core reads a part without its single bytes.
+// core reads a part without its single bytes. last says that nothing follows.
 func (w *walker) core(s string, last bool) *refusal {
 	q, width := &w.q, 1
 	if w.m.wide {
@@ -423,8 +423,8 @@ func (w *walker) special(s string, i int, last bool) (int, *refusal) {
 		w.q.add(pattern.Elem{Kind: pattern.Assert, Test: w.test(class, false)})
 	case class == 'L' && negate:
 		w.refuse("negated line boundary")
-	case end == len(s) && !last:
-		w.refuse("negated boundary behind a part that is not the last")
+	case end == len(s) && (!last || w.m.wide):
+		w.refuse("negated boundary that is wide, or with something behind it")
 	case end == len(s) && class == 'B':
 		w.q.class(wordEnd, true)
 	case class == 'L':

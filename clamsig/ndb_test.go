@@ -82,7 +82,8 @@ func TestUnfitBodies(t *testing.T) {
 		{"*", "4142[1-2]43{2-9}4445", "a single byte that may lie outside of the distance it stands in"},
 		{"*", "4142[1-2]43{5-9}44[1-2]4546", "single bytes on both sides of a distance"},
 		{"*", "4142!(L)43", "negated line boundary"},
-		{"*", "4142!(W)*4344", "negated boundary behind a part that is not the last"},
+		{"*", "4142!(W)[1-2]43", "negated boundary that is wide, or with something behind it"},
+		{"*", "4142!(W)*4344", "negated boundary that is wide, or with something behind it"},
 	} {
 		got, stats := load(t, "x.ndb", "N:1:"+tt.off+":"+tt.body+"\n", Options{})
 		want := "skip x.ndb:1 N.UNOFFICIAL pattern: " + tt.want
