@@ -97,6 +97,10 @@ func FuzzDeflate64(f *testing.F) {
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("error %v, compress/flate %v", err, wantErr)
 		}
+		// At a cut compress/flate wants as many bits as an end of block has, and may stop a symbol early.
+		if err != nil && len(got) > len(want) {
+			got = got[:len(want)]
+		}
 		if !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes, compress/flate %d", len(got), len(want))
 		}

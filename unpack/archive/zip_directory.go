@@ -142,7 +142,7 @@ func (z *zipWalk) directory(e zipEnd, seen map[zipPlace]bool) {
 	}
 	z.dirs = append(z.dirs, e.at+zipEndLen)
 	if len(z.dirs) > 1 || len(good) > 1 {
-		z.note(zipNoteDirectory, e.at, zipEndLen)
+		z.doubt(e.at)
 	}
 	z.dirEnd = max(z.dirEnd, e.at+zipEndLen)
 	if e.comment > e.avail {
@@ -156,11 +156,19 @@ func (z *zipWalk) directory(e zipEnd, seen map[zipPlace]bool) {
 	}
 }
 
+// doubt keeps the place of an end of directory that is not the only one, or
+// contradicts itself. It is a note if the layer turns out to have members.
+func (z *zipWalk) doubt(at int64) {
+	if len(z.doubts) < zipMaxNotes && !slices.Contains(z.doubts, at) {
+		z.doubts = append(z.doubts, at)
+	}
+}
+
 // noDirectory says of an end of directory that leads nowhere that it does.
 func (z *zipWalk) noDirectory(e zipEnd, bad []zipListing) {
 	switch {
 	case len(bad) == 0 && e.credible():
-		z.stray = e.at // judged when it is known what else is there
+		z.doubt(e.at)
 	case len(bad) > 0 && e.split():
 		z.gap(zipGapSplit, bad[0].place.start, e.at-bad[0].place.start)
 	case len(bad) > 0:
@@ -191,7 +199,7 @@ func (z *zipWalk) accept(e zipEnd, l *zipListing) {
 	case got < want && l.count < want && len(l.refs) < zipMaxRefs:
 		z.gap(showcause.Corrupt, l.stop, max(whole-l.stop, -1))
 	case got != want, l.stop != whole && !signed, e.split() && l.lost == 0:
-		z.note(zipNoteDirectory, e.at, zipEndLen)
+		z.doubt(e.at)
 	}
 	z.cover(l.refs)
 	z.refs = append(z.refs, l.refs...)
@@ -211,7 +219,7 @@ func (z *zipWalk) places(e zipEnd) []zipPlace {
 			if start < 0 || start > e.at || slices.Contains(ps, p) {
 				return
 			}
-			if (p.count == 0 && p.size == 0) || string(z.records.at(start, 4)) == zipSigRecord {
+			if start == e.at && p.count == 0 || string(z.records.at(start, 4)) == zipSigRecord {
 				ps = append(ps, p)
 			}
 		}
@@ -264,9 +272,6 @@ func (z *zipWalk) merged(ps []zipPlace) []zipPlace {
 func (z *zipWalk) list(p zipPlace) zipListing {
 	l := zipListing{place: p, stop: p.start}
 	var refs []zipRef
-	if p.count == 0 && p.size == 0 && p.start == z.size {
-		return l
-	}
 	for {
 		m, ok := z.zipRecord(l.stop)
 		if !ok || !z.out.Work(16) {

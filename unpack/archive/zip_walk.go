@@ -24,7 +24,8 @@ type zipWalk struct {
 	covered []zipSpan // what their members take
 	dirs    []int64   // ends of the directories that lead somewhere
 	dirEnd  int64     // the greatest of them
-	stray   int64     // offset of an end of directory that leads nowhere, or -1
+	doubts  []int64   // offsets of ends of directories that readers may differ on
+	loose   bool      // a member stands where no directory says so
 	lost    bool      // a plausible member stands where no directory follows
 
 	said map[showcause.Code]int
@@ -59,7 +60,7 @@ func (z *zipWalk) gap(code showcause.Code, off, n int64) {
 }
 
 func zipWalkLayer(src showcause.Source, out *unpack.Out) {
-	z := &zipWalk{src: src, size: src.Size(), out: out, stray: -1, said: map[showcause.Code]int{}}
+	z := &zipWalk{src: src, size: src.Size(), out: out, said: map[showcause.Code]int{}}
 	z.heads.src, z.records.src, z.scan.src = src, src, src
 	z.heads.size, z.records.size, z.scan.size = 64<<10, 64<<10, zipScanChunk
 	z.directories()
@@ -74,8 +75,11 @@ func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 		z.gap(zipGapSplit, z.size, -1)
 	case z.lost, len(z.dirs) == 0 && (head == zipSigLocal || head == zipSigEnd):
 		z.gap(showcause.Corrupt, z.size, -1) // there must have been a directory
-	case len(z.dirs) > 0 && z.stray >= 0:
-		z.note(zipNoteDirectory, z.stray, zipEndLen)
+	}
+	if (len(z.refs) > 0 || z.loose) && len(z.dirs) > 0 {
+		for _, at := range z.doubts {
+			z.note(zipNoteDirectory, at, zipEndLen)
+		}
 	}
 }
 
@@ -140,6 +144,7 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 	if !m.plausible() && at != 0 && !z.deserves(m) {
 		return at
 	}
+	z.loose = true
 	if m.plausible() && at >= z.dirEnd {
 		z.lost = true
 	}
