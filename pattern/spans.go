@@ -11,7 +11,7 @@ type span struct{ lo, hi int64 } // places lo to hi, both included
 // maxSpans bounds the memory of a set. Passing it counts as using up the limit.
 const maxSpans = 1 << 18
 
-// stride is how many places are searched between two looks at the limit.
+// stride is how many places are searched at a time.
 const stride = 4096
 
 // direction in which a sequence is walked.
@@ -36,6 +36,14 @@ func (m *Matcher) give(s []span) {
 	if cap(s) > 0 && len(m.free) < 64 {
 		m.free = append(m.free, s)
 	}
+}
+
+// step returns the stride, which tests make small.
+func (m *Matcher) step() int64 {
+	if m.stride > 0 {
+		return m.stride
+	}
+	return stride
 }
 
 // spend counts n steps and tells whether there is work left.
@@ -127,7 +135,7 @@ func (m *Matcher) literal(el []byte, dir direction, in, out []span) []span {
 	for _, s := range in {
 		lo, hi := m.starts(s, n, dir)
 		for lo <= hi {
-			end := min(hi, lo+stride-1)
+			end := min(hi, lo+m.step()-1)
 			if !m.spend(end - lo + 1) {
 				return out
 			}

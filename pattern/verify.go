@@ -10,6 +10,7 @@ type Matcher struct {
 	Limit int64
 
 	exhausted bool
+	stride    int64 // 0: the constant
 	in        *Input
 	free      [][]span
 	memos     map[memoKey]*memo
@@ -22,6 +23,10 @@ func (m *Matcher) Exhausted() bool { return m.exhausted }
 // Reset forgets what was found in the last layer, not the steps taken. It
 // must be called before the first Verify with another Input.
 func (m *Matcher) Reset() { clear(m.memos) }
+
+// firstChunk is how many places a search begins with: what follows an
+// unbounded gap is often near.
+const firstChunk = int64(64)
 
 // part is a run of elements of a variant without an unbounded gap.
 type part struct {
@@ -203,7 +208,7 @@ func (m *Matcher) next(p part, from int64) (int64, bool) {
 		return t.end, t.found
 	}
 	last := m.in.size - t.min // of the starts
-	best, chunk := int64(-1), int64(64)
+	best, chunk := int64(-1), min(firstChunk, m.step())
 	for c := from; c <= last && (best < 0 || c <= best-t.min); {
 		if best < 0 && t.known && c >= t.bound && (!t.found || c <= t.start) {
 			t.bound = from
@@ -221,7 +226,7 @@ func (m *Matcher) next(p part, from int64) (int64, bool) {
 		if m.exhausted {
 			return 0, false
 		}
-		c, chunk = hi+1, min(chunk*4, stride)
+		c, chunk = hi+1, min(chunk*4, m.step())
 	}
 	t.known, t.found, t.bound, t.end = true, best >= 0, from, best
 	if t.found {
@@ -243,7 +248,7 @@ func (m *Matcher) prev(p part, to int64) (int64, bool) {
 	if t.known && to <= t.bound && (!t.found || to >= t.end) {
 		return t.start, t.found
 	}
-	best, chunk := int64(-1), int64(64)
+	best, chunk := int64(-1), min(firstChunk, m.step())
 	for c := to; c >= t.min && (best < 0 || c >= best+t.min); {
 		if best < 0 && t.known && c <= t.bound && (!t.found || c >= t.end) {
 			t.bound = to
@@ -261,7 +266,7 @@ func (m *Matcher) prev(p part, to int64) (int64, bool) {
 		if m.exhausted {
 			return 0, false
 		}
-		c, chunk = lo-1, min(chunk*4, stride)
+		c, chunk = lo-1, min(chunk*4, m.step())
 	}
 	t.known, t.found, t.bound, t.start = true, best >= 0, to, best
 	if t.found {
@@ -281,7 +286,7 @@ func (m *Matcher) prev(p part, to int64) (int64, bool) {
 func (m *Matcher) all(p part, to, end int64, emit func(off, n int64) bool) bool {
 	t := m.memo(p, back)
 	for c := max(t.done+1, t.min); c <= to; {
-		hi := min(to, c+stride-1)
+		hi := min(to, c+m.step()-1)
 		at := m.walk(p.seq, p.from, p.to, back, append(m.take(), span{c, hi}))
 		more := true
 		for _, s := range at {

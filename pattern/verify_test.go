@@ -55,9 +55,17 @@ func checkAgainstOracle(t *testing.T, p Pattern, data []byte) {
 	if err := prog.Check(places(atoms)); err != nil {
 		t.Fatalf("%s: %v", prog, err)
 	}
-	m := &Matcher{}
-	hits, any := search(m, prog, atoms, data, NewInput(showcause.Bytes(data)))
 	want := oracleStarts(p, data)
+	for _, stride := range []int64{0, 1, 3} {
+		compareWithOracle(t, p, prog, atoms, data, want, stride)
+	}
+}
+
+// compareWithOracle searches so many places at a time.
+func compareWithOracle(t *testing.T, p Pattern, prog Program, atoms []Atom, data []byte, want []hit, stride int64) {
+	t.Helper()
+	m := &Matcher{stride: stride}
+	hits, any := search(m, prog, atoms, data, NewInput(showcause.Bytes(data)))
 	if any != (len(want) > 0) {
 		t.Fatalf("%s in %q: verify says %v, oracle %v", prog, data, any, want)
 	}
@@ -78,21 +86,21 @@ func checkAgainstOracle(t *testing.T, p Pattern, data []byte) {
 	if len(got) != len(want) {
 		t.Fatalf("%s in %q: starts %v, want %v", prog, data, got, want)
 	}
-	checkWindows(t, prog, atoms, data, hits, m.Steps)
+	checkWindows(t, prog, atoms, data, hits, m)
 }
 
 // checkWindows runs again through small windows and no window: the same
 // matches in the same number of steps.
-func checkWindows(t *testing.T, prog Program, atoms []Atom, data []byte, hits []hit, steps int64) {
+func checkWindows(t *testing.T, prog Program, atoms []Atom, data []byte, hits []hit, first *Matcher) {
 	t.Helper()
 	for _, w := range []int{0, 3, len(data) / 2} {
 		in := NewInput(&slow{b: data})
 		base := min(5, len(data))
 		in.SetWindow(data[base:min(base+w, len(data))], int64(base))
-		m := &Matcher{}
+		m := &Matcher{stride: first.stride}
 		again, _ := search(m, prog, atoms, data, in)
-		if !reflect.DeepEqual(again, hits) || m.Steps != steps || in.Err() != nil {
-			t.Fatalf("%s in %q, window %d: %v in %d steps, want %v in %d (%v)", prog, data, w, again, m.Steps, hits, steps, in.Err())
+		if !reflect.DeepEqual(again, hits) || m.Steps != first.Steps || in.Err() != nil {
+			t.Fatalf("%s in %q, window %d: %v in %d steps, want %v in %d (%v)", prog, data, w, again, m.Steps, hits, first.Steps, in.Err())
 		}
 	}
 }
@@ -203,7 +211,7 @@ func TestByEndAgainstOracle(t *testing.T) {
 			oracleEnds(p.Variants[0], data, s, func(e int) { want[int64(e)] = true })
 		}
 		got := map[int64]bool{}
-		hits, _ := search(&Matcher{}, prog, atoms, data, NewInput(showcause.Bytes(data)))
+		hits, _ := search(&Matcher{stride: int64(k.r.IntN(4))}, prog, atoms, data, NewInput(showcause.Bytes(data)))
 		for _, h := range hits {
 			if got[h.off+h.n] || !oracleIs(p, data, h) {
 				t.Fatalf("%s in %q: %v twice or no match", prog, data, h)
