@@ -22,6 +22,7 @@ type parser struct {
 	elems    []pattern.Elem
 	bytes    []byte
 	target   rule.Target
+	cut      bool // the body was cut into parts: clamscan counts its last part
 	index    int // of the subsignature
 }
 
@@ -121,7 +122,7 @@ func (w *walker) parts(s string) *refusal {
 		if r := w.part(s[from:end], false); r != nil {
 			return r
 		}
-		w.gap, from = gap, i+1
+		w.gap, from, w.q.p.cut = gap, i+1, true
 	}
 	return w.part(s[from:], true)
 }

@@ -104,6 +104,7 @@ func (f *file) emit(name, line string, t rule.Target, g rule.Guard, n rule.Node)
 // for "::aw".
 func (p *parser) content(sig string, a pattern.Anchor, m modifiers) *refusal {
 	from := len(p.variants)
+	p.cut = false
 	if m.wide {
 		if r := p.variant(sig, a, m); r != nil {
 			return r
@@ -115,6 +116,6 @@ func (p *parser) content(sig string, a pattern.Anchor, m modifiers) *refusal {
 			return r
 		}
 	}
-	p.patterns = append(p.patterns, pattern.Pattern{Variants: p.variants[from:len(p.variants):len(p.variants)], Anchor: a})
+	p.patterns = append(p.patterns, pattern.Pattern{Variants: p.variants[from:len(p.variants):len(p.variants)], Anchor: a, ByEnd: p.cut})
 	return nil
 }

@@ -2,8 +2,11 @@ package clamsig
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/showcause/showcause/rule"
 )
 
 // TestBodies compares the trees of bodies, each in a rule of target 1.
@@ -55,6 +58,29 @@ func TestBodies(t *testing.T) {
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("%s:\n got %q\nwant %q", tt.body, got, want)
 		}
+	}
+}
+
+// endings is a sink that writes down how matches are told apart.
+type endings struct {
+	null
+	byEnd []bool
+}
+
+func (e *endings) Rule(r *rule.Rule) error {
+	for _, p := range r.Patterns {
+		e.byEnd = append(e.byEnd, p.ByEnd)
+	}
+	return nil
+}
+
+// TestByEnd tells bodies that are cut, which clamscan counts by their last
+// part, from those that are not.
+func TestByEnd(t *testing.T) {
+	var e endings
+	_, err := LoadReader("x.ldb", strings.NewReader("N;Target:0;0&1&2&3&4&5;4142;4142??4344;4142{9}4344;4142*4344;4142{1-2}4344;4142*4344::aw\n"), Options{Strict: true}, &e)
+	if want := []bool{false, false, false, true, true, true}; err != nil || !slices.Equal(e.byEnd, want) {
+		t.Errorf("%v %v, want %v", err, e.byEnd, want)
 	}
 }
 
