@@ -23,7 +23,7 @@ type parser struct {
 	bytes    []byte
 	target   rule.Target
 	cut      bool // the body was cut into parts: clamscan counts its last part
-	index    int // of the subsignature
+	index    int  // of the subsignature
 }
 
 func (p *parser) reset(t rule.Target) {
