@@ -30,6 +30,7 @@ type Builder struct {
 	texts    []byte
 	programs []byte
 	progAt   map[string]uint32
+	textAt   map[string]uint32
 	files    []string
 	fileAt   map[string]uint32
 	err      error
@@ -109,14 +110,15 @@ func (b *Builder) Digest(d *rule.DigestRule) error {
 		size = uint64(d.Size)
 	}
 	name, flags := splitName(d.Name)
-	if len(name) > math.MaxUint16 || b.file(d.File) >= fileUnofficial {
+	if len(name) > math.MaxUint16 || b.file(d.File) >= fileRest {
 		return fmt.Errorf("name of %d bytes, or file %d: too many", len(name), len(b.files))
 	}
 	row := digestRow{NameLen: uint16(len(name)), File: uint16(b.file(d.File)), Line: uint32(d.Line)}
 	row.Name, _ = b.push(&b.names, name)
-	if d.Text != digestText(d.Scope, size, d.Digest, name) {
-		at, _ := b.push(&b.texts, string(binary.LittleEndian.AppendUint32(nil, uint32(len(d.Text))))+d.Text)
-		row.Text = at + 1
+	if rest, ok := strings.CutPrefix(d.Text, digestText(d.Scope, size, d.Digest, name)); !ok {
+		row.Text = b.text(d.Text)
+	} else if rest != "" {
+		row.Text, row.File = b.text(rest), row.File|fileRest
 	}
 	part := digestPart(d.Scope, d.Sum, d.Allow)
 	if b.digests == nil {
@@ -129,8 +131,21 @@ func (b *Builder) Digest(d *rule.DigestRule) error {
 // Skip notes a signature that was left out.
 func (b *Builder) Skip(s Skip) { b.skips = append(b.skips, s) }
 
+// text stores a text that a digestRow leads to, once.
+func (b *Builder) text(s string) uint32 {
+	if at, ok := b.textAt[s]; ok {
+		return at
+	}
+	at, _ := b.push(&b.texts, string(binary.LittleEndian.AppendUint32(nil, uint32(len(s))))+s)
+	if b.textAt == nil {
+		b.textAt = map[string]uint32{}
+	}
+	b.textAt[s] = at + 1
+	return at + 1
+}
+
 func (b *Builder) pattern(prog pattern.Program, atoms []pattern.Atom, a pattern.Anchor, count uint32) uint32 {
-	key := fmt.Sprintf("%d %d %d %d %s", a.Base, a.Number, a.Offset, a.Shift, prog)
+	key := fmt.Sprintf("%d %d %d %d ", a.Base, a.Number, a.Offset, a.Shift) + string(prog)
 	if i, ok := b.byKey[key]; ok {
 		b.patterns[i].row.Count = max(b.patterns[i].row.Count, count)
 		return i
@@ -151,10 +166,11 @@ func (b *Builder) pattern(prog pattern.Program, atoms []pattern.Atom, a pattern.
 	return i
 }
 
-// seedCost estimates how dear it is to search for an atom in every layer: it
-// halves with every step of its score.
+// seedCost estimates how dear it is to search for an atom in every layer: a
+// share for its place in the tables, and one for how often it is seen, which
+// halves with every eight steps of its score.
 func seedCost(a pattern.Atom) int {
-	return 1 + 1<<20>>min(max(literal.Score(a.Literal, a.Fold), 0), 20)
+	return 1<<10 + 1<<40>>min(max(literal.Score(a.Literal, a.Fold)/8, 0), 40)
 }
 
 // program stores code once, and returns where.

@@ -322,7 +322,7 @@ func (t *digestTable) prove(names, files int) error {
 		}
 	}
 	for i := range t.rows {
-		if r := &t.rows[i]; !within(r.Name, uint32(r.NameLen), names) || int(r.File&^fileUnofficial) >= files {
+		if r := &t.rows[i]; !within(r.Name, uint32(r.NameLen), names) || int(r.File&fileNumber) >= files {
 			return ErrCorrupt
 		}
 	}

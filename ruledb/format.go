@@ -85,6 +85,8 @@ type digestRow struct {
 const (
 	flagUnofficial = 1       // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold
 	fileUnofficial = 1 << 15 // the same, in digestRow.File
+	fileRest       = 1 << 14 // digestRow.File: Text leads to what comes after the text that follows from the row
+	fileNumber     = fileRest - 1
 )
 
 // ref is where a literal leads.

@@ -63,7 +63,7 @@ func (db *DB) Info(i uint32) (Info, error) {
 	} else {
 		t, at := db.digestOf(i)
 		r := &t.rows[at]
-		out.File, out.Line, out.Kind = db.file(uint32(r.File&^fileUnofficial)), int(r.Line), "digest"
+		out.File, out.Line, out.Kind = db.file(uint32(r.File&fileNumber)), int(r.Line), "digest"
 		if t.allow() {
 			out.Kind = "allow"
 		}
@@ -79,21 +79,25 @@ func (db *DB) Info(i uint32) (Info, error) {
 
 func (db *DB) digestRuleText(t *digestTable, at uint32) (string, error) {
 	r := &t.rows[at]
-	if r.Text == 0 {
-		w := uint32(sumSize(t.sum()))
-		run := sort.Search(len(t.sizes), func(k int) bool { return t.starts[k+1] > at })
-		name := string(db.names[r.Name : r.Name+uint32(r.NameLen)])
-		return digestText(t.scope(), t.sizes[run], string(t.sums[at*w:(at+1)*w]), name), nil
+	own := ""
+	if r.Text != 0 {
+		off := uint64(r.Text - 1)
+		if off+4 > uint64(len(db.texts)) {
+			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
+		}
+		n := uint64(binary.LittleEndian.Uint32(db.texts[off:]))
+		if off+4+n > uint64(len(db.texts)) {
+			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
+		}
+		own = string(db.texts[off+4 : off+4+n])
+		if r.File&fileRest == 0 {
+			return own, nil
+		}
 	}
-	off := uint64(r.Text - 1)
-	if off+4 > uint64(len(db.texts)) {
-		return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
-	}
-	n := uint64(binary.LittleEndian.Uint32(db.texts[off:]))
-	if off+4+n > uint64(len(db.texts)) {
-		return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
-	}
-	return string(db.texts[off+4 : off+4+n]), nil
+	w := uint32(sumSize(t.sum()))
+	run := sort.Search(len(t.sizes), func(k int) bool { return t.starts[k+1] > at })
+	name := string(db.names[r.Name : r.Name+uint32(r.NameLen)])
+	return digestText(t.scope(), t.sizes[run], string(t.sums[at*w:(at+1)*w]), name) + own, nil
 }
 
 func (db *DB) file(i uint32) string {

@@ -1,0 +1,143 @@
+package ruledb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
+)
+
+// small is a database with patterns, digests and skips.
+func small(t testing.TB) []byte {
+	var b Builder
+	p := func(s string) pattern.Pattern {
+		return pattern.Pattern{Variants: [][]pattern.Elem{{
+			{Kind: pattern.Bytes, Value: []byte(s)}, {Kind: pattern.Gap, Min: 1, Max: -1}, {Kind: pattern.Bytes, Value: []byte("end"), Fold: true},
+		}}}
+	}
+	for i := range 5 {
+		r := &rule.Rule{
+			Origin: rule.Origin{Name: fmt.Sprint("R", i), File: "f", Line: i, Text: "text"}, Target: rule.Target(i % 2),
+			Patterns: []pattern.Pattern{p(fmt.Sprint("first", i)), p("shared")},
+			Cond:     rule.Node{Op: rule.And, Kids: []rule.Node{{Sub: 0}, {Sub: 1}}},
+		}
+		if err := b.Rule(r); err != nil {
+			t.Fatal(err)
+		}
+		d := &rule.DigestRule{Origin: rule.Origin{Name: fmt.Sprint("D", i), File: "f"}, Sum: rule.SHA1, Size: int64(i / 2), Digest: strings.Repeat(string(rune('a'+i)), 20)}
+		if err := b.Digest(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := b.Finish(Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// reseal makes the checksums right, as an attacker would who wrote the file.
+func reseal(data []byte) {
+	le := binary.LittleEndian
+	if len(data) < headerSize {
+		return
+	}
+	n := int(le.Uint32(data[16:]))
+	if n > maxEntries || headerSize+entrySize*n > len(data) {
+		return
+	}
+	for i := range n {
+		e := data[headerSize+entrySize*i:]
+		off, length := le.Uint64(e[8:]), le.Uint64(e[16:])
+		if off <= uint64(len(data)) && length <= uint64(len(data))-off {
+			le.PutUint64(e[24:], xxhash.Sum64(data[off:off+length]))
+		}
+	}
+	head := bytes.Clone(data[:headerSize+entrySize*n])
+	clear(head[24:32])
+	le.PutUint64(data[24:], xxhash.Sum64(head))
+}
+
+// use does with a database all that a scan does.
+func use(db *DB) (panicked any) {
+	defer func() { panicked = recover() }()
+	sample := []byte("first0 shared END first3 and a first1 shared end of it")
+	for t := range rule.Targets {
+		p := db.Partition(t)
+		for _, l := range []*Literals{&p.Eager, &p.Deferred} {
+			for _, h := range l.Set.Scan(sample, 0, len(sample), nil) {
+				for _, r := range l.Refs(h.ID) {
+					db.Pattern(r.Pattern)
+					p.IsEager(r.Pattern)
+				}
+			}
+		}
+	}
+	for i := range uint32(len(db.rules)) {
+		r := db.Rule(i)
+		r.Program.Admits(&rule.Facts{Size: 10})
+		r.Program.Holds(func(int) uint32 { return 1 })
+	}
+	for size := range int64(4) {
+		db.Sums(rule.WholeLayer, size)
+		db.Lookup(rule.WholeLayer, rule.SHA1, size, []byte(strings.Repeat("c", 20)))
+	}
+	for i := range uint32(db.Len()) {
+		db.Info(i)
+	}
+	db.Skips()
+	return nil
+}
+
+func sound(t testing.TB, data []byte) {
+	db, err := New(data)
+	if err != nil {
+		return
+	}
+	if p := use(db); p != nil && !strings.HasPrefix(fmt.Sprint(p), "ruledb: program ") {
+		t.Errorf("panic: %v", p)
+	}
+}
+
+// A database that was damaged on purpose, checksums and all, is refused or
+// does no harm.
+func TestResealed(t *testing.T) {
+	data := small(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	n := int(binary.LittleEndian.Uint32(data[16:]))
+	for range 3000 {
+		bad := bytes.Clone(data)
+		// A byte in the table, or in a section: most of the file is filter.
+		at := headerSize + r.IntN(entrySize*n)
+		if r.IntN(4) > 0 {
+			e := data[headerSize+entrySize*r.IntN(n):]
+			off, length := binary.LittleEndian.Uint64(e[8:]), binary.LittleEndian.Uint64(e[16:])
+			if length > 0 {
+				at = int(off + r.Uint64N(length))
+			}
+		}
+		bad[at] = [4]byte{0, 0xff, bad[at] + 1, byte(r.Uint32())}[r.IntN(4)]
+		reseal(bad)
+		sound(t, bad)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	data := small(f)
+	n := int(binary.LittleEndian.Uint32(data[16:]))
+	f.Add(uint32(0), byte(1), uint32(64), byte(2))
+	f.Fuzz(func(t *testing.T, at uint32, x byte, at2 uint32, y byte) {
+		bad := bytes.Clone(data)
+		bad[int(at)%len(bad)] ^= x
+		bad[headerSize+int(at2)%(entrySize*n)] ^= y
+		reseal(bad)
+		sound(t, bad)
+	})
+}
