@@ -154,7 +154,11 @@ func (h *document) numberByte(c byte) bool {
 	case c == ';':
 		h.state = h.back
 		if h.num < 0xff {
-			h.emit([]byte{lower(byte(h.num))})
+			h.putGap()
+			h.doc.put(lower(byte(h.num)))
+			if h.state == inValue {
+				h.value.b = append(h.value.b, byte(h.num))
+			}
 		} else {
 			h.putRune(rune(h.num & 0xffff))
 		}

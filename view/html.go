@@ -113,12 +113,12 @@ type document struct {
 	max       int64
 
 	state  state
-	back   state // where an entity goes back to
-	gap    bool  // white space to write before the next byte of text
-	after  bool  // white space is dropped: a tag or piece has just begun or ended
-	blank  bool  // the text view ends in white space
-	high   [3]byte
-	nhigh  int
+	back   state  // where an entity goes back to
+	gap    bool   // white space to write before the next byte of text
+	after  bool   // white space is dropped: a tag or piece has just begun or ended
+	blank  bool   // the text view ends in white space
+	high   run    // bytes above 0x7f of text and names
+	inner  run    // and of values, where they may wait for a later value
 	tag    []byte // name of the tag, lower case; in raw content of the possible end tag
 	attr   []byte // name of the attribute
 	value  attribute
@@ -175,6 +175,8 @@ func (h *document) piece(p []byte) {
 // another byte comes.
 func (h *document) addHigh(c byte) {
 	switch h.state {
+	case inText:
+		h.putGap()
 	case inEntity, inNumber:
 		h.breakEntity()
 	case tagOpen:
@@ -186,22 +188,32 @@ func (h *document) addHigh(c byte) {
 	case afterEq:
 		h.beginValue(0)
 	}
-	if h.nhigh == len(h.high) {
-		h.putHigh()
+	r := &h.high
+	if h.state == inValue {
+		r = &h.inner
 	}
-	h.high[h.nhigh] = c
-	h.nhigh++
+	if r.n == len(r.b) {
+		h.putHigh(r)
+	}
+	r.b[r.n] = c
+	r.n++
+}
+
+// run is bytes above 0x7f that are not written yet.
+type run struct {
+	b [3]byte
+	n int
 }
 
 // putHigh writes the bytes held by addHigh. In the text view ClamAV writes
 // the last but one of them in place of the last, and that is what signatures see.
-func (h *document) putHigh() {
-	n := h.nhigh
+func (h *document) putHigh(r *run) {
+	n := r.n
 	if n == 0 {
 		return
 	}
-	h.nhigh = 0
-	b := h.high[:n]
+	r.n = 0
+	b := r.b[:n]
 	h.putGap()
 	h.doc.puts(b)
 	switch h.state {
@@ -221,9 +233,7 @@ func (h *document) putHigh() {
 
 // step reads c, and tells whether c is to be read again in the state that it led to.
 func (h *document) step(c byte) bool {
-	if h.nhigh > 0 && h.state != inValue {
-		h.putHigh()
-	}
+	h.putHigh(&h.high)
 	switch h.state {
 	case inText:
 		h.textByte(c)

@@ -24,7 +24,8 @@ type token struct {
 	kind    kind
 	key     bool // a reserved word
 	done    bool // a string whose escapes are decoded
-	renamed int
+	renamed int32
+	scope   int32 // index of the scope that it stands in
 	text    []byte
 }
 
@@ -44,12 +45,20 @@ func isReserved(b []byte) bool {
 // are n000, n001 and on, and what is left stands with as little white space as
 // can be, in lower case.
 func javascript(o *out, src []byte) {
-	ts, rest := lex(src)
+	ts, rest, whole := lex(src)
+	if !whole {
+		o.cut = true
+	}
 	if rest.kind == str && rest.text != nil {
 		ts = append(ts, rest)
 	}
-	rename(ts)
-	ts = evaluate(fold(ts))
+	d := declarations{scopes: []scope{{up: -1}}}
+	d.read(ts, 0)
+	ts = evaluate(fold(ts), &d)
+	d.resolve(ts)
+	if d.cut {
+		o.cut = true
+	}
 	open := 0
 	for _, t := range ts {
 		if t.is("(") {
@@ -123,21 +132,27 @@ func wordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$'
 }
 
-// lex cuts a script into tokens. rest is a word, number or string that the end
+// maxTokens bounds the tokens of one script.
+const maxTokens = 1 << 20
+
+// lex cuts a script into tokens, and whole is false if they are too many. rest is a word, number or string that the end
 // cut off; only such a string counts for the caller. A comment after // ends
 // at white space, which is how ClamAV's does, since its input has no line ends left.
-func lex(p []byte) (ts []token, rest token) {
+func lex(p []byte) (ts []token, rest token, whole bool) {
 	add := func(k kind, b []byte) {
 		ts = append(ts, token{kind: k, renamed: -1, text: b, key: k == word && isReserved(b)})
 	}
 	for i := 0; i < len(p); {
+		if len(ts) >= maxTokens {
+			return ts, rest, false
+		}
 		c, from := p[i], i
 		switch {
 		case c == '"' || c == '\'':
 			for i++; i < len(p) && (p[i] != c || p[i-1] == '\\'); i++ {
 			}
 			if i == len(p) {
-				return ts, token{kind: str, renamed: -1, text: p[from+1 : i : i]}
+				return ts, token{kind: str, renamed: -1, text: p[from+1 : i : i]}, true
 			}
 			add(str, p[from+1:i:i])
 			i++
@@ -146,19 +161,19 @@ func lex(p []byte) (ts []token, rest token) {
 		case c == '/' && i+1 < len(p) && p[i+1] == '*':
 			n := bytes.Index(p[i+2:], []byte("*/"))
 			if n < 0 {
-				return ts, rest
+				return ts, rest, true
 			}
 			i += 2 + n + 2
 		case c >= '0' && c <= '9':
 			if i = numberEnd(p, i); i == len(p) {
-				return ts, rest
+				return ts, rest, true
 			}
 			add(number, numeral(p[from:i]))
 		case wordByte(c) || c == '\\':
 			var w []byte
 			w, i = wordAt(p, i)
 			if i == len(p) && (c != '\\' || len(w) > 0) {
-				return ts, rest
+				return ts, rest, true
 			}
 			add(word, w)
 		case c > ' ' && c < 0x7f && c != '#' && c != '@' && c != '`':
@@ -168,7 +183,7 @@ func lex(p []byte) (ts []token, rest token) {
 			i++
 		}
 	}
-	return ts, rest
+	return ts, rest, true
 }
 
 // wordAt returns the word at i and where it ends. A backslash ends a word and
@@ -279,15 +294,17 @@ func fold(ts []token) []token {
 }
 
 // evaluate replaces unescape("..") and eval("..") by what they give. What
-// eval gives is not evaluated again.
-func evaluate(ts []token) []token {
-	o := make([]token, 0, len(ts))
+// eval gives is not evaluated again; its declarations are d's last.
+func evaluate(ts []token, d *declarations) []token {
+	o := ts[:0]
 	call := func(i int, name string) bool {
 		return ts[i].kind == word && ts[i].is(name) && i+3 < len(ts) && ts[i+1].is("(") && ts[i+2].kind == str &&
-			(i == 0 || !ts[i-1].is("."))
+			!dotted(ts, i)
 	}
+	found := false
 	// First unescape, then eval, which may have it as its argument.
 	for i := 0; i < len(ts); i++ {
+		found = found || ts[i].is("eval")
 		if !call(i, "unescape") {
 			o = append(o, ts[i])
 			continue
@@ -297,6 +314,9 @@ func evaluate(ts []token) []token {
 		o = append(o, t)
 		i += 3
 	}
+	if !found {
+		return o
+	}
 	ts, o = o, make([]token, 0, len(o))
 	for i := 0; i < len(ts); i++ {
 		if !call(i, "eval") || !ts[i+3].is(")") {
@@ -304,7 +324,9 @@ func evaluate(ts []token) []token {
 			continue
 		}
 		t := ts[i+2]
-		in, _ := lex(t.string())
+		in, _, whole := lex(t.string())
+		d.cut = d.cut || !whole
+		d.read(in, int(ts[i].scope))
 		o = append(o, in...)
 		i += 3
 		if i+1 < len(ts) && ts[i+1].is(";") {

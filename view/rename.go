@@ -3,48 +3,61 @@ package view
 // scope is the names declared in one function, or outside all.
 type scope struct {
 	up       int // index of the enclosing scope, -1 for none
-	names    map[string]int
+	names    map[string]int32
 	decl     bool // the next name is declared
 	comma    bool // by a var or a comma: the body's opening brace does not end that
 	list     bool // a comma announces another name
 	params   bool // the parameter list has not begun
 	braces   int
 	brackets int
+	base     int // brackets at the last var
 }
 
-// rename numbers the names that var, function and parameter lists declare, in
-// their order over the whole script, and marks every use of them. A name
-// counts from the start of the function that declares it, also before its
-// declaration; a function's own name counts, unlike in the language, only inside
-// it. What follows a dot is no use. Of a var statement in a block only the first name
-// counts: all this is ClamAV's reading.
-func rename(ts []token) {
-	scopes := []scope{{up: -1}}
-	where := make([]int32, len(ts))
-	cur, next := 0, 0
+// declarations numbers the names that var, function and parameter lists
+// declare, in their order over the whole script. A name counts from the start
+// of the function that declares it, also before its declaration; a function's own name
+// counts, unlike in the language, only inside it. What follows a dot is no
+// use. Of a var statement in a block only the first name counts: all this is ClamAV's reading.
+type declarations struct {
+	scopes []scope
+	next   int32
+	cut    bool // too many functions
+}
+
+// maxFunctions bounds the scopes of one script.
+const maxFunctions = 1 << 16
+
+// read takes note of the declarations in tokens that begin in the given scope.
+func (d *declarations) read(ts []token, cur int) {
 	for i := range ts {
-		t, s := &ts[i], &scopes[cur]
-		where[i] = int32(cur)
+		t, s := &ts[i], &d.scopes[cur]
+		t.scope = int32(cur)
 		switch {
 		case t.key && t.is("var"):
-			s.decl, s.comma, s.list, s.params, s.brackets = true, true, true, false, 0
+			s.decl, s.comma, s.list, s.params, s.base = true, true, true, false, s.brackets
+		case t.key && t.is("function") && len(d.scopes) >= maxFunctions:
+			d.cut = true
 		case t.key && t.is("function"):
-			scopes = append(scopes, scope{up: cur, decl: true, params: true})
-			cur = len(scopes) - 1
+			d.scopes = append(d.scopes, scope{up: cur, decl: true, params: true})
+			cur = len(d.scopes) - 1
 		case t.kind == word && s.decl && !t.key && !dotted(ts, i):
 			if s.names == nil {
-				s.names = map[string]int{}
+				s.names = map[string]int32{}
 			}
-			s.names[string(t.text)] = next
-			next++
+			s.names[string(t.text)] = d.next
+			d.next++
 			s.decl = false
 		case t.kind == sign && s.sign(t.text[0]):
 			cur = s.up
 		}
 	}
+}
+
+// resolve gives each use of a declared name its number.
+func (d *declarations) resolve(ts []token) {
 	for i := range ts {
 		if t := &ts[i]; t.kind == word && !t.key && !dotted(ts, i) {
-			t.renamed = lookup(scopes, int(where[i]), t.text)
+			t.renamed = lookup(d.scopes, int(t.scope), t.text)
 		}
 	}
 }
@@ -53,11 +66,11 @@ func rename(ts []token) {
 func (s *scope) sign(c byte) bool {
 	switch c {
 	case ';':
-		if s.braces == 0 {
+		if s.braces == 0 && (s.brackets == 0 || !s.decl && s.brackets <= s.base) {
 			s.decl, s.list, s.params = false, false, false
 		}
 	case ',':
-		if s.list && s.braces == 0 && s.brackets == 0 {
+		if s.list && s.braces == 0 && s.brackets <= s.base {
 			s.decl, s.comma = true, true
 		}
 	case '(':
@@ -91,7 +104,7 @@ func dotted(ts []token, i int) bool { return i > 0 && ts[i-1].is(".") }
 const maxScopes = 64
 
 // lookup returns the number of the declaration that a name in a scope refers to, or -1.
-func lookup(scopes []scope, at int, name []byte) int {
+func lookup(scopes []scope, at int, name []byte) int32 {
 	for n := 0; at >= 0 && n < maxScopes; n++ {
 		if id, ok := scopes[at].names[string(name)]; ok {
 			return id

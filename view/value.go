@@ -29,7 +29,6 @@ func (h *document) valueByte(c byte) {
 		v.b = append(v.b, ' ')
 		return
 	case c == '>':
-		h.nhigh = 0
 		v.loose, v.fresh = true, true
 		h.put(c)
 		v.b = append(v.b, c)
@@ -40,15 +39,17 @@ func (h *document) valueByte(c byte) {
 		h.state, h.gap = inTag, true
 		return
 	case c == '\'' || c == '"':
-		c = '"'
-		h.nhigh = 0
+		v.fresh = false
+		h.put('"')
+		v.b = append(v.b, '"')
+		return
 	case c == '&':
 		v.fresh = false
 		h.beginEntity()
 		return
 	}
 	v.fresh = false
-	h.putHigh()
+	h.putHigh(&h.inner)
 	h.put(c)
 	v.b = append(v.b, c)
 	if c == ':' && string(v.b) == "data:" {
@@ -58,15 +59,15 @@ func (h *document) valueByte(c byte) {
 
 // endValue takes note of a link's or image's address.
 func (h *document) endValue() {
-	h.nhigh = 0
 	v := &h.value
 	if v.loose && len(v.b) > 0 {
 		v.b = v.b[:len(v.b)-1]
 	}
+	tag, attr := string(h.tag), string(h.attr)
+	h.attr = h.attr[:0]
 	if h.link != nil || len(v.b) == 0 {
 		return
 	}
-	tag, attr := string(h.tag), string(h.attr)
 	if tag == "a" && attr == "href" || tag == "img" && attr == "src" {
 		h.link = append([]byte{}, v.b...)
 	}

@@ -7,7 +7,6 @@ package view
 
 import (
 	"io"
-	"unicode/utf8"
 
 	"github.com/showcause/showcause"
 )
@@ -25,7 +24,7 @@ const (
 	OpNoTags     = "view.html.notags"     // text alone
 	OpJavaScript = "view.html.javascript" // script elements, tokens joined again
 	OpData       = "view.html.data"       // content of a data: URI (RFC 2397)
-	OpUTF8       = "view.utf8"            // UTF-16 as UTF-8
+	OpUTF16      = "view.utf16"           // a byte for each UTF-16 unit
 )
 
 // block is how many bytes are read at a time.
@@ -57,6 +56,7 @@ func (in *input) next() []byte {
 	}
 	b := in.buf[:n]
 	m, err := in.src.ReadAt(b, in.off)
+	m = max(m, 0)
 	in.off += int64(m)
 	if int64(m) < n || (err != nil && err != io.EOF) {
 		in.whole, in.end = false, in.off
@@ -104,7 +104,7 @@ func lower(c byte) byte {
 // more, or could not be read to its end.
 func Text(src showcause.Source, max int64) (v View, whole bool) {
 	in := newInput(src, max)
-	b := make([]byte, 0, in.end)
+	b := make([]byte, 0, min(in.end, block))
 	gap := false
 	for p := in.next(); len(p) > 0; p = in.next() {
 		for _, c := range p {
@@ -123,66 +123,39 @@ func Text(src showcause.Source, max int64) (v View, whole bool) {
 	return View{Op: OpText, Bytes: b}, in.whole
 }
 
-// UTF16 turns UTF-16 into UTF-8. A byte order mark decides the order and is
-// dropped; without one the order is the one under which more of the first 512 units
-// are ASCII, little-endian on a tie. Unpaired surrogates become U+FFFD, an odd
-// last byte is dropped. At most max bytes are read and at most 3*max/2 made;
-// whole is false if src has more.
+// UTF16 makes bytes of UTF-16 as ClamAV does before it reads HTML in it: each
+// unit gives its low byte plus 16 times its high byte, modulo 256, so that ASCII is
+// ASCII and anything else is some byte. A byte order mark decides the order, and gives a byte
+// too; without one the order is the one under which more of the first 512 units are
+// ASCII, little-endian on a tie. An odd last byte is dropped. At most max
+// bytes are read; whole is false if src has more, or could not be read to its end.
+//
+// ClamAV takes this step for HTML in little-endian order alone. It gives text in either
+// order to Text, and HTML in big-endian order to HTML, which both drop zero bytes.
 func UTF16(src showcause.Source, max int64) (v View, whole bool) {
-	in := newInput(src, max&^1)
-	if src.Size() <= max && src.Size()%2 == 1 {
-		in.whole = true // the odd byte is dropped, not unread
-	}
-	o := &out{max: max/2*3 + 3}
-	var big bool
-	var high rune = -1
-	first := true
-	unit := func(u rune) {
-		if high >= 0 {
-			h := high
-			high = -1
-			if u >= 0xdc00 && u < 0xe000 {
-				o.b = utf8.AppendRune(o.b, 0x10000+(h-0xd800)<<10+u-0xdc00)
-				return
-			}
-			o.b = utf8.AppendRune(o.b, utf8.RuneError)
-		}
-		if u >= 0xd800 && u < 0xdc00 {
-			high = u
-			return
-		}
-		o.b = utf8.AppendRune(o.b, u)
-	}
+	in := newInput(src, max)
+	b := make([]byte, 0, min(in.end/2, block))
+	hi, first := 1, true
 	for p := in.next(); len(p) > 0; p = in.next() {
-		if first {
-			first = false
-			var bom bool
-			if big, bom = order(p); bom {
-				p = p[2:]
-			}
+		if first && order(p) {
+			hi = 0
 		}
+		first = false
 		for ; len(p) >= 2; p = p[2:] {
-			if big {
-				unit(rune(p[0])<<8 | rune(p[1]))
-			} else {
-				unit(rune(p[1])<<8 | rune(p[0]))
-			}
+			b = append(b, p[1-hi]+p[hi]<<4)
 		}
 	}
-	if high >= 0 {
-		o.b = utf8.AppendRune(o.b, utf8.RuneError)
-	}
-	return View{Op: OpUTF8, Bytes: o.b}, in.whole
+	return View{Op: OpUTF16, Bytes: b}, in.whole
 }
 
-// order tells the byte order of UTF-16 text, and whether a mark says so.
-func order(p []byte) (big, mark bool) {
+// order tells whether UTF-16 text is big-endian.
+func order(p []byte) bool {
 	if len(p) >= 2 {
 		switch {
 		case p[0] == 0xfe && p[1] == 0xff:
-			return true, true
+			return true
 		case p[0] == 0xff && p[1] == 0xfe:
-			return false, true
+			return false
 		}
 	}
 	le, be := 0, 0
@@ -194,5 +167,5 @@ func order(p []byte) (big, mark bool) {
 			le++
 		}
 	}
-	return be > le, false
+	return be > le
 }
