@@ -1,6 +1,9 @@
 package pattern
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // A set of places is a list of spans, ascending and not touching. An element
 // maps a set to a set, so that each element looks at each place once, whatever
@@ -49,10 +52,16 @@ func (m *Matcher) step() int64 {
 // spend counts n steps and tells whether there is work left.
 func (m *Matcher) spend(n int64) bool {
 	m.Steps += n
-	if m.Limit > 0 && m.Steps > m.Limit {
-		m.exhausted = true
+	return !m.Exhausted()
+}
+
+// exhaust uses up what work is left.
+func (m *Matcher) exhaust() {
+	if m.Limit > 0 && m.Limit < math.MaxInt64 {
+		m.Steps = max(m.Steps, m.Limit+1)
+		return
 	}
-	return !m.exhausted
+	m.full = true
 }
 
 // add appends a span that begins no earlier than the last of the set.
@@ -62,7 +71,7 @@ func (m *Matcher) add(set []span, lo, hi int64) []span {
 		return set
 	}
 	if len(set) >= maxSpans {
-		m.exhausted = true
+		m.exhaust()
 		return set
 	}
 	return append(set, span{lo, hi})
@@ -80,7 +89,7 @@ func (m *Matcher) walk(seq list, from, to int, dir direction, set []span) []span
 		m.give(set)
 		set = out
 	}
-	if m.exhausted {
+	if m.Exhausted() {
 		set = set[:0]
 	}
 	return set

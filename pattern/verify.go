@@ -3,25 +3,28 @@ package pattern
 // Matcher verifies patterns in one layer at a time. The zero value is ready.
 // Steps counts every byte compared and every place tried, the same for the
 // same layer, program and order of calls, however the bytes come to hand.
-// Once it has passed Limit (0: none), nothing matches any more and Exhausted
-// is true: the caller makes that a gap. It is not safe for concurrent use.
+// While it is above Limit (0: none), nothing matches and Exhausted is true: the
+// caller makes that a gap. Steps is the caller's to set back for another layer,
+// and to add to. It is not safe for concurrent use.
 type Matcher struct {
 	Steps int64
 	Limit int64
 
-	exhausted bool
-	stride    int64 // 0: the constant
-	in        *Input
-	free      [][]span
-	memos     map[memoKey]*memo
+	full   bool  // a set outgrew its bound, without a Limit to use up
+	stride int64 // 0: the constant
+	in     *Input
+	free   [][]span
+	memos  map[memoKey]*memo
 }
 
-// Exhausted tells whether work was left undone because of Limit, or of the
-// bound on memory.
-func (m *Matcher) Exhausted() bool { return m.exhausted }
+// Exhausted tells whether work was left undone. The bound on memory that
+// verification may take uses up the Limit when it is passed; without a Limit
+// the Matcher is exhausted for good.
+func (m *Matcher) Exhausted() bool { return m.full || m.Limit > 0 && m.Steps > m.Limit }
 
-// Reset forgets what was found in the last layer, not the steps taken. It
-// must be called before the first Verify with another Input.
+// Reset forgets what was found in the last layer, but not the steps taken nor
+// that work was left undone. It must be called before the first Verify with
+// another Input.
 func (m *Matcher) Reset() { clear(m.memos) }
 
 // firstChunk is how many places a search begins with: what follows an
@@ -85,7 +88,7 @@ func (m *Matcher) memo(p part, dir direction) *memo {
 // Work behind unbounded gaps is remembered for each id until Reset, so that it
 // is linear in the layer as long as at rises from call to call.
 func (m *Matcher) Verify(id uint32, p Program, place uint32, in *Input, at int64, emit func(off, n int64) bool) bool {
-	if m.exhausted {
+	if m.Exhausted() {
 		return false
 	}
 	m.in = in
@@ -110,7 +113,7 @@ func (m *Matcher) Verify(id uint32, p Program, place uint32, in *Input, at int64
 	}
 	m.give(starts)
 	m.give(ends)
-	return hit && !m.exhausted
+	return hit && !m.Exhausted()
 }
 
 // around matches the part of a variant that contains the seed, from the seed
@@ -223,7 +226,7 @@ func (m *Matcher) next(p part, from int64) (int64, bool) {
 			best = ends[0].lo
 		}
 		m.give(ends)
-		if m.exhausted {
+		if m.Exhausted() {
 			return 0, false
 		}
 		c, chunk = hi+1, min(chunk*4, m.step())
@@ -231,7 +234,7 @@ func (m *Matcher) next(p part, from int64) (int64, bool) {
 	t.known, t.found, t.bound, t.end = true, best >= 0, from, best
 	if t.found {
 		at := m.walk(p.seq, p.from, p.to, back, append(m.take(), span{best, best}))
-		if m.exhausted || len(at) == 0 { // the latter when the layer changes under us
+		if m.Exhausted() || len(at) == 0 { // the latter when the layer changes under us
 			t.known = false
 			return 0, false
 		}
@@ -263,7 +266,7 @@ func (m *Matcher) prev(p part, to int64) (int64, bool) {
 			best = max(best, at[len(at)-1].hi)
 		}
 		m.give(at)
-		if m.exhausted {
+		if m.Exhausted() {
 			return 0, false
 		}
 		c, chunk = lo-1, min(chunk*4, m.step())
@@ -271,7 +274,7 @@ func (m *Matcher) prev(p part, to int64) (int64, bool) {
 	t.known, t.found, t.bound, t.start = true, best >= 0, to, best
 	if t.found {
 		ends := m.walk(p.seq, p.from, p.to, ahead, append(m.take(), span{best, best}))
-		if m.exhausted || len(ends) == 0 {
+		if m.Exhausted() || len(ends) == 0 {
 			t.known = false
 			return 0, false
 		}
@@ -304,7 +307,7 @@ func (m *Matcher) all(p part, to, end int64, emit func(off, n int64) bool) bool 
 			}
 		}
 		m.give(at)
-		if !more || m.exhausted {
+		if !more || m.Exhausted() {
 			break
 		}
 		t.done = hi

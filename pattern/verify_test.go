@@ -285,6 +285,30 @@ func TestLimit(t *testing.T) {
 	if !m.Exhausted() {
 		t.Error("Reset took the exhaustion back")
 	}
+	m.Steps = 0
+	data = []byte("AAAA.ZZZZ")
+	if hits, _ := search(m, prog, atoms, data, NewInput(showcause.Bytes(data))); len(hits) != 1 || m.Exhausted() {
+		t.Error("a Matcher that was set back finds", hits)
+	}
+}
+
+// A set of more places than memory may hold is work left undone, never a "no".
+func TestMemoryBound(t *testing.T) {
+	prog, atoms, err := Compile(one(lit("needle"), jump(0, 4*maxSpans), lit("a"), jump(1, 1), lit("Z")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := []byte("needle" + strings.Repeat("a..", maxSpans+10) + "a.Z")
+	for _, limit := range []int64{0, 1 << 40} {
+		m := &Matcher{Limit: limit}
+		hits, _ := search(m, prog, atoms, data, NewInput(showcause.Bytes(data)))
+		if !m.Exhausted() || len(hits) > 0 {
+			t.Errorf("limit %d: exhausted %v, hits %v", limit, m.Exhausted(), hits)
+		}
+		if m.Steps = 0; m.Exhausted() != (limit == 0) {
+			t.Errorf("limit %d: set back, exhausted %v", limit, m.Exhausted())
+		}
+	}
 }
 
 // failing returns an error for everything at bad or later.
