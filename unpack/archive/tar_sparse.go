@@ -60,7 +60,9 @@ func (t *tarWalker) paxMap(name string, x tarPax, data, size int64) (full string
 		var used int64
 		var good bool
 		pairs, used, good = t.dataMap(data, size)
-		at, ok = data+used, ok && good
+		if ok = ok && good && used <= size; ok {
+			at = data + used
+		}
 	} else {
 		real = number("size")
 		if s, is := x.sparse["map"]; is {

@@ -215,7 +215,8 @@ func garbage(t *testing.T, f unpack.Format) {
 		"digits": bytes.Repeat([]byte("0123456789"), 1<<16),
 	} {
 		src := &counted{Bytes: data}
-		p := &unpack.Probe{Head: data[:min(len(data), unpack.HeadSize)], Source: src}
+		p := Probe(showcause.Bytes(data))
+		p.Source = src
 		if f.Match(p) {
 			t.Errorf("%s matches %s", f.Name, name)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -84,7 +85,8 @@ func (r Result) String() string {
 
 // Probe returns what Match of a format is given for data.
 func Probe(src showcause.Source) *unpack.Probe {
-	return &unpack.Probe{Head: bound.Head(src, unpack.HeadSize), Source: src}
+	head := bound.Head(src, unpack.HeadSize)
+	return &unpack.Probe{Type: filetype.Detect(head, src), Head: head, Source: src}
 }
 
 // Walk reads data as f within limits and collects all that it gives. It does
