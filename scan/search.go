@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"io"
 	"slices"
 
@@ -35,6 +36,7 @@ type sighting struct {
 	pattern ruledb.Pattern
 	wanted  bool
 	done    bool   // enough is known
+	byEnd   bool   // matches are told apart by where they end
 	cap     int    // matches to keep
 	within  []span // where matches may begin; nil is anywhere
 	found   []showcause.Match
@@ -196,6 +198,7 @@ func (s *search) sight(p uint32) *sighting {
 	}
 	g.id, g.pattern = p, s.in.db.Pattern(p)
 	g.cap = int(g.pattern.Count)
+	g.byEnd = g.pattern.Program.ByEnd()
 	if g.pattern.Anchor.Base != pattern.Anywhere {
 		g.within = s.l.spans(g.pattern.Anchor)
 		g.done = len(g.within) == 0
@@ -298,16 +301,20 @@ func (s *search) verify(ref ruledb.Ref, at int64, all bool) {
 	})
 }
 
-// add keeps a match, in order, once for each start, and the first ones if there are too many.
+// place is what tells one match of the pattern from another: where it begins,
+// or, for a body that ClamAV counts by its last part, where it ends.
+func (g *sighting) place(m showcause.Match) int64 {
+	if g.byEnd {
+		return m.Offset + m.Length
+	}
+	return m.Offset
+}
+
+// add keeps a match, in order, once for each place, and the first ones if there are too many.
 func (g *sighting) add(off, n int64) {
-	i, dup := slices.BinarySearchFunc(g.found, off, func(m showcause.Match, off int64) int {
-		switch {
-		case m.Offset < off:
-			return -1
-		case m.Offset > off:
-			return 1
-		}
-		return 0
+	m := showcause.Match{Offset: off, Length: n}
+	i, dup := slices.BinarySearchFunc(g.found, g.place(m), func(have showcause.Match, place int64) int {
+		return cmp.Compare(g.place(have), place)
 	})
 	if dup {
 		return
@@ -318,7 +325,7 @@ func (g *sighting) add(off, n int64) {
 		}
 		g.found = g.found[:g.cap-1]
 	}
-	g.found = slices.Insert(g.found, i, showcause.Match{Offset: off, Length: n})
+	g.found = slices.Insert(g.found, i, m)
 }
 
 func inside(spans []span, off int64) bool {
