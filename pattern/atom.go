@@ -116,12 +116,16 @@ func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
 			end++
 		}
 		size := min(end-i, MaxAtom)
-		step := (end-i-size)/maxWindows + 1
-		for at := i; at+size <= end; at += step {
+		// Every half window: each run of bytes that can be a seed lies in one of them.
+		step := max(MaxAtom/2, (end-i-size)/maxWindows+1)
+		for at := i; ; at = min(at+step, end-size) {
 			lit := e.Value[at : at+size : at+size]
 			c := &cover{seeds: []seed{{off: at, lit: lit, fold: e.Fold && letters(lit)}}, short: size, score: score(lit, e.Fold && letters(lit))}
 			if c.better(top) {
 				top = c
+			}
+			if at == end-size {
+				break
 			}
 		}
 		i = end
