@@ -102,11 +102,11 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 	if err != nil {
 		return clean(s.refuse(r))
 	}
-	s.file = f
 	if _, err := f.WriteAt(s.mem, 0); err != nil {
-		s.n = 0
-		return Fail(showcause.LimitSize)
+		f.Close()
+		return Fail(showcause.LimitSize) // what is in memory is still scanned
 	}
+	s.file = f
 	buf := s.mem[:1<<20]
 	for {
 		at := s.n
