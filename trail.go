@@ -28,6 +28,14 @@ func (t Trail) Child(s Step) Trail {
 	return c
 }
 
+// MarshalJSON implements json.Marshaler: the trail of the input itself is [].
+func (t Trail) MarshalJSON() ([]byte, error) {
+	if t == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]Step(t))
+}
+
 // String renders the trail for a person, each name escaped, with " / " between
 // the steps: "part 2 base64 / invoice.zip" is "#1 mime.base64 / invoice.zip".
 func (t Trail) String() string {
