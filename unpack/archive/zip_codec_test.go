@@ -1,12 +1,15 @@
 package archive
 
 import (
+	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/ulikunitz/xz/lzma"
@@ -152,6 +155,28 @@ func TestExplodeFile(t *testing.T) {
 	l := zipTestDirect(t, showcause.Bytes(data))
 	if l.codes() != "" || len(l.children) != 1 {
 		t.Errorf("%q %q", l.codes(), l.children)
+	}
+}
+
+// TestBunzipLevel has bzip2 pack more than the declared size tells of, so that
+// the first, low level fails.
+func TestBunzipLevel(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "zip", "big.bz2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := io.ReadAll(bzip2.NewReader(bytes.NewReader(data)))
+	for _, size := range []int64{0, 10, int64(len(want)), 1 << 40, -1} {
+		src := bytes.NewReader(data)
+		b := unpack.NewBudget(showcause.Limits{}, 1, nil)
+		r, err := newZipBunzip(src, bufio.NewReader(src), unpack.NewOut(b, nil, nil, nil), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("declared %d: %d of %d bytes, %v", size, len(got), len(want), err)
+		}
 	}
 }
 

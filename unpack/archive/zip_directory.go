@@ -10,7 +10,7 @@ import (
 )
 
 // zipMaxRefs is how many directory records of one layer are followed. 16 bytes are kept for each.
-const zipMaxRefs = 4 << 20
+const zipMaxRefs = 2 << 20
 
 // zipMaxDirs is how many directories of one layer are followed. What further
 // ones name is found by its local headers.
@@ -274,7 +274,7 @@ func (z *zipWalk) list(p zipPlace) zipListing {
 	var refs []zipRef
 	for {
 		m, ok := z.zipRecord(l.stop)
-		if !ok || !z.out.Work(16) {
+		if !ok || !z.out.Work(64) {
 			break
 		}
 		if len(z.refs)+len(refs) >= zipMaxRefs {

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bufio"
-	"compress/bzip2"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -91,8 +90,7 @@ func (s *zipStream) decoder() (io.Reader, error) {
 		s.z.wide.reset(s.in)
 		return s.z.wide, nil
 	case zipBzip2:
-		s.z.out.Work(30_000) // the decoder makes 3.6 MB for a block before it has read any
-		return bzip2.NewReader(s.in), nil
+		return newZipBunzip(s.sec, s.in, s.z.out, s.job.said)
 	case zipLZMA:
 		return s.lzma()
 	case zipImplode:
@@ -130,7 +128,7 @@ func (s *zipStream) lzma() (io.Reader, error) {
 // makes it at once (RFC 8878, section 3.1.1.1.2).
 func (s *zipStream) zstd() (io.Reader, error) {
 	if h, _ := s.in.Peek(6); len(h) == 6 && h[4]&0x20 == 0 {
-		s.z.out.Work(min(int64(1)<<(10+h[5]>>3), zipMaxWindow) >> 4)
+		s.z.out.Work(min(int64(1)<<(10+h[5]>>3), zipMaxWindow) / 8)
 	}
 	d, err := zstd.NewReader(s.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(zipMaxWindow))
@@ -274,7 +272,7 @@ func (z *zipWalk) try(j zipJob) zipTrial {
 
 // sumStored returns the CRC-32 of a stretch of the layer.
 func (z *zipWalk) sumStored(off, n int64) uint32 {
-	z.out.Work(n/8 + 1)
+	z.out.Work(n/4 + 1)
 	crc := uint32(0)
 	for n > 0 {
 		b := z.scan.at(off, int(min(n, zipScanChunk)))

@@ -575,10 +575,7 @@ func TestZipLarge(t *testing.T) {
 
 func TestZipManyMembers(t *testing.T) {
 	build := func(n int) []byte {
-		es := make([]zipTestEntry, 0, n+1)
-		for i := range n {
-			es = append(es, zipTestDeflated(fmt.Sprint(i), []byte{byte(i)}))
-		}
+		es := slices.Repeat([]zipTestEntry{zipTestDeflated("m", []byte("x"))}, n)
 		return zipTestBuild(append(es, zipTestDeflated("last", zipTestPayload))...)
 	}
 	l := zipTestScan(t, showcause.Bytes(build(10_050)), showcause.Limits{})
@@ -603,8 +600,20 @@ func TestZipManyMembers(t *testing.T) {
 	}
 }
 
-// TestZipQuine walks a zip that holds itself (the shape of Cox's r.zip, made
-// by overlap: a stored member that covers the whole file).
+// TestZipTree is of the shape of 42.zip: 16 archives in each, four levels deep.
+func TestZipTree(t *testing.T) {
+	e := zipTestZeros(4<<20, nil)
+	for range 4 {
+		b := zipTestBuild(slices.Repeat([]zipTestEntry{e}, 16)...)
+		e = zipTestDeflated("lib.zip", b)
+	}
+	l := zipTestScan(t, showcause.Bytes(zipTestBuild(e)), showcause.Limits{})
+	if !l.has(showcause.LimitRatio) {
+		t.Errorf("gaps %q", l.codes())
+	}
+}
+
+// TestZipSelf walks a zip that goes on inside its own member.
 func TestZipSelf(t *testing.T) {
 	e := zipTestStored("self.zip", nil)
 	b := zipTestBuild(e)

@@ -629,7 +629,7 @@ func (z *zipWalk) extent(start, next int64) int64 {
 			z.out.Work((next - pos) / 4)
 			break
 		}
-		if !z.out.Work((at-pos)/4 + 1) {
+		if !z.out.Work((at-pos)/4 + 64) {
 			z.stop = true
 			return fallback
 		}
