@@ -24,14 +24,16 @@ const (
 
 // member is a literal as a tier knows it.
 type member struct {
-	id   uint32
-	off  uint32 // in the pool
-	what uint32 // offset of the window | length<<8 | fold<<16
+	id    uint32
+	off   uint32 // in the pool
+	what  uint32 // offset of the window | length<<8 | fold<<16 | offset of the check<<24
+	check uint32 // 4 of its bytes, with 0x20 set where case is ignored: the cheap comparison before the full one
 }
 
-func (m member) window() int { return int(m.what & 0xff) }
-func (m member) length() int { return int(m.what >> 8 & 0xff) }
-func (m member) fold() bool  { return m.what>>16 != 0 }
+func (m member) window() int  { return int(m.what & 0xff) }
+func (m member) length() int  { return int(m.what >> 8 & 0xff) }
+func (m member) fold() bool   { return m.what>>16&1 != 0 }
+func (m member) checked() int { return int(m.what >> 24) }
 
 // link is a member of the pair tier under one spelling of its first pair.
 type link struct {

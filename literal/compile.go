@@ -144,17 +144,35 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 func (t *strideTier) group() (groups []uint32, members []member, reach int) {
 	window := func(l *literal) []byte { return l.text[l.window():][:t.width()] }
 	slices.SortFunc(t.lits, func(a, b literal) int {
-		return cmp.Or(bytes.Compare(window(&a), window(&b)), cmp.Compare(a.what>>16, b.what>>16), cmp.Compare(a.id, b.id))
+		return cmp.Or(bytes.Compare(window(&a), window(&b)), cmp.Compare(a.what>>16&1, b.what>>16&1), cmp.Compare(a.id, b.id))
 	})
 	for i := range t.lits {
 		l := &t.lits[i]
 		if i == 0 || !bytes.Equal(window(l), window(&t.lits[i-1])) || l.fold() != t.lits[i-1].fold() {
 			groups = append(groups, uint32(i))
 		}
+		l.setCheck(t.width())
 		members = append(members, l.member)
 		reach = max(reach, l.window()+t.stride-1)
 	}
 	return append(groups, uint32(len(t.lits))), members, reach
+}
+
+// setCheck chooses the check of l: the 4 bytes after its window, which has the
+// given width, or where there are not as many, those before, or what there is.
+func (l *literal) setCheck(width int) {
+	at := l.window() + width
+	if at+4 > len(l.text) {
+		at = max(0, l.window()-4)
+		if l.window() < len(l.text)-l.window()-width {
+			at = len(l.text) - 4
+		}
+	}
+	l.what |= uint32(at) << 24
+	l.check = binary.LittleEndian.Uint32(l.text[at:])
+	if l.fold() {
+		l.check |= lower4
+	}
 }
 
 // keyWidth is the number of bytes of the window that a key holds.

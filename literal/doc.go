@@ -40,7 +40,7 @@
 //	32  8  @pool      u8         bytes of the literals, lower-cased where case is ignored
 //	40  8  @pairs     u32        65,536 or none: first-pair buckets | second-pair buckets<<16
 //	48  8  @chains    u32        65,537 or none: first link of each first pair; ascending
-//	56  8  @links     link       the pair tier's
+//	56  8  @links     link       the pair tier's; in a chain, ascending by mask, then by window
 //	then, for each stride tier, 64 bytes
 //	 0  4  S, 1 to 8
 //	 4  4  1 when grams are taken with 0x20202020 set, else 0
@@ -53,13 +53,14 @@
 //	48  8  @groups    u32        number of groups, and one: first member; ascending
 //	56  8  @members   member
 //
-//	member, 12 bytes                   link, 20 bytes
-//	0  4  ID                           0  12  member
-//	4  4  offset in the pool           12  4  window, zero after its end
-//	8  1  offset of the window         16  4  mask: bits of the window that count
-//	9  1  length
-//	10 1  1 when case is ignored
-//	11 1  0
+//	member, 16 bytes                   link, 24 bytes
+//	 0  4  ID                           0  16  member; its check is 0
+//	 4  4  offset in the pool          16   4  window, zero after its end
+//	 8  1  offset of the window        20   4  mask: bits of the window that count
+//	 9  1  length
+//	10  1  1 when case is ignored
+//	11  1  offset of the check
+//	12  4  check: 4 bytes, with 0x20202020 set where case is ignored
 //
 // hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the
 // top bits of h. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of

@@ -10,6 +10,7 @@ import (
 const (
 	pairCount   = 1 << 16
 	pairBuckets = 16
+	wholeMask   = 1<<32 - 1 // of a link whose window has 4 bytes
 )
 
 // pairTier appends the sections of the pair tier.
@@ -28,23 +29,26 @@ func (c *compiler) pairTier(lits []literal) {
 		return cmp.Or(bytes.Compare(a.windowOf(), b.windowOf()), cmp.Compare(a.id, b.id))
 	})
 	counts := make([]uint32, pairCount+1)
-	each := func(f func(pair uint32, l *literal)) {
+	each := func(f func(pair uint32, k link)) {
 		for i := range lits {
-			for _, pair := range lits[i].firstPairs() {
-				f(pair, &lits[i])
-			}
+			lits[i].links(f)
 		}
 	}
-	each(func(pair uint32, _ *literal) { counts[pair+1]++ })
+	each(func(pair uint32, _ link) { counts[pair+1]++ })
 	for i := range pairCount {
 		counts[i+1] += counts[i]
 	}
 	links := make([]link, counts[pairCount])
 	next := slices.Clone(counts)
-	each(func(pair uint32, l *literal) {
-		links[next[pair]] = l.link()
+	each(func(pair uint32, k link) {
+		links[next[pair]] = k
 		next[pair]++
 	})
+	for i := range pairCount {
+		slices.SortFunc(links[counts[i]:counts[i+1]], func(a, b link) int {
+			return cmp.Or(cmp.Compare(a.mask, b.mask), cmp.Compare(a.bytes, b.bytes), cmp.Compare(a.id, b.id))
+		})
+	}
 	section(c, 40, pairTable(lits))
 	section(c, 48, counts)
 	section(c, 56, links)
@@ -83,10 +87,22 @@ func (l *literal) firstPairs() []uint32 { w := l.windowOf(); return l.spread(w[:
 
 func (l *literal) secondPairs() []uint32 { return l.spread(l.windowOf()[min(2, len(l.windowOf())):]) }
 
-// link returns the link of l: a letter whose case does not count loses bit 0x20.
-func (l *literal) link() link {
-	out := link{member: l.member}
-	for k, b := range l.windowOf() {
+// links calls f with the links of l, each under its first pair: one for each
+// spelling of a window of 4 bytes; one for a shorter window, where a letter whose
+// case does not count loses bit 0x20.
+func (l *literal) links(f func(pair uint32, k link)) {
+	out := link{member: l.member, mask: wholeMask}
+	w := l.windowOf()
+	if len(w) == 4 {
+		var room [16]uint32
+		for _, g := range spellings(room[:0], w, l.fold()) {
+			out.bytes = g
+			f(g&0xffff, out)
+		}
+		return
+	}
+	out.mask = 0
+	for k, b := range w {
 		m := byte(0xff)
 		if l.fold() && isLetter(b) {
 			m = 0xdf
@@ -94,48 +110,97 @@ func (l *literal) link() link {
 		out.bytes |= uint32(b&m) << (8 * k)
 		out.mask |= uint32(m) << (8 * k)
 	}
-	return out
+	for _, pair := range l.firstPairs() {
+		f(pair, out)
+	}
 }
 
-// pairTable deals the literals, sorted by window, into the buckets. Those of 1
-// and 2 bytes, any pair following, have the last one for themselves.
+// pairTable deals the literals into the buckets, the common ones first, each
+// where it adds least to the places that pass. Those of 1 and 2 bytes, any pair
+// following, have the last bucket for themselves.
 func pairTable(lits []literal) []uint32 {
 	table := make([]uint32, pairCount)
-	enter := func(l *literal, bucket int) {
-		for _, p := range l.firstPairs() {
-			table[p] |= 1 << bucket
-		}
-		for _, p := range l.secondPairs() {
-			table[p] |= 1 << (bucket + 16)
-		}
-	}
-	// A bucket's share is what its pairs weigh, so that no bucket has all the
-	// common ones; neighbours in the order share their first pairs.
-	weight := func(l *literal) uint64 {
-		w := l.windowOf()
-		sum := weigh(w[:2], l.fold()) + weigh(w[2:], l.fold())
-		return sum>>20 + 1
-	}
-	buckets, total := pairBuckets, uint64(0)
+	var dealt [pairBuckets]bucket
+	open := pairBuckets
+	byWeight := make([]*literal, 0, len(lits))
 	for i := range lits {
 		if len(lits[i].text) < 3 {
-			buckets = pairBuckets - 1
-			enter(&lits[i], buckets)
+			open = pairBuckets - 1
+			dealt[open].enter(table, open, &lits[i])
+			continue
 		}
+		byWeight = append(byWeight, &lits[i])
 	}
-	for i := range lits {
-		if len(lits[i].text) >= 3 {
-			total += weight(&lits[i])
+	slices.SortStableFunc(byWeight, func(a, b *literal) int {
+		return cmp.Compare(weigh(b.windowOf(), b.fold()), weigh(a.windowOf(), a.fold()))
+	})
+	for _, l := range byWeight {
+		best, least := 0, uint64(1<<64-1)
+		for k := range open {
+			if w := dealt[k].adds(table, k, l); w < least {
+				best, least = k, w
+			}
 		}
-	}
-	sum := uint64(0)
-	for i := range lits {
-		if l := &lits[i]; len(l.text) >= 3 {
-			enter(l, int(sum*uint64(buckets)/total))
-			sum += weight(l)
-		}
+		dealt[best].enter(table, best, l)
 	}
 	return table
+}
+
+// bucket sums up what one bucket of the pair tier holds. A place passes where a
+// first pair of the bucket is followed by a second one of it.
+type bucket struct {
+	first  [256]uint64 // by byte c: share of places that have a first pair and then c; of 1<<30
+	second [256]uint64 // by byte c: share of what follows c that is a second pair; of 1<<20
+}
+
+// rest is how often p, whose first byte is given, goes on as it does; of 1<<20.
+// The second byte of a window of 3 is any.
+func rest(l *literal, p uint32) uint64 {
+	if len(l.windowOf()) < 4 {
+		return 1 << 20 >> 8 // entered 256 times
+	}
+	return 1 << 20 >> rarity2(byte(p), byte(p>>8))
+}
+
+// whole is how often p stands at a place; of 1<<30.
+func whole(p uint32) uint64 {
+	return 1 << 30 >> (rarity1(byte(p)) + rarity2(byte(p), byte(p>>8)))
+}
+
+// adds returns how much oftener places pass when l enters bucket k; of 1<<50.
+func (b *bucket) adds(table []uint32, k int, l *literal) uint64 {
+	sum := uint64(0)
+	for _, p := range l.firstPairs() {
+		if table[p]>>k&1 == 0 {
+			sum += whole(p) * b.second[p>>8]
+		}
+	}
+	for _, p := range l.secondPairs() {
+		if table[p]>>(k+16)&1 == 0 {
+			sum += b.first[p&0xff] * rest(l, p)
+		}
+	}
+	return sum
+}
+
+// enter puts l into bucket k, of which b is the sum.
+func (b *bucket) enter(table []uint32, k int, l *literal) {
+	for _, p := range l.firstPairs() {
+		if table[p]>>k&1 == 0 {
+			table[p] |= 1 << k
+			for c := range 256 {
+				b.first[c] += whole(p) >> rarity2(byte(p>>8), byte(c))
+			}
+		}
+	}
+	for _, p := range l.secondPairs() {
+		if table[p]>>(k+16)&1 == 0 {
+			table[p] |= 1 << (k + 16)
+			for c := range 256 {
+				b.second[c] += rest(l, p) >> rarity2(byte(c), byte(p))
+			}
+		}
+	}
 }
 
 // scanPairs finds the block's literals of the pair tier.
@@ -198,19 +263,40 @@ func (s *Set) resolvePairs(r *run, base, n int) {
 		if any && x == missed {
 			continue
 		}
-		fits := false
-		pair := s.chains[x&0xffff:][:2]
-		for k := pair[0]; k < pair[1]; k++ {
-			if l := &s.links[k]; x&l.mask == l.bytes {
-				fits = true
-				s.confirm(r, l.member, i-l.window())
-				if r.full {
-					return
-				}
-			}
+		fits := s.follow(r, i, x)
+		if r.full {
+			return
 		}
 		if !fits {
 			missed, any = x, true
 		}
 	}
+}
+
+// follow goes through the chain of the place at, where x stands.
+func (s *Set) follow(r *run, at int, x uint32) (fits bool) {
+	pair := s.chains[x&0xffff:][:2]
+	chain := s.links[pair[0]:pair[1]]
+	for len(chain) > 0 && chain[0].mask != wholeMask {
+		if l := &chain[0]; x&l.mask == l.bytes {
+			fits = true
+			s.confirm(r, l.member, at-l.window())
+		}
+		chain = chain[1:]
+	}
+	if len(chain) > longBucket {
+		k, _ := slices.BinarySearchFunc(chain, x, func(l link, x uint32) int { return cmp.Compare(l.bytes, x) })
+		chain = chain[k:]
+	}
+	for k := range chain {
+		l := &chain[k]
+		if l.bytes > x || r.full {
+			break
+		}
+		if l.bytes == x {
+			fits = true
+			s.confirm(r, l.member, at-l.window())
+		}
+	}
+	return fits
 }

@@ -10,8 +10,8 @@ import (
 
 // Costs of the plan, in steps. One step is what one entry of a bucket costs.
 const (
-	candidateSteps = 8         // of a gram that the filter passes
-	fullBucket     = 64        // entries of a gram that make one more cost one step more
+	candidateSteps = 4         // of a gram that the filter passes
+	fullBucket     = 4         // entries of a gram that make one more cost one step more
 	hotWeight      = one >> 17 // of a window: above, the pair tier does better
 	pairTierPays   = one / 16  // weight of hot literals that is worth a pair tier
 	pairTierMost   = 2048      // literals of 4 bytes and more in the pair tier

@@ -14,7 +14,7 @@ type Hit struct {
 }
 
 const (
-	blockSize  = 16 << 10 // places of a block: all tiers pass over it while it is near
+	blockSize  = 32 << 10 // places of a block: all tiers pass over it while it is near
 	batchSize  = 1024     // places that are read before the candidates among them are looked at; power of two
 	longBucket = 16       // keys of a bucket from which on it is searched, not walked
 )
@@ -152,42 +152,67 @@ func wordAt(p unsafe.Pointer, i uint64) uint64 {
 	return *(*uint64)(unsafe.Add(p, i<<3))
 }
 
-// look lists, of the n places found from base on, those whose gram has a
-// bucket that is not empty. It is a loop of its own so that the loads, mostly
-// far ones, overlap.
-func (t *tier) look(r *run, base, n int) (m int) {
+// look lists, of the n places found from base on, those whose keys are worth
+// comparing: the bucket holds several, or one that fits. The loops are free of
+// branches on what is read, so that the loads, mostly far ones, overlap.
+func (t *tier) look(r *run, base, n int) int {
+	m := 0
 	for _, at := range r.found[:n] {
 		i := base + int(at)
 		b := hash(binary.LittleEndian.Uint32(r.buf[i:])|t.lower) >> (t.indexShift & 63)
 		pair := t.index[b:][:2]
-		r.open[m] = candidate{i, pair[0], pair[1]}
-		if pair[0] != pair[1] {
-			m++
-		}
+		r.open[m&(batchSize-1)] = candidate{i, pair[0], pair[1]}
+		m += int((pair[0] - pair[1]) >> 31)
+	}
+	n, m = m, 0
+	for _, c := range r.open[:n] {
+		around := near(r.buf, c.at)
+		key := t.keys[c.first]
+		differs := (around.fitting(key) ^ key) & t.keyMask
+		r.open[m&(batchSize-1)] = c
+		m += int((c.first+1-c.end)>>31 | uint32((differs-1)>>63))
 	}
 	return m
+}
+
+// surroundings are bytes -3 to 6 of a place, all that keys may hold.
+type surroundings struct{ u, v uint64 }
+
+func near(buf []byte, at int) surroundings {
+	if at >= 3 && at+7 <= len(buf) {
+		b := buf[at-3 : at+7]
+		return surroundings{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[2:])}
+	}
+	return surroundings{loadSlow(buf, at-3), loadSlow(buf, at-1)}
+}
+
+// fitting returns the bytes that key is to be compared with, and what follows them.
+func (s surroundings) fitting(key uint64) uint64 {
+	x := s.u
+	if key>>(backShift+1)&1 == 0 { // back is 0 or 1
+		x = s.v
+	}
+	x >>= (^key >> backShift & 1) * 8
+	return x | uint64(int64(key)>>63)&lower8
 }
 
 // resolve compares the keys of the first n candidates, and the literals of those
 // that fit.
 func (s *Set) resolve(t *tier, r *run, n int) {
-	var missed [2]uint64 // around the last place that fitted no key: it often comes again at once
+	var missed surroundings // of the last place that fitted no key: it often comes again at once
 	any := false
 	for k := range r.open[:n] {
 		c := &r.open[k]
-		// Bytes -3 to 6 of the place are all that keys may hold.
-		u, v := load8(r.buf, c.at-3), load8(r.buf, c.at-1)
-		if u == missed[0] && v == missed[1] && any {
+		around := near(r.buf, c.at)
+		if any && around == missed {
 			continue
 		}
-		around := [4]uint64{v >> 8, v, u >> 8, u} // by back
 		fits := false
 		if c.end-c.first > longBucket {
-			fits = s.search(t, r, c, &around)
+			fits = s.search(t, r, c, around)
 		} else {
 			for e, key := range t.keys[c.first:c.end] {
-				x := around[key>>backShift&3] | uint64(int64(key)>>63)&lower8
-				if (x^key)&t.keyMask == 0 {
+				if (around.fitting(key)^key)&t.keyMask == 0 {
 					fits = true
 					s.matchGroup(t, r, c.at, t.vals[int(c.first)+e])
 				}
@@ -197,20 +222,17 @@ func (s *Set) resolve(t *tier, r *run, n int) {
 			return
 		}
 		if !fits {
-			missed, any = [2]uint64{u, v}, true
+			missed, any = around, true
 		}
 	}
 }
 
 // search is resolve in a long bucket, whose keys ascend.
-func (s *Set) search(t *tier, r *run, c *candidate, around *[4]uint64) (fits bool) {
+func (s *Set) search(t *tier, r *run, c *candidate, around surroundings) (fits bool) {
 	keys := t.keys[c.first:c.end]
 	for kind := range uint64(8) {
-		key := around[kind&3]
-		if kind >= 4 {
-			key |= lower8
-		}
-		key = key&t.keyMask | kind&3<<backShift | kind>>2<<63
+		key := kind&3<<backShift | kind>>2<<63
+		key |= around.fitting(key) & t.keyMask
 		at, _ := slices.BinarySearch(keys, key)
 		for ; at < len(keys) && keys[at] == key && !r.full; at++ {
 			fits = true
@@ -226,7 +248,15 @@ func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
 	at -= int(val & (maxStride - 1))
 	g := val >> phaseBits
 	for _, m := range t.members[t.groups[g]:t.groups[g+1]] {
-		s.confirm(r, m, at-m.window())
+		begin := at - m.window()
+		x := load4(r.buf, begin+m.checked())
+		if m.fold() {
+			x |= lower4
+		}
+		if x != m.check {
+			continue
+		}
+		s.confirm(r, m, begin)
 		if r.full {
 			return
 		}
