@@ -26,6 +26,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
 const zipTestMarker = "Showcause-Marker-7b1f0c55e9a2-Innermost"
@@ -920,5 +921,25 @@ func FuzzZip(f *testing.F) {
 				t.Errorf("archive/zip reads %q, %d bytes; not among %q", f.Name, len(content), a.children)
 			}
 		}
+	})
+}
+
+func TestZipConform(t *testing.T) {
+	bz, _ := hex.DecodeString(zipTestBzip2)
+	far, _ := os.ReadFile(filepath.Join("testdata", "zip", "far.deflate64"))
+	wide := zipTestMake("far", zipDeflate64, far, nil)
+	wide.local.crc, wide.local.size = farCRC, farLen
+	wide.central = wide.local
+	// The suite lets Match read 256 KiB. Zip's searches megabytes, which is its
+	// purpose (see zipMatch); here it gets the head alone.
+	f := Zip()
+	f.Match = func(p *unpack.Probe) bool {
+		return zipMatch(&unpack.Probe{Type: p.Type, Head: p.Head, Source: showcause.Bytes(p.Head)})
+	}
+	unpacktest.Conform(t, f, map[string][]byte{
+		"deflate and stored": zipTestBuild(zipTestDeflated("a", zipTestPayload), zipTestStored("b", zipTestRandom(6, 200)), zipTestDeflated("c", zipTestPayload[9:])),
+		"bzip2":              zipTestBuild(zipTestMake("b", zipBzip2, bz, []byte("hello from bzip2, hello from bzip2\n"))),
+		"deflate64":          zipTestBuild(wide),
+		"nested":             zipTestBuild(zipTestStored("in.zip", zipTestBuild(zipTestDeflated("x", zipTestPayload)))),
 	})
 }
