@@ -129,6 +129,7 @@ type document struct {
 	hex    bool
 	script []byte // content of a script element
 	isJS   bool
+	ended  bool // the script element has ended; white space that follows still counts
 	cutJS  bool
 }
 
@@ -146,20 +147,13 @@ type attribute struct {
 // piece reads one piece of the document.
 func (h *document) piece(p []byte) {
 	for len(p) > 0 && space(p[0]) {
-		if h.isJS {
-			h.addScript(p[0])
-		}
+		h.addScript(p[0])
 		p = p[1:]
 	}
 	for _, c := range p {
+		h.addScript(c)
 		if c == '\r' {
-			if h.isJS {
-				h.addScript(c)
-			}
 			continue
-		}
-		if h.isJS {
-			h.addScript(c)
 		}
 		if c >= 0x80 && h.state != inDecl && h.state != inData {
 			h.addHigh(c)
@@ -192,48 +186,88 @@ func (h *document) addHigh(c byte) {
 	if h.state == inValue {
 		r = &h.inner
 	}
-	if r.n == len(r.b) {
+	if r.v > 0xffff {
 		h.putHigh(r)
 	}
-	r.b[r.n] = c
-	r.n++
+	r.v, r.some = r.v<<8|uint32(c), true
 }
 
-// run is bytes above 0x7f that are not written yet.
+// run is up to three bytes above 0x7f that are not written yet, the first the highest.
 type run struct {
-	b [3]byte
-	n int
+	v    uint32
+	some bool
 }
+
+// isDot tells whether v is a full stop in UTF-8 (U+3002, U+FE52, U+FF0E), for
+// which ClamAV writes a dot.
+func isDot(v uint32) bool { return v == 0xe38082 || v == 0xefb992 || v == 0xefbc8e }
+
+// isBig5Dot tells whether the bytes v and c are a full stop in Big5.
+func isBig5Dot(v uint32, c byte) bool { return v == 0xa1 && (c == 0x43 || c == 0x44 || c == 0x4f) }
 
 // putHigh writes the bytes held by addHigh. In the text view ClamAV writes
 // the last but one of them in place of the last, and that is what signatures see.
 func (h *document) putHigh(r *run) {
-	n := r.n
-	if n == 0 {
+	if !r.some {
 		return
 	}
-	r.n = 0
-	b := r.b[:n]
-	h.putGap()
-	h.doc.puts(b)
-	switch h.state {
-	case inText, inRaw, rawOpen, rawTag:
+	v := r.v
+	*r = run{}
+	inText := h.state == inText || h.state == inRaw || h.state == rawOpen || h.state == rawTag
+	if inText {
 		h.flushLink()
+	}
+	h.putGap()
+	h.after = false
+	switch {
+	case isDot(v) && (inText || h.state == inValue):
+		h.putDot(inText)
+		return
+	case v > 0xffff:
+		h.putBytes(inText, byte(v>>16), byte(v>>8), byte(v))
+	case v > 0xff:
+		h.putBytes(inText, byte(v>>8), byte(v))
+	default:
+		h.putBytes(inText, byte(v))
+	}
+}
+
+// putDot writes a dot for a full stop.
+func (h *document) putDot(inText bool) {
+	h.doc.put('.')
+	switch {
+	case inText:
+		h.text.put('.')
+	case h.state == inValue:
+		h.value.b = append(h.value.b, '.')
+	}
+}
+
+func (h *document) putBytes(inText bool, b ...byte) {
+	h.doc.puts(b)
+	switch n := len(b); {
+	case inText && n == 1:
+		h.text.put(0)
+	case inText:
 		h.text.puts(b[:n-1])
-		if n == 1 {
-			h.text.put(0)
-		} else {
-			h.text.put(b[n-2])
-		}
-	case inValue:
+		h.text.put(b[n-2])
+	case h.state == inValue:
 		h.value.b = append(h.value.b, b...)
 	}
-	h.after = false
 }
 
 // step reads c, and tells whether c is to be read again in the state that it led to.
 func (h *document) step(c byte) bool {
-	h.putHigh(&h.high)
+	if h.high.some {
+		if (h.state == inText || h.state == inRaw) && isBig5Dot(h.high.v, c) {
+			h.flushLink()
+			h.putGap()
+			h.putDot(true)
+			h.high = run{some: true} // a zero byte is left over, as in ClamAV
+			return false
+		}
+		h.putHigh(&h.high)
+	}
 	switch h.state {
 	case inText:
 		h.textByte(c)

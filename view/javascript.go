@@ -31,13 +31,19 @@ type token struct {
 
 func (t token) is(s string) bool { return t.kind != str && string(t.text) == s }
 
-// reserved are the reserved words of ECMAScript 3 and the three literals.
-const reserved = " abstract boolean break byte case catch char class const continue debugger default delete do double else" +
-	" enum export extends final finally float for function goto if implements import in instanceof int interface long native new null package private protected public return short static super switch synchronized this throw throws transient true false try typeof var void volatile while with "
-
-// isReserved tells whether b is one of reserved.
+// isReserved tells whether b is a reserved word of ECMAScript 3 or one of the
+// three literals.
 func isReserved(b []byte) bool {
-	return len(b) > 1 && len(b) < 13 && strings.Contains(reserved, " "+string(b)+" ")
+	switch string(b) {
+	case "abstract", "boolean", "break", "byte", "case", "catch", "char", "class", "const", "continue", "debugger",
+		"default", "delete", "do", "double", "else", "enum", "export", "extends", "false", "final", "finally", "float",
+		"for", "function", "goto", "if", "implements", "import", "in", "instanceof", "int", "interface", "long", "native",
+		"new", "null", "package", "private", "protected", "public", "return", "short", "static", "super", "switch",
+		"synchronized", "this", "throw", "throws", "transient", "true", "try", "typeof", "var", "void", "volatile",
+		"while", "with":
+		return true
+	}
+	return false
 }
 
 // javascript writes the tokens of a script to o: strings added together are

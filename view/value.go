@@ -49,6 +49,11 @@ func (h *document) valueByte(c byte) {
 		return
 	}
 	v.fresh = false
+	if isBig5Dot(h.inner.v, c) {
+		h.inner = run{}
+		h.putDot(false)
+		return
+	}
 	h.putHigh(&h.inner)
 	h.put(c)
 	v.b = append(v.b, c)
@@ -99,7 +104,7 @@ func (h *document) rawByte(c byte) {
 		h.beginEntity()
 		return
 	}
-	if c == '\'' {
+	if c == '\'' && h.state == inRaw {
 		c = '"'
 	}
 	h.put(c)
@@ -115,17 +120,21 @@ func (h *document) endRawTag(c byte) {
 		h.state = inRaw
 		return
 	}
-	if h.isJS {
-		h.endScript()
-	}
+	h.ended = h.isJS
 	h.enterText()
 	if c != '>' {
 		h.plain(' ')
 	}
 }
 
-// addScript keeps a byte of a script.
+// addScript keeps a byte of a script, if one is being read.
 func (h *document) addScript(c byte) {
+	if h.ended && !space(c) {
+		h.endScript()
+	}
+	if !h.isJS {
+		return
+	}
 	if len(h.script) >= maxScript {
 		h.js.cut = true
 		return
@@ -135,7 +144,7 @@ func (h *document) addScript(c byte) {
 
 // endScript writes the script that was read to its view.
 func (h *document) endScript() {
-	h.isJS = false
+	h.isJS, h.ended = false, false
 	if h.js.b == nil {
 		h.js.b = []byte{}
 	} else {

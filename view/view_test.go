@@ -202,7 +202,7 @@ func TestAgain(t *testing.T) {
 // TestLinear gives inputs that a careless reader takes quadratic time for;
 // each is done in a moment or the test run's own limit ends it.
 func TestLinear(t *testing.T) {
-	const n = 400_000
+	const n = 100_000
 	for _, s := range []string{
 		"<", "&", "<a href=\"", "<a href=\"x", "\xe9", "<script>", "<script>\"a\"+", "<script>function(", "<script>unescape(", "<style></",
 		"<p a=b ", "<!", "&#1", "(", "<script>(", "<script>/*", "<a href=\"data:,", "data:", " ", "\x00", "<script>{", "<script>var ", "<script>'", "<script>eval(\"",
@@ -326,7 +326,8 @@ func TestFilesAgainstSigtool(t *testing.T) {
 		}
 		same(t, f, b)
 		v, _ := Text(showcause.Bytes(b), bound)
-		if want := sigtool(t, "--ascii-normalise=", b)["normalised_text"]; !bytes.Equal(v.Bytes, want) {
+		// sigtool begins a new run of white space every 128 KiB; clamscan does not.
+		if want := sigtool(t, "--ascii-normalise=", b)["normalised_text"]; len(b) < 128<<10 && !bytes.Equal(v.Bytes, want) {
 			t.Errorf("%s: text differs", f)
 		}
 	}
@@ -336,6 +337,9 @@ func TestFilesAgainstSigtool(t *testing.T) {
 func FuzzText(f *testing.F) {
 	golden(f, "text.txt", func(_ int, s []string) { f.Add([]byte(s[0]), int64(100)) })
 	f.Fuzz(func(t *testing.T, b []byte, max int64) {
+		if max < 0 {
+			max = 0
+		}
 		v, whole := Text(showcause.Bytes(b), max)
 		if len(v.Bytes) > len(b) || whole != (max >= int64(len(b))) {
 			t.Fatalf("%d bytes of %d, whole %v at %d", len(v.Bytes), len(b), whole, max)
