@@ -37,6 +37,9 @@ func Detect(head []byte, src showcause.Source) Type {
 	if m := markup(head, t); m != Unknown {
 		return m
 	}
+	if HasPDF(head) {
+		return PDF
+	}
 	if t == Unknown {
 		return trailer(src)
 	}
@@ -57,6 +60,18 @@ func start(head []byte) Type {
 		}
 	}
 	return Unknown
+}
+
+// pdfWithin is where a PDF file's header may begin, in bytes. Readers take it
+// anywhere in the first 1,024 bytes (Adobe, PDF Reference 1.7, Appendix H,
+// note 13), whatever else stands there.
+const pdfWithin = 1024
+
+// HasPDF tells whether readers take a layer that begins with head for a PDF
+// file, which it may be besides what Detect says.
+func HasPDF(head []byte) bool {
+	const mark = "%PDF-"
+	return bytes.Contains(head[:min(len(head), pdfWithin+len(mark)-1)], []byte(mark))
 }
 
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }

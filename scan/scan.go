@@ -147,7 +147,7 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		}
 	})
 	in.guard(l, func() { in.digests(l) })
-	in.guard(l, func() { in.match(l, rule.Target(l.kind.Target())) })
+	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
 	in.guard(l, func() { in.views(l) })
 	in.guard(l, func() { in.unpack(l) })
 	return l
@@ -189,6 +189,10 @@ func (in *input) unpack(l *layer) {
 	}
 	if hidden {
 		in.unsupported(l, "format."+l.kind.String(), l.Source.Size())
+	}
+	// A picture, a program or a page can be a PDF file too, for those who open it as one.
+	if pdf := filetype.PDF.String(); l.kind != filetype.PDF && !read[pdf] && filetype.HasPDF(l.head) {
+		in.unsupported(l, "format."+pdf, l.Source.Size())
 	}
 	// An archive behind a program is unread only if no format read it.
 	if archive, sfx := strings.CutSuffix(l.packer, "-sfx"); l.packer != "" && !(sfx && read[archive]) {

@@ -111,7 +111,10 @@ func programs() []Input {
 			return append(peOf(2, join(peSection("UPX0", 1<<31, 0x1000, 0, 0x400), peSection("UPX1", 1<<32-1, 0x2000, 1<<32-1, 0x400)), nil), mark...)
 		}, "unsupported.packer.upx"),
 		in(36, "PE: UPX, the marker not in sight", Incomplete, func() []byte {
-			return peOf(2, join(peSection("UPX0", 1<<31, 0x1000, 0, 0x400), peSection("UPX1", 0x200, 0x2000, 0x200, 0x400)), nil)
+			return peOf(2, join(peSection("UPX0", 0x1000, 0x2000, 0, 0x400), peSection("UPX1", 0x200, 0x1000, 0x200, 0x400)), nil)
+		}, "unsupported.packer.upx"),
+		in(36, "PE: UPX with a size of 2 GiB, the marker not in sight", Incomplete, func() []byte {
+			return peOf(2, join(peSection("UPX0", 1<<31, 0x2000, 0, 0x400), peSection("UPX1", 0x200, 0x1000, 0x200, 0x400)), nil)
 		}, "unsupported.packer.upx"),
 		plain(36, "PE: import and resource tables that lead to themselves", Found, func() []byte {
 			return append(peOf(1, peSection(".rsrc", 0x200, 0x1000, 0x200, 0x400), func(b []byte) {

@@ -139,6 +139,8 @@ func unreadFormats() []Input {
 		}),
 		pdf("lengths that lie", func() []byte { return pdfOf("<< >>", stream(hidden(), 1, "3"), stream(benign(), 1, "99999999999999")) }),
 		pdf("its header at offset 1,020", func() []byte { return join(noise(1020, 5), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
+		pdf("its header behind the start of a GIF", func() []byte { return join(smallGIF(), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
+		pdf("its header in a page", func() []byte { return join([]byte("<html><!-- "), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
 		pdf("an update that hides the marker", func() []byte {
 			return join(pdfOf("<< >>", stream(hidden(), 1, "")), []byte("2 0 obj\n<< >>\nendobj\nxref\n0 0\ntrailer\n<< /Prev 0 >>\nstartxref\n0\n%%EOF\n"))
 		}),

@@ -121,8 +121,10 @@ func (p *pe) optional(at, size int64) (table int64, salign, falign uint32) {
 // sections reads the section table. ClamAV rounds a section's start down and
 // its length up to the file alignment, and falls back to an alignment of 512
 // for all if one section does not stand at a multiple of the file's own; then
-// it cuts what lies beyond the file.
+// it cuts what lies beyond the file. It tells whether ClamAV reads on; where it
+// does not, the sections that it refuses have a name and nothing more.
 func (p *pe) sections(table []byte, salign, falign uint32) bool {
+	ok := true
 	if falign != 0x200 {
 		for t := table; len(t) >= 40; t = t[40:] {
 			at := le.Uint32(t[20:])
@@ -152,14 +154,15 @@ func (p *pe) sections(table []byte, salign, falign uint32) bool {
 			vsz = up(size, salign)
 		}
 		if va>>31 != 0 || vsize>>31 != 0 || rsz != 0 && at>>31 != 0 || size>>31 != 0 {
-			return false
+			p.Sections, ok = append(p.Sections, Section{Name: cstring(t[:8])}), false
+			continue
 		}
 		p.Sections = append(p.Sections, Section{
 			Name: cstring(t[:8]), Offset: int64(raw), Size: int64(rsz), Virtual: uint64(down(va, salign)), VirtualSize: uint64(vsz),
 			Exec: flags&0x20000020 != 0, Write: flags&0x80000000 != 0,
 		})
 	}
-	return true
+	return ok
 }
 
 // raw returns the file offset of an address relative to the image: in the
