@@ -104,7 +104,7 @@ func (h *document) rawByte(c byte) {
 		h.beginEntity()
 		return
 	}
-	if c == '\'' && h.state == inRaw {
+	if c == '\'' && (h.state == inRaw || h.tag[0] == '!') {
 		c = '"'
 	}
 	h.put(c)
