@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -299,9 +300,12 @@ func (p *jsonPrinter) finish(t *totals) error {
 
 // clamscanPrinter writes clamscan's own lines.
 type clamscanPrinter struct {
-	w io.Writer
-	o *scanOptions
+	w  io.Writer
+	o  *scanOptions
+	db *ruledb.DB
 }
+
+func (p *clamscanPrinter) rules(db *ruledb.DB) { p.db = db }
 
 func (p *clamscanPrinter) result(r *result) error {
 	if r.skip != "" {
@@ -349,29 +353,59 @@ func (p *clamscanPrinter) result(r *result) error {
 // names returns the names of a file's findings, the one that clamscan gives first.
 func (p *clamscanPrinter) names(r *result) []string {
 	var out []string
-	for _, f := range clamscanOrder(r.report.Findings) {
+	for _, f := range clamscanOrder(p.db, r.report.Findings) {
 		if f.Allowed == "" && !slices.Contains(out, f.Rule) {
 			out = append(out, f.Rule)
 		}
 	}
-	for _, a := range r.alerts {
-		out = append(out, a)
-	}
-	return out
+	return append(out, r.alerts...)
 }
 
 // clamscanOrder sorts findings as clamscan comes upon them: what is inside a
-// layer before the layer.
-func clamscanOrder(fs []showcause.Finding) []showcause.Finding {
+// layer before the layer; within a layer body signatures by place, then
+// digests, then logical signatures (docs/clamav-differences.md, "Which name").
+func clamscanOrder(db *ruledb.DB, fs []showcause.Finding) []showcause.Finding {
+	const body, digest, logical = 0, 1, 2
+	class := func(f *showcause.Finding) int {
+		info, err := db.Info(f.Index)
+		switch {
+		case err != nil:
+			return logical
+		case info.Kind != "patterns":
+			return digest
+		case strings.Contains(info.File, ".ldb") || strings.Contains(info.File, ".ldu"):
+			return logical
+		}
+		return body
+	}
+	at := func(f *showcause.Finding) int64 {
+		if len(f.Matches) == 0 {
+			return 0
+		}
+		return f.Matches[0].Offset
+	}
 	out := slices.Clone(fs)
 	slices.SortStableFunc(out, func(a, b showcause.Finding) int {
-		n := min(len(a.Trail), len(b.Trail))
-		for i := range n {
-			if a.Trail[i].Index != b.Trail[i].Index {
-				return a.Trail[i].Index - b.Trail[i].Index
+		for i := range min(len(a.Trail), len(b.Trail)) {
+			// A view is looked at after the bytes that it is of, members before them.
+			if c := cmp.Compare(a.Trail[i].Index, b.Trail[i].Index); c != 0 {
+				return c
 			}
 		}
-		return len(b.Trail) - len(a.Trail)
+		if c := cmp.Compare(len(b.Trail), len(a.Trail)); c != 0 {
+			if longer := slices.MaxFunc([]showcause.Finding{a, b}, func(x, y showcause.Finding) int { return len(x.Trail) - len(y.Trail) }); strings.HasPrefix(longer.Trail[len(longer.Trail)-1].Op, "view.") {
+				return -c
+			}
+			return c
+		}
+		ka, kb := class(&a), class(&b)
+		if c := cmp.Compare(ka, kb); c != 0 {
+			return c
+		}
+		if ka == body {
+			return cmp.Or(cmp.Compare(at(&a), at(&b)), cmp.Compare(a.Index, b.Index))
+		}
+		return cmp.Compare(a.Index, b.Index)
 	})
 	return out
 }
