@@ -1,15 +1,19 @@
 package scan
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/view"
 )
 
-// maxView is the number of bytes of a layer that are normalised.
+// maxView is the number of bytes of an HTML document that are normalised, and
+// of each of its views.
 const maxView = 64 << 20
 
 // rawTarget is the target of rules for which a layer's own bytes are searched,
@@ -33,39 +37,51 @@ func (in *input) views(l *layer) {
 	}
 	switch rule.Target(l.kind.Target()) {
 	case rule.ASCII:
-		v, whole := view.Text(l.Source, maxView)
-		in.view(l, 0, v, whole)
+		out := unpack.NewOut(in.budget, l.Trail, func(v showcause.Layer) { in.view(l, view.OpText, v) }, in.gap)
+		out.View(showcause.Step{Op: view.OpText}, view.Text(bound.Reader(l.Source, 0, -1)))
 	case rule.HTML:
-		vs, whole := view.HTML(l.Source, maxView)
-		for i, v := range vs {
-			in.view(l, i, v, whole || i > 0)
+		in.html(l)
+	}
+}
+
+// html searches the views of an HTML document. UTF-16 in big-endian order is
+// read as it is (see view.UTF16).
+func (in *input) html(l *layer) {
+	src, whole := l.Source, true
+	if l.kind == filetype.HTML16 && !bytes.HasPrefix(l.head, []byte("\xfe\xff")) {
+		var v view.View
+		v, whole = view.UTF16(src, maxView)
+		src = showcause.Bytes(v.Bytes)
+	}
+	vs, all := view.HTML(src, maxView)
+	for i, v := range vs {
+		sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Index: i, Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
+		in.budget.Spent.Work += int64(len(v.Bytes)) / 8
+		if v.Op == view.OpData {
+			in.layer(sl, l) // the content of a data: URI, which may be anything
+			continue
 		}
+		in.view(l, v.Op, sl)
+	}
+	if !whole || !all {
+		in.gap(showcause.Gap{Trail: l.Trail.Child(showcause.Step{Op: vs[0].Op}), Code: showcause.LimitSize, Offset: int64(len(vs[0].Bytes)), Length: -1})
 	}
 }
 
 // view searches one view of a layer.
-func (in *input) view(l *layer, index int, v view.View, whole bool) {
-	sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Index: index, Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
-	in.budget.Spent.Work += int64(len(v.Bytes)) / 8
-	if v.Op == view.OpData {
-		in.layer(sl, l) // the content of a data: URI, which may be anything
-		return
-	}
-	in.budget.Spent.Bytes += int64(len(v.Bytes))
-	sub := &layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed}
+func (in *input) view(l *layer, op string, v showcause.Layer) {
+	in.budget.Spent.Bytes += v.Source.Size()
+	sub := &layer{Layer: v, parent: l.parent, kind: l.kind, allowed: l.allowed}
 	from := len(in.report.Findings)
 	target := rule.Target(l.kind.Target())
 	if target == rule.HTML {
 		in.digests(sub)
 	}
 	in.match(sub, target)
-	if v.Op == view.OpJavaScript {
+	if op == view.OpJavaScript {
 		in.match(sub, rule.ASCII)
 	}
 	in.forget(from, l.first)
-	if !whole {
-		in.gap(showcause.Gap{Trail: sl.Trail, Code: showcause.LimitSize, Offset: int64(len(v.Bytes)), Length: -1})
-	}
 }
 
 // forget drops the findings from index on whose rule fired on the layer

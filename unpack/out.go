@@ -117,6 +117,24 @@ func (o *Out) enter(c Child) (showcause.Trail, bool) {
 	return t, true
 }
 
+// View hands over another form of the layer's own bytes, never longer than
+// they are. It is no object and no step of depth: only work is charged.
+func (o *Out) View(s showcause.Step, r io.Reader) {
+	t := o.trail.Child(s)
+	v := spool{budget: o.budget}
+	defer v.close()
+	err := v.fill(r, o.budget.Limits.FileSize)
+	o.budget.Work(v.n / 8)
+	o.visit(showcause.Layer{Trail: t, Source: v.source()})
+	if err != nil {
+		code := codeOf(err)
+		if err == errFull {
+			code = showcause.LimitSize
+		}
+		o.gap(showcause.Gap{Trail: t, Code: code, Offset: v.n, Length: -1})
+	}
+}
+
 // Child derives a child, charges it and has it visited. It tells whether to
 // go on; when a limit is spent it has said so in a gap.
 func (o *Out) Child(c Child) bool {

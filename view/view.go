@@ -100,27 +100,34 @@ func lower(c byte) byte {
 
 // Text normalises ASCII text: letters in lower case, a run of white space as
 // one space, control characters and bytes above 0x7f dropped (they do not end
-// a run). At most max bytes of input are read; whole is false if src has
-// more, or could not be read to its end.
-func Text(src showcause.Source, max int64) (v View, whole bool) {
-	in := newInput(src, max)
-	b := make([]byte, 0, min(in.end, block))
-	gap := false
-	for p := in.next(); len(p) > 0; p = in.next() {
-		for _, c := range p {
+// a run). What it gives is never longer than r, and its error is r's.
+func Text(r io.Reader) io.Reader { return &text{r: r} }
+
+type text struct {
+	r   io.Reader
+	gap bool // within a run of white space
+}
+
+func (t *text) Read(p []byte) (int, error) {
+	for {
+		n, err := t.r.Read(p)
+		out := p[:0]
+		for _, c := range p[:n] {
 			switch {
 			case space(c):
-				if !gap {
-					b = append(b, ' ')
+				if !t.gap {
+					out = append(out, ' ')
 				}
-				gap = true
+				t.gap = true
 			case c >= 0x20 && c < 0x80:
-				b = append(b, lower(c))
-				gap = false
+				out = append(out, lower(c))
+				t.gap = false
 			}
 		}
+		if len(out) > 0 || err != nil || len(p) == 0 {
+			return len(out), err
+		}
 	}
-	return View{Op: OpText, Bytes: b}, in.whole
 }
 
 // UTF16 makes bytes of UTF-16 as ClamAV does before it reads HTML in it: each
