@@ -235,9 +235,12 @@ func (o *scanOptions) scanAll(ctx context.Context, db *ruledb.DB, stdin io.Reade
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Spill: func() (unpack.File, error) { return scratch() }})
+			s := scan.New(db, scan.Options{Limits: o.policy(), Spill: func() (unpack.File, error) {
+				f, err := scratch()
+				return stoppable{f, ctx}, err
+			}})
 			for t := range work {
-				t.done <- o.one(s, t.item)
+				t.done <- o.one(ctx, s, t.item)
 			}
 		}()
 	}
@@ -307,10 +310,10 @@ func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, a
 }
 
 // one scans one open file and closes it.
-func (o *scanOptions) one(s *scan.Scanner, i item) result {
+func (o *scanOptions) one(ctx context.Context, s *scan.Scanner, i item) result {
 	defer i.file.Close()
 	r := result{item: i}
-	src, err := newSource(i.file)
+	src, err := newSource(ctx, i.file)
 	if err != nil {
 		r.err = err
 		return r
