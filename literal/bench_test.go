@@ -122,7 +122,7 @@ func benchScan(b *testing.B, lits []Literal, data []byte) {
 func (s *Set) describe(b *testing.B) {
 	b.Logf("pair tier: %d links", len(s.links))
 	for _, t := range s.tiers {
-		b.Logf("stride %d lower %v: %d members, %d groups, %d keys, filter %d KB", t.stride, t.lower != 0, len(t.members), len(t.groups)-1, len(t.keys), len(t.filter)/128)
+		b.Logf("stride %d lower %v: %d members, %d keys, filter %d KB", t.stride, t.lower != 0, len(t.members), len(t.keys), len(t.filter)/128)
 	}
 }
 

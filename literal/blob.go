@@ -7,32 +7,33 @@ import (
 
 // The shape of a blob; doc.go draws it.
 const (
-	magic      = "SCLITv1\n"
-	headerSize = 64
-	tierSize   = 64
-	maxTiers   = 4
-	maxLen     = 64 // bytes of a literal
-	maxStride  = 8
-	phaseBits  = 3
-	backShift  = 56
-	foldBit    = 1 << 63
-	windowMask = 1<<backShift - 1
-	hashFactor = 0x9E3779B97F4A7C15
-	lower4     = 0x20202020
-	lower8     = 0x2020202020202020
+	magic       = "SCLITv1\n"
+	headerSize  = 64
+	tierSize    = 64
+	maxTiers    = 4
+	maxLen      = 64 // bytes of a literal
+	maxStride   = 8
+	phaseBits   = 3
+	kindMask    = 7 // of a key: back | fold<<2
+	foldKind    = 4
+	filterShift = 44 // of a hash, to its filter word: 20 bits at most
+	hashFactor  = 0x9E3779B97F4A7C15
+	lower4      = 0x20202020
+	lower8      = 0x2020202020202020
 )
 
 // member is a literal as a tier knows it.
 type member struct {
 	id    uint32
 	off   uint32 // in the pool
-	what  uint32 // offset of the window | length<<8 | fold<<16 | offset of the check<<24
+	what  uint32 // offset of the window | length<<8 | fold<<16 | last of its group<<17 | offset of the check<<24
 	check uint32 // 4 of its bytes, with 0x20 set where case is ignored: the cheap comparison before the full one
 }
 
 func (m member) window() int  { return int(m.what & 0xff) }
 func (m member) length() int  { return int(m.what >> 8 & 0xff) }
 func (m member) fold() bool   { return m.what>>16&1 != 0 }
+func (m member) last() bool   { return m.what>>17&1 != 0 }
 func (m member) checked() int { return int(m.what >> 24) }
 
 // link is a member of the pair tier under one spelling of its first pair.
@@ -120,14 +121,7 @@ func load4(b []byte, i int) uint32 {
 	return uint32(loadSlow(b, i))
 }
 
-// load8 returns 8 bytes at i of b, which may lie outside: what does is zero.
-func load8(b []byte, i int) uint64 {
-	if i >= 0 && i+8 <= len(b) {
-		return binary.LittleEndian.Uint64(b[i:])
-	}
-	return loadSlow(b, i)
-}
-
+// loadSlow returns 8 bytes at i of b, which may lie outside: what does is zero.
 func loadSlow(b []byte, i int) uint64 {
 	v := uint64(0)
 	for k := range 8 {

@@ -84,28 +84,28 @@ func section[T element](c *compiler, at int, s []T) {
 // entry is a key of a stride tier, and what it stands for.
 type entry struct {
 	bucket uint32
-	key    uint64
+	key    uint32
 	val    uint32
 }
 
 // strideTier appends the sections of t, and describes them at the given place.
 func (c *compiler) strideTier(at int, t *strideTier) {
 	t.place()
-	groups, members, reach := t.group()
+	starts, members, reach := t.group()
 	var gramRoom []uint64 // hashes of grams
 	var entries []entry
 	var room [16]uint32
-	for g := range len(groups) - 1 {
-		l := &t.lits[groups[g]]
+	for _, first := range starts {
+		l := &t.lits[first]
 		for p := range t.stride {
 			key := t.keyOf(l, p)
 			for _, gram := range t.grams(room[:0], l, p) {
 				gramRoom = append(gramRoom, hash(gram))
-				entries = append(entries, entry{0, key, uint32(g)<<phaseBits | uint32(p)})
+				entries = append(entries, entry{0, key, first<<phaseBits | uint32(p)})
 			}
 		}
 	}
-	indexBits := max(1, bits.Len(uint(len(entries)-1)))
+	indexBits := max(1, bits.Len(uint(len(entries)))-1)
 	for i := range entries {
 		entries[i].bucket = uint32(gramRoom[i] >> (64 - indexBits))
 	}
@@ -114,7 +114,7 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 	})
 	entries = slices.Compact(entries)
 	index := make([]uint32, 1<<indexBits+1)
-	keys := make([]uint64, len(entries))
+	keys := make([]uint32, len(entries))
 	vals := make([]uint32, len(entries))
 	for i, e := range entries {
 		index[e.bucket+1]++
@@ -135,13 +135,12 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 	section(c, at+24, index)
 	section(c, at+32, keys)
 	section(c, at+40, vals)
-	section(c, at+48, groups)
-	section(c, at+56, members)
+	section(c, at+48, members)
 }
 
 // group sorts the literals of the tier by window and returns where each group
 // of the same window begins, the members, and the tier's reach.
-func (t *strideTier) group() (groups []uint32, members []member, reach int) {
+func (t *strideTier) group() (starts []uint32, members []member, reach int) {
 	window := func(l *literal) []byte { return l.text[l.window():][:t.width()] }
 	slices.SortFunc(t.lits, func(a, b literal) int {
 		return cmp.Or(bytes.Compare(window(&a), window(&b)), cmp.Compare(a.what>>16&1, b.what>>16&1), cmp.Compare(a.id, b.id))
@@ -149,13 +148,17 @@ func (t *strideTier) group() (groups []uint32, members []member, reach int) {
 	for i := range t.lits {
 		l := &t.lits[i]
 		if i == 0 || !bytes.Equal(window(l), window(&t.lits[i-1])) || l.fold() != t.lits[i-1].fold() {
-			groups = append(groups, uint32(i))
+			starts = append(starts, uint32(i))
+			if i > 0 {
+				members[i-1].what |= 1 << 17
+			}
 		}
 		l.setCheck(t.width())
 		members = append(members, l.member)
 		reach = max(reach, l.window()+t.stride-1)
 	}
-	return append(groups, uint32(len(t.lits))), members, reach
+	members[len(members)-1].what |= 1 << 17
+	return starts, members, reach
 }
 
 // setCheck chooses the check of l: the 4 bytes after its window, which has the
@@ -179,20 +182,25 @@ func (l *literal) setCheck(width int) {
 func (t *strideTier) keyWidth() int { return min(7, t.width()) }
 
 // keyOf returns the key of phase p of l.
-func (t *strideTier) keyOf(l *literal, p int) uint64 {
+func (t *strideTier) keyOf(l *literal, p int) uint32 {
 	begin := min(p, t.width()-t.keyWidth())
-	key := uint64(0)
+	window := uint64(0)
 	for k, b := range l.text[l.window()+begin:][:t.keyWidth()] {
 		if l.fold() {
 			b |= 0x20
 		}
-		key |= uint64(b) << (8 * k)
+		window |= uint64(b) << (8 * k)
 	}
-	key |= uint64(p-begin) << backShift
+	kind := uint32(p - begin)
 	if l.fold() {
-		key |= foldBit
+		kind |= foldKind
 	}
-	return key
+	return keyFor(window, kind)
+}
+
+// keyFor returns the key of part of a window, up to 7 bytes.
+func keyFor(window uint64, kind uint32) uint32 {
+	return uint32(window*hashFactor>>32)&^kindMask | kind
 }
 
 // bloom returns a filter of the hashes: 12 to 24 bits for each, up to 1 MiB.
@@ -201,7 +209,7 @@ func bloom(hashes []uint64) []uint64 {
 	size := min(17, max(8, bits.Len(uint(len(distinct)*12/64))))
 	words := make([]uint64, 1<<size)
 	for _, h := range distinct {
-		words[h>>(64-size)] |= 1<<(h>>32&63) | 1<<(h>>38&63)
+		words[h>>filterShift&(1<<size-1)] |= 1<<(h>>32&63) | 1<<(h>>38&63)
 	}
 	return words
 }

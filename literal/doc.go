@@ -10,8 +10,8 @@
 // window is S+3 bytes long and is entered under each of its S grams, its
 // phases, so that one of them falls on a place that is read, wherever the
 // literal stands. A gram must pass a blocked Bloom filter (two bits in one
-// 64-bit word); then its bucket is walked, whose keys hold up to 7 bytes of the
-// window; then the literal is compared. Literals of 6 bytes and more live there.
+// 64-bit word); then its bucket is walked, whose keys are fingerprints of
+// up to 7 bytes of the window; then the literal is compared. Literals of 6 bytes and more live there.
 //
 // The pair tier reads every place and has literals of 1 to 5 bytes, and the few
 // longer ones none of whose wider windows is rare (runs of zeros). The window
@@ -45,24 +45,27 @@
 //	 0  4  S, 1 to 8
 //	 4  4  1 when grams are taken with 0x20202020 set, else 0
 //	 8  4  greatest distance from the start of a literal to a gram of its window
-//	12  4  length in bytes of a key's window part, 1 to 7
+//	12  4  length in bytes of the part of a window that a key covers, 1 to 7
 //	16  8  @filter    u64        power of two; see hash
 //	24  8  @index     u32        power of two, and one: first key of each bucket; ascending
-//	32  8  @keys      u64        window bytes | back<<56 | fold<<63; ascending in a bucket
-//	40  8  @vals      u32        one for each key: group<<3 | phase
-//	48  8  @groups    u32        number of groups, and one: first member; ascending
-//	56  8  @members   member
+//	32  8  @keys      u32        see key; ascending in a bucket
+//	40  8  @vals      u32        one for each key: first member<<3 | phase
+//	48  8  @members   member
+//	56  8  0
 //
 //	member, 16 bytes                   link, 24 bytes
 //	 0  4  ID                           0  16  member; its check is 0
 //	 4  4  offset in the pool          16   4  window, zero after its end
 //	 8  1  offset of the window        20   4  mask: bits of the window that count
 //	 9  1  length
-//	10  1  1 when case is ignored
+//	10  1  1 when case is ignored, 2 when it is the last with its window
 //	11  1  offset of the check
 //	12  4  check: 4 bytes, with 0x20202020 set where case is ignored
 //
-// hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the
-// top bits of h. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of
-// h. A key's window part starts back bytes before the gram.
+// hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the low
+// bits of h>>44. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of h.
+// key: 7 bytes or less of the window, as a number, hashed in the same way, the
+// upper half; but its low bits are 0 and 1, how many bytes before the gram the
+// part begins, and 2, set when case is ignored (the part then has 0x20 set in
+// every byte).
 package literal

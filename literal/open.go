@@ -25,15 +25,14 @@ type Set struct {
 type tier struct {
 	stride, reach int
 	lower         uint32 // lower4 or 0
-	filterShift   uint
+	filterMask    uint64 // eight times the greatest index
 	indexShift    uint
 	keyMask       uint64
 
 	filter  []uint64
 	index   []uint32
-	keys    []uint64
+	keys    []uint32
 	vals    []uint32
-	groups  []uint32
 	members []member
 }
 
@@ -101,24 +100,23 @@ func sectionAt[T element](o *opener, at int) []T {
 func (o *opener) tier(at int) (t tier, ok bool) {
 	t.stride, t.reach = int(o.number(at)), int(o.number(at+8))
 	lower, width := o.number(at+4), o.number(at+12)
-	if t.stride < 1 || t.stride > maxStride || lower > 1 || t.reach >= maxLen || width < 1 || width > 7 {
+	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+56) != 0 || o.number(at+60) != 0 || t.reach >= maxLen || width < 1 || width > 7 {
 		return t, false
 	}
 	t.lower = lower * lower4
 	t.keyMask = 1<<(8*width) - 1
 	t.filter = sectionAt[uint64](o, at+16)
 	t.index = sectionAt[uint32](o, at+24)
-	t.keys = sectionAt[uint64](o, at+32)
+	t.keys = sectionAt[uint32](o, at+32)
 	t.vals = sectionAt[uint32](o, at+40)
-	t.groups = sectionAt[uint32](o, at+48)
-	t.members = sectionAt[member](o, at+56)
+	t.members = sectionAt[member](o, at+48)
 	if o.bad || len(t.index) == 0 {
 		return t, false
 	}
-	filterBits, ok1 := log2(len(t.filter))
+	_, ok1 := log2(len(t.filter))
 	indexBits, ok2 := log2(len(t.index) - 1)
-	t.filterShift, t.indexShift = 64-filterBits, 64-indexBits
-	return t, ok1 && ok2 && filterBits > 0 && indexBits > 0
+	t.filterMask, t.indexShift = uint64(len(t.filter)-1)*8, 64-indexBits
+	return t, ok1 && ok2 && indexBits > 0
 }
 
 // log2 returns the logarithm of a power of two.
@@ -145,25 +143,33 @@ func (s *Set) provePairs() bool {
 
 // proveTier proves what probe and resolve rely on.
 func (s *Set) proveTier(t *tier) bool {
-	if len(t.keys) != len(t.vals) || !ascends(t.index, len(t.keys)) || !ascends(t.groups, len(t.members)) {
+	if len(t.keys) != len(t.vals) || !ascends(t.index, len(t.keys)) {
 		return false
+	}
+	// How many members there are from each on to the end of its group.
+	left := make([]uint32, len(t.members)+1)
+	for i := len(t.members) - 1; i >= 0; i-- {
+		m := &t.members[i]
+		if !s.proveMember(m) || m.window()+t.stride-1 > t.reach {
+			return false
+		}
+		left[i] = 1
+		if !m.last() {
+			if i == len(t.members)-1 {
+				return false
+			}
+			left[i] += left[i+1]
+		}
 	}
 	// A member is under 16 spellings of 8 grams at most: the work of one place
 	// is bounded by the members.
-	work, most := 0, len(t.members)*16*maxStride
-	groups := uint32(len(t.groups) - 1)
+	work, most := uint64(0), uint64(len(t.members)*16*maxStride)
 	for _, v := range t.vals {
-		g := v >> phaseBits
-		if g >= groups {
+		first := v >> phaseBits
+		if int(first) >= len(t.members) {
 			return false
 		}
-		work += int(t.groups[g+1] - t.groups[g])
-		if work > most {
-			return false
-		}
-	}
-	for i := range t.members {
-		if !s.proveMember(&t.members[i]) || t.members[i].window()+t.stride-1 > t.reach {
+		if work += uint64(left[first]); work > most {
 			return false
 		}
 	}

@@ -12,9 +12,9 @@ import (
 const (
 	candidateSteps = 4         // of a gram that the filter passes
 	fullBucket     = 4         // entries of a gram that make one more cost one step more
-	hotWeight      = one >> 17 // of a window: above, the pair tier does better
+	hotWeight      = one >> 18 // of a window: above, the pair tier does better
 	pairTierPays   = one / 16  // weight of hot literals that is worth a pair tier
-	pairTierMost   = 2048      // literals of 4 bytes and more in the pair tier
+	pairTierMost   = 4096      // literals of 4 bytes and more in the pair tier
 	spillMost      = 512       // literals that a wider stride may push out of its tier
 	mergeFloor     = 1 << 14   // extra spellings that the exact tier takes in any case
 )

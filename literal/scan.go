@@ -108,34 +108,29 @@ func (s *Set) scanTier(t *tier, r *run) {
 }
 
 // probe reads the gram at i and every stride-th place after it below end, which
-// is at most len(buf)-3, and lists the places that the filter passes: batchSize
-// places at most are read. There is no branch on what is read.
+// is at most len(buf)-3, and lists the places that the filter passes, counted
+// from i: batchSize places at most are read. There is no branch on what is read.
 func (t *tier) probe(buf []byte, i, end int, found *[batchSize]uint32) (n int) {
-	p := unsafe.Pointer(unsafe.SliceData(buf))
-	words := unsafe.Pointer(unsafe.SliceData(t.filter))
-	shift, lower, stride, base := t.filterShift&63, t.lower, t.stride, i
-	for ; i+3*stride < end; i += 4 * stride {
-		h0 := hash(gramAt(p, i) | lower)
-		h1 := hash(gramAt(p, i+stride) | lower)
-		h2 := hash(gramAt(p, i+2*stride) | lower)
-		h3 := hash(gramAt(p, i+3*stride) | lower)
-		w0 := wordAt(words, h0>>shift)
-		w1 := wordAt(words, h1>>shift)
-		w2 := wordAt(words, h2>>shift)
-		w3 := wordAt(words, h3>>shift)
-		found[n&(batchSize-1)] = uint32(i - base)
-		n += int(w0 >> (h0 >> 32 & 63) & (w0 >> (h0 >> 38 & 63)) & 1)
-		found[n&(batchSize-1)] = uint32(i + stride - base)
-		n += int(w1 >> (h1 >> 32 & 63) & (w1 >> (h1 >> 38 & 63)) & 1)
-		found[n&(batchSize-1)] = uint32(i + 2*stride - base)
-		n += int(w2 >> (h2 >> 32 & 63) & (w2 >> (h2 >> 38 & 63)) & 1)
-		found[n&(batchSize-1)] = uint32(i + 3*stride - base)
-		n += int(w3 >> (h3 >> 32 & 63) & (w3 >> (h3 >> 38 & 63)) & 1)
+	p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(buf)), i)
+	words, mask := unsafe.Pointer(unsafe.SliceData(t.filter)), t.filterMask
+	out := unsafe.Pointer(found)
+	lower, stride := t.lower, t.stride
+	end -= i
+	at := 0
+	for ; at+stride < end; at += 2 * stride {
+		h := hash(gramAt(p, at) | lower)
+		w := wordAt(words, h, mask)
+		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
+		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
+		h = hash(gramAt(p, at+stride) | lower)
+		w = wordAt(words, h, mask)
+		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at + stride)
+		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
 	}
-	for ; i < end; i += stride {
-		h := hash(gramAt(p, i) | lower)
-		w := wordAt(words, h>>shift)
-		found[n&(batchSize-1)] = uint32(i - base)
+	if at < end {
+		h := hash(gramAt(p, at) | lower)
+		w := wordAt(words, h, mask)
+		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
 		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
 	}
 	return n
@@ -146,10 +141,10 @@ func gramAt(p unsafe.Pointer, i int) uint32 {
 	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:])
 }
 
-// wordAt returns word i of a filter: i is a hash shifted down to the filter's
-// size, which Open took from its length.
-func wordAt(p unsafe.Pointer, i uint64) uint64 {
-	return *(*uint64)(unsafe.Add(p, i<<3))
+// wordAt returns the filter's word for a hash; mask is eight times the greatest
+// index, which Open took from the filter's length.
+func wordAt(words unsafe.Pointer, h, mask uint64) uint64 {
+	return *(*uint64)(unsafe.Add(words, h>>(filterShift-3)&mask))
 }
 
 // look lists, of the n places found from base on, those whose keys are worth
@@ -168,7 +163,7 @@ func (t *tier) look(r *run, base, n int) int {
 	for _, c := range r.open[:n] {
 		around := near(r.buf, c.at)
 		key := t.keys[c.first]
-		differs := (around.fitting(key) ^ key) & t.keyMask
+		differs := uint64(around.key(key, t.keyMask) ^ key)
 		r.open[m&(batchSize-1)] = c
 		m += int((c.first+1-c.end)>>31 | uint32((differs-1)>>63))
 	}
@@ -186,14 +181,15 @@ func near(buf []byte, at int) surroundings {
 	return surroundings{loadSlow(buf, at-3), loadSlow(buf, at-1)}
 }
 
-// fitting returns the bytes that key is to be compared with, and what follows them.
-func (s surroundings) fitting(key uint64) uint64 {
+// key returns the key of the place that is of the kind of like.
+func (s surroundings) key(like uint32, mask uint64) uint32 {
 	x := s.u
-	if key>>(backShift+1)&1 == 0 { // back is 0 or 1
+	if like&2 == 0 { // back is 0 or 1
 		x = s.v
 	}
-	x >>= (^key >> backShift & 1) * 8
-	return x | uint64(int64(key)>>63)&lower8
+	x >>= (^like & 1) * 8
+	x |= -uint64(like>>2&1) & lower8
+	return keyFor(x&mask, like&kindMask)
 }
 
 // resolve compares the keys of the first n candidates, and the literals of those
@@ -212,7 +208,7 @@ func (s *Set) resolve(t *tier, r *run, n int) {
 			fits = s.search(t, r, c, around)
 		} else {
 			for e, key := range t.keys[c.first:c.end] {
-				if (around.fitting(key)^key)&t.keyMask == 0 {
+				if around.key(key, t.keyMask) == key {
 					fits = true
 					s.matchGroup(t, r, c.at, t.vals[int(c.first)+e])
 				}
@@ -230,9 +226,8 @@ func (s *Set) resolve(t *tier, r *run, n int) {
 // search is resolve in a long bucket, whose keys ascend.
 func (s *Set) search(t *tier, r *run, c *candidate, around surroundings) (fits bool) {
 	keys := t.keys[c.first:c.end]
-	for kind := range uint64(8) {
-		key := kind&3<<backShift | kind>>2<<63
-		key |= around.fitting(key) & t.keyMask
+	for kind := range uint32(kindMask + 1) {
+		key := around.key(kind, t.keyMask)
 		at, _ := slices.BinarySearch(keys, key)
 		for ; at < len(keys) && keys[at] == key && !r.full; at++ {
 			fits = true
@@ -246,18 +241,16 @@ func (s *Set) search(t *tier, r *run, c *candidate, around surroundings) (fits b
 // that it gives them.
 func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
 	at -= int(val & (maxStride - 1))
-	g := val >> phaseBits
-	for _, m := range t.members[t.groups[g]:t.groups[g+1]] {
-		begin := at - m.window()
-		x := load4(r.buf, begin+m.checked())
+	for i := val >> phaseBits; !r.full; i++ {
+		m := t.members[i]
+		x := load4(r.buf, at-m.window()+m.checked())
 		if m.fold() {
 			x |= lower4
 		}
-		if x != m.check {
-			continue
+		if x == m.check {
+			s.confirm(r, m, at-m.window())
 		}
-		s.confirm(r, m, begin)
-		if r.full {
+		if m.last() {
 			return
 		}
 	}
