@@ -170,8 +170,11 @@ func pack(t testing.TB, compress, proven bool, members ...member) []byte {
 }
 
 var members = proven([]member{
-	{"COPYING", "not a signature\n"}, {"./a.ndb", "A:0:*:414243\nB:0:*:414243\n"},
-	{"a.hdb", sumA + ":5:H\n"}, {"a.ign2", "B\n"}, {"a.idb", "I:a:b:c\n"},
+	{"COPYING", "not a signature\n"},
+	{"./a.ndb", "A:0:*:414243\nB:0:*:414243\n"},
+	{"a.hdb", sumA + ":5:H\n"},
+	{"a.ign2", "B\n"},
+	{"a.idb", "I:a:b:c\n"},
 })
 
 // proven adds the .info file.

@@ -12,9 +12,20 @@ var members = [...]struct {
 	name string
 	t    Type
 }{
-	{"_rels/.rels", Zip}, {"[Content_Types].xml", Zip}, {"docProps/", Zip}, {"customXml/", Zip},
-	{"mimetype", Zip}, {"version.xml", Zip}, {"BinData", Zip}, {"settings.xml", Zip}, {"Preview/PrvText.txt", Zip}, {"META-INF/container.xml", Zip},
-	{"Contents/content.hpf", ooxmlHWP}, {"word/", ooxmlWord}, {"ppt/", ooxmlPPT}, {"xl/", ooxmlXL},
+	{"_rels/.rels", Zip},
+	{"[Content_Types].xml", Zip},
+	{"docProps/", Zip},
+	{"customXml/", Zip},
+	{"mimetype", Zip},
+	{"version.xml", Zip},
+	{"BinData", Zip},
+	{"settings.xml", Zip},
+	{"Preview/PrvText.txt", Zip},
+	{"META-INF/container.xml", Zip},
+	{"Contents/content.hpf", ooxmlHWP},
+	{"word/", ooxmlWord},
+	{"ppt/", ooxmlPPT},
+	{"xl/", ooxmlXL},
 }
 
 // directorySize is how much of the end of a zip file is looked at for names.

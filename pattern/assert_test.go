@@ -119,10 +119,17 @@ func TestAssertionsAsMeasured(t *testing.T) {
 		data string
 		want bool
 	}{
-		{3, "QZXJKV\r\n", true}, {3, "QZXJKV\r", false}, {3, "QZXJKV\rx", false},
-		{9, "QZXJKV\r\n", false}, {9, "QZXJKV\r", true},
-		{2, "\r\nQZXJKV", true}, {2, "\rQZXJKV", false},
-		{12, ".QZXJKV.", true}, {12, "aQZXJKV", false}, {12, "a\x00QZXJKV", true}, {12, "QZXJKVa\x00", false},
+		{3, "QZXJKV\r\n", true},
+		{3, "QZXJKV\r", false},
+		{3, "QZXJKV\rx", false},
+		{9, "QZXJKV\r\n", false},
+		{9, "QZXJKV\r", true},
+		{2, "\r\nQZXJKV", true},
+		{2, "\rQZXJKV", false},
+		{12, ".QZXJKV.", true},
+		{12, "aQZXJKV", false},
+		{12, "a\x00QZXJKV", true},
+		{12, "QZXJKVa\x00", false},
 		{13, "Q\x00Z\x00X\x00J\x00K\x00V\x00", true},
 		{13, "A\x00Q\x00Z\x00X\x00J\x00K\x00V\x00", false},
 		{13, "A\x01Q\x00Z\x00X\x00J\x00K\x00V\x00", true},

@@ -47,8 +47,19 @@ func holds(t *testing.T, c Node, counts []uint32) bool {
 
 // The counts in the order of the answers below.
 var measuredCounts = [][]uint32{
-	{0, 0, 0}, {1, 0, 0}, {2, 0, 0}, {3, 0, 0}, {0, 1, 0}, {1, 1, 0}, {2, 1, 0},
-	{0, 3, 0}, {3, 3, 0}, {0, 0, 1}, {1, 0, 1}, {1, 1, 1}, {0, 0, 5},
+	{0, 0, 0},
+	{1, 0, 0},
+	{2, 0, 0},
+	{3, 0, 0},
+	{0, 1, 0},
+	{1, 1, 0},
+	{2, 1, 0},
+	{0, 3, 0},
+	{3, 3, 0},
+	{0, 0, 1},
+	{1, 0, 1},
+	{1, 1, 1},
+	{0, 0, 5},
 }
 
 // What clamscan 1.4.6 answered.
@@ -340,8 +351,10 @@ func TestAdmits(t *testing.T) {
 		{Guard{Container: zip, Intermediates: []string{gz}}, in(gz, zip), false},
 		{Guard{Container: zip, Intermediates: []string{zip, zip}}, in(gz, zip, zip), true},
 		{Guard{Container: anyType, Intermediates: []string{zip}}, in(zip), false},
-		{Guard{Size: rg(1, 200), Entry: rg(1, 99), Sections: rg(1, 9), Container: zip, Intermediates: []string{zip}},
-			&Facts{Size: 100, Executable: true, Entry: 40, Sections: 3, Ancestors: []string{zip}}, true},
+		{
+			Guard{Size: rg(1, 200), Entry: rg(1, 99), Sections: rg(1, 9), Container: zip, Intermediates: []string{zip}},
+			&Facts{Size: 100, Executable: true, Entry: 40, Sections: 3, Ancestors: []string{zip}}, true,
+		},
 	} {
 		r := condition(n(0), 1)
 		r.Guard = c.g

@@ -38,10 +38,9 @@ type Builder struct {
 
 // body is a rule with patterns, until Finish.
 type body struct {
-	row   ruleRow
-	cond  rule.Rule // Cond, and Patterns of the right number: what Triggers asks for
-	subs  []uint32
-	needs []uint32
+	row  ruleRow
+	cond rule.Rule // Cond, and Patterns of the right number: what Triggers asks for
+	subs []uint32
 }
 
 type builtPattern struct {

@@ -130,7 +130,6 @@ type document struct {
 	script []byte // content of a script element
 	isJS   bool
 	ended  bool // the script element has ended; white space that follows still counts
-	cutJS  bool
 }
 
 // attribute is the value that is being read.

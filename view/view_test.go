@@ -226,11 +226,15 @@ func TestLinear(t *testing.T) {
 }
 
 var (
-	htmlParts = []string{"<p>", "</p>", " ", "  ", "\n", "\t", "a", "B", "Foo", "&amp;", "&lt;", "&#65;", "&#x41;", "&#233", "&eacute;", "&euro;", "&foo;", "&amp", "&", "<", ">",
+	htmlParts = []string{
+		"<p>", "</p>", " ", "  ", "\n", "\t", "a", "B", "Foo", "&amp;", "&lt;", "&#65;", "&#x41;", "&#233", "&eacute;", "&euro;", "&foo;", "&amp", "&", "<", ">",
 		"\"", "'", "=", "<a href=\"", "<a href=x>", "<img src='U'>", "<b c=\"D  e\">", "<!--", "-->", "<!doctype html>", "<br/>", "/", ";", "\r\n", "\x00", "\x01", "\xe9",
-		"\xe2\x80\x99", "<style>", "</style>", "A b=\"c\" ", "<p q=r s>", "<P ALIGN=\"CENTER\">", "<a href=\" u v w \">", "Hello World", "<![CDATA[", "]]>", "<?php ?>", "\v"}
-	jsParts = []string{"var ", "x", "y", "Z", " ", "\n", ";", ",", "=", "+", "\"s\"", "'t'", "\"a\\x41\"", "(", ")", "{", "}", "[", "]", ".", "function f(", "function(", "if(", "else ",
-		"return ", "1", "0x1F", "2.50", "//c\n", "/*d*/", "a", "b", "?", ":", "<", ">", "for(var i=0;", "\"\\u00e9\\n\"", "\\s", "foo._ bar", "unescape(\"%41%u0042\")"}
+		"\xe2\x80\x99", "<style>", "</style>", "A b=\"c\" ", "<p q=r s>", "<P ALIGN=\"CENTER\">", "<a href=\" u v w \">", "Hello World", "<![CDATA[", "]]>", "<?php ?>", "\v",
+	}
+	jsParts = []string{
+		"var ", "x", "y", "Z", " ", "\n", ";", ",", "=", "+", "\"s\"", "'t'", "\"a\\x41\"", "(", ")", "{", "}", "[", "]", ".", "function f(", "function(", "if(", "else ",
+		"return ", "1", "0x1F", "2.50", "//c\n", "/*d*/", "a", "b", "?", ":", "<", ">", "for(var i=0;", "\"\\u00e9\\n\"", "\\s", "foo._ bar", "unescape(\"%41%u0042\")",
+	}
 )
 
 func randomDocument(r *rand.Rand, n int) []byte {

@@ -168,9 +168,6 @@ func (l *lines) fill() bool {
 	return n > 0
 }
 
-// pos returns the offset after the last piece returned.
-func (l *lines) pos() int64 { return l.at + int64(l.r) }
-
 // hasFold tells whether b starts with the lower-case prefix, in any case.
 func hasFold(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && bytes.EqualFold(b[:len(prefix)], []byte(prefix))
