@@ -3,6 +3,7 @@ package plant
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -134,7 +135,9 @@ func (g *gen) simple(f *File, c *carrier) ([]byte, error) {
 	if err := g.lay(cv); err != nil {
 		return nil, err
 	}
-	f.View = g.text && g.survives(cv.data)
+	if f.View = g.r.Target == rule.HTML || g.r.Target == rule.ASCII; f.View && !g.survives(cv.data) {
+		return nil, NotNormal
+	}
 	return cv.data, nil
 }
 
@@ -182,15 +185,7 @@ func (g *gen) size(need int) (int, error) {
 // survives tells whether the stretch that every body asks for is in one and the
 // same normalised view.
 func (g *gen) survives(data []byte) bool {
-	var vs []view.View
-	src := showcause.Bytes(data)
-	if g.r.Target == rule.HTML {
-		vs, _ = view.HTML(src, 1<<30)
-	} else {
-		v, _ := view.Text(src, 1<<30)
-		vs = []view.View{v}
-	}
-	for _, v := range vs {
+	for _, v := range views(data, g.r.Target) {
 		all := true
 		for _, it := range g.items {
 			all = all && bytes.Contains(v.Bytes, data[it.off:it.off+len(it.data)])
@@ -200,6 +195,18 @@ func (g *gen) survives(data []byte) bool {
 		}
 	}
 	return false
+}
+
+// views returns what signatures for HTML, or for text, are matched on.
+func views(data []byte, t rule.Target) []view.View {
+	src := showcause.Bytes(data)
+	if t == rule.HTML {
+		vs, _ := view.HTML(src, 1<<30)
+		return vs
+	}
+	b, err := io.ReadAll(view.Text(bound.Reader(src, 0, -1)))
+	must(err)
+	return []view.View{{Op: view.OpText, Bytes: b}}
 }
 
 // parse reads what was laid out as the scanner will.

@@ -29,12 +29,12 @@ func peer(t testing.TB) string {
 	return path
 }
 
-// clamscan scans paths below a folder, or all of it, and returns the names
+// clamscan scans a folder, or what more arguments say, and returns the names
 // that it gives each file, by the path below the folder.
 func clamscan(t testing.TB, db, dir string, more ...string) map[string][]string {
 	t.Helper()
 	args := append([]string{"-r", "-z", "-i", "--no-summary", "--stdout", "-d", db}, more...)
-	if !slices.ContainsFunc(more, func(s string) bool { return !strings.HasPrefix(s, "-") }) {
+	if len(more) == 0 {
 		args = append(args, dir)
 	}
 	out, err := exec.Command(peer(t), args...).Output()
@@ -105,6 +105,8 @@ func compare(t testing.TB, files map[string]File, ours, peers map[string][]strin
 		case slices.Equal(o, c):
 			d.same++
 			continue
+		case len(c) == 0 && !f.Peer:
+			class = notOpened
 		case len(o) == 0 && utf16(f.Data):
 			class = takenForUTF16
 		case len(c) == 0 && slices.Contains(f.Container, "mail.quoted-printable") && slices.ContainsFunc(f.Anchors, func(a string) bool { return strings.HasPrefix(a, "EOF") }):
@@ -114,8 +116,6 @@ func compare(t testing.TB, files map[string]File, ours, peers map[string][]strin
 			continue
 		case len(c) > 0 && contained:
 			class = another
-		case len(c) == 0 && !f.Peer:
-			class = notOpened
 		case len(c) == 0:
 			class = "ours alone"
 		case len(o) == 0:

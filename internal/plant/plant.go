@@ -41,9 +41,10 @@ type File struct {
 	Peer      bool     `json:"peer"`                // clamscan opens all the containers
 	Expect    bool     `json:"expect"`              // the rule has to match
 	Flaw      string   `json:"flaw,omitempty"`      // what is wrong in a near miss
-	View      bool     `json:"view,omitempty"`      // every body is in a normalised view as well
+	View      bool     `json:"view,omitempty"`      // it has to match in a normalised view, and the spots are in the raw bytes
 	Spots     []Spot   `json:"spots"`
 	Data      []byte   `json:"-"`
+	Inner     []byte   `json:"-"` // the innermost layer
 }
 
 // Reason says why a rule could not be planted.
@@ -65,6 +66,7 @@ const (
 	NoType       Reason = "bodies make it another type of file"
 	NoFlaw       Reason = "no near miss"
 	NoBoundary   Reason = "a boundary cannot hold there"
+	NotNormal    Reason = "bodies that normalisation changes"
 )
 
 // The bounds on what is planted.
@@ -78,7 +80,7 @@ const (
 func Plant(r *rule.Rule, seed uint64, near bool) (File, error) {
 	prog, err := rule.Encode(r)
 	if err != nil {
-		return File{}, err
+		return File{}, fmt.Errorf("plant: %w", err)
 	}
 	h := fnv.New64a()
 	h.Write([]byte(r.Text))
@@ -174,7 +176,7 @@ func (g *gen) file(near bool) (File, error) {
 		f.Anchors = append(f.Anchors, anchorName(it.anchor))
 		f.Spots = append(f.Spots, Spot{it.sub, int64(it.off), int64(len(it.data))})
 	}
-	f.Data, f.Peer = inner, true
+	f.Data, f.Inner, f.Peer = inner, inner, true
 	for i := len(chain) - 1; i >= 0; i-- {
 		f.Data = chain[i].wrap(g, f.Data)
 		f.Peer = f.Peer && chain[i].peer
@@ -233,6 +235,3 @@ func anchorName(a pattern.Anchor) string {
 	}
 	return name
 }
-
-// wrong is an error that says that a rule could not be encoded or the like.
-func wrong(format string, a ...any) error { return fmt.Errorf("plant: "+format, a...) }
