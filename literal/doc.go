@@ -10,8 +10,9 @@
 // window is S+3 bytes long and is entered under each of its S grams, its
 // phases, so that one of them falls on a place that is read, wherever the
 // literal stands. A gram must pass a blocked Bloom filter (two bits in one
-// 64-bit word); then its bucket is walked, whose keys are fingerprints of
-// up to 7 bytes of the window; then the literal is compared. Literals of 6 bytes and more live there.
+// 64-bit word); then its bucket is walked, whose keys are fingerprints of up to
+// 7 bytes of the window; then 4 bytes beside the window; then all. Literals of 6
+// bytes and more live there, and those of 4 and 5 where there are thousands.
 //
 // The pair tier reads every place and has literals of 1 to 5 bytes, and the few
 // longer ones none of whose wider windows is rare (runs of zeros). The window
@@ -54,13 +55,14 @@
 //	56  8  0
 //
 //	member, 16 bytes                   link, 24 bytes
-//	 0  4  ID                           0  16  member; its check is 0
+//	 0  4  ID                           0  16  member
 //	 4  4  offset in the pool          16   4  window, zero after its end
 //	 8  1  offset of the window        20   4  mask: bits of the window that count
 //	 9  1  length
 //	10  1  1 when case is ignored, 2 when it is the last with its window
 //	11  1  offset of the check
-//	12  4  check: 4 bytes, with 0x20202020 set where case is ignored
+//	12  4  check: 4 bytes, with 0x20202020 set where case is ignored;
+//	       0 in a literal of 3 bytes and less
 //
 // hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the low
 // bits of h>>44. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of h.

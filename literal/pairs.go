@@ -23,6 +23,7 @@ func (c *compiler) pairTier(lits []literal) {
 				cost[k] = weigh(l.text[k:k+4], l.fold())
 			}
 			l.what |= uint32(slide(cost[:n], 1).at)
+			l.setCheck(4)
 		}
 	}
 	slices.SortFunc(lits, func(a, b literal) int {
@@ -280,7 +281,7 @@ func (s *Set) follow(r *run, at int, x uint32) (fits bool) {
 	for len(chain) > 0 && chain[0].mask != wholeMask {
 		if l := &chain[0]; x&l.mask == l.bytes {
 			fits = true
-			s.confirm(r, l.member, at-l.window())
+			s.confirm(r, &l.member, at-l.window())
 		}
 		chain = chain[1:]
 	}
@@ -295,7 +296,7 @@ func (s *Set) follow(r *run, at int, x uint32) (fits bool) {
 		}
 		if l.bytes == x {
 			fits = true
-			s.confirm(r, l.member, at-l.window())
+			s.confirm(r, &l.member, at-l.window())
 		}
 	}
 	return fits

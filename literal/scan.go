@@ -242,14 +242,8 @@ func (s *Set) search(t *tier, r *run, c *candidate, around surroundings) (fits b
 func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
 	at -= int(val & (maxStride - 1))
 	for i := val >> phaseBits; !r.full; i++ {
-		m := t.members[i]
-		x := load4(r.buf, at-m.window()+m.checked())
-		if m.fold() {
-			x |= lower4
-		}
-		if x == m.check {
-			s.confirm(r, m, at-m.window())
-		}
+		m := &t.members[i]
+		s.confirm(r, m, at-m.window())
 		if m.last() {
 			return
 		}
@@ -257,10 +251,19 @@ func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
 }
 
 // confirm compares one literal with one place.
-func (s *Set) confirm(r *run, m member, at int) {
+func (s *Set) confirm(r *run, m *member, at int) {
 	n := m.length()
 	if at < r.from || at >= r.to || n > len(r.buf)-at {
 		return
+	}
+	if n >= 4 {
+		x := load4(r.buf, at+m.checked())
+		if m.fold() {
+			x |= lower4
+		}
+		if x != m.check {
+			return
+		}
 	}
 	there, text := r.buf[at:at+n], s.pool[m.off:][:n]
 	if m.fold() {
