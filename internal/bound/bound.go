@@ -103,3 +103,32 @@ func Mul(a, b int64) int64 {
 func In(off, n, size int64) bool {
 	return off >= 0 && n >= 0 && off <= size && n <= size-off
 }
+
+// SkipZeros returns the offset of the first byte from off on that is not zero,
+// and whether there is one. What cannot be read counts as not zero.
+func SkipZeros(src showcause.Source, off int64) (int64, bool) {
+	var buf [32 << 10]byte
+	for off < src.Size() {
+		p := buf[:min(int64(len(buf)), src.Size()-off)]
+		n, err := src.ReadAt(p, off)
+		for i, c := range p[:n] {
+			if c != 0 {
+				return off + int64(i), true
+			}
+		}
+		off += int64(n)
+		if n < len(p) || err != nil && err != io.EOF {
+			return off, off < src.Size()
+		}
+	}
+	return off, false
+}
+
+// CutShort makes an end in the middle of something, io.EOF, an error:
+// io.ErrUnexpectedEOF.
+func CutShort(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -84,3 +84,27 @@ func TestSums(t *testing.T) {
 		}
 	}
 }
+
+func TestSkipZeros(t *testing.T) {
+	b := make([]byte, 100_000)
+	b[70_000] = 1
+	for _, c := range []struct {
+		src  showcause.Source
+		off  int64
+		want int64
+		more bool
+	}{
+		{showcause.Bytes(b), 0, 70_000, true},
+		{showcause.Bytes(b), 70_000, 70_000, true},
+		{showcause.Bytes(b), 70_001, 100_000, false},
+		{showcause.Bytes(b), 200_000, 200_000, false},
+		{liar{}, 5, 5, true}, // what cannot be read is not known to be zero
+	} {
+		if at, more := SkipZeros(c.src, c.off); at != c.want || more != c.more {
+			t.Errorf("SkipZeros(%T, %d) = %d, %v", c.src, c.off, at, more)
+		}
+	}
+	if CutShort(io.EOF) != io.ErrUnexpectedEOF || CutShort(nil) != nil || CutShort(ErrLength) != ErrLength {
+		t.Error("CutShort")
+	}
+}

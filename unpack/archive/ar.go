@@ -69,7 +69,7 @@ func arWalk(src showcause.Source, out *unpack.Out) {
 		case !table:
 			name = arGNU(name, names)
 		}
-		if !member(src, out, "ar.file", name, data, size) {
+		if !out.Section(src, "ar.file", name, data, size) {
 			return
 		}
 		off = next
@@ -87,13 +87,13 @@ func parseAr(b []byte) (name string, size int64, ok bool) {
 
 // arNext looks for a member's header from off on.
 func arNext(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
-	at, ok := find(src, out, bound.Add(off, 58), []byte("`\n"), nil)
+	at, ok := out.Find(src, bound.Add(off, 58), []byte("`\n"), nil)
 	for ok {
 		b, _ := bound.ReadAt(src, at-58, arHeader, arHeader)
 		if _, _, good := parseAr(b); good && digits(bytes.TrimRight(b[40:48], " "), 8) {
 			return at - 58, true
 		}
-		at, ok = find(src, out, at+1, []byte("`\n"), nil)
+		at, ok = out.Find(src, at+1, []byte("`\n"), nil)
 	}
 	return 0, false
 }

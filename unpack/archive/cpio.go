@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strconv"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -134,7 +135,7 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 			}
 			continue
 		}
-		if !member(src, out, "cpio.file", cstring(name), data, h.size) {
+		if !out.Section(src, "cpio.file", cstring(name), data, h.size) {
 			return
 		}
 		off = bound.Add(data, h.pad(h.size))
@@ -143,14 +144,14 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 
 // cpioNext looks for a header in one of the ASCII formats behind off.
 func cpioNext(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
-	return find(src, out, off+1, []byte("07070"), func(b []byte) bool { _, ok := parseCpio(b); return ok })
+	return out.Find(src, off+1, []byte("07070"), func(b []byte) bool { _, ok := parseCpio(b); return ok })
 }
 
 // cpioEnd looks at what stands behind the trailer. Zeros are padding. The
 // kernel goes on with the next archive, or with one that is compressed; cpio
 // stops. It returns where another archive begins.
 func cpioEnd(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
-	at, more := skipZeros(src, min(off, src.Size()))
+	at, more := bound.SkipZeros(src, min(off, src.Size()))
 	if !more {
 		return 0, false
 	}
@@ -162,14 +163,17 @@ func cpioEnd(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
 	if !compressed(b) {
 		out.Gap(showcause.Corrupt, at, src.Size()-at)
 	}
-	member(src, out, "cpio.rest", "", at, src.Size()-at)
+	out.Section(src, "cpio.rest", "", at, src.Size()-at)
 	return 0, false
 }
 
 // compressed tells the start of a compression that an initrd may use.
 func compressed(b []byte) bool {
-	for _, m := range [][]byte{gzipMagic, bzip2Magic, xzMagic, zstdMagic, lz4Magic, lz4Legacy, {0x5d, 0, 0}} {
-		if bytes.HasPrefix(b, m) {
+	for _, magic := range []string{
+		"\x1f\x8b\x08", "BZh", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18", "\x02\x21\x4c\x18", // gzip, bzip2, xz, zstd, lz4 and its legacy
+		"\x5d\x00\x00", // lzma
+	} {
+		if strings.HasPrefix(string(b[:min(len(b), 6)]), magic) {
 			return true
 		}
 	}

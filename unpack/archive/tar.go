@@ -1,3 +1,4 @@
+// Package archive reads archives whose members stand in them as they are.
 package archive
 
 import (
@@ -215,7 +216,7 @@ func (t *tarWalker) walk(off int64) bool {
 		if len(bytes.TrimLeft(block, "\x00")) == 0 {
 			// The end, or padding. GNU tar stops here, and says nothing of
 			// what follows; with --ignore-zeros it goes on.
-			nonzero, more := skipZeros(t.src, off)
+			nonzero, more := bound.SkipZeros(t.src, off)
 			if !more {
 				return true
 			}
@@ -336,7 +337,7 @@ func (t *tarWalker) entry(h tarHeader, off int64) (int64, bool) {
 func (t *tarWalker) other(h tarHeader, data, size int64) bool {
 	t.forks = append(t.forks, bound.Add(data, padded(size)))
 	size = max(min(size, t.src.Size()-data), 0)
-	return size == 0 || member(t.src, t.out, "tar.file", h.name, data, size)
+	return size == 0 || t.out.Section(t.src, "tar.file", h.name, data, size)
 }
 
 // content gives a member's content as its kind wants.
@@ -357,7 +358,7 @@ func (t *tarWalker) content(h tarHeader, x tarPax, data, size int64) (int64, boo
 		name, m, real, at, ok := t.paxMap(h.name, x, data, size)
 		return next, t.sparse(name, m, at, size-(at-data), real, ok)
 	}
-	return next, member(t.src, t.out, "tar.file", h.name, data, size)
+	return next, t.out.Section(t.src, "tar.file", h.name, data, size)
 }
 
 // link reads a member of a kind that has no content: links, devices and
@@ -373,13 +374,13 @@ func (t *tarWalker) link(h tarHeader, data, size int64) (int64, bool) {
 		if next <= t.src.Size() {
 			t.out.Gap(tarAmbiguousSize, data, size)
 			t.forks = append(t.forks, next)
-			if !member(t.src, t.out, "tar.file", h.name, data, size) {
+			if !t.out.Section(t.src, "tar.file", h.name, data, size) {
 				return 0, false
 			}
 		}
 		return data, true
 	}
-	return next, member(t.src, t.out, "tar.file", h.name, data, size)
+	return next, t.out.Section(t.src, "tar.file", h.name, data, size)
 }
 
 // extended reads a header that describes the next member, or all that follow.
@@ -463,7 +464,7 @@ func (t *tarWalker) sparse(name string, m []tarPiece, data, stored, real int64, 
 	}
 	if !ok || sum != stored || real < end {
 		t.out.Gap(showcause.Corrupt, min(data, t.src.Size()), stored)
-		return member(t.src, t.out, "tar.file", name, data, max(stored, 0))
+		return t.out.Section(t.src, "tar.file", name, data, max(stored, 0))
 	}
 	if real == 0 {
 		return true
@@ -499,7 +500,7 @@ func (s *sparseReader) Read(p []byte) (int, error) {
 			if n == len(p) {
 				err = nil
 			}
-			return n, cutShort(err)
+			return n, bound.CutShort(err)
 		}
 		end = s.pieces[0].off
 	}
@@ -507,4 +508,15 @@ func (s *sparseReader) Read(p []byte) (int, error) {
 	clear(p)
 	s.pos += int64(len(p))
 	return len(p), nil
+}
+
+// maxName is how many bytes of a name are kept.
+const maxName = 64 << 10
+
+// cstring is b up to its first NUL.
+func cstring(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b[:min(len(b), maxName)])
 }

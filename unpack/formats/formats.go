@@ -6,19 +6,21 @@ import (
 	"github.com/showcause/showcause/unpack/archive"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/stream"
+	"github.com/showcause/showcause/unpack/zip"
 )
 
 // All returns every format, in the order in which a layer is read as them. The
 // order fixes the indexes in trails.
 func All() []unpack.Format {
 	return []unpack.Format{
-		archive.Zip(),
-		archive.Gzip(),
-		archive.Bzip2(),
-		archive.Xz(),
-		archive.LZMA(),
-		archive.Zstd(),
-		archive.LZ4(),
+		zip.Format(),
+		stream.Gzip(),
+		stream.Bzip2(),
+		stream.Xz(),
+		stream.LZMA(),
+		stream.Zstd(),
+		stream.LZ4(),
 		archive.Tar(),
 		archive.Cpio(),
 		archive.Ar(),

@@ -1,4 +1,4 @@
-package archive
+package codec
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 // errInflate is the error for a stream that is not what it should be.
 var errInflate = errors.New("inflate: invalid data")
 
-// inflater decodes Deflate64, which is DEFLATE (RFC 1951) with a window of
+// Inflater decodes Deflate64, which is DEFLATE (RFC 1951) with a window of
 // 64 KiB, two more distance codes, and a length code 285 with 16 extra bits and
 // base 3 (PKWARE's APPNOTE.TXT names it; 7-Zip and WinZip write it). It reads
 // no byte past the end of the stream.
-type inflater struct {
+type Inflater struct {
 	r    io.ByteReader
 	wide bool // Deflate64; plain DEFLATE if false, for tests
 
@@ -24,7 +24,7 @@ type inflater struct {
 	sent int   // up to where win was handed out
 	n    int64 // bytes that came out
 
-	state  func(*inflater) error
+	state  func(*Inflater) error
 	final  bool
 	copyN  int // what is left of a match or of a stored block
 	dist   int
@@ -34,21 +34,21 @@ type inflater struct {
 	filled bool // the window went round at least once since sent
 }
 
-func newInflate64(r io.ByteReader) *inflater {
-	f := &inflater{wide: true}
-	f.reset(r)
+func NewInflate64(r io.ByteReader) *Inflater {
+	f := &Inflater{wide: true}
+	f.Reset(r)
 	return f
 }
 
-// reset makes f ready for another stream. The window keeps its bytes: no
+// Reset makes f ready for another stream. The window keeps its bytes: no
 // match reaches before the start of its stream.
-func (f *inflater) reset(r io.ByteReader) {
+func (f *Inflater) Reset(r io.ByteReader) {
 	f.r, f.bits, f.nbits, f.pos, f.sent, f.n, f.copyN = r, 0, 0, 0, 0, 0, 0
-	f.final, f.filled, f.err, f.state = false, false, nil, (*inflater).block
+	f.final, f.filled, f.err, f.state = false, false, nil, (*Inflater).block
 }
 
 // Read implements io.Reader. What came out before an error is handed out before it.
-func (f *inflater) Read(p []byte) (int, error) {
+func (f *Inflater) Read(p []byte) (int, error) {
 	for {
 		if f.sent != f.pos || f.filled {
 			end := f.pos
@@ -72,7 +72,7 @@ func (f *inflater) Read(p []byte) (int, error) {
 }
 
 // put adds a byte, and tells whether the window is full and must be handed out.
-func (f *inflater) put(c byte) bool {
+func (f *Inflater) put(c byte) bool {
 	f.win[f.pos] = c
 	f.n++
 	if f.pos++; f.pos == len(f.win) {
@@ -81,7 +81,7 @@ func (f *inflater) put(c byte) bool {
 	return f.filled
 }
 
-func (f *inflater) need(n uint) error {
+func (f *Inflater) need(n uint) error {
 	for f.nbits < n {
 		c, err := f.r.ReadByte()
 		if err != nil {
@@ -96,7 +96,7 @@ func (f *inflater) need(n uint) error {
 	return nil
 }
 
-func (f *inflater) take(n uint) (int, error) {
+func (f *Inflater) take(n uint) (int, error) {
 	if err := f.need(n); err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (f *inflater) take(n uint) (int, error) {
 }
 
 // block reads the header of a block, RFC 1951 section 3.2.3.
-func (f *inflater) block() error {
+func (f *Inflater) block() error {
 	if f.final {
 		return io.EOF
 	}
@@ -128,11 +128,11 @@ func (f *inflater) block() error {
 	default:
 		return errInflate
 	}
-	f.state = (*inflater).codes
+	f.state = (*Inflater).codes
 	return nil
 }
 
-func (f *inflater) stored() error {
+func (f *Inflater) stored() error {
 	f.bits >>= f.nbits & 7
 	f.nbits -= f.nbits & 7
 	n, err := f.take(16)
@@ -146,11 +146,11 @@ func (f *inflater) stored() error {
 	if n != inv^0xffff {
 		return errInflate
 	}
-	f.copyN, f.state = n, (*inflater).raw
+	f.copyN, f.state = n, (*Inflater).raw
 	return nil
 }
 
-func (f *inflater) raw() error {
+func (f *Inflater) raw() error {
 	for f.copyN > 0 {
 		c, err := f.take(8)
 		if err != nil {
@@ -161,14 +161,14 @@ func (f *inflater) raw() error {
 			return nil
 		}
 	}
-	f.state = (*inflater).block
+	f.state = (*Inflater).block
 	return nil
 }
 
 // huffOrder is the order of the lengths of the code length code, section 3.2.7.
 var huffOrder = [19]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-func (f *inflater) dynamic() error {
+func (f *Inflater) dynamic() error {
 	v, err := f.take(14)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (f *inflater) dynamic() error {
 }
 
 // codes decodes literals and matches until the block ends or the window is full.
-func (f *inflater) codes() error {
+func (f *Inflater) codes() error {
 	for {
 		for f.copyN > 0 {
 			f.copyN--
@@ -250,7 +250,7 @@ func (f *inflater) codes() error {
 			}
 			continue
 		case sym == 256:
-			f.state = (*inflater).block
+			f.state = (*Inflater).block
 			return nil
 		case sym > 285:
 			return errInflate
@@ -262,7 +262,7 @@ func (f *inflater) codes() error {
 }
 
 // match reads the rest of a match whose length has the given code, from 0.
-func (f *inflater) match(code int) error {
+func (f *Inflater) match(code int) error {
 	extra, n := uint(0), code+3
 	switch {
 	case code == 28 && f.wide:
@@ -302,7 +302,7 @@ func (f *inflater) match(code int) error {
 }
 
 // symbol decodes one symbol. It asks for no more bits than the symbol has.
-func (f *inflater) symbol(t *huffTable) (int, error) {
+func (f *Inflater) symbol(t *huffTable) (int, error) {
 	if t.max == 0 {
 		return 0, errInflate
 	}

@@ -1,8 +1,8 @@
-package archive
+// Package stream reads compressions of one stream of bytes.
+package stream
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 
 	"github.com/showcause/showcause"
@@ -49,15 +49,7 @@ func (in *input) offset() int64 { return in.at - int64(in.Buffered()) }
 // full reads len(p) bytes or says io.ErrUnexpectedEOF.
 func (in *input) full(p []byte) error {
 	_, err := io.ReadFull(in, p)
-	return cutShort(err)
-}
-
-// cutShort makes an end of the layer in the middle of something an error.
-func cutShort(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return bound.CutShort(err)
 }
 
 // run is one or more streams of a compression, joined end to end: what the
@@ -109,11 +101,11 @@ func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
 
 // next looks for the run behind at. It tells whether there is one.
 func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, bool) {
-	junk, more := skipZeros(src, at)
+	junk, more := bound.SkipZeros(src, at)
 	if !more {
 		return 0, false
 	}
-	next, found := find(src, out, junk, s.magic, s.head)
+	next, found := out.Find(src, junk, s.magic, s.head)
 	if !found {
 		out.Gap(showcause.Corrupt, junk, src.Size()-junk)
 		return 0, false
@@ -150,87 +142,5 @@ func (e *ending) drain(out *unpack.Out) bool {
 	return true
 }
 
-// skipZeros returns the offset of the first byte from off on that is not zero,
-// and whether there is one. What cannot be read counts as not zero.
-func skipZeros(src showcause.Source, off int64) (int64, bool) {
-	var buf [32 << 10]byte
-	for off < src.Size() {
-		p := buf[:min(int64(len(buf)), src.Size()-off)]
-		n, err := src.ReadAt(p, off)
-		for i, c := range p[:n] {
-			if c != 0 {
-				return off + int64(i), true
-			}
-		}
-		off += int64(n)
-		if n < len(p) || err != nil && err != io.EOF {
-			return off, off < src.Size()
-		}
-	}
-	return off, false
-}
-
-// headRoom is how many bytes behind a magic a head function may want to see.
-const headRoom = 512
-
-// find returns the offset of the first place from off on where magic stands
-// and head agrees. The work is one step for 4 KiB.
-func find(src showcause.Source, out *unpack.Out, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
-	buf := make([]byte, 64<<10)
-	for off < src.Size() && out.Work(int64(len(buf))>>12) {
-		n, _ := src.ReadAt(buf[:min(int64(len(buf)), src.Size()-off)], off)
-		if n < len(magic) {
-			return 0, false
-		}
-		last := off+int64(n) >= src.Size()
-		b := buf[:n]
-		at := 0
-		for {
-			i := bytes.Index(b[at:], magic)
-			if i < 0 {
-				at = max(at, n-len(magic)+1)
-				break
-			}
-			at += i
-			if n-at < headRoom && !last && at > 0 {
-				break // look at it again with what follows
-			}
-			if head == nil || head(b[at:]) {
-				return off + int64(at), true
-			}
-			at++
-		}
-		if n < len(buf) && !last {
-			return 0, false // the layer is shorter than it says
-		}
-		if last {
-			return 0, false
-		}
-		off += int64(at)
-	}
-	return 0, false
-}
-
-// member gives the stretch [off, off+n) of the layer as a child, and a gap for
-// what is not there. An empty member is no child.
-func member(src showcause.Source, out *unpack.Out, op, name string, off, n int64) bool {
-	have := max(min(n, src.Size()-off), 0)
-	if have > 0 && !out.Child(unpack.Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
-		return false
-	}
-	if have < n {
-		out.Gap(showcause.Corrupt, min(off+have, src.Size()), n-have)
-	}
-	return true
-}
-
 // maxName is how many bytes of a name are kept.
 const maxName = 64 << 10
-
-// cstring is b up to its first NUL.
-func cstring(b []byte) string {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	return string(b[:min(len(b), maxName)])
-}

@@ -1,4 +1,5 @@
-package archive
+// Package zip reads zip files.
+package zip
 
 import (
 	"bytes"
@@ -11,7 +12,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// Zip reads zip files (PKWARE's APPNOTE.TXT; section numbers in this file are
+// Format reads zip files (PKWARE's APPNOTE.TXT; section numbers in this file are
 // its own). A zip says everything twice, in the local headers and in the
 // central directory, and readers differ in which one they believe. Every
 // reading is derived: what any directory says, what the local headers say, and
@@ -22,7 +23,7 @@ import (
 //
 // A member of method 95 is a whole .xz file. It is handed over as that file,
 // for the xz format to read.
-func Zip() unpack.Format {
+func Format() unpack.Format {
 	return unpack.Format{Name: "zip", Match: zipMatch, Walk: zipWalkLayer}
 }
 

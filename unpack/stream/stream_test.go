@@ -1,4 +1,4 @@
-package archive
+package stream
 
 import (
 	"bytes"
@@ -9,10 +9,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-
 	"runtime"
 	"strings"
 	"testing"
@@ -33,22 +30,6 @@ const marker = "SHOWCAUSE-ACCEPTANCE-MARKER-7f3a91c2d4"
 // payload is some padding and then the marker.
 func payload() []byte {
 	return append([]byte(strings.Repeat("padding that compresses; ", 8)), marker...)
-}
-
-// mixed is n bytes, part of which compress.
-func mixed(n int) []byte {
-	rng := rand.New(rand.NewPCG(3, uint64(n)))
-	b := make([]byte, 0, n+64)
-	for len(b) < n {
-		if rng.IntN(3) == 0 {
-			for range 40 {
-				b = append(b, byte(rng.Uint32()))
-			}
-		} else {
-			b = append(b, "call the function and return its result "[:rng.IntN(39)+1]...)
-		}
-	}
-	return b[:n]
 }
 
 func gz(t testing.TB, data []byte) []byte {
@@ -219,7 +200,7 @@ func TestJoined(t *testing.T) {
 }
 
 func TestLargeStreams(t *testing.T) {
-	data := mixed(700_000)
+	data := unpacktest.Mixed(700_000)
 	for name, c := range map[string]struct {
 		f    unpack.Format
 		file []byte
@@ -429,7 +410,7 @@ func TestZstdFrames(t *testing.T) {
 
 func TestLZ4Expand(t *testing.T) {
 	for n := range 300 {
-		data := mixed(n * 37)
+		data := unpacktest.Mixed(n * 37)
 		block := make([]byte, plz4.CompressBlockBound(len(data)))
 		m, err := plz4.CompressBlock(data, block, nil)
 		check(t, err)
@@ -513,24 +494,6 @@ func TestFailingSource(t *testing.T) {
 	}
 }
 
-// tool runs a program with standard input and returns its output.
-func tool(t *testing.T, in []byte, name string, arg ...string) []byte {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-	cmd := exec.Command(path, arg...)
-	cmd.Stdin = bytes.NewReader(in)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Skipf("%s %v: %v: %s", name, arg, err, errs.String())
-	}
-	return out.Bytes()
-}
-
 func TestToolStreams(t *testing.T) {
 	self, err := os.Executable()
 	check(t, err)
@@ -543,10 +506,10 @@ func TestToolStreams(t *testing.T) {
 		"xz -c --powerpc --lzma2", "xz -c --sparc --lzma2", "xz -c --delta=dist=4 --lzma2", "xz -c --delta=dist=256 --lzma2", "xz -c --x86=start=4096 --delta=dist=1 --lzma2=lc=1,lp=2,pb=0",
 		"xz -c --format=lzma", "zstd -c", "zstd -19 -c", "zstd --long=27 -c", "zstd -c --no-check", "lz4 -c", "lz4 -9 -c -BD", "lz4 -l -c", "lz4 -c -B4 -BX --content-size",
 	} {
-		for name, data := range map[string][]byte{"program": program, "mixed": mixed(300_000), "empty": nil} {
+		for name, data := range map[string][]byte{"program": program, "mixed": unpacktest.Mixed(300_000), "empty": nil} {
 			t.Run(line+" "+name, func(t *testing.T) {
 				args := strings.Fields(line)
-				file := tool(t, data, args[0], args[1:]...)
+				file := unpacktest.Tool(t, data, args[0], args[1:]...)
 				f := map[string]func() unpack.Format{"gzip": Gzip, "bzip2": Bzip2, "xz": Xz, "zstd": Zstd, "lz4": LZ4}[args[0]]()
 				if strings.Contains(line, "lzma") && strings.Contains(line, "format") {
 					f = LZMA()
@@ -579,9 +542,11 @@ func FuzzXz(f *testing.F) {
 func FuzzLZMA(f *testing.F) {
 	unpacktest.Fuzz(f, LZMA(), lzmaed(f, payload(), true, false), lzmaed(f, payload(), false, true))
 }
-func FuzzZstd(f *testing.F) { unpacktest.Fuzz(f, Zstd(), zst(f, payload()), zst(f, mixed(3000))) }
+func FuzzZstd(f *testing.F) {
+	unpacktest.Fuzz(f, Zstd(), zst(f, payload()), zst(f, unpacktest.Mixed(3000)))
+}
 func FuzzLZ4(f *testing.F) {
-	unpacktest.Fuzz(f, LZ4(), lz4ed(f, payload()), lz4ed(f, payload(), plz4.LegacyOption(true)), lz4ed(f, mixed(3000)))
+	unpacktest.Fuzz(f, LZ4(), lz4ed(f, payload()), lz4ed(f, payload(), plz4.LegacyOption(true)), lz4ed(f, unpacktest.Mixed(3000)))
 }
 
 func digest(b []byte) [32]byte { return sha256.Sum256(b) }

@@ -1,4 +1,4 @@
-package archive
+package zip
 
 import (
 	"bufio"
@@ -12,13 +12,17 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
 // zipMaxWindow is the largest window, in bytes, of a zstd frame that is decoded.
 const zipMaxWindow = 64 << 20
 
-const zipGapZstdWindow = showcause.Unsupported + ".method.zstd-window"
+const (
+	zipGapZstdWindow = showcause.Unsupported + ".method.zstd-window"
+	zipGapLZMADict   = showcause.Unsupported + ".method.lzma-dictionary"
+)
 
 // zipJob is one way to derive a member's bytes.
 type zipJob struct {
@@ -85,16 +89,16 @@ func (s *zipStream) decoder() (io.Reader, error) {
 		return s.z.inflate, nil
 	case zipDeflate64:
 		if s.z.wide == nil {
-			s.z.wide = newInflate64(nil)
+			s.z.wide = codec.NewInflate64(nil)
 		}
-		s.z.wide.reset(s.in)
+		s.z.wide.Reset(s.in)
 		return s.z.wide, nil
 	case zipBzip2:
-		return newZipBunzip(s.sec, s.in, s.z.out, s.job.said)
+		return codec.NewBunzip(s.sec, s.in, s.job.said, s.z.out.Work)
 	case zipLZMA:
 		return s.lzma()
 	case zipImplode:
-		return newExplode(s.in, s.job.flags&zipFlagOption1 != 0, s.job.flags&zipFlagOption2 != 0, s.job.said), nil
+		return codec.NewExplode(s.in, s.job.flags&zipFlagOption1 != 0, s.job.flags&zipFlagOption2 != 0, s.job.said), nil
 	case zipZstd, zipZstdOld:
 		return s.zstd()
 	}
@@ -109,18 +113,18 @@ func (s *zipStream) lzma() (io.Reader, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if binary.LittleEndian.Uint16(h[2:]) != 5 {
-		return nil, errLZMA
+		return nil, codec.ErrLZMA
 	}
 	size := s.job.said
 	if s.job.flags&zipFlagOption1 != 0 {
 		size = -1
 	}
 	s.z.out.Work(1 << (h[4] % 9 & 7))
-	d, err := newLZMA(s.in, [5]byte(h[4:]), size)
+	d, err := codec.NewLZMA(s.in, [5]byte(h[4:]), size)
 	if err != nil {
 		return nil, err
 	}
-	d.marked = true
+	d.Marked = true
 	return d, nil
 }
 
@@ -193,6 +197,8 @@ func (s *zipStream) finish(err error) {
 	switch {
 	case errors.As(err, &own):
 		s.err = err
+	case errors.Is(err, codec.ErrDictionary):
+		s.err = unpack.Fail(zipGapLZMADict)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		s.err = unpack.Fail(zipGapZstdWindow)
 	case s.job.soft, s.exact, s.ended && (s.sizeLie || len(s.job.sums) == 0 && s.job.flags&zipFlagDescriptor == 0):

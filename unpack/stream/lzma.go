@@ -1,11 +1,14 @@
-package archive
+package stream
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -56,15 +59,12 @@ func lzmaMatch(p *unpack.Probe) bool {
 }
 
 // openLZMA reads the header from r.
-func openLZMA(r interface {
-	io.Reader
-	io.ByteReader
-}) (*lzmaDecoder, error) {
+func openLZMA(r codec.ByteReader) (*codec.LZMA, error) {
 	var h [lzmaHeader]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
-		return nil, cutShort(err)
+		return nil, bound.CutShort(err)
 	}
-	return newLZMA(r, [5]byte(h[:5]), max(int64(binary.LittleEndian.Uint64(h[5:])), -1))
+	return codec.NewLZMA(r, [5]byte(h[:5]), max(int64(binary.LittleEndian.Uint64(h[5:])), -1))
 }
 
 func lzmaWalk(src showcause.Source, out *unpack.Out) {
@@ -76,7 +76,7 @@ func lzmaWalk(src showcause.Source, out *unpack.Out) {
 	if !out.Child(unpack.Child{Op: "lzma.stream", Reader: e, Size: -1}) || !e.drain(out) {
 		return
 	}
-	if junk, more := skipZeros(src, r.in.offset()); more {
+	if junk, more := bound.SkipZeros(src, r.in.offset()); more {
 		out.Gap(showcause.Corrupt, junk, src.Size()-junk)
 	}
 }
@@ -84,7 +84,7 @@ func lzmaWalk(src showcause.Source, out *unpack.Out) {
 // lzmaRun is the one stream of a file.
 type lzmaRun struct {
 	in  *input
-	d   *lzmaDecoder
+	d   *codec.LZMA
 	err error
 }
 
@@ -96,19 +96,28 @@ func (l *lzmaRun) Read(p []byte) (n int, err error) {
 	if l.err != nil {
 		return 0, l.err
 	}
-	n, l.err = l.d.Read(p)
-	if l.err == io.EOF && l.d.limit >= 0 {
+	n, err = l.d.Read(p)
+	l.err = lzmaError(err)
+	if l.err == io.EOF && l.d.Sized() {
 		l.mark()
 	}
 	return n, l.err
 }
 
+// lzmaError names the gap for what a decoder refuses.
+func lzmaError(err error) error {
+	if errors.Is(err, codec.ErrDictionary) {
+		return &unpack.Error{Code: showcause.Unsupported + ".method.lzma-dictionary", Err: err}
+	}
+	return err
+}
+
 // mark takes the end mark that may stand behind content of a declared size.
 func (l *lzmaRun) mark() {
-	if _, more := skipZeros(l.in.src, l.in.offset()); !more {
+	if _, more := bound.SkipZeros(l.in.src, l.in.offset()); !more {
 		return
 	}
-	if _, _, err := l.d.symbol(); err != io.EOF || l.d.err != nil {
-		l.err = errLZMA // there is more than the header says
+	if err := l.d.Tail(); err != nil {
+		l.err = err
 	}
 }

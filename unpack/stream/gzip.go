@@ -1,4 +1,4 @@
-package archive
+package stream
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/flate"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -136,7 +137,7 @@ func (g *gzipRun) header() error {
 			return err
 		}
 		if _, err := g.in.Discard(int(binary.LittleEndian.Uint16(n[:]))); err != nil {
-			return cutShort(err)
+			return bound.CutShort(err)
 		}
 	}
 	name := ""
@@ -157,7 +158,7 @@ func (g *gzipRun) header() error {
 	}
 	if h[3]&gzipHeaderCRC != 0 {
 		_, err := g.in.Discard(2)
-		return cutShort(err)
+		return bound.CutShort(err)
 	}
 	return nil
 }
@@ -168,7 +169,7 @@ func (g *gzipRun) text() (string, error) {
 	for {
 		c, err := g.in.ReadByte()
 		if err != nil {
-			return "", cutShort(err)
+			return "", bound.CutShort(err)
 		}
 		if c == 0 {
 			return string(s), nil
@@ -194,7 +195,7 @@ func (g *gzipRun) Read(p []byte) (int, error) {
 		if err == io.EOF {
 			err = g.trailer()
 		} else {
-			err = cutShort(err)
+			err = bound.CutShort(err)
 		}
 		g.err = err
 		if n > 0 || err != nil || len(p) == 0 {

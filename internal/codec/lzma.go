@@ -1,25 +1,27 @@
-package archive
+// Package codec has the decoders that no library gives, or none whose memory
+// follows what comes out: Deflate64, implode, LZMA and LZMA2, and bzip2 by
+// declared size. Hostile data is an error, never a panic.
+package codec
 
 import (
 	"errors"
 	"io"
-
-	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/unpack"
 )
 
-// errLZMA is the error for a stream that is not what it should be.
-var errLZMA = errors.New("lzma: invalid data")
+var (
+	// ErrLZMA is the error for a stream that is not what it should be.
+	ErrLZMA = errors.New("lzma: invalid data")
+	// ErrDictionary is the error for a match that reaches farther back than is kept.
+	ErrDictionary = errors.New("lzma: dictionary too large")
+)
 
 // lzmaMaxDict is how many bytes back a match may reach.
 const lzmaMaxDict = 64 << 20
 
-const zipGapLZMADict = showcause.Unsupported + ".method.lzma-dictionary"
-
-// lzmaDecoder decodes an LZMA stream (7-Zip's lzma-specification.txt). Its
+// LZMA decodes an LZMA stream (7-Zip's lzma-specification.txt). Its
 // dictionary grows with what comes out and never on the word of the header, so
 // that a thousand small members cost what they are.
-type lzmaDecoder struct {
+type LZMA struct {
 	r   io.ByteReader
 	err error // from r
 
@@ -46,7 +48,8 @@ type lzmaDecoder struct {
 	n     int64 // bytes that came out
 	limit int64 // declared size, -1 for up to the end marker
 
-	marked bool // an end marker may follow the declared size
+	// Marked says that an end marker may follow the declared size.
+	Marked bool
 
 	state int
 	reps  [4]uint32
@@ -75,14 +78,14 @@ func lzmaFill(p []uint16) {
 	}
 }
 
-// newLZMA reads a stream with the given properties (five bytes: lc, lp and pb,
+// NewLZMA reads a stream with the given properties (five bytes: lc, lp and pb,
 // then the size of the dictionary). size is that of the output, -1 if unknown.
-func newLZMA(r io.ByteReader, props [5]byte, size int64) (*lzmaDecoder, error) {
+func NewLZMA(r io.ByteReader, props [5]byte, size int64) (*LZMA, error) {
 	p := uint(props[0])
 	if p >= 9*5*5 {
-		return nil, errLZMA
+		return nil, ErrLZMA
 	}
-	d := &lzmaDecoder{r: r, lc: p % 9, lp: p / 9 % 5, pb: p / 45, limit: size, width: 0xffffffff}
+	d := &LZMA{r: r, lc: p % 9, lp: p / 9 % 5, pb: p / 45, limit: size, width: 0xffffffff}
 	for i, b := range props[1:] {
 		d.dict |= int64(b) << (8 * i)
 	}
@@ -102,12 +105,12 @@ func newLZMA(r io.ByteReader, props [5]byte, size int64) (*lzmaDecoder, error) {
 		return nil, d.err
 	}
 	if first != 0 {
-		return nil, errLZMA
+		return nil, ErrLZMA
 	}
 	return d, nil
 }
 
-func (d *lzmaDecoder) next() byte {
+func (d *LZMA) next() byte {
 	c, err := d.r.ReadByte()
 	if err != nil && d.err == nil {
 		if d.err = err; err == io.EOF {
@@ -117,14 +120,14 @@ func (d *lzmaDecoder) next() byte {
 	return c
 }
 
-func (d *lzmaDecoder) normalize() {
+func (d *LZMA) normalize() {
 	if d.width < 1<<24 {
 		d.width <<= 8
 		d.code = d.code<<8 | uint32(d.next())
 	}
 }
 
-func (d *lzmaDecoder) bit(p *uint16) uint32 {
+func (d *LZMA) bit(p *uint16) uint32 {
 	d.normalize()
 	v := uint32(*p)
 	if m := d.width >> 11 * v; d.code < m {
@@ -139,7 +142,7 @@ func (d *lzmaDecoder) bit(p *uint16) uint32 {
 	return 1
 }
 
-func (d *lzmaDecoder) direct(n uint) (v uint32) {
+func (d *LZMA) direct(n uint) (v uint32) {
 	for ; n > 0; n-- {
 		d.normalize()
 		d.width >>= 1
@@ -152,7 +155,7 @@ func (d *lzmaDecoder) direct(n uint) (v uint32) {
 	return v
 }
 
-func (d *lzmaDecoder) tree(p []uint16, n uint) uint32 {
+func (d *LZMA) tree(p []uint16, n uint) uint32 {
 	m := uint32(1)
 	for range n {
 		m = m<<1 | d.bit(&p[m])
@@ -160,7 +163,7 @@ func (d *lzmaDecoder) tree(p []uint16, n uint) uint32 {
 	return m - 1<<n
 }
 
-func (d *lzmaDecoder) reverse(p []uint16, n uint) (v uint32) {
+func (d *LZMA) reverse(p []uint16, n uint) (v uint32) {
 	m := uint32(1)
 	for i := range n {
 		b := d.bit(&p[m])
@@ -170,7 +173,7 @@ func (d *lzmaDecoder) reverse(p []uint16, n uint) (v uint32) {
 	return v
 }
 
-func (d *lzmaDecoder) length(l *lzmaLen, ps uint32) int {
+func (d *LZMA) length(l *lzmaLen, ps uint32) int {
 	if d.bit(&l.choice) == 0 {
 		return int(d.tree(l.low[ps][:], 3)) + 2
 	}
@@ -181,7 +184,7 @@ func (d *lzmaDecoder) length(l *lzmaLen, ps uint32) int {
 }
 
 // put adds a byte to the dictionary.
-func (d *lzmaDecoder) put(c byte) {
+func (d *LZMA) put(c byte) {
 	if d.pos == len(d.win) {
 		most := int(min(d.dict, lzmaMaxDict))
 		if len(d.win) < most {
@@ -198,7 +201,7 @@ func (d *lzmaDecoder) put(c byte) {
 }
 
 // back returns the byte at the given distance, from 0.
-func (d *lzmaDecoder) back(dist uint32) byte {
+func (d *LZMA) back(dist uint32) byte {
 	i := d.pos - 1 - int(dist)
 	if i < 0 {
 		i += len(d.win)
@@ -207,22 +210,22 @@ func (d *lzmaDecoder) back(dist uint32) byte {
 }
 
 // reach tells whether a match may begin that far back.
-func (d *lzmaDecoder) reach(dist uint32) error {
+func (d *LZMA) reach(dist uint32) error {
 	switch {
 	case int64(dist) >= d.n || int64(dist) >= d.dict:
-		return errLZMA
+		return ErrLZMA
 	case d.wrap && int64(dist) >= int64(len(d.win)):
-		return unpack.Fail(zipGapLZMADict)
+		return ErrDictionary
 	}
 	return nil
 }
 
 // Read implements io.Reader.
-func (d *lzmaDecoder) Read(p []byte) (n int, err error) {
+func (d *LZMA) Read(p []byte) (n int, err error) {
 	for n < len(p) && d.done == nil {
 		if d.limit >= 0 && d.n >= d.limit {
 			d.normalize() // takes the last byte of the stream, which an encoder always writes
-			if d.done = io.EOF; d.marked && d.code != 0 && d.left == 0 {
+			if d.done = io.EOF; d.Marked && d.code != 0 && d.left == 0 {
 				d.symbol() // the code is 0 at the end; so there is more: an end marker, or more than was declared
 			}
 			break
@@ -254,8 +257,19 @@ func (d *lzmaDecoder) Read(p []byte) (n int, err error) {
 	return 0, d.done
 }
 
+// Sized tells whether a size was declared.
+func (d *LZMA) Sized() bool { return d.limit >= 0 }
+
+// Tail reads the end marker behind content of a declared size.
+func (d *LZMA) Tail() error {
+	if _, _, err := d.symbol(); err != io.EOF || d.err != nil {
+		return ErrLZMA // there is more than was declared
+	}
+	return nil
+}
+
 // symbol decodes a literal, or sets up a match. io.EOF is the end marker.
-func (d *lzmaDecoder) symbol() (c byte, lit bool, err error) {
+func (d *LZMA) symbol() (c byte, lit bool, err error) {
 	ps := uint32(d.n) & (1<<d.pb - 1)
 	s := uint32(d.state)
 	if d.bit(&d.match[s<<4+ps]) == 0 {
@@ -294,7 +308,7 @@ func (d *lzmaDecoder) symbol() (c byte, lit bool, err error) {
 }
 
 // start checks the match that was set up.
-func (d *lzmaDecoder) start() error {
+func (d *LZMA) start() error {
 	err := d.reach(d.reps[0])
 	if err != nil {
 		d.left = 0
@@ -309,7 +323,7 @@ func lzmaNext(state, afterLit, afterMatch int) int {
 	return afterMatch
 }
 
-func (d *lzmaDecoder) literal() byte {
+func (d *LZMA) literal() byte {
 	prev := uint32(0)
 	if d.n > 0 {
 		prev = uint32(d.back(0))
@@ -344,7 +358,7 @@ func (d *lzmaDecoder) literal() byte {
 }
 
 // distance decodes the distance, from 0, of a match of the given length.
-func (d *lzmaDecoder) distance(n int) uint32 {
+func (d *LZMA) distance(n int) uint32 {
 	slot := d.tree(d.slot[min(n-2, 3)][:], 6)
 	if slot < 4 {
 		return slot

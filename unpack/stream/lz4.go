@@ -1,4 +1,4 @@
-package archive
+package stream
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -114,7 +115,7 @@ func (l *lz4Run) next() error {
 		l.in.Discard(8)
 		n := int64(binary.LittleEndian.Uint32(b[4:]))
 		_, err := io.CopyN(io.Discard, l.in, n)
-		return cutShort(err)
+		return bound.CutShort(err)
 	case bytes.HasPrefix(b, lz4Legacy):
 		l.in.Discard(4)
 		*l = lz4Run{in: l.in, out: l.out, open: true, legacy: true, size: -1, most: lz4LegacyBlock,
@@ -220,7 +221,7 @@ func (l *lz4Run) read(n int) error {
 		m, err := io.ReadFull(l.in, l.comp[at:])
 		if err != nil {
 			l.comp = l.comp[:at+m]
-			return cutShort(err)
+			return bound.CutShort(err)
 		}
 	}
 	return nil

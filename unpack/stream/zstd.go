@@ -1,4 +1,4 @@
-package archive
+package stream
 
 import (
 	"bytes"
@@ -198,7 +198,7 @@ func (z *zstdRun) open(b []byte) error {
 		err = z.dec.Reset(r)
 	}
 	z.frame = err == nil
-	return cutShort(err)
+	return bound.CutShort(err)
 }
 
 // extent goes over the blocks of a frame that begin at off. It returns the

@@ -1,4 +1,4 @@
-package archive
+package zip
 
 import (
 	"bufio"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -33,7 +34,7 @@ type zipWalk struct {
 
 	in      *bufio.Reader
 	inflate io.ReadCloser
-	wide    *inflater
+	wide    *codec.Inflater
 	trial   []byte
 }
 

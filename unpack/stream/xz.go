@@ -1,4 +1,4 @@
-package archive
+package stream
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"io"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -57,7 +59,7 @@ type xzRun struct {
 	check   byte      // kind of the blocks' check
 	sum     hash.Hash // nil where the kind is not known
 	block   io.Reader // nil between blocks
-	lz      *lzma2Reader
+	lz      *codec.LZMA2
 	from    int64 // where the block, or the index, begins
 	data    int64 // where the block's data begins
 	bad     []int64
@@ -80,6 +82,7 @@ func (x *xzRun) Read(p []byte) (int, error) {
 			continue
 		}
 		n, err := x.block.Read(p)
+		err = lzmaError(err)
 		if x.sum != nil {
 			x.sum.Write(p[:n])
 		}
@@ -106,7 +109,7 @@ func (x *xzRun) next() error {
 	x.from = x.in.offset()
 	c, err := x.in.ReadByte()
 	if err != nil {
-		return cutShort(err)
+		return bound.CutShort(err)
 	}
 	if c != 0 {
 		return x.blockStart(c)
@@ -140,7 +143,7 @@ func (x *xzRun) streamStart() error {
 		return err
 	}
 	if !bytes.HasPrefix(h[:], xzMagic) {
-		return errLZMA
+		return codec.ErrLZMA
 	}
 	if h[6] != 0 || h[7] > 15 {
 		return unpack.Fail(showcause.Unsupported + ".method.xz-flags")
@@ -190,7 +193,7 @@ func (x *xzRun) blockStart(c byte) error {
 		id, ok := f.number()
 		size, ok2 := f.number()
 		if !ok || !ok2 || size > uint64(len(f.b)) {
-			return errLZMA
+			return codec.ErrLZMA
 		}
 		filters = append(filters, xzFilter{id, f.b[:size]})
 		f.b = f.b[size:]
@@ -200,13 +203,13 @@ func (x *xzRun) blockStart(c byte) error {
 		return unpack.Fail(xzFilterGap)
 	}
 	if last.props[0] > 40 {
-		return errLZMA
+		return codec.ErrLZMA
 	}
 	x.data = x.in.offset()
 	if x.lz == nil {
-		x.lz = &lzma2Reader{}
+		x.lz = &codec.LZMA2{}
 	}
-	x.lz.reset(x.in, lzma2Dict(last.props[0]))
+	x.lz.Reset(x.in, lzma2Dict(last.props[0]))
 	x.block = x.lz
 	for i := n - 2; i >= 0; i-- {
 		var err error
@@ -227,7 +230,7 @@ var xzCheckSize = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 6
 func (x *xzRun) blockEnd() error {
 	if pad := int(-(x.in.offset() - x.data) & 3); pad > 0 {
 		if _, err := x.in.Discard(pad); err != nil {
-			return cutShort(err)
+			return bound.CutShort(err)
 		}
 	}
 	var check [64]byte
@@ -259,14 +262,14 @@ func (x *xzRun) index() error {
 		for {
 			c, err := x.in.ReadByte()
 			if err != nil {
-				return 0, cutShort(err)
+				return 0, bound.CutShort(err)
 			}
 			crc.Write([]byte{c})
 			if v |= uint64(c&0x7f) << shift; c < 0x80 {
 				return v, nil
 			}
 			if shift += 7; shift > 56 {
-				return 0, errLZMA
+				return 0, codec.ErrLZMA
 			}
 		}
 	}
@@ -293,7 +296,7 @@ func (x *xzRun) index() error {
 		return err
 	}
 	if !bytes.Equal(foot[14:], xzFooter) {
-		return errLZMA
+		return codec.ErrLZMA
 	}
 	if binary.LittleEndian.Uint32(foot[:]) != crc.Sum32() && len(x.bad) < 16 {
 		x.bad = append(x.bad, x.from)
@@ -324,4 +327,49 @@ func lzma2Dict(p byte) int64 {
 		return 1<<32 - 1
 	}
 	return int64(2|p&1) << (p/2 + 11)
+}
+
+// xzFilter is one filter of a block's chain.
+type xzFilter struct {
+	id    uint64
+	props []byte
+}
+
+// reader undoes the filter (xz-file-format, section 5.3). Those for IA-64 and
+// RISC-V are not known here.
+func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
+	if f.id == 3 {
+		if len(f.props) != 1 {
+			return nil, codec.ErrLZMA
+		}
+		return &deltaReader{r: r, dist: int(f.props[0]) + 1}, nil
+	}
+	start := uint32(0)
+	switch len(f.props) {
+	case 0:
+	case 4:
+		for i, b := range f.props {
+			start |= uint32(b) << (8 * i)
+		}
+	default:
+		return nil, codec.ErrLZMA
+	}
+	b := &branchReader{r: r, pos: start}
+	switch f.id {
+	case 4:
+		b.undo = (&x86Branch{}).undo
+	case 5:
+		b.undo = undoPowerPC
+	case 7:
+		b.undo = undoARM
+	case 8:
+		b.undo = undoThumb
+	case 9:
+		b.undo = undoSPARC
+	case 10:
+		b.undo = undoARM64
+	default:
+		return nil, unpack.Fail(xzFilterGap)
+	}
+	return b, nil
 }

@@ -1,4 +1,4 @@
-package archive
+package codec
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ type exploder struct {
 	err     error
 }
 
-func newExplode(r io.ByteReader, big, three bool, size int64) *exploder {
+func NewExplode(r io.ByteReader, big, three bool, size int64) *exploder {
 	return &exploder{r: r, big: big, threed: three, size: size}
 }
 

@@ -1,0 +1,62 @@
+package unpack
+
+import (
+	"bytes"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+)
+
+// Section gives the stretch [off, off+n) of the layer src as a child, and a gap for
+// what is not there. An empty member is no child.
+func (o *Out) Section(src showcause.Source, op, name string, off, n int64) bool {
+	have := max(min(n, src.Size()-off), 0)
+	if have > 0 && !o.Child(Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
+		return false
+	}
+	if have < n {
+		o.Gap(showcause.Corrupt, min(off+have, src.Size()), n-have)
+	}
+	return true
+}
+
+// headRoom is how many bytes behind a magic a head function may want to see.
+const headRoom = 512
+
+// Find returns the offset of the first place from off on where magic stands
+// and head, if not nil, agrees with the bytes there. The work is one step for 4 KiB.
+func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+	buf := make([]byte, 64<<10)
+	for off < src.Size() && o.Work(int64(len(buf))>>12) {
+		n, _ := src.ReadAt(buf[:min(int64(len(buf)), src.Size()-off)], off)
+		if n < len(magic) {
+			return 0, false
+		}
+		last := off+int64(n) >= src.Size()
+		b := buf[:n]
+		at := 0
+		for {
+			i := bytes.Index(b[at:], magic)
+			if i < 0 {
+				at = max(at, n-len(magic)+1)
+				break
+			}
+			at += i
+			if n-at < headRoom && !last && at > 0 {
+				break // look at it again with what follows
+			}
+			if head == nil || head(b[at:]) {
+				return off + int64(at), true
+			}
+			at++
+		}
+		if n < len(buf) && !last {
+			return 0, false // the layer is shorter than it says
+		}
+		if last {
+			return 0, false
+		}
+		off += int64(at)
+	}
+	return 0, false
+}
