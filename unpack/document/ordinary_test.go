@@ -22,7 +22,64 @@ func ordinary() map[string]struct {
 		want []string
 	}
 	return map[string]m{
-		"gmail": {crlf(`Delivered-To: bob@example.com
+		"gmail": {crlf(ordinaryGmail) + pdf + "--000000000000a1b2c3061050--\r\n",
+			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 Rechnung März.pdf"}},
+		"outlook": {crlf(ordinaryOutlook) + pdf + "\r\n--_004_AM0PR01MB1234ABCDEFAM0PR01MB1234eurp_--\r\n",
+			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 image001.png"}},
+		"thunderbird": {crlf(ordinaryThunderbird) + pdf + "--------------abcDEF0123456789abcDEF01--\r\n\r\n",
+			[]string{"mbox.message", "mime.7bit", "mime.base64 a very long name of a photograph that has to be split.jpg"}},
+		"mutt, signed with PGP": {ordinaryMutt, []string{"mime.7bit", "mime.7bit signature.asc"}},
+		"apple mail": {crlf(ordinaryAppleMail) + pdf + crlf(`
+--Apple-Mail=_11234567-89AB-CDEF-0123-456789ABCDEF--
+
+--Apple-Mail=_01234567-89AB-CDEF-0123-456789ABCDEF--
+`), []string{"mime.7bit", "mime.7bit", "mime.base64 Protokoll März.pdf"}},
+		"delivery status":  {ordinaryBounce, []string{"mime.7bit", "mime.7bit", "mime.7bit", "mime.7bit", "mime.7bit"}},
+		"list, plain":      {ordinaryList, []string{"mbox.message", "mime.7bit"}},
+		"patch":            {ordinaryPatch, []string{"mbox.message", "mime.7bit"}},
+		"S/MIME, detached": {crlf(ordinarySMIME) + pdf + "------ABC--\r\n\r\n", []string{"mime.7bit", "mime.base64 smime.p7s"}},
+		"invitation":       {crlf(ordinaryInvitation), []string{"mime.8bit"}},
+	}
+}
+
+func TestOrdinary(t *testing.T) {
+	for name, m := range ordinary() {
+		t.Run(name, func(t *testing.T) {
+			r := walkTree(t, m.mail, showcause.Limits{})
+			if fmt.Sprint(r.ops) != fmt.Sprint(m.want) {
+				t.Errorf("children\n%q\nwant\n%q", r.ops, m.want)
+			}
+			if len(r.gaps) > 0 {
+				t.Errorf("gaps %s", r.codes())
+			}
+		})
+	}
+}
+
+func TestNoMail(t *testing.T) {
+	for name, s := range map[string]string{
+		"source":    "package main\n\n// From: here\nfunc main() { x := y; case z: return }\n",
+		"changelog": "2024-02-01  Frank  <frank@example.net>\n\n\t* file.c: From: and Subject: are read.\n",
+		"debian":    "foo (1.0-1) unstable; urgency=low\n\n  * New.\n\n -- Frank <f@example.net>  Thu, 01 Feb 2024 12:03:52 +0100\n",
+		"control":   "Package: foo\nVersion: 1.0\nMaintainer: Frank <f@example.net>\nDescription: a thing\n long\n",
+		"python":    "Metadata-Version: 2.1\nName: foo\nVersion: 1.0\nSummary: a thing\nAuthor: Frank\n\nText.\n",
+		"yaml":      "name: foo\non:\n  push:\njobs:\n  build:\n    runs-on: x\n",
+		"prose":     "It was a dark night: the rain fell.\n\nFrom: nowhere.\n",
+		"log":       "12:03:52 host daemon: started\n12:03:53 host daemon: Subject: x\n",
+		"json":      "{\"From\": 1,\n\"Subject\": 2}\n",
+		"makefile":  "all: foo\nfoo: bar\n\tcc -o foo bar\n",
+		"begin":     "begin with the first thing\nand so on\n",
+		"c":         "from:\n\treturn 0;\nto:\n\tbegin 644 x;\n",
+	} {
+		for _, f := range formats() {
+			if name != "c" && f.Match(unpacktest.Probe(showcause.Bytes(s))) {
+				t.Errorf("%s matches %s", f.Name, name)
+			}
+		}
+	}
+}
+
+const ordinaryGmail = `Delivered-To: bob@example.com
 Received: by 2002:a05:6402:1234:b0:4f0:1234:5678 with SMTP id a1csp123456edv;
         Thu, 1 Feb 2024 03:04:05 -0800 (PST)
 X-Received: by 2002:a17:906:1111:b0:a36:aaaa:bbbb with SMTP id c7mr123ejg.1.1706785445;
@@ -69,9 +126,9 @@ Content-Transfer-Encoding: base64
 X-Attachment-Id: f_ls1abc
 Content-ID: <f_ls1abc>
 
-`) + pdf + "--000000000000a1b2c3061050--\r\n",
-			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 Rechnung März.pdf"}},
-		"outlook": {crlf(`Received: from AM0PR01MB1234.eurprd01.prod.exchangelabs.com
+`
+
+const ordinaryOutlook = `Received: from AM0PR01MB1234.eurprd01.prod.exchangelabs.com
  (2603:10a6:208:1::1) by AM0PR01MB5678.eurprd01.prod.exchangelabs.com with
  HTTPS; Thu, 1 Feb 2024 11:03:52 +0000
 From: Carol <carol@contoso.com>
@@ -129,9 +186,9 @@ Content-Disposition: inline; filename="image001.png"; size=1234;
 Content-ID: <image001.png@01DA54FD.12345678>
 Content-Transfer-Encoding: base64
 
-`) + pdf + "\r\n--_004_AM0PR01MB1234ABCDEFAM0PR01MB1234eurp_--\r\n",
-			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 image001.png"}},
-		"thunderbird": {crlf(`From - Thu Feb  1 12:03:52 2024
+`
+
+const ordinaryThunderbird = `From - Thu Feb  1 12:03:52 2024
 X-Mozilla-Status: 0001
 X-Mozilla-Status2: 00800000
 X-Mozilla-Keys:                                                                                 
@@ -162,9 +219,9 @@ Content-Disposition: attachment;
  filename*1=" split.jpg"
 Content-Transfer-Encoding: base64
 
-`) + pdf + "--------------abcDEF0123456789abcDEF01--\r\n\r\n",
-			[]string{"mbox.message", "mime.7bit", "mime.base64 a very long name of a photograph that has to be split.jpg"}},
-		"mutt, signed with PGP": {`Date: Thu, 1 Feb 2024 12:03:52 +0100
+`
+
+const ordinaryMutt = `Date: Thu, 1 Feb 2024 12:03:52 +0100
 From: Frank <frank@example.net>
 To: list@example.org
 Subject: Re: [list] patch
@@ -201,8 +258,9 @@ iQIzBAEBCgAdFiEEabcdefABCDEF0123456789abcdefABCDFiEEabcdefABCDEF
 -----END PGP SIGNATURE-----
 
 --tThc/1wpZn/ma/RB--
-`, []string{"mime.7bit", "mime.7bit signature.asc"}},
-		"apple mail": {crlf(`From: Grace <grace@icloud.com>
+`
+
+const ordinaryAppleMail = `From: Grace <grace@icloud.com>
 Content-Type: multipart/alternative;
 	boundary="Apple-Mail=_01234567-89AB-CDEF-0123-456789ABCDEF"
 Mime-Version: 1.0 (Mac OS X Mail 16.0 \(3774.400.31\))
@@ -240,12 +298,9 @@ Content-Type: application/pdf;
 	name="=?utf-8?Q?Protokoll_M=C3=A4rz=2Epdf?="
 Content-Transfer-Encoding: base64
 
-`) + pdf + crlf(`
---Apple-Mail=_11234567-89AB-CDEF-0123-456789ABCDEF--
+`
 
---Apple-Mail=_01234567-89AB-CDEF-0123-456789ABCDEF--
-`), []string{"mime.7bit", "mime.7bit", "mime.base64 Protokoll März.pdf"}},
-		"delivery status": {`Return-Path: <>
+const ordinaryBounce = `Return-Path: <>
 Date: Thu, 1 Feb 2024 12:03:52 +0100 (CET)
 From: MAILER-DAEMON@mx.example.com (Mail Delivery System)
 Subject: Undelivered Mail Returned to Sender
@@ -300,8 +355,9 @@ Content-Type: text/html
 --=-abc--
 
 --4TQZJ2.1706785432/mx.example.com--
-`, []string{"mime.7bit", "mime.7bit", "mime.7bit", "mime.7bit", "mime.7bit"}},
-		"list, plain": {`From frank@example.net Thu Feb  1 12:03:52 2024
+`
+
+const ordinaryList = `From frank@example.net Thu Feb  1 12:03:52 2024
 From: frank at example.net (Frank)
 Date: Thu, 1 Feb 2024 12:03:52 +0100
 Subject: [list] question
@@ -311,8 +367,9 @@ From the archive one learns that "From " is quoted.
 >From time to time.
 
 begin with the first, and end with the last.
-`, []string{"mbox.message", "mime.7bit"}},
-		"patch": {`From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001
+`
+
+const ordinaryPatch = `From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001
 From: Heidi <heidi@example.com>
 Date: Thu, 1 Feb 2024 12:03:52 +0100
 Subject: [PATCH] file: do it
@@ -332,8 +389,9 @@ index 0123456..789abcd 100644
 -- 
 2.43.0
 
-`, []string{"mbox.message", "mime.7bit"}},
-		"S/MIME, detached": {crlf(`From: a@example.com
+`
+
+const ordinarySMIME = `From: a@example.com
 To: b@example.com
 Subject: signed
 MIME-Version: 1.0
@@ -350,8 +408,9 @@ Content-Type: application/pkcs7-signature; name="smime.p7s"
 Content-Transfer-Encoding: base64
 Content-Disposition: attachment; filename="smime.p7s"
 
-`) + pdf + "------ABC--\r\n\r\n", []string{"mime.7bit", "mime.base64 smime.p7s"}},
-		"invitation": {crlf(`From: a@example.com
+`
+
+const ordinaryInvitation = `From: a@example.com
 To: b@example.com
 Subject: meeting
 MIME-Version: 1.0
@@ -360,43 +419,4 @@ Content-Transfer-Encoding: 8bit
 
 BEGIN:VCALENDAR
 END:VCALENDAR
-`), []string{"mime.8bit"}},
-	}
-}
-
-func TestOrdinary(t *testing.T) {
-	for name, m := range ordinary() {
-		t.Run(name, func(t *testing.T) {
-			r := walkTree(t, m.mail, showcause.Limits{})
-			if fmt.Sprint(r.ops) != fmt.Sprint(m.want) {
-				t.Errorf("children\n%q\nwant\n%q", r.ops, m.want)
-			}
-			if len(r.gaps) > 0 {
-				t.Errorf("gaps %s", r.codes())
-			}
-		})
-	}
-}
-
-func TestNoMail(t *testing.T) {
-	for name, s := range map[string]string{
-		"source":    "package main\n\n// From: here\nfunc main() { x := y; case z: return }\n",
-		"changelog": "2024-02-01  Frank  <frank@example.net>\n\n\t* file.c: From: and Subject: are read.\n",
-		"debian":    "foo (1.0-1) unstable; urgency=low\n\n  * New.\n\n -- Frank <f@example.net>  Thu, 01 Feb 2024 12:03:52 +0100\n",
-		"control":   "Package: foo\nVersion: 1.0\nMaintainer: Frank <f@example.net>\nDescription: a thing\n long\n",
-		"python":    "Metadata-Version: 2.1\nName: foo\nVersion: 1.0\nSummary: a thing\nAuthor: Frank\n\nText.\n",
-		"yaml":      "name: foo\non:\n  push:\njobs:\n  build:\n    runs-on: x\n",
-		"prose":     "It was a dark night: the rain fell.\n\nFrom: nowhere.\n",
-		"log":       "12:03:52 host daemon: started\n12:03:53 host daemon: Subject: x\n",
-		"json":      "{\"From\": 1,\n\"Subject\": 2}\n",
-		"makefile":  "all: foo\nfoo: bar\n\tcc -o foo bar\n",
-		"begin":     "begin with the first thing\nand so on\n",
-		"c":         "from:\n\treturn 0;\nto:\n\tbegin 644 x;\n",
-	} {
-		for _, f := range formats() {
-			if name != "c" && f.Match(unpacktest.Probe(showcause.Bytes(s))) {
-				t.Errorf("%s matches %s", f.Name, name)
-			}
-		}
-	}
-}
+`
