@@ -13,11 +13,13 @@ type Budget struct {
 	Input  int64 // size of the input in bytes
 	Spent  showcause.Spent
 	// Spill opens scratch space that is gone when closed. If nil, or if it
-	// fails, a child over 16 MiB is cut there, with a gap.
+	// fails, a child over 16 MiB is cut there, with a gap, and a child of many
+	// large ones in each other before.
 	Spill func() (File, error)
 
 	expanded int64 // bytes of all children so far
 	free     [][]byte
+	held     int64 // bytes of the buffers that children hold
 }
 
 // NewBudget returns a Budget for an input of the given size.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/showcause/showcause"
 )
@@ -15,8 +16,13 @@ type File interface {
 	io.Closer
 }
 
-// inMemory is the size in bytes up to which a child is held in memory.
-const inMemory = 16 << 20
+// inMemory is the size in bytes up to which a child is held in memory, and
+// inMemoryAll that of all that are held at a time: a child lives while what is
+// in it is read, so that there is one for each step of a trail.
+const (
+	inMemory    = 16 << 20
+	inMemoryAll = 64 << 20
+)
 
 // errFull says that a spool has taken all that it may.
 var errFull = errors.New("spool: full")
@@ -35,12 +41,10 @@ func (s *spool) fill(r io.Reader, limit int64) error {
 	s.mem = s.budget.take()
 	for {
 		if len(s.mem) == cap(s.mem) {
-			if cap(s.mem) >= inMemory {
+			grown := s.budget.grow(s.mem)
+			if grown == nil {
 				return s.spill(r, limit)
 			}
-			grown := make([]byte, len(s.mem), min(4*cap(s.mem), inMemory))
-			copy(grown, s.mem)
-			s.budget.give(s.mem)
 			s.mem = grown
 		}
 		n, err := s.read(r, s.mem[len(s.mem):cap(s.mem)], limit)
@@ -107,7 +111,11 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 		return Fail(showcause.LimitSize) // what is in memory is still scanned
 	}
 	s.file = f
-	buf := s.mem[:1<<20]
+	buf := s.mem[:min(cap(s.mem), 1<<20)]
+	defer func() { // the file has it all
+		s.budget.give(s.mem)
+		s.mem = nil
+	}()
 	for {
 		at := s.n
 		n, err := s.read(r, buf, limit)
@@ -186,19 +194,60 @@ func isZero(p []byte) bool {
 	return bytes.Equal(p, zeros[:len(p)])
 }
 
-// take returns an empty buffer, one used before if there is one.
+// take returns an empty buffer: the smallest that was used before, or a small new one.
 func (b *Budget) take() []byte {
-	if n := len(b.free); n > 0 {
-		m := b.free[n-1]
-		b.free = b.free[:n-1]
-		return m[:0]
+	m := b.reuse(0)
+	if m == nil {
+		m = make([]byte, 0, 64<<10)
 	}
-	return make([]byte, 0, 64<<10)
+	b.held += int64(cap(m))
+	return m
 }
 
-// give returns a buffer. A few are kept.
+// reuse takes the smallest free buffer larger than n bytes from the list, nil if there is none.
+func (b *Budget) reuse(n int) []byte {
+	best := -1
+	for i, m := range b.free {
+		if cap(m) > n && (best < 0 || cap(m) < cap(b.free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	m := b.free[best]
+	b.free = slices.Delete(b.free, best, best+1)
+	return m[:0]
+}
+
+// grow returns a larger buffer with the bytes of m, which is given back, or nil
+// if one buffer or all of them together would take too much.
+func (b *Budget) grow(m []byte) []byte {
+	want := min(4*cap(m), inMemory)
+	if want <= cap(m) || b.held-int64(cap(m))+inMemory > inMemoryAll {
+		return nil
+	}
+	grown := b.reuse(cap(m))
+	if grown == nil {
+		grown = make([]byte, 0, want)
+	}
+	grown = append(grown, m...)
+	b.held += int64(cap(grown))
+	b.give(m)
+	return grown
+}
+
+// give returns a buffer. Some are kept, as long as all together are not too much.
 func (b *Budget) give(m []byte) {
-	if len(b.free) < 4 {
+	if cap(m) == 0 {
+		return
+	}
+	b.held -= int64(cap(m))
+	all := b.held + int64(cap(m))
+	for _, f := range b.free {
+		all += int64(cap(f))
+	}
+	if len(b.free) < 4 && all <= inMemoryAll {
 		b.free = append(b.free, m)
 	}
 }
