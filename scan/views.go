@@ -48,10 +48,13 @@ func (in *input) views(l *layer) {
 // read as it is (see view.UTF16).
 func (in *input) html(l *layer) {
 	src, whole := l.Source, true
-	if l.kind == filetype.HTML16 && !bytes.HasPrefix(l.head, []byte("\xfe\xff")) {
+	if l.kind == filetype.HTML16 {
 		var v view.View
 		v, whole = view.UTF16(src, maxView)
-		src = showcause.Bytes(v.Bytes)
+		in.narrow(l, v)
+		if !bytes.HasPrefix(l.head, []byte("\xfe\xff")) {
+			src = showcause.Bytes(v.Bytes)
+		}
 	}
 	vs, all := view.HTML(src, maxView)
 	for i, v := range vs {
@@ -66,6 +69,17 @@ func (in *input) html(l *layer) {
 	if !whole || !all {
 		in.gap(showcause.Gap{Trail: l.Trail.Child(showcause.Step{Op: vs[0].Op}), Code: showcause.LimitSize, Offset: int64(len(vs[0].Bytes)), Length: -1})
 	}
+}
+
+// narrow searches a page in UTF-16 for the rules for any bytes, which a script
+// in it would otherwise be hidden from: its views have no scripts as they are.
+// ClamAV does not.
+func (in *input) narrow(l *layer, v view.View) {
+	sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
+	from := len(in.report.Findings)
+	in.budget.Spent.Bytes += sl.Source.Size()
+	in.match(&layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed}, rule.Any)
+	in.forget(from, l.first)
 }
 
 // view searches one view of a layer.
