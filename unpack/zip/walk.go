@@ -2,6 +2,7 @@ package zip
 
 import (
 	"bufio"
+	"cmp"
 	"io"
 	"math"
 	"slices"
@@ -21,13 +22,14 @@ type zipWalk struct {
 
 	heads, records, scan zipWindow
 
-	refs    []zipRef  // of all directories, in the order of the local headers
-	covered []zipSpan // what their members take
-	dirs    []int64   // ends of the directories that lead somewhere
-	dirEnd  int64     // the greatest of them
-	doubts  []int64   // offsets of ends of directories that readers may differ on
-	loose   bool      // a member stands where no directory says so
-	lost    bool      // a plausible member stands where no directory follows
+	given   []unpack.Span // what formats before zip gave as children
+	refs    []zipRef      // of all directories, in the order of the local headers
+	covered []zipSpan     // what their members take
+	dirs    []int64       // ends of the directories that lead somewhere
+	dirEnd  int64         // the greatest of them
+	doubts  []int64       // offsets of ends of directories that readers may differ on
+	loose   bool          // a member stands where no directory says so
+	lost    bool          // a plausible member stands where no directory follows
 
 	said map[showcause.Code]int
 	stop bool
@@ -61,9 +63,12 @@ func (z *zipWalk) gap(code showcause.Code, off, n int64) {
 }
 
 func zipWalkLayer(src showcause.Source, out *unpack.Out) {
-	z := &zipWalk{src: src, size: src.Size(), out: out, said: map[showcause.Code]int{}}
+	z := &zipWalk{src: src, size: src.Size(), out: out, given: out.Covered(), said: map[showcause.Code]int{}}
 	z.heads.src, z.records.src, z.scan.src = src, src, src
 	z.heads.size, z.records.size, z.scan.size = 64<<10, 64<<10, zipScanChunk
+	if !out.Work(z.size / 1024) { // the search for the last directory goes through all there is
+		return
+	}
 	z.directories()
 	slices.SortFunc(z.refs, zipRefOrder)
 	z.refs = slices.Compact(z.refs)
@@ -85,7 +90,8 @@ func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 }
 
 // members goes through the layer once, from its start: the members that
-// directories name, and between them whatever local headers stand there.
+// directories name, and between them whatever local headers stand there and
+// are not in children of another format.
 func (z *zipWalk) members() {
 	pos := int64(0)
 	for i := 0; !z.stop; {
@@ -94,12 +100,18 @@ func (z *zipWalk) members() {
 			next = z.refs[i].head
 		}
 		for pos < next && !z.stop {
-			at := z.scan.find(zipSigLocal, pos, next)
-			if !z.out.Work(max((min(max(at, pos), next)-pos)/64, 1)) {
+			if s, in := z.held(pos); in {
+				pos = s.To
+				continue
+			}
+			to := z.free(pos, next)
+			at := z.scan.find(zipSigLocal, pos, to)
+			if !z.out.Work(max((min(max(at, pos), to)-pos)/64, 1)) {
 				return
 			}
 			if at < 0 {
-				break
+				pos = to
+				continue
 			}
 			pos = max(z.straggler(at, next), at+4)
 		}
@@ -120,6 +132,15 @@ func (z *zipWalk) members() {
 		}
 		i = j
 	}
+}
+
+// free returns how far from off on, at most to end, no earlier format gave a child.
+func (z *zipWalk) free(off, end int64) int64 {
+	i, _ := slices.BinarySearchFunc(z.given, off, func(s unpack.Span, v int64) int { return cmp.Compare(s.From, v) })
+	if i < len(z.given) {
+		end = min(end, z.given[i].From)
+	}
+	return end
 }
 
 // after returns the offset of the local header of ref i, or the end of the layer.
