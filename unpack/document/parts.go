@@ -84,7 +84,11 @@ func (w *mailWalk) plain(p *part, m method) {
 	if p.mail && !known {
 		op, src, known = op+".message", &joined{[]byte(mailPrefix), src}, true
 	}
-	w.child(unpack.Child{Name: p.label, Op: op, Source: src, Size: src.Size()})
+	if src.Size() == w.src.Size() {
+		known = false // the layer itself, under a boundary that never comes: it is being read
+	} else {
+		w.child(unpack.Child{Name: p.label, Op: op, Source: src, Size: src.Size()})
+	}
 	if known {
 		return // read there
 	}
