@@ -22,7 +22,7 @@ const batch = 1 << 14
 type searcher struct {
 	state   []uint32 // for each pattern: 1 + its place in seen, 0 if not seen in this layer
 	seen    []sighting
-	marked  []bool // for each rule: it is in rules
+	marked  []bool // for each rule with patterns: it is in rules
 	rules   []uint32
 	hits    []literal.Hit
 	buf     []byte
@@ -46,7 +46,7 @@ type sighting struct {
 type span struct{ lo, hi int64 }
 
 func newSearcher(db *ruledb.DB) searcher {
-	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, db.Len())}
+	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, db.Meta().Rules)}
 }
 
 func (s *searcher) reset() {

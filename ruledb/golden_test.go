@@ -1,0 +1,84 @@
+package ruledb
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// dump writes a database out with what each stretch means, so that a change of
+// the format is a change of a file that is looked at.
+func dump(t testing.TB, data []byte) string {
+	secs, err := dissect(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := [...]string{"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
+		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "starts", "digests", "digestrows"}
+	le := binary.LittleEndian
+	var b strings.Builder
+	fmt.Fprintf(&b, "header   magic %q size %d sections %d version %d\n", data[:8], le.Uint64(data[8:]), le.Uint32(data[16:]), le.Uint32(data[20:]))
+	for i := range int(le.Uint32(data[16:])) {
+		e := data[headerSize+entrySize*i:]
+		k, part := kind(le.Uint32(e)), le.Uint32(e[4:])
+		s := secs[k][part]
+		fmt.Fprintf(&b, "\n%s part %#x, %d bytes\n", names[k], part, len(s))
+		switch k {
+		case secRules:
+			rows[ruleRow](&b, s)
+		case secPatterns:
+			rows[patternRow](&b, s)
+		case secDigestRows:
+			rows[digestRow](&b, s)
+		case secFiles:
+			rows[[2]uint32](&b, s)
+		case secUses, secOwners, secAlways, secStarts, secEagerRefs, secDeferredRefs:
+			rows[uint32](&b, s)
+		case secSizes:
+			rows[uint64](&b, s)
+		case secEager, secDeferred:
+			b.WriteString("  (package literal)\n")
+		case secMeta, secNames, secTexts, secSkips:
+			fmt.Fprintf(&b, "  %q\n", s)
+		default:
+			b.WriteString(hex.Dump(s))
+		}
+	}
+	return b.String()
+}
+
+func rows[T row](b *strings.Builder, s []byte) {
+	all, err := cast[T](s)
+	if err != nil {
+		fmt.Fprintf(b, "  %v\n", err)
+	}
+	for i, r := range all {
+		fmt.Fprintf(b, "  %d: %+v\n", i, r)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	got := dump(t, small(t))
+	const file = "testdata/small.txt"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the format is another than %s says; if that is wanted, raise version and run go test -update\n%s", file, got)
+	}
+}
