@@ -45,10 +45,15 @@ func (p Program) Admits(f *Facts) bool {
 			return false
 		}
 		b = b[1:]
-		for _, has := range f.Ancestors[depth-n:] {
+		var want [][]byte // without those that stand for any
+		for ; n > 0; n-- {
 			var name []byte
-			name, b = cutName(b)
-			if string(name) != anyType && string(name) != has {
+			if name, b = cutName(b); string(name) != anyType {
+				want = append(want, name)
+			}
+		}
+		for i, has := range f.Ancestors[depth-len(want):] {
+			if string(want[i]) != has {
 				return false
 			}
 		}

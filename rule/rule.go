@@ -57,8 +57,9 @@ type Guard struct {
 	// wildcard here.
 	Container string
 	// Intermediates are ClamAV type names of ancestors, outermost first, the
-	// last being the parent; CL_TYPE_ANY stands for any one. Ancestors further
-	// out than the first do not matter.
+	// last being the parent. Ancestors further out than the first do not
+	// matter. CL_TYPE_ANY only asks for one more ancestor, and takes no place:
+	// of zip>any the parent is the zip file, as clamscan 1.4.6 has it.
 	Intermediates []string
 }
 
