@@ -183,7 +183,8 @@ const maxPeak = 256 << 20
 func TestCost(t *testing.T) {
 	exe, db := command(t)
 	dir := t.TempDir()
-	for _, in := range All(*full) {
+	var rows beside
+	for _, in := range inputs() {
 		if in.Big && !*full {
 			continue
 		}
@@ -204,5 +205,9 @@ func TestCost(t *testing.T) {
 			t.Errorf("%d %s: %d MB of memory, at most %d", in.Row, in.Name, c.Peak>>20, maxPeak>>20)
 		}
 		t.Logf("%2d  %-66.66s %-12s %6.2f s %4d MB %9d kB  %s", in.Row, in.Name, r.Verdict, c.CPU.Seconds(), c.Peak>>20, src.Size()>>10, codes(r))
+		if *full {
+			rows.add(t, &in, r, c, path)
+		}
 	}
+	rows.write(t)
 }
