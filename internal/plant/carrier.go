@@ -191,6 +191,7 @@ func (g *gen) survives(data []byte) bool {
 			all = all && bytes.Contains(v.Bytes, data[it.off:it.off+len(it.data)])
 		}
 		if all {
+			g.viewed = int64(len(v.Bytes))
 			return true
 		}
 	}

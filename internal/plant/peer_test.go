@@ -64,20 +64,6 @@ func clamscan(t testing.TB, db, dir string, more ...string) map[string][]string 
 	return names
 }
 
-// utf16 tells whether clamscan takes data for UTF-16 text without a mark: every
-// big-endian unit but the first is above 0x7f or a character of text. It
-// normalises such data and looks for the signatures of text in it; the scanner
-// asks for more zeros.
-func utf16(b []byte) bool {
-	b = b[:min(len(b), 1024)]
-	for i := 2; i+1 < len(b); i += 2 {
-		if c := b[i+1]; b[i] == 0 && c < 0x80 && !(c >= 0x20 && c != 0x7f || c >= 7 && c <= 13 && c != 11 || c == 0x1b) {
-			return false
-		}
-	}
-	return true
-}
-
 // difference is one file on which the two do not agree.
 type difference struct {
 	path       string
@@ -107,7 +93,7 @@ func compare(t testing.TB, files map[string]File, ours, peers map[string][]strin
 			continue
 		case len(c) == 0 && !f.Peer:
 			class = notOpened
-		case len(o) == 0 && utf16(f.Data):
+		case len(o) == 0 && f.UTF16:
 			class = takenForUTF16
 		case len(c) == 0 && slices.Contains(f.Container, "mail.quoted-printable") && slices.ContainsFunc(f.Anchors, func(a string) bool { return strings.HasPrefix(a, "EOF") }):
 			class = quotedEnd

@@ -44,7 +44,8 @@ type File struct {
 	View      bool     `json:"view,omitempty"`      // it has to match in a normalised view, and the spots are in the raw bytes
 	Spots     []Spot   `json:"spots"`
 	Data      []byte   `json:"-"`
-	Inner     []byte   `json:"-"` // the innermost layer
+	Inner     []byte   `json:"-"`               // the innermost layer
+	UTF16     bool     `json:"utf16,omitempty"` // clamscan takes a layer for UTF-16 text
 }
 
 // Reason says why a rule could not be planted.
@@ -111,6 +112,8 @@ type gen struct {
 	text  bool // bytes that are left open are lower-case text
 	flaw  flaw
 	items []*item
+
+	viewed int64 // bytes of the view that the bodies are in
 }
 
 // flaw is what is made wrong in a near miss.
@@ -178,9 +181,11 @@ func (g *gen) file(near bool) (File, error) {
 	}
 	f.Data, f.Inner, f.Peer = inner, inner, true
 	for i := len(chain) - 1; i >= 0; i-- {
+		f.UTF16 = f.UTF16 || utf16(f.Data)
 		f.Data = chain[i].wrap(g, f.Data)
 		f.Peer = f.Peer && chain[i].peer
 	}
+	f.UTF16 = f.UTF16 || utf16(f.Data)
 	for _, w := range chain {
 		f.Container = append(f.Container, w.name)
 	}
@@ -211,6 +216,9 @@ func (g *gen) check(data []byte, chain []*wrapper) error {
 		return NoType
 	}
 	facts := rule.Facts{Size: int64(len(data)), Entry: -1}
+	if t := g.r.Target; t == rule.HTML || t == rule.ASCII {
+		facts.Size = g.viewed
+	}
 	if info, ok := exe.Parse(src, t); ok {
 		facts.Executable, facts.Entry, facts.Sections = true, info.Entry, len(info.Sections)
 	} else if g.r.Target == rule.PE || g.r.Target == rule.ELF || g.r.Target == rule.MachO {
@@ -234,4 +242,17 @@ func anchorName(a pattern.Anchor) string {
 		name += ",shift"
 	}
 	return name
+}
+
+// utf16 tells whether clamscan takes data for UTF-16 text without a mark: every
+// big-endian unit but the first is above 0x7f or a character of text. It
+// normalises such data and looks for the signatures of text in it.
+func utf16(b []byte) bool {
+	b = b[:min(len(b), 1024)]
+	for i := 2; i+1 < len(b); i += 2 {
+		if c := b[i+1]; b[i] == 0 && c < 0x80 && !(c >= 0x20 && c != 0x7f || c >= 7 && c <= 13 && c != 11 || c == 0x1b) {
+			return false
+		}
+	}
+	return true
 }

@@ -21,7 +21,8 @@ import (
 
 var (
 	full   = flag.Bool("full", false, "plant the whole official database, and compare whole system folders")
-	number = flag.Int("number", 300, "rules of the official database to plant, if not all")
+	number = flag.Int("number", 200, "rules of the official database to plant, if not all")
+	few    = flag.Int("few", 10, "files of each system folder to compare, if not all")
 	seed   = flag.Uint64("seed", 1, "seed of what is planted of the official database")
 	keep   = flag.String("keep", "", "folder to keep that corpus in")
 )
@@ -185,6 +186,9 @@ func proven(rep *showcause.Report, f *File) error {
 	for _, g := range rep.Findings {
 		if g.Rule != f.Rule {
 			continue
+		}
+		if f.Flaw == "size" && (len(g.Trail) < len(f.Container) || slices.ContainsFunc(g.Trail, func(s showcause.Step) bool { return s.Op == "gzip.member" })) {
+			continue // a container, or a piece of the file, has the size
 		}
 		found = true
 		if missing = evidence(&g, f); missing == nil {

@@ -93,10 +93,9 @@ func (g *gen) chain() (out []*wrapper, err error) {
 	} else if c != "" && len(want) == 0 {
 		want = []string{c}
 	}
-	for _, typ := range want {
-		if typ == anyType {
-			typ = ""
-		}
+	named := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return s == anyType })
+	// CL_TYPE_ANY asks for one more container, wherever it stands.
+	for _, typ := range append(make([]string, len(want)-len(named)), named...) {
 		if err := pick(typ); err != nil {
 			return nil, err
 		}
