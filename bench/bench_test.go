@@ -222,7 +222,7 @@ func TestCorpus(t *testing.T) {
 	if one != two {
 		t.Error("two runs made different files")
 	}
-	if n < 1e6 || n > 20e6 {
+	if n < 5e5 || n > 20e6 {
 		t.Errorf("%d bytes for 1 MB", n)
 	}
 	for _, g := range groups() {

@@ -19,18 +19,19 @@ import (
 // maker makes files of one kind from random numbers that are the same each time.
 type maker struct {
 	*rand.Rand
-	words []string
+	words   []string
+	members int64 // bytes put into archives so far
 }
 
 // newMaker numbers its random numbers by the kind and the file.
 func newMaker(kind, file int, words []string) *maker {
-	return &maker{rand.New(rand.NewPCG(uint64(kind), uint64(file))), words}
+	return &maker{Rand: rand.New(rand.NewPCG(uint64(kind), uint64(file))), words: words}
 }
 
 // kind is a part of the corpus.
 type kind struct {
 	folder, ext string
-	share       int // of 100 bytes on disk
+	share       int // of 100 bytes, unpacked
 	file        func(*maker) []byte
 }
 
@@ -42,14 +43,14 @@ func kinds() []kind {
 	return []kind{
 		{"texts", ".txt", 15, func(m *maker) []byte { return m.text(m.size(2<<10, 40<<10)) }},
 		{"texts", ".html", 15, func(m *maker) []byte { return m.html(m.size(4<<10, 80<<10)) }},
-		{"archives", ".zip", 20, func(m *maker) []byte { return zipOf(m.members()) }},
-		{"archives", ".tar.gz", 20, func(m *maker) []byte { return tarOf(m.members()) }},
-		{"archives", ".eml", 15, func(m *maker) []byte { return m.mail(m.members()) }},
+		{"archives", ".zip", 20, func(m *maker) []byte { return zipOf(m.choose()) }},
+		{"archives", ".tar.gz", 20, func(m *maker) []byte { return tarOf(m.choose()) }},
+		{"archives", ".eml", 15, func(m *maker) []byte { return m.mail(m.choose()) }},
 		{"programs", ".exe", 15, func(m *maker) []byte { return m.pe(m.size(64<<10, 4<<20)) }},
 	}
 }
 
-// generate writes about total bytes under dir, the same files each time, and the
+// generate writes about total bytes under dir, counted unpacked, the same files each time, and the
 // EICAR test file plain and in every container: four files that both must find
 // when their rules know it.
 func generate(dir string, total int64) error {
@@ -58,7 +59,7 @@ func generate(dir string, total int64) error {
 		for i, written := 0, int64(0); written < total*int64(kind.share)/100; i++ {
 			m := newMaker(k, i, words)
 			data := kind.file(m)
-			written += int64(len(data))
+			written += max(int64(len(data)), m.members)
 			// A hundred files a folder, as people keep them.
 			if err := write(filepath.Join(dir, kind.folder, fmt.Sprintf("%03d/%05d%s", i/100, i, kind.ext)), data); err != nil {
 				return err
@@ -140,7 +141,7 @@ type member struct {
 	data []byte
 }
 
-func (m *maker) members() []member {
+func (m *maker) choose() []member {
 	var out []member
 	for i := range 2 + m.IntN(10) {
 		switch m.IntN(8) {
@@ -151,6 +152,9 @@ func (m *maker) members() []member {
 		default:
 			out = append(out, member{fmt.Sprintf("%d.txt", i), m.text(m.size(16<<10, 1<<20))})
 		}
+	}
+	for _, o := range out {
+		m.members += int64(len(o.data))
 	}
 	return out
 }

@@ -76,7 +76,7 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.IntVar(&b.runs, "runs", 5, "runs of each")
-	f.Int64Var(&b.corpus, "corpus", 200, "size in MB of the generated files; 0 for none")
+	f.Int64Var(&b.corpus, "corpus", 200, "size in MB of the generated files, unpacked; 0 for none")
 	f.IntVar(&b.cores, "threads", runtime.NumCPU(), "threads of the rows that use all cores")
 	f.StringVar(&b.db, "db", "", "folder of a ClamAV database (default clamav/official in $SHOWCAUSE_DATA)")
 	f.StringVar(&b.testfiles, "testfiles", "/usr/share/clamav-testfiles", "folder of files that are found")
