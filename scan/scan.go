@@ -136,6 +136,10 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		l.kind = filetype.Detect(l.head, sl.Source)
 		switch rule.Target(l.kind.Target()) {
 		case rule.PE, rule.ELF, rule.MachO:
+			if sl.Source.Size()/64 > in.budget.Limits.Work-in.budget.Spent.Work { // it is read through for installers
+				in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
+				return
+			}
 			if info, ok := exe.Parse(sl.Source, l.kind); ok {
 				l.exe, l.packer = info, info.Packer
 				if info.Partial {
@@ -175,17 +179,14 @@ func (in *input) unpack(l *layer) {
 	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
-	next := 0
+	out := unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
 	for _, f := range in.options.Formats {
 		if !f.Match(probe) {
 			continue
 		}
 		read[f.Name] = true
 		hidden = hidden && !formats.Reads(f.Name, l.kind)
-		out := unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
-		out.StartAt(next)
 		in.guard(l, func() { f.Walk(l.Source, out) })
-		next = out.Index()
 	}
 	if hidden {
 		in.unsupported(l, "format."+l.kind.String(), l.Source.Size())

@@ -43,7 +43,7 @@ func (b *Budget) room() (int64, showcause.Code) {
 	return max(room, 0), code
 }
 
-// Out takes what a Format finds in one layer.
+// Out takes what the formats of one layer find in it, one format after the other.
 type Out struct {
 	budget *Budget
 	trail  showcause.Trail
@@ -51,6 +51,8 @@ type Out struct {
 	gap    func(showcause.Gap)
 	index  int
 	spent  bool // a limit of the whole input is reached and said
+
+	covered []Span // what Section gave
 }
 
 // NewOut returns an Out for the layer with the given trail. visit is called
@@ -58,12 +60,6 @@ type Out struct {
 func NewOut(b *Budget, t showcause.Trail, visit func(showcause.Layer), gap func(showcause.Gap)) *Out {
 	return &Out{budget: b, trail: t, visit: visit, gap: gap}
 }
-
-// Index returns the index that the next child gets.
-func (o *Out) Index() int { return o.index }
-
-// StartAt sets the index of the next child, for a layer that several formats read.
-func (o *Out) StartAt(i int) { o.index = i }
 
 // Gap says that [off, off+n) of the layer was not read as the format; n is -1
 // when it is not known how much there is.

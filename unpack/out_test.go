@@ -162,10 +162,31 @@ func TestIndex(t *testing.T) {
 	o.Child(derived(1))
 	o.ChildGap(Child{Op: "test.x"}, showcause.Encrypted)
 	o.Child(derived(1))
-	o.StartAt(7)
 	o.Child(placed(1))
-	if !slices.Equal(l.index, []int{0, 2, 7}) || o.Index() != 8 || l.gaps[0].Trail[0].Index != 1 {
-		t.Errorf("indexes %v, next %d", l.index, o.Index())
+	if !slices.Equal(l.index, []int{0, 2, 3}) || l.gaps[0].Trail[0].Index != 1 {
+		t.Errorf("indexes %v", l.index)
+	}
+}
+
+func TestCovered(t *testing.T) {
+	var l log
+	src := showcause.Bytes(make([]byte, 100))
+	o := l.out(NewBudget(showcause.Limits{Objects: 6}, 1, nil), nil)
+	for _, s := range []Span{{50, 60}, {10, 20}, {12, 18}, {20, 30}, {90, 300}, {40, 40}, {95, 99}} {
+		o.Section(src, "test.x", "", s.From, s.To-s.From)
+	}
+	want := []Span{{10, 20}, {20, 30}, {50, 60}, {90, 100}}
+	for range 2 {
+		if got := o.Covered(); !slices.Equal(got, want) {
+			t.Errorf("covered %v, want %v", got, want)
+		}
+	}
+	if l.String() != "[10 10 6 10 10 4] 4:corrupt@100+200" && len(l.gaps) != 1 {
+		t.Errorf("%s", l.String())
+	}
+	o.Section(src, "test.x", "", 0, 5) // the limit of objects
+	if got := o.Covered(); !slices.Equal(got, want) {
+		t.Errorf("a child that was not read is covered: %v", got)
 	}
 }
 

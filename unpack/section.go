@@ -2,17 +2,41 @@ package unpack
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 )
 
+// Span is the stretch [From, To) of a layer.
+type Span struct{ From, To int64 }
+
+// Covered returns the stretches of the layer that formats before this one gave
+// as children by Section, in order, without those that lie inside others. What
+// stands in them whole is read where it is the child's, and must not be read
+// a second time as the layer's.
+func (o *Out) Covered() []Span {
+	slices.SortFunc(o.covered, func(a, b Span) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.To, a.To)) })
+	out := o.covered[:0]
+	for _, s := range o.covered {
+		if n := len(out); n == 0 || s.To > out[n-1].To {
+			out = append(out, s)
+		}
+	}
+	o.covered = out
+	return slices.Clone(out)
+}
+
 // Section gives the stretch [off, off+n) of the layer src as a child, and a gap for
 // what is not there. An empty member is no child.
 func (o *Out) Section(src showcause.Source, op, name string, off, n int64) bool {
 	have := max(min(n, src.Size()-off), 0)
-	if have > 0 && !o.Child(Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
-		return false
+	if have > 0 {
+		if !o.Child(Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
+			return false
+		}
+		o.covered = append(o.covered, Span{off, off + have})
 	}
 	if have < n {
 		o.Gap(showcause.Corrupt, min(off+have, src.Size()), n-have)

@@ -162,15 +162,11 @@ func (r *tree) layer(b *unpack.Budget, l showcause.Layer) {
 		r.found++
 	}
 	p := unpacktest.Probe(l.Source)
-	next := 0
+	out := unpack.NewOut(b, l.Trail, func(c showcause.Layer) { r.layer(b, c) }, func(g showcause.Gap) { r.gaps = append(r.gaps, g) })
 	for _, f := range formats() {
-		if !f.Match(p) {
-			continue
+		if f.Match(p) {
+			f.Walk(l.Source, out)
 		}
-		out := unpack.NewOut(b, l.Trail, func(c showcause.Layer) { r.layer(b, c) }, func(g showcause.Gap) { r.gaps = append(r.gaps, g) })
-		out.StartAt(next)
-		f.Walk(l.Source, out)
-		next = out.Index()
 	}
 }
 

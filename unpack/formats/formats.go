@@ -11,19 +11,20 @@ import (
 )
 
 // All returns every format, in the order in which a layer is read as them. The
-// order fixes the indexes in trails.
+// order fixes the indexes in trails, and what a format may take as read: see
+// unpack.Out.Covered.
 func All() []unpack.Format {
 	return []unpack.Format{
-		zip.Format(),
+		archive.Tar(),
+		archive.Cpio(),
+		archive.Ar(),
+		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),
 		stream.Xz(),
 		stream.LZMA(),
 		stream.Zstd(),
 		stream.LZ4(),
-		archive.Tar(),
-		archive.Cpio(),
-		archive.Ar(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
 )
 
 // zipMaxRefs is how many directory records of one layer are followed. 16 bytes are kept for each.
@@ -76,19 +77,56 @@ type zipListing struct {
 }
 
 // directories finds every end of central directory that does not lie inside a
-// member of a later one, from the last to the first, and follows them.
+// member of a later one, from the last to the first, and follows them, but for
+// those of archives that are whole in a child of another format (see held).
 func (z *zipWalk) directories() {
-	seen := map[zipPlace]bool{}
+	seen, ranges := map[zipPlace]bool{}, map[zipPlace]unpack.Span{}
 	for end, n := z.size, 0; ; n++ {
 		at := z.lastEnd(end)
 		if at < 0 || !z.out.Work(16) {
 			return
 		}
 		end = at
-		if e, ok := z.end(at); ok && n < zipMaxDirs {
+		e, ok := z.end(at)
+		if s, in := z.held(at); in && ok && z.within(e, s, ranges) {
+			n--
+			continue
+		}
+		if ok && n < zipMaxDirs {
 			z.directory(e, seen)
 		}
 	}
+}
+
+// held returns the stretch around off that an earlier format gave as a child.
+func (z *zipWalk) held(off int64) (unpack.Span, bool) {
+	i, _ := slices.BinarySearchFunc(z.given, off+1, func(s unpack.Span, v int64) int { return cmp.Compare(s.From, v) })
+	if i--; i >= 0 && off < z.given[i].To {
+		return z.given[i], true
+	}
+	return unpack.Span{}, false
+}
+
+// within tells whether all that the end of directory leads to lies in the
+// stretch s, where it is the child's. A directory or a member elsewhere in the
+// layer is read by those only who open the layer itself as a zip. ranges has
+// where the members of places begin that were looked at before.
+func (z *zipWalk) within(e zipEnd, s unpack.Span, ranges map[zipPlace]unpack.Span) bool {
+	for _, p := range z.places(e) {
+		key := zipPlace{start: p.start, base: p.base}
+		r, ok := ranges[key]
+		if !ok {
+			r = unpack.Span{From: p.start, To: p.start + 1}
+			for _, ref := range z.list(p).refs {
+				r.From, r.To = min(r.From, ref.head), max(r.To, ref.head+1)
+			}
+			ranges[key] = r
+		}
+		if r.From < s.From || r.To > s.To {
+			return false
+		}
+	}
+	return true
 }
 
 // lastEnd returns the offset of the last end of directory signature before
