@@ -218,6 +218,11 @@ func gapExpected(g showcause.Gap, f *File) bool {
 			return true
 		}
 	}
+	if g.Code == showcause.Corrupt && len(f.Container) > 1 {
+		// An archive or a mail that stands in the outer container as it is, cut
+		// by that one's own framing, is read there too.
+		return true
+	}
 	return strings.HasPrefix(string(g.Code), "unsupported.format.") && slices.Contains([]string{"ole2", "pdf", "swf", "java"}, f.Carrier) || f.Carrier == "bare" || f.Target == int(rule.HTML)
 }
 
