@@ -7,19 +7,20 @@ import (
 
 // The shape of a blob; doc.go draws it.
 const (
-	magic       = "SCLITv1\n"
-	headerSize  = 64
-	tierSize    = 64
-	maxTiers    = 4
-	maxLen      = 64 // bytes of a literal
-	maxStride   = 8
-	phaseBits   = 3
-	kindMask    = 7 // of a key: back | fold<<2
-	foldKind    = 4
-	filterShift = 44 // of a hash, to its filter word: 20 bits at most
-	hashFactor  = 0x9E3779B97F4A7C15
-	lower4      = 0x20202020
-	lower8      = 0x2020202020202020
+	magic        = "SCLITv1\n"
+	headerSize   = 64
+	tierSize     = 64
+	maxTiers     = 4
+	maxLen       = 64 // bytes of a literal
+	maxStride    = 8
+	phaseBits    = 3
+	foldKind     = 8 // of a key: phase | this where case is ignored
+	kinds        = 16
+	filterShift  = 44 // of a hash, to its filter word: 20 bits at most
+	hashFactor   = 0x9E3779B97F4A7C15
+	windowFactor = 0xD6E8FEB86659FD93
+	lower4       = 0x20202020
+	lower8       = 0x2020202020202020
 )
 
 // member is a literal as a tier knows it.
@@ -121,6 +122,14 @@ func load4(b []byte, i int) uint32 {
 	return uint32(loadSlow(b, i))
 }
 
+// load8 returns 8 bytes at i of b, which may lie outside: what does is zero.
+func load8(b []byte, i int) uint64 {
+	if i >= 0 && i+8 <= len(b) {
+		return binary.LittleEndian.Uint64(b[i:])
+	}
+	return loadSlow(b, i)
+}
+
 // loadSlow returns 8 bytes at i of b, which may lie outside: what does is zero.
 func loadSlow(b []byte, i int) uint64 {
 	v := uint64(0)
@@ -130,4 +139,18 @@ func loadSlow(b []byte, i int) uint64 {
 		}
 	}
 	return v
+}
+
+// keyOf returns the key of the given kind for a window that begins at i of b, at
+// a stride: a fingerprint of all its stride+3 bytes.
+func keyOf(b []byte, i, stride int, kind uint32) uint32 {
+	low, high := load8(b, i), uint64(load4(b, i+stride-1))
+	if kind&foldKind != 0 {
+		low |= lower8
+		high |= lower4
+	}
+	if stride < 5 {
+		low &= 1<<(8*(stride+3)) - 1
+	}
+	return uint32((low*hashFactor+high*windowFactor)>>32)&^(kinds-1) | kind
 }

@@ -98,7 +98,7 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 	for _, first := range starts {
 		l := &t.lits[first]
 		for p := range t.stride {
-			key := t.keyOf(l, p)
+			key := t.key(l, p)
 			for _, gram := range t.grams(room[:0], l, p) {
 				gramRoom = append(gramRoom, hash(gram))
 				entries = append(entries, entry{0, key, first<<phaseBits | uint32(p)})
@@ -130,7 +130,6 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 	c.number(at, uint32(t.stride))
 	c.number(at+4, lower)
 	c.number(at+8, uint32(reach))
-	c.number(at+12, uint32(t.keyWidth()))
 	section(c, at+16, bloom(gramRoom))
 	section(c, at+24, index)
 	section(c, at+32, keys)
@@ -178,29 +177,13 @@ func (l *literal) setCheck(width int) {
 	}
 }
 
-// keyWidth is the number of bytes of the window that a key holds.
-func (t *strideTier) keyWidth() int { return min(7, t.width()) }
-
-// keyOf returns the key of phase p of l.
-func (t *strideTier) keyOf(l *literal, p int) uint32 {
-	begin := min(p, t.width()-t.keyWidth())
-	window := uint64(0)
-	for k, b := range l.text[l.window()+begin:][:t.keyWidth()] {
-		if l.fold() {
-			b |= 0x20
-		}
-		window |= uint64(b) << (8 * k)
-	}
-	kind := uint32(p - begin)
+// key returns the key of phase p of l.
+func (t *strideTier) key(l *literal, p int) uint32 {
+	kind := uint32(p)
 	if l.fold() {
 		kind |= foldKind
 	}
-	return keyFor(window, kind)
-}
-
-// keyFor returns the key of part of a window, up to 7 bytes.
-func keyFor(window uint64, kind uint32) uint32 {
-	return uint32(window*hashFactor>>32)&^kindMask | kind
+	return keyOf(l.text, l.window(), t.stride, kind)
 }
 
 // bloom returns a filter of the hashes: 12 to 24 bits for each, up to 1 MiB.

@@ -10,8 +10,8 @@
 // window is S+3 bytes long and is entered under each of its S grams, its
 // phases, so that one of them falls on a place that is read, wherever the
 // literal stands. A gram must pass a blocked Bloom filter (two bits in one
-// 64-bit word); then its bucket is walked, whose keys are fingerprints of up to
-// 7 bytes of the window; then 4 bytes beside the window; then all. Literals of 6
+// 64-bit word); then its bucket is walked, whose keys are fingerprints of the
+// window; then 4 bytes beside the window; then all. Literals of 6
 // bytes and more live there, and those of 4 and 5 where there are thousands.
 //
 // The pair tier reads every place and has literals of 1 to 5 bytes, and the few
@@ -46,7 +46,7 @@
 //	 0  4  S, 1 to 8
 //	 4  4  1 when grams are taken with 0x20202020 set, else 0
 //	 8  4  greatest distance from the start of a literal to a gram of its window
-//	12  4  length in bytes of the part of a window that a key covers, 1 to 7
+//	12  4  0
 //	16  8  @filter    u64        power of two; see hash
 //	24  8  @index     u32        power of two, and one: first key of each bucket; ascending
 //	32  8  @keys      u32        see key; ascending in a bucket
@@ -66,8 +66,8 @@
 //
 // hash of a gram: h = gram * 0x9E3779B97F4A7C15 modulo 2^64. Filter word: the low
 // bits of h>>44. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of h.
-// key: 7 bytes or less of the window, as a number, hashed in the same way, the
-// upper half; but its low bits are 0 and 1, how many bytes before the gram the
-// part begins, and 2, set when case is ignored (the part then has 0x20 set in
-// every byte).
+// key: the low 8 bytes of the window (all where there are fewer), times the same
+// factor, and its last 4 bytes times 0xD6E8FEB86659FD93, added; the upper half,
+// but its low bits are 0 to 2, the phase, and 3, set when case is ignored (all
+// bytes then have 0x20 set).
 package literal

@@ -27,7 +27,7 @@ type tier struct {
 	lower         uint32 // lower4 or 0
 	filterMask    uint64 // eight times the greatest index
 	indexShift    uint
-	keyMask       uint64
+	kinds         []uint32 // that keys have
 
 	filter  []uint64
 	index   []uint32
@@ -99,12 +99,11 @@ func sectionAt[T element](o *opener, at int) []T {
 // tier returns the stride tier that is described at the given place.
 func (o *opener) tier(at int) (t tier, ok bool) {
 	t.stride, t.reach = int(o.number(at)), int(o.number(at+8))
-	lower, width := o.number(at+4), o.number(at+12)
-	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+56) != 0 || o.number(at+60) != 0 || t.reach >= maxLen || width < 1 || width > 7 {
+	lower := o.number(at + 4)
+	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+12)|o.number(at+56)|o.number(at+60) != 0 || t.reach >= maxLen {
 		return t, false
 	}
 	t.lower = lower * lower4
-	t.keyMask = 1<<(8*width) - 1
 	t.filter = sectionAt[uint64](o, at+16)
 	t.index = sectionAt[uint32](o, at+24)
 	t.keys = sectionAt[uint32](o, at+32)
@@ -116,6 +115,15 @@ func (o *opener) tier(at int) (t tier, ok bool) {
 	_, ok1 := log2(len(t.filter))
 	indexBits, ok2 := log2(len(t.index) - 1)
 	t.filterMask, t.indexShift = uint64(len(t.filter)-1)*8, 64-indexBits
+	seen := uint32(0)
+	for _, key := range t.keys {
+		seen |= 1 << (key % kinds)
+	}
+	for kind := range uint32(kinds) {
+		if seen>>kind&1 != 0 {
+			t.kinds = append(t.kinds, kind)
+		}
+	}
 	return t, ok1 && ok2 && indexBits > 0
 }
 

@@ -22,7 +22,7 @@ func (c *compiler) pairTier(lits []literal) {
 			for k := range n {
 				cost[k] = weigh(l.text[k:k+4], l.fold())
 			}
-			l.what |= uint32(slide(cost[:n], 1).at)
+			l.what |= uint32(cheapest(cost[:n]))
 			l.setCheck(4)
 		}
 	}
@@ -61,32 +61,21 @@ func (l *literal) windowOf() []byte {
 	return w[:min(4, len(w))]
 }
 
-// spread returns all pairs that part, 0 to 2 bytes, may be the start of. The
-// first byte is the low one.
-func (l *literal) spread(part []byte) []uint32 {
-	if len(part) == 0 {
-		return l.spread2([]uint32{0}, 0)
+// firstPairs returns the pairs that the window of l may begin with: the first
+// byte is the low one.
+func (l *literal) firstPairs() []uint32 {
+	w := l.windowOf()
+	if len(w) > 1 {
+		return spellings(nil, w[:2], l.fold())
 	}
-	if len(part) == 1 {
-		return l.spread2(spellings(nil, part, l.fold()), 8)
-	}
-	return spellings(nil, part[:2], l.fold())
-}
-
-// spread2 returns the pairs that have one of the values below bit from.
-func (l *literal) spread2(low []uint32, from int) []uint32 {
 	var out []uint32
-	for _, v := range low {
-		for x := v; x < pairCount; x += 1 << from {
-			out = append(out, x)
+	for _, v := range spellings(nil, w, l.fold()) {
+		for ; v < pairCount; v += 1 << 8 {
+			out = append(out, v)
 		}
 	}
 	return out
 }
-
-func (l *literal) firstPairs() []uint32 { w := l.windowOf(); return l.spread(w[:min(2, len(w))]) }
-
-func (l *literal) secondPairs() []uint32 { return l.spread(l.windowOf()[min(2, len(l.windowOf())):]) }
 
 // links calls f with the links of l, each under its first pair: one for each
 // spelling of a window of 4 bytes; one for a shorter window, where a letter whose
@@ -120,47 +109,61 @@ func (l *literal) links(f func(pair uint32, k link)) {
 // where it adds least to the places that pass. Those of 1 and 2 bytes, any pair
 // following, have the last bucket for themselves.
 func pairTable(lits []literal) []uint32 {
-	table := make([]uint32, pairCount)
-	var dealt [pairBuckets]bucket
+	var d dealer
 	open := pairBuckets
-	byWeight := make([]*literal, 0, len(lits))
+	var deals []deal
 	for i := range lits {
-		if len(lits[i].text) < 3 {
-			open = pairBuckets - 1
-			dealt[open].enter(table, open, &lits[i])
+		l := &lits[i]
+		if w := l.windowOf(); len(w) > 2 {
+			deals = append(deals, deal{weigh(w, l.fold()), l.firstPairs(), spellings(nil, w[2:], l.fold()), len(w) == 3})
 			continue
 		}
-		byWeight = append(byWeight, &lits[i])
+		open = pairBuckets - 1
+		for _, p := range l.firstPairs() {
+			d.table[p] |= 1 << open
+		}
 	}
-	slices.SortStableFunc(byWeight, func(a, b *literal) int {
-		return cmp.Compare(weigh(b.windowOf(), b.fold()), weigh(a.windowOf(), a.fold()))
-	})
-	for _, l := range byWeight {
+	if open < pairBuckets {
+		for p := range d.table {
+			d.table[p] |= 1 << (open + 16)
+		}
+	}
+	slices.SortStableFunc(deals, func(a, b deal) int { return cmp.Compare(b.weight, a.weight) })
+	for i := range deals {
 		best, least := 0, uint64(1<<64-1)
 		for k := range open {
-			if w := dealt[k].adds(table, k, l); w < least {
+			if w := d.adds(k, &deals[i]); w < least {
 				best, least = k, w
 			}
 		}
-		dealt[best].enter(table, best, l)
+		d.enter(best, &deals[i])
 	}
-	return table
+	return d.table[:]
 }
 
-// bucket sums up what one bucket of the pair tier holds. A place passes where a
-// first pair of the bucket is followed by a second one of it.
-type bucket struct {
-	first  [256]uint64 // by byte c: share of places that have a first pair and then c; of 1<<30
-	second [256]uint64 // by byte c: share of what follows c that is a second pair; of 1<<20
+// deal is a literal of the pair tier on its way into a bucket.
+type deal struct {
+	weight uint64
+	first  []uint32
+	second []uint32
+	wild   bool // the second are single bytes, whatever follows them
 }
 
-// rest is how often p, whose first byte is given, goes on as it does; of 1<<20.
-// The second byte of a window of 3 is any.
-func rest(l *literal, p uint32) uint64 {
-	if len(l.windowOf()) < 4 {
-		return 1 << 20 >> 8 // entered 256 times
+// rest is how often p, a second pair or byte, goes on as it does; of 1<<20.
+func (l *deal) rest(p uint32) uint64 {
+	if l.wild {
+		return 1 << 20
 	}
 	return 1 << 20 >> rarity2(byte(p), byte(p>>8))
+}
+
+// dealer holds the buckets. A place passes where a first pair of a bucket is
+// followed by a second one of it.
+type dealer struct {
+	table [pairCount]uint32
+	// By bucket and byte c: share of places that have a first pair and then c,
+	// of 1<<30; share of what follows c that is a second pair, of 1<<20.
+	first, second [pairBuckets][256]uint64
 }
 
 // whole is how often p stands at a place; of 1<<30.
@@ -169,37 +172,40 @@ func whole(p uint32) uint64 {
 }
 
 // adds returns how much oftener places pass when l enters bucket k; of 1<<50.
-func (b *bucket) adds(table []uint32, k int, l *literal) uint64 {
+func (d *dealer) adds(k int, l *deal) uint64 {
 	sum := uint64(0)
-	for _, p := range l.firstPairs() {
-		if table[p]>>k&1 == 0 {
-			sum += whole(p) * b.second[p>>8]
+	for _, p := range l.first {
+		if d.table[p]>>k&1 == 0 {
+			sum += whole(p) * d.second[k][p>>8]
 		}
 	}
-	for _, p := range l.secondPairs() {
-		if table[p]>>(k+16)&1 == 0 {
-			sum += b.first[p&0xff] * rest(l, p)
+	for _, p := range l.second {
+		if d.table[p]>>(k+16)&1 == 0 {
+			sum += d.first[k][p&0xff] * l.rest(p)
 		}
 	}
 	return sum
 }
 
-// enter puts l into bucket k, of which b is the sum.
-func (b *bucket) enter(table []uint32, k int, l *literal) {
-	for _, p := range l.firstPairs() {
-		if table[p]>>k&1 == 0 {
-			table[p] |= 1 << k
+// enter puts l into bucket k.
+func (d *dealer) enter(k int, l *deal) {
+	for _, p := range l.first {
+		if d.table[p]>>k&1 == 0 {
+			d.table[p] |= 1 << k
 			for c := range 256 {
-				b.first[c] += whole(p) >> rarity2(byte(p>>8), byte(c))
+				d.first[k][c] += whole(p) >> rarity2(byte(p>>8), byte(c))
 			}
 		}
 	}
-	for _, p := range l.secondPairs() {
-		if table[p]>>(k+16)&1 == 0 {
-			table[p] |= 1 << (k + 16)
+	for _, p := range l.second {
+		if d.table[p]>>(k+16)&1 == 0 {
 			for c := range 256 {
-				b.second[c] += rest(l, p) >> rarity2(byte(c), byte(p))
+				d.second[k][c] += l.rest(p) >> rarity2(byte(c), byte(p))
 			}
+		}
+		d.table[p] |= 1 << (k + 16)
+		for ; l.wild && p < pairCount; p += 1 << 8 {
+			d.table[p] |= 1 << (k + 16)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 // Costs of the plan, in steps. One step is what one entry of a bucket costs.
 const (
 	candidateSteps = 4         // of a gram that the filter passes
+	fullGroup      = 16        // literals of a window that make any other window better
 	fullBucket     = 4         // entries of a gram that make one more cost one step more
 	hotWeight      = one >> 18 // of a window: above, the pair tier does better
 	pairTierPays   = one / 16  // weight of hot literals that is worth a pair tier
@@ -23,12 +24,6 @@ const (
 type literal struct {
 	member
 	text []byte // lower-cased where case is ignored
-}
-
-// span is a window: where it begins, and how often its grams stand in files.
-type span struct {
-	at     int
-	weight uint64
 }
 
 // strideTier is a stride tier in the making.
@@ -154,7 +149,7 @@ func (t *strideTier) hot(lits []literal, room int, needed bool) map[int]bool {
 	var all []worst
 	sum := uint64(0)
 	for i, l := range lits {
-		if w := rarest(l, t.stride).weight; w > hotWeight {
+		if w := rarest(l, t.stride); w > hotWeight {
 			all = append(all, worst{i, w})
 			sum += w
 		}
@@ -170,27 +165,36 @@ func (t *strideTier) hot(lits []literal, room int, needed bool) map[int]bool {
 	return out
 }
 
-// rarest returns the window of l whose grams stand least in files.
-func rarest(l literal, stride int) span {
+// rarest returns how often the grams of that window of l stand in files which
+// has the least.
+func rarest(l literal, stride int) uint64 {
 	var weights [maxLen]uint64
 	n := len(l.text) - 3
 	for i := range n {
 		weights[i] = weigh(l.text[i:i+4], l.fold())
 	}
-	return slide(weights[:n], stride)
+	windows := slide(weights[:n], stride)
+	return windows[cheapest(windows)]
 }
 
-// slide returns the first of the cheapest stretches of the given width.
-func slide(cost []uint64, width int) span {
-	sum := uint64(0)
-	best := span{weight: 1<<64 - 1}
-	for i, c := range cost {
-		sum += c
-		if i >= width {
-			sum -= cost[i-width]
+// slide turns the costs of grams into those of windows, each the sum of stride
+// grams, in place.
+func slide(cost []uint64, stride int) []uint64 {
+	n := len(cost) - stride + 1
+	for i := range n {
+		for _, c := range cost[i+1 : i+stride] {
+			cost[i] += c
 		}
-		if i >= width-1 && sum < best.weight {
-			best = span{i - width + 1, sum}
+	}
+	return cost[:n]
+}
+
+// cheapest returns the index of the first of the least.
+func cheapest(cost []uint64) int {
+	best := 0
+	for i, c := range cost {
+		if c < cost[best] {
+			best = i
 		}
 	}
 	return best
@@ -200,7 +204,8 @@ func slide(cost []uint64, width int) span {
 // grams that are rare, and those that others use already, up to a number.
 func (t *strideTier) place() {
 	size := 1 << bits.Len(uint(len(t.lits)*t.stride*8))
-	used := make([]uint16, size) // entries, by hash of gram
+	used := make([]uint16, size)  // entries, by hash of gram
+	crowd := make([]uint16, size) // literals, by hash of window
 	shift := 64 - bits.Len(uint(size-1))
 	var room [16]uint32
 	var cost [maxLen]uint64
@@ -209,15 +214,24 @@ func (t *strideTier) place() {
 		n := len(l.text) - 3
 		for i := range n {
 			gram := l.text[i : i+4]
-			entries := uint64(used[hash(t.key(gram))>>shift])
+			entries := uint64(used[hash(t.gram(gram))>>shift])
 			steps := 1 + entries/fullBucket
 			if entries == 0 {
 				steps += candidateSteps
 			}
 			cost[i] = weigh(gram, l.fold())>>8*steps + 1
 		}
-		at := slide(cost[:n], t.stride).at
+		windows := slide(cost[:n], t.stride)
+		for i := range windows {
+			if c := crowd[t.windowHash(l, i)>>shift]; c >= fullGroup {
+				windows[i] += uint64(c) << 40
+			}
+		}
+		at := cheapest(windows)
 		l.what |= uint32(at)
+		if c := &crowd[t.windowHash(l, at)>>shift]; *c < 1<<16-1 {
+			*c++
+		}
 		for p := range t.stride {
 			for _, g := range t.grams(room[:0], l, p) {
 				if u := &used[hash(g)>>shift]; *u < 1<<16-1 {
@@ -228,8 +242,17 @@ func (t *strideTier) place() {
 	}
 }
 
-// key returns the gram as the tier hashes it.
-func (t *strideTier) key(gram []byte) uint32 {
+// windowHash spreads the window at i of l.
+func (t *strideTier) windowHash(l *literal, i int) uint64 {
+	kind := uint32(0)
+	if l.fold() {
+		kind = foldKind
+	}
+	return hash(keyOf(l.text, i, t.stride, kind))
+}
+
+// gram returns the gram as the tier hashes it.
+func (t *strideTier) gram(gram []byte) uint32 {
 	g := binary.LittleEndian.Uint32(gram)
 	if t.lower {
 		g |= lower4
@@ -241,7 +264,7 @@ func (t *strideTier) key(gram []byte) uint32 {
 func (t *strideTier) grams(dst []uint32, l *literal, p int) []uint32 {
 	gram := l.text[l.window()+p:][:4]
 	if t.lower {
-		return append(dst, t.key(gram))
+		return append(dst, t.gram(gram))
 	}
 	return spellings(dst, gram, l.fold())
 }

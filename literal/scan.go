@@ -161,54 +161,39 @@ func (t *tier) look(r *run, base, n int) int {
 	}
 	n, m = m, 0
 	for _, c := range r.open[:n] {
-		around := near(r.buf, c.at)
 		key := t.keys[c.first]
-		differs := uint64(around.key(key, t.keyMask) ^ key)
+		differs := uint64(t.keyAt(r.buf, c.at, key) ^ key)
 		r.open[m&(batchSize-1)] = c
 		m += int((c.first+1-c.end)>>31 | uint32((differs-1)>>63))
 	}
 	return m
 }
 
-// surroundings are bytes -3 to 6 of a place, all that keys may hold.
-type surroundings struct{ u, v uint64 }
-
-func near(buf []byte, at int) surroundings {
-	if at >= 3 && at+7 <= len(buf) {
-		b := buf[at-3 : at+7]
-		return surroundings{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[2:])}
-	}
-	return surroundings{loadSlow(buf, at-3), loadSlow(buf, at-1)}
-}
-
-// key returns the key of the place that is of the kind of like.
-func (s surroundings) key(like uint32, mask uint64) uint32 {
-	x := s.u
-	if like&2 == 0 { // back is 0 or 1
-		x = s.v
-	}
-	x >>= (^like & 1) * 8
-	x |= -uint64(like>>2&1) & lower8
-	return keyFor(x&mask, like&kindMask)
+// keyAt returns the key of a place, of the same kind as another.
+func (t *tier) keyAt(buf []byte, at int, like uint32) uint32 {
+	kind := like % kinds
+	return keyOf(buf, at-int(kind%maxStride), t.stride, kind)
 }
 
 // resolve compares the keys of the first n candidates, and the literals of those
 // that fit.
 func (s *Set) resolve(t *tier, r *run, n int) {
-	var missed surroundings // of the last place that fitted no key: it often comes again at once
+	// Bytes -7 to 10, all that keys go by, of the last place that fitted none:
+	// it often comes again at once.
+	var missed [3]uint64
 	any := false
 	for k := range r.open[:n] {
 		c := &r.open[k]
-		around := near(r.buf, c.at)
+		around := [3]uint64{load8(r.buf, c.at-7), load8(r.buf, c.at), load8(r.buf, c.at+3)}
 		if any && around == missed {
 			continue
 		}
 		fits := false
 		if c.end-c.first > longBucket {
-			fits = s.search(t, r, c, around)
+			fits = s.search(t, r, c)
 		} else {
 			for e, key := range t.keys[c.first:c.end] {
-				if around.key(key, t.keyMask) == key {
+				if t.keyAt(r.buf, c.at, key) == key {
 					fits = true
 					s.matchGroup(t, r, c.at, t.vals[int(c.first)+e])
 				}
@@ -224,10 +209,10 @@ func (s *Set) resolve(t *tier, r *run, n int) {
 }
 
 // search is resolve in a long bucket, whose keys ascend.
-func (s *Set) search(t *tier, r *run, c *candidate, around surroundings) (fits bool) {
+func (s *Set) search(t *tier, r *run, c *candidate) (fits bool) {
 	keys := t.keys[c.first:c.end]
-	for kind := range uint32(kindMask + 1) {
-		key := around.key(kind, t.keyMask)
+	for _, kind := range t.kinds {
+		key := t.keyAt(r.buf, c.at, kind)
 		at, _ := slices.BinarySearch(keys, key)
 		for ; at < len(keys) && keys[at] == key && !r.full; at++ {
 			fits = true
