@@ -169,7 +169,7 @@ func TestSparse(t *testing.T) {
 // TestRaces changes a file while it is read: no crash, and what changed is said.
 func TestRaces(t *testing.T) {
 	exe, db := command(t)
-	const size = 600 << 20
+	const size = 300 << 20
 	check := func(err error) {
 		if err != nil {
 			t.Error(err)
@@ -181,7 +181,7 @@ func TestRaces(t *testing.T) {
 		step    func(path string, i int64)
 	}{
 		{"grown", true, func(path string, i int64) { check(os.Truncate(path, size+i)) }},
-		{"truncated", true, func(path string, i int64) { check(os.Truncate(path, max(size-i<<20, 4096))) }},
+		{"truncated", true, func(path string, i int64) { check(os.Truncate(path, max(size-i<<19, 4096))) }},
 		{"truncated and back", true, func(path string, _ int64) {
 			check(os.Truncate(path, 100))
 			check(os.Truncate(path, size))
@@ -218,7 +218,7 @@ func TestRaces(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				case <-time.After(10 * time.Millisecond):
+				case <-time.After(5 * time.Millisecond):
 					c.step(path, i)
 				}
 			}

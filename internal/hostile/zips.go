@@ -86,7 +86,7 @@ func zips() []Input {
 			return zipOf(secret().inCentral(func(h *header) { h.flags |= 1 }))
 		}, "ambiguous.zip.encryption"),
 		in(25, "zip: encrypted (ZipCrypto)", Either, func() []byte { return zipOf(locked()) }, "encrypted"),
-		in(25, "zip: encrypted (AES)", Either, func() []byte { return zipOf(lockedAES()) }, "encrypted"),
+		in(25, "zip: encrypted (AES)", Incomplete, func() []byte { return zipOf(lockedAES()) }, "encrypted"),
 		in(25, "mail: encrypted zip and its password", Either, func() []byte {
 			return letter("The password is infected", base64Part("m.zip", zipOf(locked())))
 		}, "encrypted"),
@@ -255,7 +255,7 @@ func damaged() []Input {
 			b := join(unhex(bzip2Benign), unhex(bzip2Hidden))
 			return b[:len(b)-20]
 		}, "corrupt"),
-		in(29, "7z: cut", Either, func() []byte { b := sevenZip(); return b[:len(b)/2] }),
+		in(29, "7z: cut", Incomplete, func() []byte { b := sevenZip(); return b[:len(b)/2] }),
 	}
 }
 
