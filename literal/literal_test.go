@@ -354,3 +354,43 @@ func TestSwap(t *testing.T) {
 		t.Errorf("decoded %+v", got)
 	}
 }
+
+// TestCrowd: however alike thousands of literals are, one place is compared with
+// few of them, as long as they differ near each other.
+func TestCrowd(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	anything := alphabet(rng, "")
+	for name, one := range map[string]func() []byte{
+		"same beginning":       func() []byte { return append([]byte("This program cannot be run"), anything(4)...) },
+		"same end":             func() []byte { return append(anything(4), "This program cannot be run"...) },
+		"shortest":             func() []byte { return append([]byte("abc"), anything(3)...) },
+		"eleven, seven common": func() []byte { return append([]byte("abcdefg"), anything(4)...) },
+		"two ends":             func() []byte { return slices.Concat(anything(1), []byte("in the middle of it"), anything(2)) },
+		"zeros and a tail":     func() []byte { return append(make([]byte, 20), anything(3)...) },
+	} {
+		var lits []Literal
+		for range 20000 {
+			lits = append(lits, Literal{Bytes: one()})
+		}
+		s := mustOpen(t, lits)
+		for _, tier := range s.tiers {
+			crowd := make(map[[2]uint32]int) // members, by bucket and key
+			worst := 0
+			for b := range len(tier.index) - 1 {
+				for e := tier.index[b]; e < tier.index[b+1]; e++ {
+					k := [2]uint32{uint32(b), tier.keys[e]}
+					for i := tier.vals[e] >> phaseBits; ; i++ {
+						crowd[k]++
+						if tier.members[i].last() {
+							break
+						}
+					}
+					worst = max(worst, crowd[k])
+				}
+			}
+			if worst > 4*fullGroup {
+				t.Errorf("%s: stride %d: %d literals compared at one place", name, tier.stride, worst)
+			}
+		}
+	}
+}
