@@ -18,6 +18,7 @@ const (
 	kinds        = 16
 	filterShift  = 44 // of a hash, to its filter word: 20 bits at most
 	hashFactor   = 0x9E3779B97F4A7C15
+	saltFactor   = 0x632BE59BD9B4E01A
 	windowFactor = 0xD6E8FEB86659FD93
 	lower4       = 0x20202020
 	lower8       = 0x2020202020202020

@@ -92,7 +92,7 @@ type entry struct {
 func (c *compiler) strideTier(at int, t *strideTier) {
 	t.place()
 	starts, members, reach := t.group()
-	var gramRoom []uint64 // hashes of grams
+	var grams []uint32 // of each entry
 	var entries []entry
 	var room [16]uint32
 	for _, first := range starts {
@@ -100,14 +100,15 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 		for p := range t.stride {
 			key := t.key(l, p)
 			for _, gram := range t.grams(room[:0], l, p) {
-				gramRoom = append(gramRoom, hash(gram))
+				grams = append(grams, gram)
 				entries = append(entries, entry{0, key, first<<phaseBits | uint32(p)})
 			}
 		}
 	}
 	indexBits := max(1, bits.Len(uint(len(entries)))-1)
+	filter, salt := t.filter(grams)
 	for i := range entries {
-		entries[i].bucket = uint32(gramRoom[i] >> (64 - indexBits))
+		entries[i].bucket = uint32(uint64(grams[i]) * factor(salt) >> (64 - indexBits))
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.key, b.key), cmp.Compare(a.val, b.val))
@@ -130,7 +131,8 @@ func (c *compiler) strideTier(at int, t *strideTier) {
 	c.number(at, uint32(t.stride))
 	c.number(at+4, lower)
 	c.number(at+8, uint32(reach))
-	section(c, at+16, bloom(gramRoom))
+	c.number(at+12, salt)
+	section(c, at+16, filter)
 	section(c, at+24, index)
 	section(c, at+32, keys)
 	section(c, at+40, vals)
@@ -186,12 +188,47 @@ func (t *strideTier) key(l *literal, p int) uint32 {
 	return keyOf(l.text, l.window(), t.stride, kind)
 }
 
-// bloom returns a filter of the hashes: 12 to 24 bits for each, up to 1 MiB.
-func bloom(hashes []uint64) []uint64 {
-	distinct := slices.Compact(slices.Sorted(slices.Values(hashes)))
+// filter returns a filter of the grams, 12 to 24 bits for each, up to 1 MiB, and
+// the salt with which it passes the fewest common grams that are not among them.
+func (t *strideTier) filter(grams []uint32) (words []uint64, salt uint32) {
+	distinct := slices.Compact(slices.Sorted(slices.Values(grams)))
 	size := min(17, max(8, bits.Len(uint(len(distinct)*12/64))))
+	strangers := commonGrams()
+	if t.lower {
+		for i := range strangers {
+			strangers[i].gram |= lower4
+		}
+	}
+	strangers = slices.DeleteFunc(strangers, func(c commonGram) bool {
+		_, found := slices.BinarySearch(distinct, c.gram)
+		return found
+	})
+	least := uint64(1<<64 - 1)
+	for try := range uint32(16) {
+		w := bloom(distinct, size, factor(try))
+		passed := uint64(0)
+		for _, c := range strangers {
+			h := uint64(c.gram) * factor(try)
+			word := w[h>>filterShift&(1<<size-1)]
+			if word>>(h>>32&63)&(word>>(h>>38&63))&1 != 0 {
+				passed += c.weight
+			}
+		}
+		if passed < least {
+			words, salt, least = w, try, passed
+		}
+		if least == 0 {
+			break
+		}
+	}
+	return words, salt
+}
+
+// bloom returns a filter of 1<<size words.
+func bloom(grams []uint32, size int, factor uint64) []uint64 {
 	words := make([]uint64, 1<<size)
-	for _, h := range distinct {
+	for _, g := range grams {
+		h := uint64(g) * factor
 		words[h>>filterShift&(1<<size-1)] |= 1<<(h>>32&63) | 1<<(h>>38&63)
 	}
 	return words

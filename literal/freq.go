@@ -58,6 +58,34 @@ func weigh(b []byte, fold bool) uint64 {
 	return sum
 }
 
+// commonGram is a gram that stands at many places.
+type commonGram struct {
+	gram   uint32
+	weight uint64
+}
+
+// commonGrams returns the grams of a share of 1/4096 and more.
+func commonGrams() []commonGram {
+	var out []commonGram
+	var grow func(g uint32, n int, rarity uint)
+	grow = func(g uint32, n int, rarity uint) {
+		if rarity > 12 {
+			return
+		}
+		if n == 4 {
+			out = append(out, commonGram{g, one >> rarity})
+			return
+		}
+		for b := range uint32(256) {
+			grow(g|b<<(8*n), n+1, rarity+rarity2(byte(g>>(8*n-8)), byte(b)))
+		}
+	}
+	for b := range uint32(256) {
+		grow(b, 1, rarity1(byte(b)))
+	}
+	return out
+}
+
 // weighAll returns how often all of b stands at a place, at most.
 func weighAll(b []byte, fold bool) uint64 {
 	spell := func(c byte) (byte, byte) {

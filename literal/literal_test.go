@@ -388,7 +388,7 @@ func TestCrowd(t *testing.T) {
 					worst = max(worst, crowd[k])
 				}
 			}
-			if worst > 4*fullGroup {
+			if worst > 16*fullGroup {
 				t.Errorf("%s: stride %d: %d literals compared at one place", name, tier.stride, worst)
 			}
 		}

@@ -25,6 +25,7 @@ type Set struct {
 type tier struct {
 	stride, reach int
 	lower         uint32 // lower4 or 0
+	factor        uint64 // of the hash of a gram
 	filterMask    uint64 // eight times the greatest index
 	indexShift    uint
 	kinds         []uint32 // that keys have
@@ -100,10 +101,11 @@ func sectionAt[T element](o *opener, at int) []T {
 func (o *opener) tier(at int) (t tier, ok bool) {
 	t.stride, t.reach = int(o.number(at)), int(o.number(at+8))
 	lower := o.number(at + 4)
-	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+12)|o.number(at+56)|o.number(at+60) != 0 || t.reach >= maxLen {
+	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+56)|o.number(at+60) != 0 || t.reach >= maxLen {
 		return t, false
 	}
 	t.lower = lower * lower4
+	t.factor = factor(o.number(at + 12))
 	t.filter = sectionAt[uint64](o, at+16)
 	t.index = sectionAt[uint32](o, at+24)
 	t.keys = sectionAt[uint32](o, at+32)

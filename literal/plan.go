@@ -11,7 +11,7 @@ import (
 // Costs of the plan, in steps. One step is what one entry of a bucket costs.
 const (
 	candidateSteps = 4         // of a gram that the filter passes
-	fullGroup      = 16        // literals of a window that make any other window better
+	fullGroup      = 16        // literals of a window that make one more as costly as a hot window
 	fullBucket     = 4         // entries of a gram that make one more cost one step more
 	hotWeight      = one >> 18 // of a window: above, the pair tier does better
 	pairTierPays   = one / 16  // weight of hot literals that is worth a pair tier
@@ -223,9 +223,8 @@ func (t *strideTier) place() {
 		}
 		windows := slide(cost[:n], t.stride)
 		for i := range windows {
-			if c := crowd[t.windowHash(l, i)>>shift]; c >= fullGroup {
-				windows[i] += uint64(c) << 40
-			}
+			c := uint64(crowd[t.windowHash(l, i)>>shift] / fullGroup)
+			windows[i] += c * c * c * c * (hotWeight >> 8)
 		}
 		at := cheapest(windows)
 		l.what |= uint32(at)
@@ -271,6 +270,9 @@ func (t *strideTier) grams(dst []uint32, l *literal, p int) []uint32 {
 
 // hash spreads a gram over 64 bits; the upper half is good.
 func hash(gram uint32) uint64 { return uint64(gram) * hashFactor }
+
+// factor returns the tier's own factor in place of hashFactor: an odd number.
+func factor(salt uint32) uint64 { return hashFactor + uint64(salt)*saltFactor }
 
 // lowerCase returns b with ASCII capitals made small, and whether it has letters.
 func lowerCase(b []byte) ([]byte, bool) {

@@ -114,21 +114,21 @@ func (t *tier) probe(buf []byte, i, end int, found *[batchSize]uint32) (n int) {
 	p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(buf)), i)
 	words, mask := unsafe.Pointer(unsafe.SliceData(t.filter)), t.filterMask
 	out := unsafe.Pointer(found)
-	lower, stride := t.lower, t.stride
+	lower, stride, factor := t.lower, t.stride, t.factor
 	end -= i
 	at := 0
 	for ; at+stride < end; at += 2 * stride {
-		h := hash(gramAt(p, at) | lower)
+		h := uint64(gramAt(p, at)|lower) * factor
 		w := wordAt(words, h, mask)
 		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
 		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
-		h = hash(gramAt(p, at+stride) | lower)
+		h = uint64(gramAt(p, at+stride)|lower) * factor
 		w = wordAt(words, h, mask)
 		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at + stride)
 		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
 	}
 	if at < end {
-		h := hash(gramAt(p, at) | lower)
+		h := uint64(gramAt(p, at)|lower) * factor
 		w := wordAt(words, h, mask)
 		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
 		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
@@ -154,7 +154,7 @@ func (t *tier) look(r *run, base, n int) int {
 	m := 0
 	for _, at := range r.found[:n] {
 		i := base + int(at)
-		b := hash(binary.LittleEndian.Uint32(r.buf[i:])|t.lower) >> (t.indexShift & 63)
+		b := uint64(binary.LittleEndian.Uint32(r.buf[i:])|t.lower) * t.factor >> (t.indexShift & 63)
 		pair := t.index[b:][:2]
 		r.open[m&(batchSize-1)] = candidate{i, pair[0], pair[1]}
 		m += int((pair[0] - pair[1]) >> 31)
