@@ -363,7 +363,9 @@ type Pattern struct {
 func (db *DB) Pattern(i uint32) Pattern {
 	r := &db.patterns[i]
 	p := pattern.Program(db.programs[r.Program : r.Program+r.ProgramLen])
-	db.prove(int(i), func() error { return p.Check(db.uses[r.Places : r.Places+r.PlacesLen]) })
+	if err := db.provePattern(i); err != nil {
+		panic("ruledb: " + err.Error())
+	}
 	return Pattern{
 		Program:  p,
 		Anchor:   pattern.Anchor{Base: pattern.Base(r.Base), Number: int(r.Number), Offset: r.Offset, Shift: r.Shift},
@@ -383,20 +385,39 @@ type Rule struct {
 func (db *DB) Rule(i uint32) Rule {
 	r := &db.rules[i]
 	p := rule.Program(db.programs[r.Program : r.Program+r.ProgramLen])
-	db.prove(len(db.patterns)+int(i), func() error { return p.Check(int(r.UsesLen)) })
+	if err := db.proveRule(i); err != nil {
+		panic("ruledb: " + err.Error())
+	}
 	return Rule{Target: rule.Target(r.Target), Program: p, Patterns: db.uses[r.Uses : r.Uses+r.UsesLen]}
 }
 
+// provePattern tells what is wrong with the program of pattern i, nil if nothing.
+func (db *DB) provePattern(i uint32) error {
+	r := &db.patterns[i]
+	return db.prove(int(i), func() error {
+		return pattern.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(db.uses[r.Places : r.Places+r.PlacesLen])
+	})
+}
+
+// proveRule does the same for rule i, which has patterns.
+func (db *DB) proveRule(i uint32) error {
+	r := &db.rules[i]
+	return db.prove(len(db.patterns)+int(i), func() error {
+		return rule.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(int(r.UsesLen))
+	})
+}
+
 // prove runs check once for a program.
-func (db *DB) prove(n int, check func() error) {
+func (db *DB) prove(n int, check func() error) error {
 	word, bit := &db.proven[n/32], uint32(1)<<(n%32)
 	if word.Load()&bit != 0 {
-		return
+		return nil
 	}
 	if err := check(); err != nil {
-		panic(fmt.Sprintf("ruledb: program %d: %v", n, err))
+		return fmt.Errorf("program %d: %w", n, err)
 	}
 	word.Or(bit)
+	return nil
 }
 
 // Sums tells which digests of that scope may match something of size bytes.

@@ -57,7 +57,13 @@ func (db *DB) Info(i uint32) (Info, error) {
 		r := &db.rules[i]
 		out.File, out.Line = db.file(r.File), int(r.Line)
 		out.Text = string(db.texts[r.Text : r.Text+r.TextLen])
+		if err := db.proveRule(i); err != nil {
+			return Info{}, err
+		}
 		for _, p := range db.Rule(i).Patterns {
+			if err := db.provePattern(p); err != nil {
+				return Info{}, err
+			}
 			out.Patterns = append(out.Patterns, db.Pattern(p).Program.String())
 		}
 	} else {

@@ -163,7 +163,7 @@ func TestDatabaseForged(t *testing.T) {
 	}
 	budget := 2000
 	if *full {
-		budget = 200_000
+		budget = 20_000
 	}
 	dense := int(32 + 32*le.Uint32(data[16:]))
 	var places []int
