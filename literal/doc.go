@@ -64,9 +64,12 @@
 //	12  4  check: 4 bytes, with 0x20202020 set where case is ignored;
 //	       0 in a literal of 3 bytes and less
 //
-// hash of a gram: h = gram * (F + salt * 0x632BE59BD9B4E01A), F being
-// 0x9E3779B97F4A7C15, modulo 2^64. Filter word: the low bits of h>>44. Its bits: h>>32 and h>>38, 6 bits each. Bucket: the top bits of h.
-// key: the low 8 bytes of the window (all where there are fewer), times F, and its last 4 bytes times 0xD6E8FEB86659FD93, added; the upper half,
-// but its low bits are 0 to 2, the phase, and 3, set when case is ignored (all
-// bytes then have 0x20 set).
+// hash of a gram: h = gram * (F + salt * 0x632BE59BD9B4E01A) modulo 2^64, F being
+// 0x9E3779B97F4A7C15. Filter word: the low bits of h>>44. Its bits: h>>32 and
+// h>>38, 6 bits each. Bucket: the top bits of h.
+//
+// key: the low 8 bytes of the window (all where there are fewer), times F, and
+// its last 4 bytes times 0xD6E8FEB86659FD93, added; the upper half, but its low
+// bits are 0 to 2, the phase, and 3, set when case is ignored (all bytes then have
+// 0x20 set).
 package literal
