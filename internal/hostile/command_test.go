@@ -33,7 +33,11 @@ type cost struct {
 func TestMain(m *testing.M) {
 	out := os.Getenv("HOSTILE_METER")
 	if out == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if build.dir != "" {
+			os.RemoveAll(build.dir)
+		}
+		os.Exit(code)
 	}
 	os.Unsetenv("HOSTILE_METER")
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
