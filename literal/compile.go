@@ -72,7 +72,7 @@ func (c *compiler) number(at int, v uint32) { binary.LittleEndian.PutUint32(c.bl
 
 // section appends a section, and writes where it is at the given place.
 func section[T element](c *compiler, at int, s []T) {
-	if len(c.blob) > math.MaxUint32 || len(s) > math.MaxUint32 {
+	if uint64(len(c.blob)) > math.MaxUint32 || uint64(len(s)) > math.MaxUint32 {
 		c.large = true
 		return
 	}
