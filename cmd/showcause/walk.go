@@ -45,6 +45,8 @@ func (w *walker) named(ctx context.Context, path string) {
 	switch {
 	case err != nil:
 		w.emit(item{path: path, err: err})
+	case st.IsDir() && ofKernel(path):
+		w.emit(item{path: path, err: &fs.PathError{Op: "scan", Path: path, Err: errors.New("a kernel file system: its files are no content")}})
 	case st.IsDir():
 		w.device = deviceOf(st)
 		w.dir(ctx, path)
@@ -53,6 +55,12 @@ func (w *walker) named(ctx context.Context, path string) {
 	default:
 		w.open(path, false)
 	}
+}
+
+// ofKernel tells whether a folder is the kernel's.
+func ofKernel(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && kernelFS[int64(st.Type)]
 }
 
 func (w *walker) emit(i item) {
@@ -65,15 +73,13 @@ func (w *walker) dir(ctx context.Context, dir string) {
 	if w.stopped || ctx.Err() != nil {
 		return
 	}
+	if ofKernel(dir) {
+		w.emit(item{path: dir, skip: "kernel file system"})
+		return
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		w.emit(item{path: dir, err: err})
-		return
-	}
-	var fsinfo unix.Statfs_t
-	if unix.Fstatfs(int(d.Fd()), &fsinfo) == nil && kernelFS[int64(fsinfo.Type)] {
-		d.Close()
-		w.emit(item{path: dir, skip: "kernel file system"})
 		return
 	}
 	entries, err := d.ReadDir(-1)
