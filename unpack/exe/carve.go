@@ -119,15 +119,28 @@ func walkUniversal(l showcause.Source, out *unpack.Out) {
 
 // Embedded is the format of PE files that hold further PE files as they are,
 // in a section or behind the image: droppers, and programs put in one file by a
-// joiner. Each child goes from one PE file's start to the next's, the last to the
+// joiner; and of text, OLE2 and data of no known type that hold PE files, where
+// clamscan 1.4.6 was seen to find them too. Each child goes from one PE file's start to the next's, the last to the
 // end of the layer, as ClamAV takes them.
 func Embedded() unpack.Format {
 	return unpack.Format{
-		Name:  "exe",
-		Match: func(p *unpack.Probe) bool { return p.Type == filetype.PE || p.Type == filetype.DOS },
-		Walk:  walkEmbedded,
+		Name: "exe",
+		Match: func(p *unpack.Probe) bool {
+			switch p.Type {
+			case filetype.PE, filetype.DOS:
+				return true
+			case filetype.OLE2, filetype.Unknown, filetype.Text, filetype.UTF8, filetype.UTF16LE,
+				filetype.UTF16BE, filetype.Script, filetype.HTML:
+				return p.Source != nil && p.Source.Size() > smallestPE
+			}
+			return false
+		},
+		Walk: walkEmbedded,
 	}
 }
+
+// smallestPE is the length in bytes of the headers of a PE file of one section.
+const smallestPE = 64 + 24 + 96 + 40
 
 // maxLfanew is how far after a file's start its PE header may stand to be
 // found, and lookAhead how much of a chunk is left to the next for that.
@@ -156,7 +169,7 @@ func walkEmbedded(l showcause.Source, out *unpack.Out) {
 			}
 			i += j
 			start := at + int64(i)
-			if start == 0 || !peAt(buf[i:n]) || !out.Work(1) || parsePE(file{bound.Section(l, start, -1)}) == nil {
+			if start == 0 || !peAt(buf[i:n]) || !out.Work(4096) || parsePE(file{bound.Section(l, start, -1)}) == nil {
 				continue
 			}
 			if last > 0 && !embedded(l, out, last, start) {
