@@ -48,10 +48,18 @@ func (o *Out) Section(src showcause.Source, op, name string, off, n int64) bool 
 const headRoom = 512
 
 // Find returns the offset of the first place from off on where magic stands
-// and head, if not nil, agrees with the bytes there. The work is one step for 4 KiB.
+// and head, if not nil, agrees with the bytes there. The work is one step for
+// eight bytes that are read, and 64 for each place where magic stands.
 func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
-	buf := make([]byte, 64<<10)
-	for off < src.Size() && o.Work(int64(len(buf))>>12) {
+	var buf []byte
+	for off < src.Size() {
+		// What is looked for is near as a rule, and a flood of it always.
+		if len(buf) < 64<<10 {
+			buf = make([]byte, max(4*len(buf), 2*headRoom))
+		}
+		if !o.Work(int64(len(buf)) / 8) {
+			break
+		}
 		n, _ := src.ReadAt(buf[:min(int64(len(buf)), src.Size()-off)], off)
 		if n < len(magic) {
 			return 0, false
@@ -71,6 +79,9 @@ func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]by
 			}
 			if head == nil || head(b[at:]) {
 				return off + int64(at), true
+			}
+			if !o.Work(64) {
+				return 0, false
 			}
 			at++
 		}

@@ -13,6 +13,8 @@ var (
 	ErrLZMA = errors.New("lzma: invalid data")
 	// ErrDictionary is the error for a match that reaches farther back than is kept.
 	ErrDictionary = errors.New("lzma: dictionary too large")
+	// ErrWork is the error for a stream that was charged more than there is.
+	ErrWork = errors.New("lzma: no work left")
 )
 
 // lzmaMaxDict is how many bytes back a match may reach.
@@ -256,6 +258,15 @@ func (d *LZMA) Read(p []byte) (n int, err error) {
 	}
 	return 0, d.done
 }
+
+// SetupLZMA is what a decoder with these properties costs in steps before it
+// gives anything: it has 0x300 << (lc+lp) probabilities of literals.
+func SetupLZMA(props byte) int64 {
+	p := uint(props)
+	return 8<<10 + 0x480<<(p%9+p/9%5) // a step and a half each
+}
+
+func (d *LZMA) setup() int64 { return SetupLZMA(byte(d.lc + 9*d.lp)) }
 
 // Sized tells whether a size was declared.
 func (d *LZMA) Sized() bool { return d.limit >= 0 }

@@ -21,6 +21,10 @@ type ByteReader interface {
 //	0x80..0xff     coded; bits 5 and 6: 1 resets the state, 2 also brings
 //	               properties, 3 also empties the dictionary
 type LZMA2 struct {
+	// Work, if not nil, is charged when a chunk sets up a decoder anew; false
+	// ends the stream with ErrWork.
+	Work func(steps int64) bool
+
 	in   ByteReader
 	d    *LZMA
 	dict int64
@@ -50,8 +54,7 @@ func (c *capped) ReadByte() (byte, error) {
 
 // Reset begins a sequence of chunks with a dictionary of that many bytes.
 func (l *LZMA2) Reset(in ByteReader, dict int64) {
-	d := l.d
-	*l = LZMA2{in: in, d: d, dict: dict, in2: capped{in: in}}
+	*l = LZMA2{Work: l.Work, in: in, d: l.d, dict: dict, in2: capped{in: in}}
 	if l.d == nil {
 		l.d = &LZMA{}
 	}
@@ -143,6 +146,9 @@ func (l *LZMA2) chunk() error {
 		return ErrLZMA
 	}
 	if c >= 0xa0 {
+		if l.Work != nil && !l.Work(l.d.setup()) {
+			return ErrWork
+		}
 		l.d.fresh()
 	}
 	l.coded = true

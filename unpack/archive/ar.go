@@ -38,7 +38,7 @@ func arWalk(src showcause.Source, out *unpack.Out) {
 	magic := bound.Head(src, len(arMagic))
 	thin := bytes.Equal(magic, arThin)
 	var names []byte
-	for off := int64(len(arMagic)); off < src.Size() && out.Work(1); {
+	for off := int64(len(arMagic)); off < src.Size() && out.Work(1024); {
 		b, _ := bound.ReadAt(src, off, min(arHeader, src.Size()-off), arHeader)
 		name, size, ok := parseAr(b)
 		if !ok {
@@ -88,7 +88,7 @@ func parseAr(b []byte) (name string, size int64, ok bool) {
 // arNext looks for a member's header from off on.
 func arNext(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
 	at, ok := out.Find(src, bound.Add(off, 58), []byte("`\n"), nil)
-	for ok {
+	for ok && out.Work(512) {
 		b, _ := bound.ReadAt(src, at-58, arHeader, arHeader)
 		if _, _, good := parseAr(b); good && digits(bytes.TrimRight(b[40:48], " "), 8) {
 			return at - 58, true

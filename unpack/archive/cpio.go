@@ -105,7 +105,7 @@ func (h cpioHeader) pad(n int64) int64 { return (n + h.align - 1) / h.align * h.
 
 func cpioWalk(src showcause.Source, out *unpack.Out) {
 	off := int64(0)
-	for out.Work(1) {
+	for out.Work(1024) {
 		if off >= src.Size() {
 			out.Gap(showcause.Corrupt, src.Size(), -1) // no trailer
 			return

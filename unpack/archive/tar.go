@@ -200,7 +200,7 @@ func (t *tarWalker) walk(off int64) bool {
 	t.next.clear()
 	t.global.clear()
 	for off < t.src.Size() {
-		if !t.out.Work(1) {
+		if !t.out.Work(1024) {
 			return false
 		}
 		h, block, ok := t.header(off)
@@ -245,10 +245,10 @@ func (t *tarWalker) walk(off int64) bool {
 }
 
 // resync looks for the next block from off on that is a header with a checksum
-// that fits. The work is one step for eight blocks.
+// that fits. The work is 256 steps a block.
 func (t *tarWalker) resync(off int64) (bool, int64) {
 	buf := make([]byte, 64*tarBlock)
-	for off < t.src.Size() && t.out.Work(8) {
+	for off < t.src.Size() && t.out.Work(16<<10) {
 		n, _ := t.src.ReadAt(buf[:min(int64(len(buf)), t.src.Size()-off)], off)
 		for i := 0; i+tarBlock <= n; i += tarBlock {
 			if buf[i] != 0 && tarChecked(buf[i:i+tarBlock]) {
@@ -265,7 +265,7 @@ func (t *tarWalker) resync(off int64) (bool, int64) {
 
 // fork reads the members from off on as far as no other reading has seen them.
 func (t *tarWalker) fork(off int64) bool {
-	for t.out.Work(1) {
+	for t.out.Work(1024) {
 		h, _, ok := t.header(off)
 		if !ok || !h.checked || !t.seen.add(off) {
 			return true

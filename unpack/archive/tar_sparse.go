@@ -30,7 +30,7 @@ func (t *tarWalker) gnuMap(h tarHeader, data int64) (m []tarPiece, real, at int6
 		if !more {
 			return m, real, at, ok
 		}
-		if !t.out.Work(1) || len(m) > maxPieces {
+		if !t.out.Work(1024) || len(m) > maxPieces {
 			return m, real, at, false
 		}
 		b, err := bound.ReadAt(t.src, at, tarBlock, tarBlock)
@@ -89,7 +89,7 @@ func (t *tarWalker) paxMap(name string, x tarPax, data, size int64) (full string
 func (t *tarWalker) dataMap(data, size int64) (pairs []int64, used int64, ok bool) {
 	want := int64(-1)
 	var line []byte
-	for used < size && t.out.Work(1) {
+	for used < size && t.out.Work(1024) {
 		b, err := bound.ReadAt(t.src, data+used, tarBlock, tarBlock)
 		if err != nil {
 			return pairs, used, false

@@ -249,8 +249,12 @@ func (w *mailWalk) child(c unpack.Child) {
 	}
 }
 
+// lineSteps is what a line of a mail costs in steps, about.
+const lineSteps = 32
+
+// work charges n lines or what costs as much.
 func (w *mailWalk) work(n int64) {
-	if !w.done && !w.out.Work(n) {
+	if !w.done && !w.out.Work(lineSteps*n) {
 		w.done = true
 	}
 }

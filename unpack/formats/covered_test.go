@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
 // jar is a zip with a stored and a deflated member of contents of its own, the
@@ -89,7 +89,7 @@ func walkAll(src showcause.Source) seen {
 	all := All()
 	var layer func(showcause.Layer) bool
 	layer = func(l showcause.Layer) bool {
-		p := &unpack.Probe{Head: bound.Head(l.Source, unpack.HeadSize), Source: l.Source}
+		p := unpacktest.Probe(l.Source)
 		leaf := true
 		out := unpack.NewOut(b, l.Trail, func(c showcause.Layer) { leaf = layer(c) && false }, func(g showcause.Gap) { s.codes = append(s.codes, string(g.Code)) })
 		for _, f := range all {

@@ -25,6 +25,9 @@ func bzip2Walk(src showcause.Source, out *unpack.Out) {
 		head:  codec.Bzip2Head,
 		open: func(off int64) run {
 			in := newInput(src, off)
+			if h, _ := in.Peek(4); len(h) == 4 { // the decoder makes its tables at once
+				out.Work(int64(h[3]-'0') * 100_000)
+			}
 			return &bzip2Run{in: in, r: bzip2.NewReader(in)}
 		},
 	})

@@ -36,7 +36,7 @@ func gzipWalk(src showcause.Source, out *unpack.Out) {
 		op:    "gzip.deflate",
 		magic: gzipMagic,
 		head:  func(b []byte) bool { return len(b) >= 10 && b[3]&0xe0 == 0 },
-		open:  func(off int64) run { return newGzipRun(src, off, false) },
+		open:  func(off int64) run { return newGzipRun(src, off, out) },
 		name:  func(r run) string { return r.(*gzipRun).title() },
 		after: func(r run, _ int64) bool { return gzipAfter(src, out, r.(*gzipRun)) },
 	})
@@ -51,8 +51,9 @@ func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
 		return true
 	}
 	for _, off := range g.starts {
-		m := newGzipRun(src, off, true)
-		if !out.Work(1) || !out.Child(unpack.Child{Op: "gzip.member", Name: m.title(), Reader: m, Size: -1}) {
+		m := newGzipRun(src, off, out)
+		m.one = true
+		if !out.Work(firstRun) || !out.Child(unpack.Child{Op: "gzip.member", Name: m.title(), Reader: m, Size: -1}) {
 			return false
 		}
 	}
@@ -63,6 +64,7 @@ func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
 // before ends.
 type gzipRun struct {
 	in   *input
+	out  *unpack.Out
 	one  bool // read one member only
 	fl   io.Reader
 	crc  uint32
@@ -78,8 +80,8 @@ type gzipRun struct {
 	err     error
 }
 
-func newGzipRun(src showcause.Source, off int64, one bool) *gzipRun {
-	return &gzipRun{in: newInput(src, off), one: one}
+func newGzipRun(src showcause.Source, off int64, out *unpack.Out) *gzipRun {
+	return &gzipRun{in: newInput(src, off), out: out}
 }
 
 func (g *gzipRun) end() int64 { return g.in.offset() }
@@ -100,6 +102,10 @@ func (g *gzipRun) next() {
 	g.start = g.in.offset()
 	if b, _ := g.in.Peek(len(gzipMagic)); g.members > 0 && (g.one || !bytes.Equal(b, gzipMagic)) {
 		g.err = io.EOF
+		return
+	}
+	if !g.out.Work(256) {
+		g.err = unpack.Fail(showcause.LimitWork)
 		return
 	}
 	if g.err = g.header(); g.err != nil {

@@ -89,7 +89,7 @@ func (l *lz4Run) Read(p []byte) (int, error) {
 		}
 		if l.late != nil {
 			l.err = l.late
-		} else if !l.out.Work(1) {
+		} else if !l.out.Work(256) {
 			l.err = unpack.Fail(showcause.LimitWork)
 		} else if !l.open {
 			l.err = l.next()

@@ -68,12 +68,12 @@ func openLZMA(r codec.ByteReader) (*codec.LZMA, error) {
 }
 
 func lzmaWalk(src showcause.Source, out *unpack.Out) {
-	if !out.Work(1) {
+	if !out.Work(firstRun) {
 		return
 	}
 	r := &lzmaRun{in: newInput(src, 0)}
 	e := &ending{r: r}
-	if !out.Child(unpack.Child{Op: "lzma.stream", Reader: e, Size: -1}) || !e.drain(out) {
+	if !out.Child(unpack.Child{Op: "lzma.stream", Reader: e, Size: -1}) || !e.drain(out, lzmaCost) {
 		return
 	}
 	if junk, more := bound.SkipZeros(src, r.in.offset()); more {
@@ -103,6 +103,9 @@ func (l *lzmaRun) Read(p []byte) (n int, err error) {
 	}
 	return n, l.err
 }
+
+// lzmaCost is the work of a byte from an LZMA decoder, in steps.
+const lzmaCost = 128
 
 // lzmaError names the gap for what a decoder refuses.
 func lzmaError(err error) error {

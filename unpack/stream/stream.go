@@ -65,6 +65,7 @@ type run interface {
 type streams struct {
 	op    string
 	magic []byte
+	cost  int64 // steps for each byte that is read only to find the end; at least 2
 	// head tells whether a run begins at off; b are the bytes there, at least
 	// those of magic, which match.
 	head func(b []byte) bool
@@ -74,17 +75,24 @@ type streams struct {
 	after func(r run, start int64) bool
 }
 
+// What a run costs in steps, for its decoder and buffers. Ordinary layers have
+// one; a flood of later ones is what costs.
+const (
+	firstRun = 1 << 14
+	laterRun = 1 << 16
+)
+
 // walkRuns gives each run of a layer as a child. Between and after runs,
 // zeros are padding; anything else is a gap, and the next run is looked for.
 func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
-	for off := int64(0); out.Work(1); {
+	for off, cost := int64(0), int64(firstRun); out.Work(cost); cost = laterRun {
 		r := s.open(off)
 		e := &ending{r: r}
 		c := unpack.Child{Op: s.op, Reader: e, Size: -1}
 		if s.name != nil {
 			c.Name = s.name(r)
 		}
-		if !out.Child(c) || !e.drain(out) {
+		if !out.Child(c) || !e.drain(out, max(s.cost, 2)) {
 			return
 		}
 		if s.after != nil && !s.after(r, off) {
@@ -126,16 +134,16 @@ func (e *ending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain reads what a size limit left of a run, so that its end is known. The
-// work is one step a byte.
-func (e *ending) drain(out *unpack.Out) bool {
+// drain reads what a size limit left of a run, so that its end is known. cost
+// is the work a byte.
+func (e *ending) drain(out *unpack.Out, cost int64) bool {
 	if e.done {
 		return true
 	}
 	buf := make([]byte, 64<<10)
 	for !e.done {
 		n, _ := e.Read(buf)
-		if !out.Work(int64(n) + 1) {
+		if !out.Work(cost*int64(n) + 1) {
 			return false
 		}
 	}

@@ -39,6 +39,7 @@ func xzWalk(src showcause.Source, out *unpack.Out) {
 	walkRuns(src, out, streams{
 		op:    "xz.stream",
 		magic: xzMagic,
+		cost:  lzmaCost,
 		open:  func(off int64) run { return &xzRun{in: newInput(src, off), out: out} },
 		after: func(r run, _ int64) bool {
 			for _, off := range r.(*xzRun).bad {
@@ -82,7 +83,9 @@ func (x *xzRun) Read(p []byte) (int, error) {
 			continue
 		}
 		n, err := x.block.Read(p)
-		err = lzmaError(err)
+		if err = lzmaError(err); err == codec.ErrWork {
+			err = unpack.Fail(showcause.LimitWork)
+		}
 		if x.sum != nil {
 			x.sum.Write(p[:n])
 		}
@@ -100,7 +103,7 @@ func (x *xzRun) Read(p []byte) (int, error) {
 
 // next goes on to the next block, through the ends and beginnings of streams.
 func (x *xzRun) next() error {
-	if !x.out.Work(1) {
+	if !x.out.Work(4096) {
 		return unpack.Fail(showcause.LimitWork)
 	}
 	if !x.started {
@@ -207,7 +210,7 @@ func (x *xzRun) blockStart(c byte) error {
 	}
 	x.data = x.in.offset()
 	if x.lz == nil {
-		x.lz = &codec.LZMA2{}
+		x.lz = &codec.LZMA2{Work: x.out.Work}
 	}
 	x.lz.Reset(x.in, lzma2Dict(last.props[0]))
 	x.block = x.lz

@@ -138,7 +138,7 @@ func (z *zstdRun) fits() bool {
 // next begins the frame at z.at, past skippable ones.
 func (z *zstdRun) next() error {
 	for {
-		if !z.out.Work(1) {
+		if !z.out.Work(2048) {
 			return unpack.Fail(showcause.LimitWork)
 		}
 		b, _ := bound.ReadAt(z.src, z.at, 18, 18)

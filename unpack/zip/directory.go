@@ -83,7 +83,7 @@ func (z *zipWalk) directories() {
 	seen, ranges := map[zipPlace]bool{}, map[zipPlace]unpack.Span{}
 	for end, n := z.size, 0; ; n++ {
 		at := z.lastEnd(end)
-		if at < 0 || !z.out.Work(16) {
+		if at < 0 || !z.out.Work(256) {
 			return
 		}
 		end = at
@@ -312,7 +312,7 @@ func (z *zipWalk) list(p zipPlace) zipListing {
 	var refs []zipRef
 	for {
 		m, ok := z.zipRecord(l.stop)
-		if !ok || !z.out.Work(64) {
+		if !ok || !z.out.Work(1024) {
 			break
 		}
 		if len(z.refs)+len(refs) >= zipMaxRefs {
@@ -363,7 +363,7 @@ func (z *zipWalk) cover(refs []zipRef) {
 	for _, r := range refs {
 		l, ok := z.zipLocal(r.head)
 		c, _ := z.zipRecord(r.rec)
-		if !ok || !z.out.Work(1) {
+		if !ok || !z.out.Work(256) {
 			continue
 		}
 		end := l.data + zipCut(l.data, max(c.packed, 0), z.size)

@@ -2,6 +2,7 @@ package zip
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -119,7 +120,9 @@ func (s *zipStream) lzma() (io.Reader, error) {
 	if s.job.flags&zipFlagOption1 != 0 {
 		size = -1
 	}
-	s.z.out.Work(1 << (h[4] % 9 & 7))
+	if !s.z.out.Work(codec.SetupLZMA(h[4])) {
+		return nil, unpack.Fail(showcause.LimitWork)
+	}
 	d, err := codec.NewLZMA(s.in, [5]byte(h[4:]), size)
 	if err != nil {
 		return nil, err
@@ -128,18 +131,74 @@ func (s *zipStream) lzma() (io.Reader, error) {
 	return d, nil
 }
 
-// zstd charges the window that the first frame asks for, since the decoder
-// makes it at once (RFC 8878, section 3.1.1.1.2).
+// zipKeptWindow is up to which window, in bytes, a zstd decoder is kept for the
+// next member: it is at hand while the children of a child are read.
+const zipKeptWindow = 1 << 20
+
+// zstd opens the decoder, which makes the window that a frame asks for at once.
 func (s *zipStream) zstd() (io.Reader, error) {
-	if h, _ := s.in.Peek(6); len(h) == 6 && h[4]&0x20 == 0 {
-		s.z.out.Work(min(int64(1)<<(10+h[5]>>3), zipMaxWindow) / 8)
+	r := &zipFrames{r: s.in, z: s.z}
+	if s.z.zstd != nil {
+		return s.z.zstd, s.z.zstd.Reset(r)
 	}
-	d, err := zstd.NewReader(s.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+	if !s.z.out.Work(64 << 10) {
+		return nil, unpack.Fail(showcause.LimitWork)
+	}
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(zipMaxWindow))
 	if err != nil {
 		return nil, err
 	}
-	return d.IOReadCloser(), nil
+	s.z.zstd, s.z.window = d, 0
+	return d, nil
+}
+
+// zipFrames charges the windows of the frames that go through it to a decoder
+// (RFC 8878, section 3.1.1.1.2). The header of a frame stands in a frame now and
+// then too, as content; it is charged all the same.
+type zipFrames struct {
+	r    io.Reader
+	z    *zipWalk
+	tail []byte // the last bytes, in which a header may have begun
+}
+
+// zipFrameHead is the length in bytes of a frame's header up to its window.
+const zipFrameHead = 6
+
+// Read implements io.Reader.
+func (f *zipFrames) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	b := append(f.tail, p[:min(n, zipFrameHead-1)]...)
+	if !f.charge(b, len(f.tail)) || !f.charge(p[:n], n) {
+		return 0, unpack.Fail(showcause.LimitWork)
+	}
+	if n >= zipFrameHead-1 {
+		b = p[:n]
+	}
+	f.tail = append(f.tail[:0], b[max(len(b)-(zipFrameHead-1), 0):]...)
+	return n, err
+}
+
+// charge charges the frames whose headers are whole in b and begin before end.
+func (f *zipFrames) charge(b []byte, end int) bool {
+	for i := 0; ; i++ {
+		j := bytes.Index(b[i:], []byte("\x28\xb5\x2f\xfd"))
+		if i += j; j < 0 || i >= end || i+zipFrameHead > len(b) {
+			return true
+		}
+		window := int64(0)
+		if b[i+4]&0x20 == 0 {
+			window = min(int64(1)<<(10+b[i+5]>>3), zipMaxWindow)
+		}
+		cost := int64(4096)
+		if window > f.z.window {
+			f.z.window = window
+			cost += window / 4
+		}
+		if !f.z.out.Work(cost) {
+			return false
+		}
+	}
 }
 
 // Read implements io.Reader.
@@ -211,8 +270,9 @@ func (s *zipStream) finish(err error) {
 
 // close lets go of the decoder's memory: children of the child are read next.
 func (s *zipStream) close() {
-	if c, ok := s.dec.(io.Closer); ok && s.dec != s.z.inflate {
-		c.Close()
+	if s.dec != nil && s.dec == s.z.zstd && s.z.window > zipKeptWindow {
+		s.z.zstd.Close()
+		s.z.zstd = nil
 	}
 	s.dec = nil
 }
@@ -259,7 +319,10 @@ func (t zipTrial) good(packed int64) bool {
 
 // try runs a job up to zipTrialLen bytes of output.
 func (z *zipWalk) try(j zipJob) zipTrial {
-	z.out.Work(256)
+	if !z.out.Work(4096) {
+		z.stop = true
+		return zipTrial{}
+	}
 	j.soft = true
 	s := z.open(j)
 	if z.trial == nil {
@@ -268,7 +331,7 @@ func (z *zipWalk) try(j zipJob) zipTrial {
 	for s.err == nil && s.n < zipTrialLen {
 		s.Read(z.trial)
 	}
-	z.out.Work(s.n / 4)
+	z.out.Work(12 * s.n)
 	t := zipTrial{n: s.n, whole: s.ended, exact: s.exact || s.sizeLie, more: s.n >= zipTrialLen, cut: s.cut, used: s.used}
 	if s.err == nil {
 		s.close()
@@ -278,7 +341,10 @@ func (z *zipWalk) try(j zipJob) zipTrial {
 
 // sumStored returns the CRC-32 of a stretch of the layer.
 func (z *zipWalk) sumStored(off, n int64) uint32 {
-	z.out.Work(n/4 + 1)
+	if !z.out.Work(n/4 + 1) {
+		z.stop = true
+		return 0
+	}
 	crc := uint32(0)
 	for n > 0 {
 		b := z.scan.at(off, int(min(n, zipScanChunk)))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
@@ -38,6 +40,8 @@ type zipWalk struct {
 	inflate io.ReadCloser
 	wide    *codec.Inflater
 	trial   []byte
+	zstd    *zstd.Decoder
+	window  int64 // largest that zstd has made, in bytes
 }
 
 // Notes and gaps of one code that a layer gets at most. Notes past it are
@@ -64,6 +68,11 @@ func (z *zipWalk) gap(code showcause.Code, off, n int64) {
 
 func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 	z := &zipWalk{src: src, size: src.Size(), out: out, given: out.Covered(), said: map[showcause.Code]int{}}
+	defer func() {
+		if z.zstd != nil {
+			z.zstd.Close()
+		}
+	}()
 	z.heads.src, z.records.src, z.scan.src = src, src, src
 	z.heads.size, z.records.size, z.scan.size = 64<<10, 64<<10, zipScanChunk
 	if !out.Work(z.size / 1024) { // the search for the last directory goes through all there is
@@ -155,7 +164,7 @@ func (z *zipWalk) after(i int) int64 {
 // of what it took.
 func (z *zipWalk) straggler(at, next int64) int64 {
 	m, ok := z.zipLocal(at)
-	if !z.out.Work(16) {
+	if !z.out.Work(1024) {
 		z.stop = true
 		return z.size
 	}
@@ -209,7 +218,7 @@ func (z *zipWalk) readings(m zipMeta, refs []zipRef) []zipMeta {
 	var rs []zipMeta
 	for _, r := range refs {
 		c, ok := z.zipRecord(r.rec)
-		if !ok || !z.out.Work(16) {
+		if !ok || !z.out.Work(1024) {
 			continue
 		}
 		c.data = m.data
@@ -292,7 +301,7 @@ func (z *zipWalk) job(w zipWay) zipJob {
 // is where the next member that a directory names begins. It returns the end of
 // the bytes that are the member's beyond doubt.
 func (z *zipWalk) member(m zipMeta, refs []zipRef, next int64) int64 {
-	if !z.out.Work(16) {
+	if !z.out.Work(1024) {
 		z.stop = true
 		return z.size
 	}
@@ -651,7 +660,7 @@ func (z *zipWalk) extent(start, next int64) int64 {
 			z.out.Work((next - pos) / 4)
 			break
 		}
-		if !z.out.Work((at-pos)/4 + 64) {
+		if !z.out.Work((at-pos)/4 + 128) {
 			z.stop = true
 			return fallback
 		}
