@@ -44,6 +44,16 @@ func (o *Out) Section(src showcause.Source, op, name string, off, n int64) bool 
 	return true
 }
 
+// Lost says that the stretch from off to next could not be read, or to the end
+// of the layer src where nothing was found behind it. It returns found.
+func (o *Out) Lost(src showcause.Source, off, next int64, found bool) bool {
+	if !found {
+		next = src.Size()
+	}
+	o.Gap(showcause.Corrupt, off, next-off)
+	return found
+}
+
 // headRoom is how many bytes behind a magic a head function may want to see.
 const headRoom = 512
 

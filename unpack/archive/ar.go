@@ -46,11 +46,9 @@ func arWalk(src showcause.Source, out *unpack.Out) {
 				return // padding behind the last member
 			}
 			next, found := arNext(src, out, off+1)
-			if !found {
-				out.Gap(showcause.Corrupt, off, src.Size()-off)
+			if !out.Lost(src, off, next, found) {
 				return
 			}
-			out.Gap(showcause.Corrupt, off, next-off)
 			off = next
 			continue
 		}

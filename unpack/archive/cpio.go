@@ -114,11 +114,9 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 		h, ok := parseCpio(b)
 		if !ok {
 			next, found := cpioNext(src, out, off)
-			if !found {
-				out.Gap(showcause.Corrupt, off, src.Size()-off)
+			if !out.Lost(src, off, next, found) {
 				return
 			}
-			out.Gap(showcause.Corrupt, off, next-off)
 			off = next
 			continue
 		}

@@ -36,6 +36,8 @@ func bzip2Walk(src showcause.Source, out *unpack.Out) {
 // bzip2Run reads streams up to the first that does not begin where the one
 // before ends.
 type bzip2Run struct {
+	damage // none: the decoder ends at a check that does not fit
+
 	in   *input
 	r    io.Reader
 	stop int64

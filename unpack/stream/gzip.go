@@ -42,11 +42,8 @@ func gzipWalk(src showcause.Source, out *unpack.Out) {
 	})
 }
 
-// gzipAfter gives the members of a run one by one, and the gaps of the run.
+// gzipAfter gives the members of a run one by one.
 func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
-	for _, off := range g.bad {
-		out.Gap(showcause.Corrupt, off, -1)
-	}
 	if g.members < 2 || g.members > gzipApart {
 		return true
 	}
@@ -63,6 +60,8 @@ func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
 // gzipRun reads members up to the first that does not begin where the one
 // before ends.
 type gzipRun struct {
+	damage // members with another checksum or size than they say
+
 	in   *input
 	out  *unpack.Out
 	one  bool // read one member only
@@ -76,7 +75,6 @@ type gzipRun struct {
 	start   int64
 	starts  []int64
 	members int
-	bad     []int64 // members with another checksum or size than they say
 	err     error
 }
 
@@ -218,7 +216,7 @@ func (g *gzipRun) trailer() error {
 		return err
 	}
 	if binary.LittleEndian.Uint32(t[:]) != g.crc || binary.LittleEndian.Uint32(t[4:]) != g.size {
-		g.bad = append(g.bad, g.start)
+		g.note(g.start)
 	}
 	return nil
 }

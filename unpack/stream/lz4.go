@@ -44,18 +44,14 @@ func lz4Walk(src showcause.Source, out *unpack.Out) {
 		op:    "lz4.stream",
 		magic: lz4Magic,
 		open:  func(off int64) run { return &lz4Run{in: newInput(src, off), out: out} },
-		after: func(r run, _ int64) bool {
-			for _, off := range r.(*lz4Run).bad {
-				out.Gap(showcause.Corrupt, off, -1)
-			}
-			return true
-		},
 	})
 }
 
 // lz4Run reads frames up to the first that does not begin where the one before
 // ends.
 type lz4Run struct {
+	damage // frames
+
 	in  *input
 	out *unpack.Out
 
@@ -68,7 +64,6 @@ type lz4Run struct {
 	most   int   // bytes that a block may give
 	n      int64
 	from   int64
-	bad    []int64
 
 	comp []byte // a block as it stands
 	win  []byte // up to lz4Reach bytes of what was before, then the block
@@ -100,12 +95,6 @@ func (l *lz4Run) Read(p []byte) (int, error) {
 	return 0, l.err
 }
 
-func (l *lz4Run) note() {
-	if len(l.bad) < 16 {
-		l.bad = append(l.bad, l.from)
-	}
-}
-
 // next begins a frame, past skippable ones; io.EOF where there is none.
 func (l *lz4Run) next() error {
 	l.from = l.in.offset()
@@ -119,7 +108,7 @@ func (l *lz4Run) next() error {
 	case bytes.HasPrefix(b, lz4Legacy):
 		l.in.Discard(4)
 		*l = lz4Run{in: l.in, out: l.out, open: true, legacy: true, size: -1, most: lz4LegacyBlock,
-			from: l.from, bad: l.bad, comp: l.comp, win: l.win[:0]}
+			from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0]}
 		return nil
 	case bytes.HasPrefix(b, lz4Magic):
 		l.in.Discard(4)
@@ -160,14 +149,14 @@ func (l *lz4Run) header() error {
 		return errLZ4
 	}
 	*l = lz4Run{in: l.in, out: l.out, open: true, linked: flg&0x20 == 0, check: flg&0x10 != 0, size: size,
-		most: 1 << (8 + 2*most), from: l.from, bad: l.bad, comp: l.comp, win: l.win[:0]}
+		most: 1 << (8 + 2*most), from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0]}
 	if flg&4 != 0 {
 		l.sum = newXXH32()
 	}
 	x := newXXH32()
 	x.write(h[:len(h)-1])
 	if byte(x.sum()>>8) != h[len(h)-1] {
-		l.note()
+		l.note(l.from)
 	}
 	return nil
 }
@@ -204,7 +193,7 @@ func (l *lz4Run) block() error {
 		if l.late = l.in.full(c[:]); l.late == nil {
 			x := newXXH32()
 			if x.write(l.comp); x.sum() != binary.LittleEndian.Uint32(c[:]) {
-				l.note()
+				l.note(l.from)
 			}
 		}
 	}
@@ -254,7 +243,7 @@ func (l *lz4Run) expand(stored bool) error {
 func (l *lz4Run) frameEnd() error {
 	l.open = false
 	if l.size >= 0 && l.size != l.n {
-		l.note()
+		l.note(l.from)
 	}
 	if l.sum == nil {
 		return nil
@@ -264,7 +253,7 @@ func (l *lz4Run) frameEnd() error {
 		return err
 	}
 	if l.sum.sum() != binary.LittleEndian.Uint32(c[:]) {
-		l.note()
+		l.note(l.from)
 	}
 	return nil
 }

@@ -59,6 +59,25 @@ type run interface {
 	// end returns the offset behind the run once Read gave io.EOF, and else
 	// the place where reading stopped.
 	end() int64
+	// tell gives the gaps of the parts that damage was noted of.
+	tell(out *unpack.Out)
+}
+
+// damage is where the parts of a run begin whose checks do not fit. The first
+// few stand for all: what they hold was scanned.
+type damage struct{ at []int64 }
+
+func (d *damage) note(off int64) {
+	if len(d.at) < 16 {
+		d.at = append(d.at, off)
+	}
+}
+
+func (d *damage) tell(out *unpack.Out) {
+	for _, off := range d.at {
+		out.Gap(showcause.Corrupt, off, -1)
+	}
+	d.at = nil
 }
 
 // streams describes a compression whose runs walkRuns finds.
@@ -95,6 +114,7 @@ func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
 		if !out.Child(c) || !e.drain(out, max(s.cost, 2)) {
 			return
 		}
+		r.tell(out)
 		if s.after != nil && !s.after(r, off) {
 			return
 		}
@@ -114,12 +134,7 @@ func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, 
 		return 0, false
 	}
 	next, found := out.Find(src, junk, s.magic, s.head)
-	if !found {
-		out.Gap(showcause.Corrupt, junk, src.Size()-junk)
-		return 0, false
-	}
-	out.Gap(showcause.Corrupt, junk, next-junk)
-	return next, true
+	return next, out.Lost(src, junk, next, found)
 }
 
 // ending remembers whether a reader came to its end.

@@ -41,18 +41,14 @@ func xzWalk(src showcause.Source, out *unpack.Out) {
 		magic: xzMagic,
 		cost:  lzmaCost,
 		open:  func(off int64) run { return &xzRun{in: newInput(src, off), out: out} },
-		after: func(r run, _ int64) bool {
-			for _, off := range r.(*xzRun).bad {
-				out.Gap(showcause.Corrupt, off, -1)
-			}
-			return true
-		},
 	})
 }
 
 // xzRun reads streams up to the first that does not begin where the one before
 // and its padding end.
 type xzRun struct {
+	damage // streams, blocks and indexes
+
 	in  *input
 	out *unpack.Out
 
@@ -63,7 +59,6 @@ type xzRun struct {
 	lz      *codec.LZMA2
 	from    int64 // where the block, or the index, begins
 	data    int64 // where the block's data begins
-	bad     []int64
 	stop    int64 // end of the last whole stream
 	err     error
 }
@@ -169,8 +164,8 @@ func (x *xzRun) streamStart() error {
 
 // verify remembers a place where a CRC-32, little-endian, does not fit.
 func (x *xzRun) verify(at int64, data, crc []byte) {
-	if binary.LittleEndian.Uint32(crc) != crc32.ChecksumIEEE(data) && len(x.bad) < 16 {
-		x.bad = append(x.bad, at)
+	if binary.LittleEndian.Uint32(crc) != crc32.ChecksumIEEE(data) {
+		x.note(at)
 	}
 }
 
@@ -250,8 +245,8 @@ func (x *xzRun) blockEnd() error {
 			want[i], want[j] = want[j], want[i]
 		}
 	}
-	if !bytes.Equal(want, c) && len(x.bad) < 16 {
-		x.bad = append(x.bad, x.from)
+	if !bytes.Equal(want, c) {
+		x.note(x.from)
 	}
 	return nil
 }
@@ -301,8 +296,8 @@ func (x *xzRun) index() error {
 	if !bytes.Equal(foot[14:], xzFooter) {
 		return codec.ErrLZMA
 	}
-	if binary.LittleEndian.Uint32(foot[:]) != crc.Sum32() && len(x.bad) < 16 {
-		x.bad = append(x.bad, x.from)
+	if binary.LittleEndian.Uint32(foot[:]) != crc.Sum32() {
+		x.note(x.from)
 	}
 	x.verify(x.from, foot[8:14], foot[4:8])
 	return nil

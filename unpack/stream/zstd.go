@@ -64,18 +64,13 @@ func zstdWalk(src showcause.Source, out *unpack.Out) {
 			z.src, z.out, z.at, z.err, z.frame = src, out, off, nil, false
 			return &z
 		},
-		after: func(run, int64) bool {
-			for _, off := range z.bad {
-				out.Gap(showcause.Corrupt, off, -1)
-			}
-			z.bad = nil
-			return true
-		},
 	})
 }
 
 // zstdRun reads frames up to the first that does not begin where the one before ends.
 type zstdRun struct {
+	damage // frames
+
 	src showcause.Source
 	out *unpack.Out
 	dec *zstd.Decoder
@@ -86,7 +81,6 @@ type zstdRun struct {
 	from  int64 // of the frame
 	n     int64 // bytes that the frame gave
 	sum   *xxh64
-	bad   []int64
 	err   error
 }
 
@@ -114,8 +108,8 @@ func (z *zstdRun) Read(p []byte) (int, error) {
 			z.frame, err = false, nil
 			if z.head.cut {
 				err = io.ErrUnexpectedEOF
-			} else if !z.fits() && len(z.bad) < 16 {
-				z.bad = append(z.bad, z.from)
+			} else if !z.fits() {
+				z.note(z.from)
 			}
 		}
 		z.err = err
