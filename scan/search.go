@@ -215,8 +215,8 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 		return
 	}
 	n := s.l.Source.Size()
+	s.matcher.Steps += n / 64 // all at once: what is too large to end is told before it is begun
 	if b, ok := s.l.Source.(showcause.Bytes); ok {
-		s.matcher.Steps += n / 64
 		s.window(lits, b, 0, len(b), all)
 		return
 	}
@@ -228,7 +228,6 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 	for base := int64(0); base < n && !s.matcher.Exhausted(); {
 		m, err := s.fill(s.buf[have:], base+int64(have), n)
 		have += m
-		s.matcher.Steps += int64(m) / 64
 		last := err != nil || base+int64(have) >= n
 		to := have
 		if !last {
