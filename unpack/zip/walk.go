@@ -474,24 +474,41 @@ func (z *zipWalk) packed(name string, at int64, w zipWay, soft bool, next int64)
 	if s.sizeLie && !s.exact {
 		z.note(zipNoteSize, at, zipLocalLen)
 	}
-	if !s.ended {
-		if !soft && !s.exact {
+	if !s.ended && !s.exact {
+		if !soft {
 			z.rescue(name, at, w, j, s)
-		}
-		if s.exact {
-			return w.start + s.used
 		}
 		return w.start
 	}
+	end := w.start + s.used
+	if !s.ended {
+		// The decoder read on behind the end to see whether another stream
+		// follows. What it read there is not the member's beyond doubt.
+		end = w.start
+		for _, m := range w.metas {
+			if m.packed > 0 && m.packed <= s.used && m.packed >= s.used-zipReadOn {
+				s.used = m.packed
+				break
+			}
+		}
+	}
 	z.prefixes(name, at, w, j, s)
 	if j.packed > s.used && !soft && !slices.ContainsFunc(w.metas, func(m zipMeta) bool { return m.packed == s.used }) {
-		z.gap(showcause.Corrupt, w.start+s.used, zipCut(w.start, j.packed, z.size)-s.used)
+		from := max(s.used-zipReadOn, 0)
+		if s.ended {
+			from = s.used
+		}
+		z.gap(showcause.Corrupt, w.start+from, zipCut(w.start, j.packed, z.size)-from)
 	}
 	if !soft && !s.exact && !s.sizeLie {
 		z.rescue(name, at, w, j, s)
 	}
-	return w.start + s.used
+	return end
 }
+
+// zipReadOn is how many bytes a decoder takes at most before it knows that no
+// stream follows: two of bzip2, four of zstd, five of LZMA.
+const zipReadOn = 8
 
 // prefixes derives the shorter files that a reader gets which stops at a
 // declared size.
