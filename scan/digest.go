@@ -84,7 +84,7 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
 	if err != nil {
 		panic(err)
 	}
-	in.report.Findings = append(in.report.Findings, showcause.Finding{
+	in.keep(showcause.Finding{
 		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed,
 	})
 }

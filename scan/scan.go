@@ -78,6 +78,7 @@ func (s *Scanner) Scan(src showcause.Source) showcause.Report {
 type input struct {
 	*Scanner
 	report showcause.Report
+	told   told
 	budget *unpack.Budget
 }
 
@@ -107,8 +108,6 @@ func (in *input) short(t showcause.Trail, off, n int64, err error) {
 	}
 	in.gap(showcause.Gap{Trail: t, Code: code, Offset: off, Length: n})
 }
-
-func (in *input) gap(g showcause.Gap) { in.report.Gaps = append(in.report.Gaps, g) }
 
 // layer is one layer while it is scanned.
 type layer struct {
