@@ -43,7 +43,13 @@ type Match struct {
 	Pattern int   `json:"pattern"`
 	Offset  int64 `json:"offset"`
 	Length  int64 `json:"length"`
+	// Excerpt is the first bytes that matched, MaxExcerpt at most, hexadecimal,
+	// where the scan was asked for it.
+	Excerpt string `json:"excerpt,omitempty"`
 }
+
+// MaxExcerpt is the number of bytes of a match that are shown.
+const MaxExcerpt = 48
 
 // Finding says that a rule fired on a layer, and by which matches.
 type Finding struct {

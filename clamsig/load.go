@@ -105,7 +105,7 @@ func databases(dir string) (paths []string, err error) {
 	versions := map[string]int{}
 	for _, e := range entries {
 		p := filepath.Join(dir, e.Name())
-		if _, ok := Classify(p); !ok {
+		if _, ok := Classify(p); !ok || e.Name()[0] == '.' {
 			continue
 		}
 		info, err := os.Stat(p)

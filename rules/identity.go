@@ -10,15 +10,11 @@ import (
 	"syscall"
 )
 
-// identity names the state of a rule file or folder: a digest over the names,
-// sizes, times and inodes of its files, and of what compiles them.
-func identity(path string) (string, error) {
+// identity names the state of rule files and folders: a digest over the names,
+// sizes, times and inodes of their files, and of what compiles them.
+func identity(paths []string) (string, error) {
 	h := sha256.New()
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(h, "%s\n%q\n", tool, abs)
+	fmt.Fprintln(h, tool)
 	one := func(p string, st fs.FileInfo) {
 		fmt.Fprintf(h, "%q %d %d", p, st.Size(), st.ModTime().UnixNano())
 		if s, ok := st.Sys().(*syscall.Stat_t); ok {
@@ -26,18 +22,28 @@ func identity(path string) (string, error) {
 		}
 		fmt.Fprintln(h)
 	}
-	st, err := os.Stat(abs)
-	if err != nil {
-		return "", err
-	}
-	one(abs, st)
-	if st.IsDir() {
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		st, err := os.Stat(abs)
+		if err != nil {
+			return "", err
+		}
+		one(abs, st)
+		if !st.IsDir() {
+			continue
+		}
 		entries, err := os.ReadDir(abs)
 		if err != nil {
 			return "", err
 		}
 		for _, e := range entries {
 			st, err := os.Stat(filepath.Join(abs, e.Name()))
+			if err != nil {
+				st, err = os.Lstat(filepath.Join(abs, e.Name()))
+			}
 			if err != nil {
 				return "", err
 			}

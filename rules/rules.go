@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/rule"
@@ -24,12 +25,12 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 1"
+const tool = "showcause 2"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
-	PUA    bool // load signatures of possibly unwanted applications
-	Strict bool // one malformed line is an error
+	PUA     bool // load signatures of possibly unwanted applications
+	Lenient bool // malformed lines are left out; without it one is an error
 }
 
 // Default returns the database of the built-in rules.
@@ -65,7 +66,7 @@ func Default() (*ruledb.DB, error) {
 func Compile(paths []string, o Options) ([]byte, error) {
 	var c compiler
 	for _, path := range paths {
-		st, err := clamsig.Load(path, clamsig.Options{Strict: o.Strict, PUA: o.PUA}, &c)
+		st, err := clamsig.Load(path, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
@@ -138,10 +139,53 @@ func IsCompiled(path string) bool {
 	return ruledb.IsDatabase(magic[:n])
 }
 
+// Writable tells whether a database made of the files and folders in sources
+// may be written to path: not over a device or the like, and not over what it is made of.
+func Writable(path string, sources []string) error {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("database: %s is not a regular file", path)
+	}
+	for _, s := range sources {
+		from, err := os.Stat(s)
+		if err != nil {
+			return fmt.Errorf("rules: %w", err)
+		}
+		if os.SameFile(st, from) {
+			return fmt.Errorf("database: %s is what the rules are read from", path)
+		}
+		if from.IsDir() && !IsCompiled(path) {
+			if dir, err := os.Stat(filepath.Dir(path)); err == nil && os.SameFile(dir, from) {
+				return fmt.Errorf("database: %s is in the folder that the rules are read from, and is no compiled database", path)
+			}
+		}
+	}
+	return nil
+}
+
 // Write writes a database so that path is at any moment the old file or the
-// new one, whole.
+// new one, whole. A new file has the mode that the umask leaves; one that is
+// replaced hands on its own. What a symbolic link leads to is replaced, not the link.
 func Write(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	mode := fs.FileMode(0o666)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	st, err := os.Stat(path)
+	if err == nil {
+		if !st.Mode().IsRegular() {
+			return fmt.Errorf("database: %s is not a regular file", path)
+		}
+		mode = st.Mode().Perm()
+	}
+	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d.tmp", filepath.Base(path), os.Getpid()))
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
@@ -155,8 +199,15 @@ func Write(path string, data []byte) (err error) {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
+	if st != nil {
+		if err := f.Chmod(mode); err != nil {
+			return err
+		}
+		if s, ok := st.Sys().(*syscall.Stat_t); ok && os.Getuid() == 0 {
+			if err := f.Chown(int(s.Uid), int(s.Gid)); err != nil {
+				return err
+			}
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -170,11 +221,12 @@ func Write(path string, data []byte) (err error) {
 // keep is the number of compiled databases that the cache holds.
 const keep = 4
 
-// Cached returns the compiled form of a rule file or folder, from the user's
-// cache if the files are those that it was made from. The warning says that
-// the cache could not be written; the database is good all the same.
-func Cached(path string) (db *ruledb.DB, warning, err error) {
-	key, err := identity(path)
+// Cached returns the compiled form of rule files and folders, from the user's
+// cache if the files are those that it was made from; compiling is called when
+// they are not. The warning says that the cache could not be written; the
+// database is good all the same.
+func Cached(paths []string, compiling func()) (db *ruledb.DB, warning, err error) {
+	key, err := identity(paths)
 	if err != nil {
 		return nil, nil, fmt.Errorf("rules: %w", err)
 	}
@@ -187,7 +239,8 @@ func Cached(path string) (db *ruledb.DB, warning, err error) {
 			warning = fmt.Errorf("cache: %w; compiling again", err)
 		}
 	}
-	data, err := Compile([]string{path}, Options{})
+	compiling()
+	data, err := Compile(paths, Options{})
 	if err != nil {
 		return nil, warning, err
 	}
@@ -206,6 +259,9 @@ func cacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("cache: %w; compiling at every start", err)
+	}
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("cache: %s is a relative path; compiling at every start", dir)
 	}
 	dir = filepath.Join(dir, "showcause")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

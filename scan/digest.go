@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/hex"
 	"hash"
 	"io"
 
@@ -83,6 +84,12 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
 	info, err := in.db.Info(index)
 	if err != nil {
 		panic(err)
+	}
+	for i := range matches {
+		if m := &matches[i]; in.options.Excerpts {
+			b, _ := bound.ReadAt(l.Source, m.Offset, min(m.Length, showcause.MaxExcerpt), showcause.MaxExcerpt)
+			m.Excerpt = hex.EncodeToString(b)
+		}
 	}
 	in.keep(showcause.Finding{
 		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed,

@@ -25,6 +25,8 @@ type Options struct {
 	// Spill opens scratch space for children over 16 MiB. If nil, they are cut
 	// there, with a gap.
 	Spill func() (unpack.File, error)
+	// Excerpts has each match of a finding carry its first bytes.
+	Excerpts bool
 	// Formats are what is unpacked; nil is formats.All().
 	Formats []unpack.Format
 }

@@ -38,7 +38,7 @@ func compile(t testing.TB, files map[string]string) *ruledb.DB {
 			t.Fatal(err)
 		}
 	}
-	data, err := rules.Compile([]string{dir}, rules.Options{Strict: true})
+	data, err := rules.Compile([]string{dir}, rules.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

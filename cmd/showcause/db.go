@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 )
@@ -18,29 +21,52 @@ func clamscanNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = "db"
 	case "all-match":
 		name = "allmatch"
-	case "max-dir-recursion":
-		name = "max-recursion"
 	case "alert-encrypted-archive", "alert-encrypted-doc":
 		name = "alert-encrypted"
 	}
 	return pflag.NormalizedName(name)
 }
 
-// openDB opens the rules that --db names: none is the built-in rules.
-func openDB(path string, stderr io.Writer) (*ruledb.DB, error) {
-	if path == "" {
+// openDB opens the rules that --db names: none is the built-in rules. It ends
+// when ctx does: compiling a large set takes seconds.
+func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
+	if len(paths) == 0 {
 		return rules.Default()
 	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("rules: %w", err)
-	}
-	if !st.IsDir() && rules.IsCompiled(path) {
+	for _, path := range paths {
+		st, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+		if st.IsDir() || !rules.IsCompiled(path) {
+			continue
+		}
+		if len(paths) > 1 {
+			return nil, fmt.Errorf("rules: %s is compiled, and can only be used alone", showcause.Escape(path))
+		}
 		return ruledb.Open(path)
 	}
-	db, warning, err := rules.Cached(path)
-	if warning != nil {
-		fmt.Fprintf(stderr, "showcause: %v\n", warning)
+	type opened struct {
+		db           *ruledb.DB
+		warning, err error
 	}
-	return db, err
+	done := make(chan opened, 1)
+	go func() {
+		var o opened
+		o.db, o.warning, o.err = rules.Cached(paths, func() {
+			if !quiet {
+				fmt.Fprintf(stderr, "showcause: compiling %s; the next start takes it from the cache\n", showcause.Escape(strings.Join(paths, ", ")))
+			}
+		})
+		done <- o
+	}()
+	select {
+	case o := <-done:
+		if o.warning != nil {
+			fmt.Fprintf(stderr, "showcause: %v\n", o.warning)
+		}
+		return o.db, o.err
+	case <-ctx.Done():
+		return nil, errInterrupted
+	}
 }

@@ -57,6 +57,36 @@ func (y *yesNo) Set(s string) error {
 	return nil
 }
 
+// yes adds a flag that is on when named, and may be given as =yes or =no.
+func yes(f *pflag.FlagSet, v *yesNo, name, short, usage string) {
+	f.VarPF(v, name, short, usage).NoOptDefVal = "yes"
+}
+
+// always is a flag of clamscan that can only be on here.
+type always struct{}
+
+func (always) String() string { return "yes" }
+func (always) Type() string   { return "yes|no" }
+
+func (always) Set(s string) error {
+	var on yesNo
+	if err := on.Set(s); err != nil {
+		return err
+	}
+	if !on {
+		return errors.New("all that can be read is read")
+	}
+	return nil
+}
+
+// scanFlags adds clamscan's --scan-mail, --scan-archive and so on.
+func scanFlags(f *pflag.FlagSet) {
+	for _, what := range []string{"archive", "mail", "pe", "elf", "ole2", "pdf", "swf", "html", "xmldocs", "hwp3", "onenote", "image"} {
+		flag := f.VarPF(always{}, "scan-"+what, "", "clamscan's")
+		flag.NoOptDefVal, flag.Hidden = "yes", true
+	}
+}
+
 // patterns is a repeatable flag of regular expressions over paths.
 type patterns []*regexp.Regexp
 
@@ -66,7 +96,7 @@ func (p *patterns) Type() string   { return "regexp" }
 func (p *patterns) Set(s string) error {
 	re, err := regexp.Compile(s)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (want a regular expression: \\.com$ for what a shell writes as *.com)", err)
 	}
 	*p = append(*p, re)
 	return nil
@@ -83,18 +113,23 @@ func (p patterns) match(path string) bool {
 
 // noMeaning are flags of clamscan that have none here, and why.
 var noMeaning = map[string]string{
-	"max-scantime":    "limits are counted, so that a report does not depend on the machine's speed; use --max-work",
-	"remove":          "scan changes nothing",
-	"move":            "scan changes nothing",
-	"copy":            "scan changes nothing",
-	"leave-temps":     "there are no temporary files with names",
-	"tempdir":         "set TMPDIR",
-	"gen-json":        "use --format json",
-	"detect-pua":      "compile the rules with: showcause rules compile --pua",
-	"bytecode":        "bytecode signatures are not supported; rules compile lists what it skips",
-	"alert-broken":    "broken files are reported as incomplete: corrupt",
-	"alert-macros":    "documents with macros are not supported yet",
-	"follow-symlinks": "links are followed when named on the command line only",
+	"max-scantime": "limits are counted, so that a report does not depend on the machine's speed; use --max-work",
+	"remove":       "scan changes nothing",
+	"move":         "scan changes nothing",
+	"copy":         "scan changes nothing",
+	"leave-temps":  "there are no temporary files with names",
+	"tempdir":      "set TMPDIR",
+	"gen-json":     "use --format json",
+	"detect-pua":   "compile the rules with: showcause rules compile --pua",
+	"bytecode":     "bytecode signatures are not supported; rules compile lists what it skips",
+	"alert-broken": "broken files are reported as incomplete: corrupt",
+	"alert-macros": "documents with macros are not supported yet",
+	"log":          "redirect standard output",
+	"debug":        "use --explain and --verbose",
+
+	"follow-dir-symlinks":  "links are followed when named on the command line only",
+	"follow-file-symlinks": "links are followed when named on the command line only",
+	"official-db-only":     "name the files with --db",
 }
 
 // suggestFlag makes an error about flags useful: the nearest flag, or why there is none.
@@ -107,13 +142,16 @@ func suggestFlag(c *cobra.Command, err error) error {
 	if why, ok := noMeaning[name]; ok {
 		return fmt.Errorf("flag --%s: %s", name, why)
 	}
-	best, distance := "", 4
+	if name == "l" {
+		return fmt.Errorf("flag -l: %s", noMeaning["log"])
+	}
+	best, distance := "", len(name)/3+1
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if d := editDistance(name, f.Name); d < distance && !f.Hidden {
 			best, distance = f.Name, d
 		}
 	})
-	if len(name) < 2 || best == "" || distance > len(name)/2+1 {
+	if len(name) < 3 || best == "" {
 		return fmt.Errorf("%w (see: %s --help)", err, c.CommandPath())
 	}
 	return fmt.Errorf("%w; did you mean --%s?", err, best)

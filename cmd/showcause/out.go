@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,12 +31,16 @@ func (o *scanOptions) printer(w io.Writer) (printer, error) {
 	return nil, fmt.Errorf("flag --format: %q is not one of text, json, sarif, clamscan", o.format)
 }
 
+// shown renders a path for a person: as a step of a trail is, so that no path
+// looks like a path and a trail.
+func shown(path string) string { return showcause.Step{Name: path}.String() }
+
 // place renders a path and a trail for a person.
 func place(path string, t showcause.Trail) string {
 	if len(t) == 0 {
-		return showcause.Escape(path)
+		return shown(path)
 	}
-	return showcause.Escape(path) + " / " + t.String()
+	return shown(path) + " / " + t.String()
 }
 
 // errorText is what is said of an error over a path: the path is printed already.
@@ -69,12 +75,17 @@ func (p *textPrinter) rules(db *ruledb.DB) { p.db = db }
 
 func (p *textPrinter) result(r *result) error {
 	if r.err != nil {
-		_, err := fmt.Fprintf(p.w, "ERROR  %s: %s\n", showcause.Escape(r.path), errorText(r.err))
+		_, err := fmt.Fprintf(p.w, "ERROR  %s: %s\n", shown(r.path), errorText(r.err))
 		return err
 	}
 	for _, a := range r.alerts {
-		fmt.Fprintf(p.w, "FOUND  %s  %s\n", a, showcause.Escape(r.path))
+		fmt.Fprintf(p.w, "FOUND  %s  %s\n", a, shown(r.path))
 	}
+	if p.o.quiet && r.verdict() == showcause.Incomplete {
+		_, err := fmt.Fprintf(p.w, "INCOMPLETE  %s: %s\n", shown(r.path), joined(r.unread()))
+		return err
+	}
+	said := map[string]bool{}
 	for i := range r.report.Findings {
 		f := &r.report.Findings[i]
 		word, tail := "FOUND ", ""
@@ -84,7 +95,12 @@ func (p *textPrinter) result(r *result) error {
 				continue
 			}
 		}
-		if _, err := fmt.Fprintf(p.w, "%s %s  %s%s\n", word, showcause.Escape(f.Rule), place(r.path, f.Trail), tail); err != nil {
+		line := fmt.Sprintf("%s %s  %s%s\n", word, showcause.Escape(f.Rule), place(r.path, f.Trail), tail)
+		if said[line] && !p.o.explain {
+			continue // two rules of one name
+		}
+		said[line] = true
+		if _, err := io.WriteString(p.w, line); err != nil {
 			return err
 		}
 		if p.o.explain {
@@ -118,6 +134,15 @@ func (p *textPrinter) result(r *result) error {
 	return nil
 }
 
+// joined lists codes.
+func joined(codes []showcause.Code) string {
+	var out []string
+	for _, c := range codes {
+		out = append(out, string(c))
+	}
+	return strings.Join(out, ", ")
+}
+
 // stretch says which bytes a gap is, where that is known.
 func stretch(g *showcause.Gap) string {
 	switch {
@@ -141,9 +166,28 @@ func (p *textPrinter) explain(f *showcause.Finding) error {
 		fmt.Fprintf(p.w, "    match    none: the condition holds without one\n")
 	}
 	for _, m := range f.Matches {
-		fmt.Fprintf(p.w, "    match    %d: %d bytes at offset %d (%#x)\n", m.Pattern, m.Length, m.Offset, m.Offset)
+		fmt.Fprintf(p.w, "    match    %d: %s at offset %d (%#x)%s\n", m.Pattern, plural(m.Length, "byte"), m.Offset, m.Offset, excerpt(m))
 	}
 	return nil
+}
+
+// excerpt shows the first bytes of a match, as numbers and as text.
+func excerpt(m showcause.Match) string {
+	b, err := hex.DecodeString(m.Excerpt)
+	if err != nil || len(b) == 0 {
+		return ""
+	}
+	more := ""
+	if int64(len(b)) < m.Length {
+		more = " ..."
+	}
+	text := bytes.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '.'
+		}
+		return r
+	}, b)
+	return fmt.Sprintf(": % x%s  |%s|", b, more, text)
 }
 
 func (p *textPrinter) finish(t *totals) error {
@@ -200,16 +244,23 @@ func (p *textPrinter) summary(t *totals) error {
 		fmt.Fprintf(p.w, "not followed: %s\n", strings.Join(parts, ", "))
 	}
 	if t.interrupted {
-		fmt.Fprintln(p.w, "interrupted: the rest was not scanned")
+		fmt.Fprintln(p.w, "interrupted: the rest was not scanned, and these totals are of a part")
 	}
 	rate := ""
 	if s := t.elapsed.Seconds(); s > 0 {
 		rate = fmt.Sprintf(" (%.0f MB/s)", float64(t.bytes)/1e6/s)
 	}
-	_, err := fmt.Fprintf(p.w, "%s, %s in %s%s, %s rules: %s found, %s error, %s incomplete, %s nothing found\n",
-		plural(t.files, "file"), size(t.bytes), seconds(t.elapsed), rate, number(int64(t.db.Len())),
+	leftOut, accepted := "", ""
+	if n := t.db.Meta().Skipped; n > 0 {
+		leftOut = fmt.Sprintf(" (%s left out)", number(int64(n)))
+	}
+	if t.accepted > 0 {
+		accepted = fmt.Sprintf(" (%s accepted)", number(t.accepted))
+	}
+	_, err := fmt.Fprintf(p.w, "%s, %s in %s%s, %s%s: %s found, %s error, %s incomplete%s, %s nothing found\n",
+		plural(t.files, "file"), size(t.bytes), seconds(t.elapsed), rate, plural(int64(t.db.Len()), "rule"), leftOut,
 		number(t.verdicts[showcause.Found]), number(t.verdicts[showcause.Error]),
-		number(t.verdicts[showcause.Incomplete]), number(t.verdicts[showcause.NothingFound]))
+		number(t.verdicts[showcause.Incomplete]), accepted, number(t.verdicts[showcause.NothingFound]))
 	return err
 }
 
@@ -294,7 +345,7 @@ func (p *jsonPrinter) finish(t *totals) error {
 		"files": t.files, "bytes": t.bytes, "findings": t.findings, "skipped": t.skipped,
 		"found": t.verdicts[showcause.Found], "error": t.verdicts[showcause.Error],
 		"incomplete": t.verdicts[showcause.Incomplete], "nothing_found": t.verdicts[showcause.NothingFound],
-		"rules": t.db.Len(), "seconds": t.elapsed.Seconds(), "interrupted": t.interrupted,
+		"accepted": t.accepted, "rules": t.db.Len(), "rules_left_out": t.db.Meta().Skipped, "seconds": t.elapsed.Seconds(), "interrupted": t.interrupted,
 	}})
 }
 
@@ -309,11 +360,19 @@ func (p *clamscanPrinter) rules(db *ruledb.DB) { p.db = db }
 
 func (p *clamscanPrinter) result(r *result) error {
 	if r.skip != "" {
-		if r.skip == "symlink" && !p.o.infected && !p.o.quiet {
-			_, err := fmt.Fprintf(p.w, "%s: Symbolic link\n", showcause.Escape(r.path))
-			return err
+		what := ""
+		switch {
+		case bool(p.o.infected) || p.o.quiet:
+		case r.skip == "symlink":
+			what = "Symbolic link"
+		case strings.HasPrefix(r.skip, "excluded"):
+			what = "Excluded"
 		}
-		return nil
+		if what == "" {
+			return nil
+		}
+		_, err := fmt.Fprintf(p.w, "%s: %s\n", showcause.Escape(r.path), what)
+		return err
 	}
 	path := showcause.Escape(r.path)
 	line := func(format string, a ...any) error {
@@ -341,7 +400,7 @@ func (p *clamscanPrinter) result(r *result) error {
 			}
 		}
 	}
-	if p.o.infected || p.o.quiet {
+	if bool(p.o.infected) || p.o.quiet {
 		return nil
 	}
 	if r.report.Size == 0 {
@@ -378,6 +437,11 @@ func clamscanOrder(db *ruledb.DB, fs []showcause.Finding) []showcause.Finding {
 		}
 		return body
 	}
+	sum := func(f *showcause.Finding) string {
+		info, _ := db.Info(f.Index)
+		hash, _, _ := strings.Cut(info.Text, ":")
+		return hash
+	}
 	at := func(f *showcause.Finding) int64 {
 		if len(f.Matches) == 0 {
 			return 0
@@ -401,6 +465,9 @@ func clamscanOrder(db *ruledb.DB, fs []showcause.Finding) []showcause.Finding {
 		ka, kb := class(&a), class(&b)
 		if c := cmp.Compare(ka, kb); c != 0 {
 			return c
+		}
+		if ka == digest && sum(&a) == sum(&b) {
+			return cmp.Compare(b.Index, a.Index) // the last loaded of equal ones
 		}
 		if ka == body {
 			return cmp.Or(cmp.Compare(at(&a), at(&b)), cmp.Compare(a.Index, b.Index))

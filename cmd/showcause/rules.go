@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,13 +42,22 @@ func compileCommand() *cobra.Command {
 				return errors.New("rules compile: say where to with -o FILE")
 			}
 			started := time.Now()
-			data, err := rules.Compile(args, o)
+			if out == "-" {
+				return errors.New("rules compile: a database is mapped, and cannot go to standard output")
+			}
+			if err := rules.Writable(out, args); err != nil {
+				return err
+			}
+			data, err := compile(c.Context(), args, o)
 			if err != nil {
 				return err
 			}
 			db, err := ruledb.New(data)
 			if err != nil {
 				return err
+			}
+			if db.Len() == 0 {
+				return fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(args, ", ")), number(int64(db.Meta().Skipped)), reasons(db.Meta()))
 			}
 			if err := rules.Write(out, data); err != nil {
 				return err
@@ -63,10 +74,29 @@ func compileCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "the file to write")
 	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
-	c.Flags().BoolVar(&o.Strict, "strict", false, "refuse the whole set for one malformed line")
+	c.Flags().BoolVar(&o.Lenient, "skip-malformed", false, "leave malformed lines out, counted; without it one refuses the set, as clamscan does")
 	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
+}
+
+// compile is rules.Compile until ctx ends.
+func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, error) {
+	type made struct {
+		data []byte
+		err  error
+	}
+	done := make(chan made, 1)
+	go func() {
+		data, err := rules.Compile(paths, o)
+		done <- made{data, err}
+	}()
+	select {
+	case m := <-done:
+		return m.data, m.err
+	case <-ctx.Done():
+		return nil, errInterrupted
+	}
 }
 
 // printMeta prints what a database was made of.
@@ -86,8 +116,8 @@ func printMeta(w io.Writer, db *ruledb.DB) {
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "%s rules: %s with patterns, %s by digest; %s skipped\n",
-		number(int64(db.Len())), number(int64(m.Rules)), number(int64(m.Digests)), number(int64(m.Skipped)))
+	fmt.Fprintf(w, "%s: %s with patterns, %s by digest; %s skipped\n",
+		plural(int64(db.Len()), "rule"), number(int64(m.Rules)), number(int64(m.Digests)), number(int64(m.Skipped)))
 }
 
 func printSkips(w io.Writer, db *ruledb.DB) error {
@@ -113,7 +143,7 @@ func infoCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			started := time.Now()
-			db, err := openDB(optional(args), c.ErrOrStderr())
+			db, err := openDB(c.Context(), args, c.ErrOrStderr(), false)
 			if err != nil {
 				return err
 			}
@@ -144,12 +174,15 @@ func showCommand() *cobra.Command {
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := args[len(args)-1]
-			db, err := openDB(optional(args[:len(args)-1]), c.ErrOrStderr())
+			db, err := openDB(c.Context(), args[:len(args)-1], c.ErrOrStderr(), false)
 			if err != nil {
 				return err
 			}
 			found := db.Find(name, 0)
 			if len(found) == 0 {
+				if len(args) == 1 && rules.IsCompiled(name) {
+					return fmt.Errorf("rules show: %s is a database; name the rule after it", showcause.Escape(name))
+				}
 				return fmt.Errorf("rule %q: not in the database", name)
 			}
 			for _, i := range found {
@@ -175,11 +208,4 @@ func printRule(w io.Writer, indent string, r ruledb.Info) {
 	for i, p := range r.Patterns {
 		fmt.Fprintf(w, "%spattern  %d: %s\n", indent, i, p)
 	}
-}
-
-func optional(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
 }

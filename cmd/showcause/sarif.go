@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"math"
 	"net/url"
 
 	"github.com/showcause/showcause"
@@ -74,12 +76,13 @@ type sarifPrinter struct {
 	db    *ruledb.DB
 	run   sarifRun
 	call  sarifInvocation
-	known map[string]int
+	known map[uint32]int // rules of the run by their index in the database
+	names map[string]bool
 }
 
 func newSarifPrinter(w io.Writer) *sarifPrinter {
 	return &sarifPrinter{
-		w: w, known: map[string]int{},
+		w: w, known: map[uint32]int{}, names: map[string]bool{},
 		run: sarifRun{
 			Tool:    sarifTool{sarifDriver{Name: "showcause", Version: version(), Rules: []sarifRule{}}},
 			Results: []sarifResult{},
@@ -97,8 +100,8 @@ func (p *sarifPrinter) result(r *result) error {
 	if r.err != nil {
 		p.notify(r.path, "error", "unreadable: "+errorText(r.err))
 	}
-	for _, a := range r.alerts {
-		p.add(r, &showcause.Finding{Rule: a}, "")
+	for i, a := range r.alerts {
+		p.add(r, &showcause.Finding{Rule: a, Index: math.MaxUint32 - uint32(i)}, ruledb.Info{})
 	}
 	for i := range r.report.Findings {
 		f := &r.report.Findings[i]
@@ -109,7 +112,7 @@ func (p *sarifPrinter) result(r *result) error {
 		if err != nil {
 			return err
 		}
-		p.add(r, f, info.Text)
+		p.add(r, f, info)
 	}
 	for i := range r.report.Gaps {
 		g := &r.report.Gaps[i]
@@ -122,12 +125,18 @@ func (p *sarifPrinter) result(r *result) error {
 	return nil
 }
 
-func (p *sarifPrinter) add(r *result, f *showcause.Finding, text string) {
-	id := showcause.Escape(f.Rule)
-	index, ok := p.known[id]
-	if !ok {
+func (p *sarifPrinter) add(r *result, f *showcause.Finding, info ruledb.Info) {
+	id, text := showcause.Escape(f.Rule), info.Text
+	index, ok := p.known[f.Index]
+	if ok {
+		id = p.run.Tool.Driver.Rules[index].ID
+	} else {
+		if p.names[id] { // another rule of the same name
+			id = fmt.Sprintf("%s (%s:%d)", id, showcause.Escape(info.File), info.Line)
+		}
+		p.names[id] = true
 		index = len(p.known)
-		p.known[id] = index
+		p.known[f.Index] = index
 		rule := sarifRule{ID: id}
 		if text != "" {
 			rule.Full = &sarifText{showcause.Escape(text)}
@@ -167,6 +176,9 @@ func (p *sarifPrinter) notify(path, level, text string) {
 }
 
 func (p *sarifPrinter) finish(t *totals) error {
+	if t.interrupted {
+		p.call.Notifications = append(p.call.Notifications, sarifNotification{"error", sarifText{"interrupted: the rest was not scanned"}, []sarifLocation{}})
+	}
 	p.call.Successful = !t.interrupted && t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] == 0
 	p.run.Invocations = []sarifInvocation{p.call}
 	e := json.NewEncoder(p.w)

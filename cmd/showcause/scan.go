@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +24,7 @@ import (
 
 // scanOptions are the flags of scan.
 type scanOptions struct {
-	db       string
+	db       []string
 	format   string
 	quiet    bool
 	verbose  bool
@@ -34,11 +36,12 @@ type scanOptions struct {
 		objects                         byteSize
 		depth                           int
 	}
-	walk walker
+	walk   walker
+	accept []string
 
 	// clamscan's
-	recursive, infected, allMatch, noSummary bool
-	alertExceeds, alertEncrypted             yesNo
+	recursive, infected, allMatch, noSummary, stdout yesNo
+	alertExceeds, alertEncrypted                     yesNo
 }
 
 func scanCommand() *cobra.Command {
@@ -71,33 +74,36 @@ something was not read.`,
 func (o *scanOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.db, "db", "d", "", "rules: a compiled database, or a ClamAV database file or folder, which is compiled and cached (default: the built-in rules)")
+	f.StringArrayVarP(&o.db, "db", "d", nil, "rules: a compiled database, or ClamAV database files or folders (repeatable), which are compiled and cached (default: the built-in rules)")
 	f.StringVar(&o.format, "format", "text", "output: text, json (a line each), sarif, clamscan")
 	f.BoolVar(&o.explain, "explain", false, "show for each finding which patterns matched where, and the rule's text")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print findings and errors only")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only findings, errors, and which files were not read whole")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "list every place that was not read")
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "files scanned at a time")
 	f.StringVarP(&o.fileList, "file-list", "f", "", "scan the files listed in this file, one a line; - is standard input")
-	f.Var(&o.walk.exclude, "exclude", "leave out files whose path matches (repeatable)")
+	f.StringSliceVar(&o.accept, "accept", nil, "reasons for which an incomplete scan is no failure (exit code 0), such as unsupported,encrypted")
+	f.Var(&o.walk.exclude, "exclude", "leave out files whose path matches a regular expression (repeatable)")
 	f.Var(&o.walk.include, "include", "scan only files whose path matches (repeatable)")
 	f.Var(&o.walk.excludeDir, "exclude-dir", "leave out folders whose path matches (repeatable)")
 	f.Var(&o.walk.includeDir, "include-dir", "scan only folders whose path matches (repeatable)")
+	f.IntVar(&o.walk.maxDepth, "max-dir-recursion", 0, "folders in folders (default: no bound)")
 	o.walk.crossDevices = true
-	f.BoolVar(&o.walk.crossDevices, "cross-fs", true, "go into other file systems")
+	yes(f, &o.walk.crossDevices, "cross-fs", "", "go into other file systems")
 	f.Var(&o.limits.fileSize, "max-filesize", "bytes of one file that are read, inside an archive too (default 4G inside, no bound outside)")
 	f.Var(&o.limits.scanSize, "max-scansize", "bytes that are unpacked from one file (default 4G)")
 	f.Var(&o.limits.objects, "max-files", "files inside one file (default 100000)")
 	f.IntVar(&o.limits.depth, "max-recursion", 0, "archives in archives (default 32)")
 	f.Var(&o.limits.ratio, "max-ratio", "unpacked bytes for each byte of the file, past 256M (default 250)")
 	f.Var(&o.limits.work, "max-work", "steps of matching and parsing for one file (default 4000000000)")
-	f.BoolVarP(&o.recursive, "recursive", "r", true, "clamscan's; folders are always scanned whole")
-	f.BoolVarP(&o.infected, "infected", "i", false, "with --format clamscan: leave out OK lines")
-	f.BoolVarP(&o.allMatch, "allmatch", "z", false, "with --format clamscan: name every rule that fired, not the first")
-	f.BoolVar(&o.noSummary, "no-summary", false, "leave out the summary")
-	f.Var(&o.alertExceeds, "alert-exceeds-max", "count what was over a limit as found, with ClamAV's names")
-	f.Lookup("alert-exceeds-max").NoOptDefVal = "yes"
-	f.Var(&o.alertEncrypted, "alert-encrypted", "count encrypted content as found, with ClamAV's names")
-	f.Lookup("alert-encrypted").NoOptDefVal = "yes"
+	o.recursive = true
+	yes(f, &o.recursive, "recursive", "r", "clamscan's; folders are always scanned whole")
+	yes(f, &o.infected, "infected", "i", "with --format clamscan: leave out OK lines")
+	yes(f, &o.allMatch, "allmatch", "z", "with --format clamscan: name every rule that fired, not the first")
+	yes(f, &o.noSummary, "no-summary", "", "leave out the summary")
+	yes(f, &o.stdout, "stdout", "", "clamscan's; results always go to standard output")
+	yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
+	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
+	scanFlags(f)
 	f.SetNormalizeFunc(clamscanNames)
 }
 
@@ -111,9 +117,31 @@ func (o *scanOptions) policy() showcause.Limits {
 // result is what is said of one item.
 type result struct {
 	item
-	report   showcause.Report
-	alerts   []string // findings by policy: clamscan's --alert flags
-	interval time.Duration
+	report showcause.Report
+	alerts []string // findings by policy: clamscan's --alert flags
+}
+
+// unread returns the codes of what was not read, each once.
+func (r *result) unread() (out []showcause.Code) {
+	for _, g := range r.report.Gaps {
+		if g.Code.Unread() && !slices.Contains(out, g.Code) {
+			out = append(out, g.Code)
+		}
+	}
+	return out
+}
+
+// accepts tells whether every reason for which a file is incomplete is one
+// that the user accepts: a code, or the beginning of one up to a dot.
+func (o *scanOptions) accepts(r *result) bool {
+	for _, c := range r.unread() {
+		if !slices.ContainsFunc(o.accept, func(a string) bool {
+			return string(c) == a || strings.HasPrefix(string(c), a+".")
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // verdict is the verdict over the report, an error to read it, and alerts.
@@ -137,6 +165,7 @@ type printer interface {
 type totals struct {
 	files, bytes, findings int64
 	verdicts               [4]int64
+	accepted               int64 // of the incomplete
 	skipped                map[string]int64
 	elapsed                time.Duration
 	interrupted            bool
@@ -152,16 +181,16 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	started := time.Now()
-	db, err := openDB(o.db, c.ErrOrStderr())
+	db, err := o.rules(c)
 	if err != nil {
 		return err
 	}
+	started := time.Now()
 	if e, ok := p.(interface{ rules(*ruledb.DB) }); ok {
 		e.rules(db)
 	}
 	t := &totals{skipped: map[string]int64{}, db: db}
-	bar := newProgress(c.ErrOrStderr(), o.quiet || o.noSummary)
+	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	var printErr error
@@ -170,6 +199,9 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 			return
 		}
 		t.add(r)
+		if r.verdict() == showcause.Incomplete && o.accepts(r) {
+			t.accepted++
+		}
 		bar.clear()
 		printErr = p.result(r)
 		if printErr == nil && bar.on {
@@ -183,6 +215,9 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	bar.clear()
 	t.elapsed = time.Since(started)
 	t.interrupted = c.Context().Err() != nil
+	if t.interrupted {
+		fmt.Fprintln(c.ErrOrStderr(), "showcause: interrupted: the rest was not scanned")
+	}
 	if printErr == nil {
 		printErr = p.finish(t)
 	}
@@ -215,10 +250,50 @@ func (t *totals) exit() error {
 	switch {
 	case t.verdicts[showcause.Found] > 0:
 		return exitCode(exitFound)
-	case t.interrupted || t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] > 0:
+	case t.interrupted || t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete]-t.accepted > 0:
 		return exitCode(exitError)
 	}
 	return nil
+}
+
+// errInterrupted is said of what was being read when the scan was ended.
+var errInterrupted = errors.New("interrupted")
+
+// rules opens the rules, and says what they lack: rules that were left out
+// find nothing, and a scan that does not say so would claim more than it did.
+func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
+	db, err := openDB(c.Context(), o.db, c.ErrOrStderr(), o.quiet)
+	if err != nil {
+		return nil, err
+	}
+	m := db.Meta()
+	if db.Len() == 0 {
+		return nil, fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(o.db, ", ")), number(int64(m.Skipped)), reasons(m))
+	}
+	if m.Skipped > 0 && !o.quiet {
+		fmt.Fprintf(c.ErrOrStderr(), "showcause: %s of %s rules are left out%s\n",
+			number(int64(m.Skipped)), number(int64(m.Skipped+db.Len())), reasons(m))
+	}
+	return db, nil
+}
+
+// reasons lists why rules were left out.
+func reasons(m ruledb.Meta) string {
+	sum := map[string]int{}
+	for _, s := range m.Sources {
+		for r, n := range s.Reasons {
+			sum[r] += n
+		}
+	}
+	var out strings.Builder
+	for i, r := range slices.Sorted(maps.Keys(sum)) {
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		fmt.Fprintf(&out, "%s%s %s", sep, r, number(int64(sum[r])))
+	}
+	return out.String()
 }
 
 // scanAll walks and scans, jobs at a time, and hands the results over in the
@@ -235,7 +310,7 @@ func (o *scanOptions) scanAll(ctx context.Context, db *ruledb.DB, stdin io.Reade
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Spill: func() (unpack.File, error) {
+			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Spill: func() (unpack.File, error) {
 				f, err := scratch()
 				return stoppable{f, ctx}, err
 			}})
@@ -304,7 +379,7 @@ func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, a
 			w.named(ctx, path)
 			continue
 		}
-		f, err := spoolInput(stdin)
+		f, err := spoolInput(ctx, stdin, int64(o.limits.fileSize))
 		w.emit(item{path: "stdin", file: f, err: err})
 	}
 }
@@ -319,12 +394,16 @@ func (o *scanOptions) one(ctx context.Context, s *scan.Scanner, i item) result {
 		return r
 	}
 	r.report = s.Scan(src)
+	if ctx.Err() != nil {
+		r.err = errInterrupted
+		return r
+	}
 	seen := map[string]bool{}
 	for _, g := range r.report.Gaps {
 		name := ""
 		switch {
 		case bool(o.alertExceeds) && strings.HasPrefix(string(g.Code), "limit."):
-			name = exceedsName(g.Code)
+			name = o.exceedsName(g)
 		case bool(o.alertEncrypted) && g.Code == showcause.Encrypted:
 			name = encryptedName(g.Trail)
 		}
@@ -337,12 +416,15 @@ func (o *scanOptions) one(ctx context.Context, s *scan.Scanner, i item) result {
 }
 
 // exceedsName is the name that clamscan --alert-exceeds-max gives.
-func exceedsName(c showcause.Code) string {
+func (o *scanOptions) exceedsName(g showcause.Gap) string {
+	if g.Code == showcause.LimitSize && g.Offset > 0 && g.Offset == int64(o.limits.fileSize) {
+		return "Heuristics.Limits.Exceeded.MaxFileSize"
+	}
 	names := map[showcause.Code]string{
 		showcause.LimitSize: "MaxScanSize", showcause.LimitRatio: "MaxScanSize", showcause.LimitDepth: "MaxRecursion",
 		showcause.LimitObject: "MaxFiles", showcause.LimitWork: "MaxScanTime", showcause.LimitTime: "MaxScanTime",
 	}
-	return "Heuristics.Limits.Exceeded." + names[c]
+	return "Heuristics.Limits.Exceeded." + names[g.Code]
 }
 
 // encryptedName is the name that clamscan --alert-encrypted gives.

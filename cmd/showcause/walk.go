@@ -6,8 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +25,8 @@ type item struct {
 type walker struct {
 	include, exclude       patterns // of files
 	includeDir, excludeDir patterns
-	crossDevices           bool
+	crossDevices           yesNo
+	maxDepth               int             // folders in folders, 0 for no bound
 	visit                  func(item) bool // false ends the walk
 	device                 uint64
 	stopped                bool
@@ -47,9 +48,11 @@ func (w *walker) named(ctx context.Context, path string) {
 		w.emit(item{path: path, err: err})
 	case st.IsDir() && ofKernel(path):
 		w.emit(item{path: path, err: &fs.PathError{Op: "scan", Path: path, Err: errors.New("a kernel file system: its files are no content")}})
+	case st.IsDir() && w.leftOut(path):
+		w.emit(item{path: path, skip: "excluded directory"})
 	case st.IsDir():
 		w.device = deviceOf(st)
-		w.dir(ctx, path)
+		w.dir(ctx, path, 1)
 	case !st.Mode().IsRegular():
 		w.emit(item{path: path, err: &fs.PathError{Op: "scan", Path: path, Err: errors.New("not a regular file: " + kindOf(st.Mode()))}})
 	default:
@@ -69,7 +72,12 @@ func (w *walker) emit(i item) {
 	}
 }
 
-func (w *walker) dir(ctx context.Context, dir string) {
+// leftOut tells whether the user does not want a folder.
+func (w *walker) leftOut(dir string) bool {
+	return w.excludeDir.match(dir) || len(w.includeDir) > 0 && !w.includeDir.match(dir)
+}
+
+func (w *walker) dir(ctx context.Context, dir string, depth int) {
 	if w.stopped || ctx.Err() != nil {
 		return
 	}
@@ -97,16 +105,24 @@ func (w *walker) dir(ctx context.Context, dir string) {
 		if w.stopped || ctx.Err() != nil {
 			return
 		}
-		w.entry(ctx, filepath.Join(dir, e.Name()), e)
+		path := dir + e.Name()
+		if !strings.HasSuffix(dir, "/") {
+			path = dir + "/" + e.Name()
+		}
+		w.entry(ctx, path, e, depth)
 	}
 }
 
-func (w *walker) entry(ctx context.Context, path string, e fs.DirEntry) {
+func (w *walker) entry(ctx context.Context, path string, e fs.DirEntry, depth int) {
 	mode := e.Type()
 	switch {
 	case mode.IsDir():
-		if w.excludeDir.match(path) || len(w.includeDir) > 0 && !w.includeDir.match(path) {
+		if w.leftOut(path) {
 			w.emit(item{path: path, skip: "excluded directory"})
+			return
+		}
+		if w.maxDepth > 0 && depth >= w.maxDepth {
+			w.emit(item{path: path, skip: "directory past --max-dir-recursion"})
 			return
 		}
 		if !w.crossDevices {
@@ -115,7 +131,7 @@ func (w *walker) entry(ctx context.Context, path string, e fs.DirEntry) {
 				return
 			}
 		}
-		w.dir(ctx, path)
+		w.dir(ctx, path, depth+1)
 	case mode.IsRegular():
 		if w.exclude.match(path) || len(w.include) > 0 && !w.include.match(path) {
 			w.emit(item{path: path, skip: "excluded file"})
@@ -174,14 +190,28 @@ func deviceOf(st fs.FileInfo) uint64 {
 	return 0
 }
 
-// spoolInput copies a stream to scratch space that has no name.
-func spoolInput(r io.Reader) (*os.File, error) {
+// spoolInput copies a stream to scratch space that has no name; no more than
+// one byte over max, if that is not 0. It ends when ctx does, whatever the stream does.
+func spoolInput(ctx context.Context, r io.Reader, max int64) (*os.File, error) {
 	f, err := scratch()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(f, r); err != nil {
-		f.Close()
+	if max > 0 {
+		r = io.LimitReader(r, max+1)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(struct{ io.Writer }{f}, r)
+		done <- err
+	}()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = errInterrupted
+	}
+	if err != nil {
+		f.Close() // a copy that still runs ends with an error
 		return nil, err
 	}
 	return f, nil
