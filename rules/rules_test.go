@@ -223,3 +223,33 @@ func TestCached(t *testing.T) {
 		t.Errorf("no cache: %v, warning %v", err, warning)
 	}
 }
+
+// What stands at the path decides: a file keeps its mode, a link its place,
+// and what is no file is refused.
+func TestWriteModes(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "x.scdb"), filepath.Join(dir, "link")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := rules.Write(link, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Lstat(link)
+	if err != nil || st.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v %v", st.Mode(), err)
+	}
+	st, err = os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v %v", st.Mode(), err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "new" {
+		t.Errorf("%q", b)
+	}
+	if err := rules.Write(dir, []byte("new")); err == nil {
+		t.Error("a folder was written to")
+	}
+}
