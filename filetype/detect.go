@@ -270,18 +270,18 @@ func tarHeader(head []byte) Type {
 	if len(head) >= 262 && string(head[257:262]) == "ustar" {
 		return Tar
 	}
-	if len(head) < 512 || head[0] == 0 {
+	if len(head) < 512 {
 		return Unknown
 	}
 	sum, digits, i := int64(0), 0, 148
-	for i < 156 && head[i] == ' ' {
+	for i < 156 && isSpace(head[i]) {
 		i++
 	}
 	for ; i < 156 && head[i] >= '0' && head[i] <= '7'; i++ {
 		sum = sum<<3 | int64(head[i]-'0')
 		digits++
 	}
-	if digits == 0 || i < 156 && head[i] != 0 && head[i] != ' ' {
+	if digits == 0 || sum == 0 || i < 156 && !isSpace(head[i]) {
 		return Unknown
 	}
 	unsigned, signed := int64(8*' '), int64(8*' ')
@@ -296,6 +296,10 @@ func tarHeader(head []byte) Type {
 	}
 	return Unknown
 }
+
+// isSpace tells the bytes that stand around a number in a tar header: zeros
+// and what C's isspace takes.
+func isSpace(c byte) bool { return c == 0 || c == ' ' || c >= '\t' && c <= '\r' }
 
 // disc tells disc images and file systems.
 func disc(head []byte, src showcause.Source) Type {

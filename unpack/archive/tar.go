@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,20 +38,35 @@ func Tar() unpack.Format {
 	return unpack.Format{Name: "tar", Match: tarMatch, Walk: tarWalk}
 }
 
-// tarMatch asks for the word ustar, or for a checksum that fits.
+// tarMatch asks for the word ustar, or for a checksum that fits. GNU tar skips
+// what is in front of the first header, block by block, and zeros too if asked
+// to (--ignore-zeros), so that every block of the head is looked at.
 func tarMatch(p *unpack.Probe) bool {
 	h := p.Head
 	if len(h) >= 263 && string(h[257:262]) == "ustar" && (h[262] == 0 || h[262] == ' ') {
 		return true
 	}
-	return len(h) >= tarBlock && h[0] != 0 && tarChecked(h[:tarBlock])
+	for ; len(h) >= tarBlock; h = h[tarBlock:] {
+		if tarSound(h[:tarBlock]) {
+			return true
+		}
+	}
+	return false
+}
+
+// tarSound tells whether a block whose place says nothing is a header: the
+// checksum fits, and there is a size. The other fields may hold anything, and
+// readers still unpack; the name may be empty.
+func tarSound(h []byte) bool {
+	_, ok := tarNumber(h[124:136])
+	return ok && tarChecked(h)
 }
 
 // tarChecked tells whether a header's checksum fits. Old writers summed signed
 // bytes.
 func tarChecked(h []byte) bool {
-	want, ok := tarNumber(h[148:156])
-	if !ok || want == 0 {
+	wants := tarSums(h[148:156])
+	if len(wants) == 0 || wants[0] == 0 {
 		return false
 	}
 	var unsigned, signed int64
@@ -61,7 +77,7 @@ func tarChecked(h []byte) bool {
 		unsigned += int64(c)
 		signed += int64(int8(c))
 	}
-	return want == unsigned || want == signed
+	return slices.Contains(wants, unsigned) || slices.Contains(wants, signed)
 }
 
 // tarNumber reads an octal field, or one in base 256 (GNU, star).
@@ -79,15 +95,45 @@ func tarNumber(f []byte) (int64, bool) {
 		}
 		return v, true
 	}
-	s := strings.Trim(string(f), " \x00")
-	if i := strings.IndexAny(s, " \x00"); i >= 0 {
-		s = s[:i]
-	}
+	s := tarText(f)
 	if s == "" {
 		return 0, true
 	}
 	v, err := strconv.ParseUint(s, 8, 63)
 	return int64(v), err == nil
+}
+
+// tarText is what stands in a number's field: readers skip all white space in
+// front of it, and GNU tar a zero byte.
+func tarText(f []byte) string {
+	const space = " \t\n\v\f\r\x00"
+	s := strings.Trim(string(f), space)
+	if i := strings.IndexAny(s, space); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+// tarSums reads a checksum in each form that some reader takes: tarNumber's;
+// "+" and base 64 (GNU tar); a sign, "0o" and "_" (Python).
+func tarSums(f []byte) []int64 {
+	if v, ok := tarNumber(f); ok {
+		return []int64{v}
+	}
+	s, plus := strings.CutPrefix(tarText(f), "+")
+	octal := strings.TrimPrefix(strings.TrimPrefix(s, "0o"), "0O")
+	var sums []int64
+	if v, err := strconv.ParseUint(strings.ReplaceAll(octal, "_", ""), 8, 63); err == nil {
+		sums = append(sums, int64(v))
+	}
+	if !plus {
+		return sums
+	}
+	v := int64(0)
+	for i := range len(s) {
+		v = v<<6 | int64(strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", s[i]))
+	}
+	return append(sums, v) // negative if there is another byte
 }
 
 // tarHeader is what one header block says.
@@ -251,7 +297,7 @@ func (t *tarWalker) resync(off int64) (bool, int64) {
 	for off < t.src.Size() && t.out.Work(16<<10) {
 		n, _ := t.src.ReadAt(buf[:min(int64(len(buf)), t.src.Size()-off)], off)
 		for i := 0; i+tarBlock <= n; i += tarBlock {
-			if buf[i] != 0 && tarChecked(buf[i:i+tarBlock]) {
+			if tarSound(buf[i : i+tarBlock]) {
 				return true, off + int64(i)
 			}
 		}

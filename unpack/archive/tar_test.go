@@ -129,6 +129,15 @@ func TestTar(t *testing.T) {
 		{"pax malformed", cat(hdr("pax", 'x', 9), body("99 a=b\nxx"), file("a", "one"), tarEnd), "a=one corrupt"},
 		{"pax and no member", pax('x', "path=a"), "corrupt"},
 		{"bad checksum", cat(file("a", "one")[:148], []byte("000000\x00 "), file("a", "one")[156:], file("b", "two"), tarEnd), "a=one b=two ambiguous.tar.checksum"},
+		{"no name", cat(file("", "one", v7), tarEnd), "=one"},
+		{"zeros in front", cat(tarEnd, file("a", "one", v7), tarEnd), "a=one ambiguous.tar.concatenated"},
+		{"one zero block in front", cat(tarEnd[:tarBlock], file("a", "one"), tarEnd), "a=one ambiguous.tar.concatenated"},
+		{"junk in front", cat(bytes.Repeat([]byte("x"), tarBlock), file("", "one", v7), tarEnd), "=one corrupt"},
+		{"junk in front, no mode", cat(bytes.Repeat([]byte("x"), 5*tarBlock), file("a", "one", v7, func(h []byte) { copy(h[100:], "#!?") }), tarEnd), "a=one corrupt"},
+		{"tab in the checksum", cat(summed(file("a", "one", v7), "\t%06o\x00"), tarEnd), "a=one"},
+		{"form feed in the checksum", cat(summed(file("a", "one", v7), "\f%06o\n"), tarEnd), "a=one"},
+		{"0o in the checksum", cat(summed(file("a", "one", v7), "0o%o"), tarEnd), "a=one"},
+		{"signed number in the checksum", cat(summed(file("a", "one", v7), "+%o"), tarEnd), "a=one"},
 		{"signed checksum", cat(signed(file("\xff\xfe", "one")), tarEnd), "\xff\xfe=one"},
 		{"concatenated", cat(file("a", "one"), tarEnd, make([]byte, 8192), file("b", "two"), tarEnd), "a=one b=two ambiguous.tar.concatenated"},
 		{"junk behind", cat(file("a", "one"), tarEnd, []byte("junk")), "a=one corrupt"},
@@ -181,6 +190,29 @@ func TestTar(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// summed writes the checksum in another format.
+func summed(f []byte, format string) []byte {
+	sum := 8 * int(' ')
+	for i, c := range f[:tarBlock] {
+		if i < 148 || i >= 156 {
+			sum += int(c)
+		}
+	}
+	clear(f[148:156])
+	copy(f[148:156], fmt.Sprintf(format, sum))
+	return f
+}
+
+// The forms of a checksum, of which a field may have two.
+func TestTarSums(t *testing.T) {
+	for f, want := range map[string]string{"+BA\x00": "[64]", "+//": "[4095]", "0o17": "[15]", "1_7": "[15]", "\t17 ": "[15]", "\x0017": "[15]", "+17": "[15 3451]",
+		"BA": "[]", "+B!": "[-1]", "x17": "[]"} {
+		if got := fmt.Sprint(tarSums([]byte(f))); got != want {
+			t.Errorf("%q is %s, want %s", f, got, want)
+		}
 	}
 }
 
