@@ -237,8 +237,10 @@ func (s *Set) probePairs(buf []byte, i, end int, found *[batchSize]uint32) (n, n
 				v4&(v6>>16) | v5&(v7>>16) | v6&(v8>>16) | v7&(v9>>16)
 			if uint16(any) != 0 {
 				at := uint32(i - base)
-				for k, c := range [8]uint32{v0 & (v2 >> 16), v1 & (v3 >> 16), v2 & (v4 >> 16), v3 & (v5 >> 16),
-					v4 & (v6 >> 16), v5 & (v7 >> 16), v6 & (v8 >> 16), v7 & (v9 >> 16)} {
+				for k, c := range [8]uint32{
+					v0 & (v2 >> 16), v1 & (v3 >> 16), v2 & (v4 >> 16), v3 & (v5 >> 16),
+					v4 & (v6 >> 16), v5 & (v7 >> 16), v6 & (v8 >> 16), v7 & (v9 >> 16),
+				} {
 					found[n&(batchSize-1)] = at + uint32(k)
 					n += int((uint32(uint16(c)) + 0xffff) >> 16)
 				}

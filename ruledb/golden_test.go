@@ -19,8 +19,10 @@ func dump(t testing.TB, data []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := [...]string{"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
-		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "starts", "digests", "digestrows"}
+	names := [...]string{
+		"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
+		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "starts", "digests", "digestrows",
+	}
 	le := binary.LittleEndian
 	var b strings.Builder
 	fmt.Fprintf(&b, "header   magic %q size %d sections %d version %d\n", data[:8], le.Uint64(data[8:]), le.Uint32(data[16:]), le.Uint32(data[20:]))

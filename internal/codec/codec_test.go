@@ -29,8 +29,10 @@ func TestLZMADecoder(t *testing.T) {
 			}
 		}
 		var b bytes.Buffer
-		cfg := lzma.WriterConfig{Properties: &lzma.Properties{LC: i % 5, LP: i % 3, PB: i % 5}, DictCap: 4096 << (i % 4), EOSMarker: i%2 == 0,
-			SizeInHeader: i%2 == 1, Size: int64(len(p))}
+		cfg := lzma.WriterConfig{
+			Properties: &lzma.Properties{LC: i % 5, LP: i % 3, PB: i % 5}, DictCap: 4096 << (i % 4), EOSMarker: i%2 == 0,
+			SizeInHeader: i%2 == 1, Size: int64(len(p)),
+		}
 		if cfg.Properties.LC+cfg.Properties.LP > 4 {
 			cfg.Properties.LP = 0
 		}

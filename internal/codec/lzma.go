@@ -93,8 +93,10 @@ func NewLZMA(r io.ByteReader, props [5]byte, size int64) (*LZMA, error) {
 	}
 	d.dict = max(d.dict, 4096)
 	d.lit = make([]uint16, 0x300<<(d.lc+d.lp))
-	for _, p := range [][]uint16{d.lit, d.match[:], d.rep[:], d.repG0[:], d.repG1[:], d.repG2[:], d.rep0Long[:],
-		d.special[:], d.align[:], d.slot[0][:], d.slot[1][:], d.slot[2][:], d.slot[3][:]} {
+	for _, p := range [][]uint16{
+		d.lit, d.match[:], d.rep[:], d.repG0[:], d.repG1[:], d.repG2[:], d.rep0Long[:],
+		d.special[:], d.align[:], d.slot[0][:], d.slot[1][:], d.slot[2][:], d.slot[3][:],
+	} {
 		lzmaFill(p)
 	}
 	d.lens.init()

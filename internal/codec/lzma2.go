@@ -160,8 +160,10 @@ func (d *LZMA) fresh() {
 	if n := 0x300 << (d.lc + d.lp); len(d.lit) != n {
 		d.lit = make([]uint16, n)
 	}
-	for _, p := range [][]uint16{d.lit, d.match[:], d.rep[:], d.repG0[:], d.repG1[:], d.repG2[:], d.rep0Long[:],
-		d.special[:], d.align[:], d.slot[0][:], d.slot[1][:], d.slot[2][:], d.slot[3][:]} {
+	for _, p := range [][]uint16{
+		d.lit, d.match[:], d.rep[:], d.repG0[:], d.repG1[:], d.repG2[:], d.rep0Long[:],
+		d.special[:], d.align[:], d.slot[0][:], d.slot[1][:], d.slot[2][:], d.slot[3][:],
+	} {
 		lzmaFill(p)
 	}
 	d.lens.init()

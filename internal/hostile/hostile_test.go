@@ -106,8 +106,10 @@ func has(r *showcause.Report, start showcause.Code) bool {
 
 // known tells whether a code is from the closed list of the vocabulary, narrowed in our words.
 func known(c showcause.Code) bool {
-	for _, whole := range []showcause.Code{showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject,
-		showcause.LimitWork, showcause.LimitTime, showcause.Encrypted, showcause.Corrupt, showcause.Changed, showcause.Unreadable, showcause.Crash} {
+	for _, whole := range []showcause.Code{
+		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject,
+		showcause.LimitWork, showcause.LimitTime, showcause.Encrypted, showcause.Corrupt, showcause.Changed, showcause.Unreadable, showcause.Crash,
+	} {
 		if c == whole {
 			return true
 		}

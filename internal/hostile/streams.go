@@ -172,8 +172,10 @@ func (s scale) long() []Input {
 			i.Big = n > 1<<30
 			return i
 		}
-		raw := Input{Row: 13, Name: fmt.Sprintf("sparse file: the marker after %d MiB", n>>20), Want: Found, Plain: true, Big: n > 1<<30,
-			Make: func() showcause.Source { return sparse{n, []byte(Marker)} }}
+		raw := Input{
+			Row: 13, Name: fmt.Sprintf("sparse file: the marker after %d MiB", n>>20), Want: Found, Plain: true, Big: n > 1<<30,
+			Make: func() showcause.Source { return sparse{n, []byte(Marker)} },
+		}
 		out = append(out, raw,
 			late("gzip", func() []byte { return squeezeZeros(nil, n, hidden()).gzip() }),
 			late("zip", func() []byte { return zipOf(squeezeZeros(nil, n, hidden()).member("a")) }))

@@ -13,8 +13,11 @@ var exeTypes = [...]struct {
 	magic string
 	typ   filetype.Type
 }{
-	{"MZ", filetype.PE}, {"\x7fELF", filetype.ELF},
-	{"\xfe\xed\xfa", filetype.MachO}, {"\xce\xfa\xed\xfe", filetype.MachO}, {"\xcf\xfa\xed\xfe", filetype.MachO},
+	{"MZ", filetype.PE},
+	{"\x7fELF", filetype.ELF},
+	{"\xfe\xed\xfa", filetype.MachO},
+	{"\xce\xfa\xed\xfe", filetype.MachO},
+	{"\xcf\xfa\xed\xfe", filetype.MachO},
 }
 
 // image is the plan of an executable.
