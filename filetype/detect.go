@@ -27,7 +27,7 @@ func Detect(head []byte, src showcause.Source) Type {
 	if t := tarHeader(head); t != Unknown {
 		return t
 	}
-	if t := disc(head, src); t != Unknown {
+	if t := disc(head, src, false); t != Unknown {
 		return t
 	}
 	if hasMailPrefix(head) {
@@ -37,7 +37,7 @@ func Detect(head []byte, src showcause.Source) Type {
 	if m := markup(head, t); m != Unknown {
 		return m
 	}
-	if HasPDF(head) {
+	if hasPDF(head) {
 		return PDF
 	}
 	if t == Unknown {
@@ -60,18 +60,6 @@ func start(head []byte) Type {
 		}
 	}
 	return Unknown
-}
-
-// pdfWithin is where a PDF file's header may begin, in bytes. Readers take it
-// anywhere in the first 1,024 bytes (Adobe, PDF Reference 1.7, Appendix H,
-// note 13), whatever else stands there.
-const pdfWithin = 1024
-
-// HasPDF tells whether readers take a layer that begins with head for a PDF
-// file, which it may be besides what Detect says.
-func HasPDF(head []byte) bool {
-	const mark = "%PDF-"
-	return bytes.Contains(head[:min(len(head), pdfWithin+len(mark)-1)], []byte(mark))
 }
 
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
@@ -144,7 +132,7 @@ func bzip2(head []byte) Type {
 
 // lzma tells the header that has no magic (LZMA SDK, lzma.txt): properties,
 // dictionary size, length, and a first coder byte that is always zero. As xz
-// does, only sizes that encoders write are taken.
+// does, only sizes of the dictionary that are a power of two, or one and a half, are taken.
 func lzma(head []byte) Type {
 	if len(head) < 14 || head[0] >= 225 || head[13] != 0 {
 		return Unknown
@@ -152,7 +140,8 @@ func lzma(head []byte) Type {
 	dict := binary.LittleEndian.Uint32(head[1:])
 	size := binary.LittleEndian.Uint64(head[5:])
 	round := dict&(dict-1) == 0 || dict%3 == 0 && (dict/3)&(dict/3-1) == 0 || dict == 1<<32-1
-	if dict < 4096 || !round {
+	// Readers take sizes below 4096 too. There, zeros say nothing.
+	if !round || dict < 4096 && len(bytes.Trim(head[13:min(18, len(head))], "\x00")) == 0 {
 		return Unknown
 	}
 	if size == 1<<64-1 || head[0] == 0x5d && size > 0 && size < 1<<38 {
@@ -192,11 +181,14 @@ func archiveStart(head []byte) Type {
 		if n := binary.LittleEndian.Uint16(head[2:]); n > 0 && n <= 2600 {
 			return arj
 		}
-	case len(head) >= 7 && head[2] == '-' && head[6] == '-' && head[3] == 'l':
-		m := string(head[4:6])
-		if m[0] == 'h' && (m[1] >= '0' && m[1] <= '7' || m[1] == 'd' || m[1] == 'x') || m == "zs" || m == "z4" || m == "z5" {
-			return lha
-		}
+	case lhaMethod(head):
+		return lha
+	case len(head) >= 36 && hasPrefix(head, "MSCF") && head[25] == 1:
+		return cab // whose reserved fields are not zero: readers ignore them
+	case hasPrefix(head, "\x1f\x1e") && packed(head):
+		return pack
+	case len(head) >= 4 && head[0] >= 0x1e && head[0] <= 0x27 && string(head[1:4]) == "\xb5\x2f\xfd":
+		return oldZstd // versions 0.1 to 0.7 (zstd, lib/legacy)
 	case len(head) >= 26 && (hasPrefix(head, "\xc7\x71") || hasPrefix(head, "\x71\xc7")):
 		return cpioBinary(head)
 	case len(head) >= 8 && head[1] == 0x2a && head[2] == 0x4d && head[3] == 0x18 && head[0]>>4 == 5:
@@ -207,6 +199,28 @@ func archiveStart(head []byte) Type {
 		return Zstd
 	}
 	return Unknown
+}
+
+// lhaMethod tells a header's method, "-lh5-", behind its length and checksum.
+func lhaMethod(head []byte) bool {
+	if len(head) < 7 || head[2] != '-' || head[6] != '-' || head[3] != 'l' {
+		return false
+	}
+	m := string(head[4:6])
+	return m[0] == 'h' && (m[1] >= '0' && m[1] <= '7' || m[1] == 'd' || m[1] == 'x') || m == "zs" || m == "z4" || m == "z5"
+}
+
+// packed judges the code lengths of a pack file: the longest is at most 25
+// bits, and there are at most 256 bytes to give codes to.
+func packed(head []byte) bool {
+	if len(head) < 8 || head[6] == 0 || head[6] > 25 {
+		return false
+	}
+	n := 0
+	for _, c := range head[7:min(7+int(head[6]), len(head))] {
+		n += int(c)
+	}
+	return n <= 256
 }
 
 // cpioBinary asks for a mode and a name's length that a cpio header can have:
@@ -300,69 +314,3 @@ func tarHeader(head []byte) Type {
 // isSpace tells the bytes that stand around a number in a tar header: zeros
 // and what C's isspace takes.
 func isSpace(c byte) bool { return c == 0 || c == ' ' || c >= '\t' && c <= '\r' }
-
-// disc tells disc images and file systems.
-func disc(head []byte, src showcause.Source) Type {
-	for i := range discs {
-		if m := &discs[i]; at(head, src, int64(m.off), m.sig) {
-			return m.t
-		}
-	}
-	if at(head, src, 1080, "\x53\xef") && len(head) > 1028 && head[0] == 0 {
-		return ext
-	}
-	if len(head) < 512 {
-		return Unknown
-	}
-	if hasPrefix(head, "ER") && string(head[512:min(516, len(head))]) == "PM\x00\x00" {
-		return apm
-	}
-	if head[510] == 0x55 && head[511] == 0xaa && partitions(head[446:510]) {
-		return mbr
-	}
-	return Unknown
-}
-
-// partitions tells whether the four entries of a partition table are sound: a
-// state of 0 or 0x80 each, and one at least with a type, a start and a length.
-func partitions(table []byte) bool {
-	some := false
-	for ; len(table) >= 16; table = table[16:] {
-		if table[0]&0x7f != 0 {
-			return false
-		}
-		if table[4] != 0 && binary.LittleEndian.Uint32(table[12:]) != 0 {
-			some = true
-		}
-	}
-	return some
-}
-
-// at tells whether sig stands at off, in head or else in src.
-func at(head []byte, src showcause.Source, off int64, sig string) bool {
-	if off+int64(len(sig)) <= int64(len(head)) {
-		return string(head[off:off+int64(len(sig))]) == sig
-	}
-	if src == nil || off+int64(len(sig)) > src.Size() {
-		return false
-	}
-	var b [16]byte
-	n, _ := src.ReadAt(b[:len(sig)], off)
-	return n == len(sig) && string(b[:n]) == sig
-}
-
-// trailer tells the types that are told by their last 512 bytes.
-func trailer(src showcause.Source) Type {
-	if src == nil || src.Size() < 512 {
-		return Unknown
-	}
-	var b [8]byte
-	n, _ := src.ReadAt(b[:], src.Size()-512)
-	switch {
-	case hasPrefix(b[:n], "koly"):
-		return dmg
-	case hasPrefix(b[:n], "conectix"):
-		return vhd
-	}
-	return Unknown
-}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/zlib"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -139,6 +140,23 @@ var samples = []struct{ name, data string }{
 	{"arj", "\x60\xea\x2b\x00"},
 	{"data", "\x60\xea\x00\x00\x00"},
 	{"cab", "MSCF\x00\x00\x00\x00"},
+	{"cab", put(44, 0, "MSCF\x01", 24, "\x03\x01")},
+	{"text", "MSCF is a magic, and this is a text that has it in front\n"},
+	{"gzip", "\x1f\x9e\x08"},
+	{"pack", "\x1f\x1e\x00\x00\x00\x2c\x05\x00\x00\x00\x08\x10"},
+	{"data", "\x1f\x1e\x00\x00\x00\x2c\xff\x00\x00"},
+	{"lzh-compress", "\x1f\xa0\x00"},
+	{"lzip", "LZIP\x00\x17"},
+	{"text", "LZIP is a magic\n"},
+	{"lzma", "\x5d\x00\x08\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x20\x90"},
+	{"lzma", "\x5d\x01\x00\x00\x00\x2c\x00\x00\x00\x00\x00\x00\x00\x00\x20\x90"},
+	{"data", put(600, 0, "\x5d\x00\x08\x00\x00\x2c")},
+	{"zstd-legacy", "\x1e\xb5\x2f\xfd"},
+	{"zstd-legacy", "\x27\xb5\x2f\xfd"},
+	{"iso9660", put(0x9000, 0x8000, "\x00CD001")},
+	{"udf", put(0x9000, 0x8000, "\x00BOOT2")},
+	{"gpt", put(5000, 4096, "EFI PART")},
+	{"vhd", put(2048, 1537, "conectix")},
 	{"chm", "ITSF"},
 	{"cpio-odc", "070707"},
 	{"cpio-newc", "070701"},
@@ -194,6 +212,47 @@ func TestDetect(t *testing.T) {
 		if got := Detect(b[:min(len(b), 64<<10)], showcause.Bytes(b)); got.String() != s.name {
 			t.Errorf("%.40q is %s, want %s", s.data, got, s.name)
 		}
+	}
+}
+
+// TestAlso holds that a type that the first bytes do not tell is told behind
+// any first bytes, and that what is none has none.
+func TestAlso(t *testing.T) {
+	entry := "\x80\x01\x01\x00\x83\x01\x02\x00\x01\x00\x00\x00\x01"
+	super := put(80, 0, "\x10", 4, "\x10", 32, "\x10", 40, "\x10", 56, "\x53\xef")
+	forms := []struct{ want, data string }{
+		{"[iso9660]", put(0x9000, 0x8000, "\x01CD001")},
+		{"[iso9660]", put(0x9000, 0x8000, "\xffCD001")},
+		{"[udf]", put(0x9000, 0x8000, "\x00BEA01")},
+		{"[dmg]", put(4096, 4096-512, "koly")},
+		{"[vhd]", put(4096, 4096-512, "conectix")},
+		{"[vhd]", put(4096, 4096-511, "conectix")},
+		{"[vdi]", put(4096, 64, "\x7f\x10\xda\xbe")},
+		{"[gpt]", put(4096, 512, "EFI PART")},
+		{"[mbr]", put(4096, 446, entry, 510, "\x55\xaa")},
+		{"[ext]", put(4096, 1024, super)},
+		{"[hfsplus]", put(4096, 1024, "H+\x00\x04")},
+		{"[pdf]", put(4096, 1000, "%PDF-")},
+		{"[pdf iso9660 vhd]", put(0x9000, 1000, "%PDF-", 0x8000, "\x01CD001", 0x9000-512, "conectix")},
+		{"[]", put(4096, 510, "\x55\xaa")},
+		{"[]", put(4096, 446, "\x80\x00\x00\x00\x83\x00\x00\x00\x01\x00\x00\x00\x01", 510, "\x55\xaa")},
+		{"[]", put(4096, 1080, "\x53\xef")},
+		{"[]", put(4096, 100, "CD001")},
+		{"[]", put(4096, 54, "FAT1")},
+	}
+	for _, f := range forms {
+		for _, start := range []string{"GIF89a", "\x7fELF", "MZ", "FWS", "%!PS-Adobe-", "SQLite format 3\x00", "#!/bin/sh\n"} {
+			b := []byte(start + f.data[len(start):])
+			if got := fmt.Sprint(Also(b[:min(len(b), 64<<10)], showcause.Bytes(b))); got != f.want {
+				t.Errorf("%q: %s, want %s", start, got, f.want)
+			}
+			for n := range min(len(b), 2048) {
+				Also(b[:n], showcause.Bytes(b[:n]))
+			}
+		}
+	}
+	if got := Also([]byte("MZ-lh5-"), nil); len(got) != 1 || got[0] != lha {
+		t.Errorf("lha behind MZ: %v", got)
 	}
 }
 

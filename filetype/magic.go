@@ -35,6 +35,7 @@ var magics = [...]magic{
 	{Zip, 0, "PK00PK\x03\x04"},
 	{Zip, 0, "JM\x01\x00PK\x03\x04"},
 	{Gzip, 0, "\x1f\x8b"},
+	{Gzip, 0, "\x1f\x9e"}, // gzip 0.5's, which gzip still reads
 	{XZ, 0, "\xfd7zXZ\x00"},
 	{Zstd, 0, "\x28\xb5\x2f\xfd"},
 	{LZ4, 0, "\x04\x22\x4d\x18"},
@@ -61,9 +62,11 @@ var magics = [...]magic{
 	{zoo, 20, "\xdc\xa7\xc4\xfd"},
 	{stuffit, 0, "StuffIt (c)1997"},
 	{stuffit, 10, "rLau"},
+	{lzip, 0, "LZIP\x00"},
 	{lzip, 0, "LZIP\x01"},
 	{lzop, 0, "\x89LZO\x00\r\n\x1a\n"},
 	{compress, 0, "\x1f\x9d"},
+	{lzh, 0, "\x1f\xa0"},
 	{snappy, 0, "\xff\x06\x00\x00sNaPpY"},
 	{lrzip, 0, "LRZI\x00"},
 	{rpm, 0, "\xed\xab\xee\xdb"},
@@ -139,6 +142,7 @@ var magics = [...]magic{
 	{vmdk, 0, "# Disk DescriptorFile"},
 	{vhdx, 0, "vhdxfile"},
 	{vhd, 0, "conectix"},
+	{dmg, 0, "koly\x00\x00\x00\x04"},
 	{vdi, 64, "\x7f\x10\xda\xbe"},
 	{squashfs, 0, "hsqs"},
 	{squashfs, 0, "sqsh"},
@@ -148,17 +152,22 @@ var magics = [...]magic{
 	{xfs, 0, "XFSB"},
 }
 
-// discs are looked for only where nothing tells at the start, as a disc image
-// may start with a boot program of any kind.
+// discs are looked for where nothing tells at the start, as a disc image may
+// start with a boot program of any kind; and by Also everywhere. An ISO 9660
+// image may have descriptors before the primary one, and UDF's may be in any
+// order (ECMA-119, 8.1; ECMA-167, 2/9.1).
 var discs = [...]magic{
-	{iso9660, 0x8000, "\x01CD001"},
-	{udf, 0x8000, "\x00BEA01"},
-	{udf, 0x8000, "\x00NSR0"},
+	{iso9660, 0x8001, "CD001"},
+	{udf, 0x8001, "BEA01"},
+	{udf, 0x8001, "NSR0"},
+	{udf, 0x8001, "BOOT2"},
+	{udf, 0x8001, "TEA01"},
 	{ntfs, 3, "NTFS    "},
 	{exfat, 3, "EXFAT   "},
 	{fat, 54, "FAT1"},
 	{fat, 82, "FAT32   "},
 	{gpt, 512, "EFI PART"},
+	{gpt, 4096, "EFI PART"},
 	{hfsPlus, 1024, "H+\x00\x04"},
 	{hfsPlus, 1024, "HX\x00\x05"},
 	{erofs, 1024, "\xe2\xe1\xf5\xe0"},

@@ -68,7 +68,10 @@ const (
 	lzip
 	lzop
 	compress
+	pack
+	lzh
 	zlibT
+	oldZstd
 	snappy
 	lrzip
 	rpm
@@ -224,6 +227,9 @@ var rows = [...]row{
 	lzip:      {"lzip", "CL_TYPE_BINARY_DATA", 0, true},
 	lzop:      {"lzop", "CL_TYPE_BINARY_DATA", 0, true},
 	compress:  {"compress", "CL_TYPE_BINARY_DATA", 0, true},
+	pack:      {"pack", "CL_TYPE_BINARY_DATA", 0, true},
+	lzh:       {"lzh-compress", "CL_TYPE_BINARY_DATA", 0, true},
+	oldZstd:   {"zstd-legacy", "CL_TYPE_BINARY_DATA", 0, true},
 	zlibT:     {"zlib", "CL_TYPE_BINARY_DATA", 0, true},
 	snappy:    {"snappy", "CL_TYPE_BINARY_DATA", 0, true},
 	lrzip:     {"lrzip", "CL_TYPE_BINARY_DATA", 0, true},

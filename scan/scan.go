@@ -192,9 +192,12 @@ func (in *input) unpack(l *layer) {
 	if hidden {
 		in.unsupported(l, "format."+l.kind.String(), l.Source.Size())
 	}
-	// A picture, a program or a page can be a PDF file too, for those who open it as one.
-	if pdf := filetype.PDF.String(); l.kind != filetype.PDF && !read[pdf] && filetype.HasPDF(l.head) {
-		in.unsupported(l, "format."+pdf, l.Source.Size())
+	// A picture, a program or a page can be a PDF file or a disc image too, for
+	// those who open it as one.
+	for _, t := range filetype.Also(l.head, l.Source) {
+		if t != l.kind && !read[t.String()] {
+			in.unsupported(l, "format."+t.String(), l.Source.Size())
+		}
 	}
 	// An archive behind a program is unread only if no format read it.
 	if archive, sfx := strings.CutSuffix(l.packer, "-sfx"); l.packer != "" && !(sfx && read[archive]) {

@@ -302,6 +302,36 @@ func TestDigests(t *testing.T) {
 	}
 }
 
+// A disc image is unread whatever its first bytes say that it is, and so are
+// the compressions that only old tools know.
+func TestAlsoUnread(t *testing.T) {
+	s := scan.New(markerDB(t), scan.Options{})
+	iso := make([]byte, 0x9000)
+	copy(iso[0x8000:], "\x01CD001\x01")
+	dmg := make([]byte, 4096)
+	copy(dmg[4096-512:], "koly\x00\x00\x00\x04")
+	for _, start := range []string{"GIF89a", "\x7fELF", "MZ", "FWS", "%!PS-Adobe-", "SQLite format 3\x00"} {
+		for want, image := range map[string][]byte{"unsupported.format.iso9660": iso, "unsupported.format.dmg": dmg} {
+			r := s.Scan(showcause.Bytes(start + string(image[len(start):])))
+			if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || string(r.Gaps[0].Code) != want {
+				t.Errorf("%q: %v %+v, want %s", start, r.Verdict, r.Gaps, want)
+			}
+		}
+	}
+	for want, data := range map[string]string{
+		"unsupported.format.zstd-legacy":  "\x27\xb5\x2f\xfd\x00\x28",
+		"unsupported.format.pack":         "\x1f\x1e\x00\x00\x00\x2c\x05\x00\x00\x00\x08\x10",
+		"unsupported.format.lzh-compress": "\x1f\xa0\x00\x01",
+		"unsupported.format.lzip":         "LZIP\x00\x17",
+		"unsupported.format.cab":          "MSCF\x01\x00\x00\x00" + strings.Repeat("\x00", 17) + "\x01" + strings.Repeat("\x00", 20),
+	} {
+		r := s.Scan(showcause.Bytes(data))
+		if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || string(r.Gaps[0].Code) != want {
+			t.Errorf("%v %+v, want %s", r.Verdict, r.Gaps, want)
+		}
+	}
+}
+
 // Every limit ends a scan with its gap, and never in silence.
 func TestLimits(t *testing.T) {
 	db := markerDB(t)

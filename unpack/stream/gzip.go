@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
@@ -16,6 +15,12 @@ import (
 // gzipMagic is ID1, ID2 and the one method there is (RFC 1952, section 2.3.1).
 var gzipMagic = []byte{0x1f, 0x8b, 8}
 
+// isGzip tells whether a member begins with b. gzip reads the magic of its
+// version 0.5 too, 1f 9e.
+func isGzip(b []byte) bool {
+	return len(b) >= 3 && b[0] == 0x1f && (b[1] == 0x8b || b[1] == 0x9e) && b[2] == 8
+}
+
 // gzipApart is up to how many members of a run are also given one by one.
 const gzipApart = 16
 
@@ -26,7 +31,7 @@ const gzipApart = 16
 func Gzip() unpack.Format {
 	return unpack.Format{
 		Name:  "gzip",
-		Match: func(p *unpack.Probe) bool { return bytes.HasPrefix(p.Head, gzipMagic) },
+		Match: func(p *unpack.Probe) bool { return isGzip(p.Head) },
 		Walk:  gzipWalk,
 	}
 }
@@ -98,7 +103,7 @@ func (g *gzipRun) next() {
 		return
 	}
 	g.start = g.in.offset()
-	if b, _ := g.in.Peek(len(gzipMagic)); g.members > 0 && (g.one || !bytes.Equal(b, gzipMagic)) {
+	if b, _ := g.in.Peek(len(gzipMagic)); g.members > 0 && (g.one || !isGzip(b)) {
 		g.err = io.EOF
 		return
 	}

@@ -28,13 +28,22 @@ func lzmaPlausible(b []byte) bool {
 	if len(b) < lzmaHeader+1 || b[0] >= 9*5*5 || b[0]%9+b[0]/9%5 > 4 || b[lzmaHeader] != 0 {
 		return false
 	}
-	dict := binary.LittleEndian.Uint32(b[1:])
-	if dict < 1<<12 || !roundDict(dict) {
+	if !roundDict(lzmaDict(b)) {
 		return false
 	}
 	size := int64(binary.LittleEndian.Uint64(b[5:]))
-	return size == -1 || size >= 0 && size < 1<<38
+	if size == 0 || size < -1 || size >= 1<<38 {
+		return size == 0 && lzmaDict(b) >= smallDict
+	}
+	return lzmaDict(b) >= smallDict || len(bytes.Trim(b[lzmaHeader:min(lzmaHeader+5, len(b))], "\x00")) > 0
 }
+
+// smallDict is the least dictionary that encoders write. Decoders take less,
+// down to 0; many a small number at a file's start is one, so that of such
+// files more must decode, and the coded data must not start with zeros.
+const smallDict = 1 << 12
+
+func lzmaDict(b []byte) uint32 { return binary.LittleEndian.Uint32(b[1:]) }
 
 // roundDict tells whether n is 2^i, 2^i+2^(i-1) or the greatest there is.
 func roundDict(n uint32) bool {
@@ -51,7 +60,11 @@ func lzmaMatch(p *unpack.Probe) bool {
 	}
 	d, err := openLZMA(bytes.NewReader(p.Head))
 	if err != nil {
-		return err == io.ErrUnexpectedEOF
+		return err == io.ErrUnexpectedEOF && lzmaDict(p.Head) >= smallDict
+	}
+	if lzmaDict(p.Head) < smallDict {
+		n, err := io.CopyN(io.Discard, d, 1<<20)
+		return err == nil || err == io.EOF || err == io.ErrUnexpectedEOF && n >= 256
 	}
 	var first [256]byte
 	_, err = io.ReadFull(d, first[:])

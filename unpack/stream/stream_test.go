@@ -246,6 +246,20 @@ func TestGzipAfterSizeLimit(t *testing.T) {
 	}
 }
 
+// gzip reads its old magic, in front and in a member that follows.
+func TestGzipOldMagic(t *testing.T) {
+	old := gz(t, payload())
+	old[1] = 0x9e
+	if !Gzip().Match(unpacktest.Probe(showcause.Bytes(old))) {
+		t.Error("no match")
+	}
+	one(t, unpacktest.Walk(t, Gzip(), old, showcause.Limits{}), payload())
+	r := unpacktest.Walk(t, Gzip(), cat(gz(t, []byte("first ")), old), showcause.Limits{})
+	if len(r.Children) == 0 || string(r.Children[0].Data) != "first "+string(payload()) || len(r.Gaps) > 0 {
+		t.Errorf("%s", r)
+	}
+}
+
 func TestGzipHeader(t *testing.T) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -449,18 +463,37 @@ func TestXXHash(t *testing.T) {
 	}
 }
 
+// dict gives a .lzma file another size of the dictionary.
+func dict(n uint32, b []byte) []byte {
+	binary.LittleEndian.PutUint32(b[1:], n)
+	return b
+}
+
+// A dictionary smaller than encoders write is read as the least one.
+func TestLZMASmallDictionary(t *testing.T) {
+	for _, n := range []uint32{0, 1, 2, 3, 2048, 3072} {
+		one(t, unpacktest.Walk(t, LZMA(), dict(n, lzmaed(t, payload(), false, true)), showcause.Limits{}), payload())
+	}
+}
+
 func TestLZMAMatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		data []byte
 		want bool
 	}{
-		"text":       {[]byte("]0000000000000 this begins with the usual byte"), false},
-		"zeros":      {make([]byte, 100), false},
-		"bad size":   {cat([]byte{0x5d, 0, 0, 0x80, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3}), false},
-		"bad dict":   {cat([]byte{0x5d, 1, 2, 3, 4, 255, 255, 255, 255, 255, 255, 255, 255, 0, 1, 2, 3}), false},
-		"first byte": {cat([]byte{0x5d, 0, 0, 0x80, 0, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 2, 3}), false},
-		"random":     {cat([]byte{0x5d, 0, 0, 0x80, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0}, bytes.Repeat([]byte{0xd7, 0x31, 0x99}, 300)), false},
-		"real":       {lzmaed(t, payload(), false, true), true},
+		"text":                 {[]byte("]0000000000000 this begins with the usual byte"), false},
+		"zeros":                {make([]byte, 100), false},
+		"bad size":             {cat([]byte{0x5d, 0, 0, 0x80, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3}), false},
+		"bad dict":             {cat([]byte{0x5d, 1, 2, 3, 4, 255, 255, 255, 255, 255, 255, 255, 255, 0, 1, 2, 3}), false},
+		"first byte":           {cat([]byte{0x5d, 0, 0, 0x80, 0, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 2, 3}), false},
+		"random":               {cat([]byte{0x5d, 0, 0, 0x80, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0}, bytes.Repeat([]byte{0xd7, 0x31, 0x99}, 300)), false},
+		"real":                 {lzmaed(t, payload(), false, true), true},
+		"small":                {dict(2048, lzmaed(t, payload(), false, true)), true},
+		"smallest":             {dict(1, lzmaed(t, payload(), true, false)), true},
+		"none":                 {dict(0, lzmaed(t, payload(), true, false)), true},
+		"small, and zeros":     {cat([]byte{1, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 600)), false},
+		"small, and no more":   {[]byte{1, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2}, false},
+		"small, and no stream": {cat([]byte{1, 1, 0, 0, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0}, bytes.Repeat([]byte{0xd7, 0x31, 0x99}, 300)), false},
 	} {
 		if got := LZMA().Match(unpacktest.Probe(showcause.Bytes(c.data))); got != c.want {
 			t.Errorf("%s: Match = %v", name, got)

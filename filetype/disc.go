@@ -1,0 +1,133 @@
+package filetype
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/showcause/showcause"
+)
+
+// Also tells what readers take a layer for besides what Detect says of it, or
+// the same: types that are not told by the first bytes, so that these may be
+// anything. The arguments are Detect's, and the work is bounded as there.
+func Also(head []byte, src showcause.Source) []Type {
+	var out []Type
+	if hasPDF(head) {
+		out = append(out, PDF)
+	}
+	if t := disc(head, src, true); t != Unknown {
+		out = append(out, t)
+	}
+	if t := trailer(src); t != Unknown {
+		out = append(out, t)
+	}
+	if lhaMethod(head) {
+		out = append(out, lha)
+	}
+	for i := range magics {
+		if m := &magics[i]; m.off > 0 && m.t.Hides() && m.off < len(head) && hasPrefix(head[m.off:], m.sig) {
+			out = append(out, m.t)
+		}
+	}
+	return out
+}
+
+// pdfWithin is where a PDF file's header may begin, in bytes. Readers take it
+// anywhere in the first 1,024 bytes (Adobe, PDF Reference 1.7, Appendix H,
+// note 13), whatever else stands there.
+const pdfWithin = 1024
+
+func hasPDF(head []byte) bool {
+	const mark = "%PDF-"
+	return bytes.Contains(head[:min(len(head), pdfWithin+len(mark)-1)], []byte(mark))
+}
+
+// disc tells disc images and file systems. With strict it asks for more of
+// those that have short marks, as the layer is known to be something else.
+func disc(head []byte, src showcause.Source, strict bool) Type {
+	for i := range discs {
+		if m := &discs[i]; at(head, src, int64(m.off), m.sig) {
+			if m.t == fat && strict && !at(head, src, 510, "\x55\xaa") {
+				continue
+			}
+			return m.t
+		}
+	}
+	if at(head, src, 1080, "\x53\xef") && len(head) > 1028 && (!strict && head[0] == 0 || superblock(head)) {
+		return ext
+	}
+	if len(head) < 512 {
+		return Unknown
+	}
+	if hasPrefix(head, "ER") && string(head[512:min(516, len(head))]) == "PM\x00\x00" {
+		return apm
+	}
+	if head[510] == 0x55 && head[511] == 0xaa && partitions(head[446:510], strict) {
+		return mbr
+	}
+	return Unknown
+}
+
+// superblock tells whether the superblock of ext is sound (Linux, ext4 data
+// structures: "Super Block"): there are inodes and blocks, in groups of some
+// size, and blocks are of 64 KiB at most.
+func superblock(head []byte) bool {
+	if len(head) < 2048 {
+		return false
+	}
+	word := func(off int) uint32 { return binary.LittleEndian.Uint32(head[1024+off:]) }
+	return word(0) > 0 && word(4) > 0 && word(24) <= 6 && word(32) > 0 && word(40) > 0 && word(76) <= 1
+}
+
+// partitions tells whether the four entries of a partition table are sound: a
+// state of 0 or 0x80 each, and one at least with a type, a start and a length.
+// With strict, each with a type has a length, and sectors of its first and
+// last cylinder, which count from 1: in a boot program, these are not bytes of
+// a table.
+func partitions(table []byte, strict bool) bool {
+	some := false
+	for ; len(table) >= 16; table = table[16:] {
+		if table[0]&0x7f != 0 {
+			return false
+		}
+		if table[4] == 0 {
+			continue
+		}
+		n := binary.LittleEndian.Uint32(table[12:])
+		if strict && (n == 0 || table[2]&0x3f == 0 || table[6]&0x3f == 0) {
+			return false
+		}
+		some = some || n != 0
+	}
+	return some
+}
+
+// at tells whether sig stands at off, in head or else in src.
+func at(head []byte, src showcause.Source, off int64, sig string) bool {
+	if off+int64(len(sig)) <= int64(len(head)) {
+		return string(head[off:off+int64(len(sig))]) == sig
+	}
+	if src == nil || off+int64(len(sig)) > src.Size() {
+		return false
+	}
+	var b [16]byte
+	n, _ := src.ReadAt(b[:len(sig)], off)
+	return n == len(sig) && string(b[:n]) == sig
+}
+
+// trailer tells the types that are told by their last 512 bytes; 511 in old
+// fixed images of Virtual PC.
+func trailer(src showcause.Source) Type {
+	if src == nil || src.Size() < 512 {
+		return Unknown
+	}
+	var b [9]byte
+	n, _ := src.ReadAt(b[:], src.Size()-512)
+	switch {
+	case hasPrefix(b[:n], "koly"):
+		return dmg
+	case hasPrefix(b[:n], "conectix"), n > 0 && hasPrefix(b[1:n], "conectix"):
+		return vhd
+	}
+	return Unknown
+}
