@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"io"
+	"strings"
 
 	"github.com/showcause/showcause"
 )
@@ -109,7 +110,8 @@ func (o *Out) enter(c Child) (showcause.Trail, bool) {
 		return nil, false
 	}
 	b.Spent.Objects++
-	t := o.trail.Child(showcause.Step{Index: o.index, Op: c.Op, Name: c.Name})
+	name := strings.Clone(c.Name[:min(len(c.Name), MaxName)]) // it may be a part of a large table, which must not live on in reports
+	t := o.trail.Child(showcause.Step{Index: o.index, Op: c.Op, Name: name})
 	o.index++
 	b.Spent.Depth = max(b.Spent.Depth, len(t))
 	return t, true
@@ -183,6 +185,9 @@ func (o *Out) derive(c Child, t showcause.Trail) bool {
 	s := spool{budget: b}
 	defer s.close()
 	err := s.fill(c.Reader, capped)
+	if r, ok := c.Reader.(io.Closer); ok {
+		r.Close()
+	}
 	b.expanded += s.n
 	if s.n > 0 || err == nil {
 		o.visit(showcause.Layer{Trail: t, Source: s.source()})

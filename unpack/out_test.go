@@ -325,3 +325,38 @@ func TestIsZero(t *testing.T) {
 		}
 	}
 }
+
+// closer is a Reader that knows when it was closed.
+type closer struct {
+	io.Reader
+	closed *bool
+}
+
+func (c closer) Close() error { *c.closed = true; return nil }
+
+// What derives a child is gone when the child is visited, also when a limit cut it.
+func TestReaderIsClosedBeforeVisit(t *testing.T) {
+	for _, size := range []int64{0, 1 << 20} {
+		closed, seen := false, false
+		b := NewBudget(showcause.Limits{FileSize: size}, 100, nil)
+		o := NewOut(b, nil, func(showcause.Layer) { seen = closed }, func(showcause.Gap) {})
+		o.Child(Child{Op: "test.x", Reader: closer{io.LimitReader(endless{'x'}, 2<<20), &closed}, Size: -1})
+		if !seen {
+			t.Errorf("limit %d: open when the child was visited", size)
+		}
+	}
+}
+
+// Of a name so much is kept as a report may show, and nothing of what it stood in.
+func TestNamesAreCut(t *testing.T) {
+	long := strings.Repeat("n", 1<<20)
+	var names []string
+	b := NewBudget(showcause.Limits{}, 100, nil)
+	o := NewOut(b, nil, func(l showcause.Layer) { names = append(names, l.Trail[0].Name) },
+		func(g showcause.Gap) { names = append(names, g.Trail[0].Name) })
+	o.Child(Child{Op: "test.x", Name: long, Source: hollow(1)})
+	o.ChildGap(Child{Op: "test.x", Name: long}, showcause.Encrypted)
+	if want := strings.Repeat("n", MaxName); !slices.Equal(names, []string{want, want}) {
+		t.Errorf("%d names", len(names))
+	}
+}

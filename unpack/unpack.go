@@ -35,14 +35,21 @@ type Probe struct {
 // HeadSize is the length in bytes of Probe.Head where the layer is that long.
 const HeadSize = 64 << 10
 
+// MaxName is how many bytes of a child's name are kept, for reports.
+const MaxName = 4 << 10
+
 // Child is a layer inside a layer, as a Format hands it over.
 type Child struct {
-	Name string // what the container calls it; the attacker's bytes; "" for none
+	Name string // what the container calls it; the attacker's bytes; "" for none; MaxName of them are kept
 	Op   string // how its bytes are derived, "zip.deflate"; from a closed set, our words
 
 	// Reader gives the child's bytes. An error that is not io.EOF ends the
 	// child: what was read is scanned, and the rest is a gap with the code of
 	// the error (see Error), or "corrupt".
+	//
+	// If it is an io.Closer as well, it is closed when no more is read from it
+	// and before the child is visited, which may take long and go deep: that is
+	// where a decoder lets go of its tables and windows. It is not read after that.
 	Reader io.Reader
 	// Source is used in place of Reader where the bytes stand in the parent,
 	// or in memory, as they are (bound.Section).

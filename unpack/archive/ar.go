@@ -102,7 +102,7 @@ func arBSD(src showcause.Source, name string, data, size int64) (string, int64, 
 	if err != nil || n < 0 || n > size {
 		return name, data, size
 	}
-	b, _ := bound.ReadAt(src, data, min(n, maxName), maxName)
+	b, _ := bound.ReadAt(src, data, min(n, unpack.MaxName), unpack.MaxName)
 	return cstring(b), data + n, size - n
 }
 
@@ -110,11 +110,11 @@ func arBSD(src showcause.Source, name string, data, size int64) (string, int64, 
 // slash that ends a short one.
 func arGNU(name string, names []byte) string {
 	if n, err := strconv.Atoi(strings.TrimPrefix(name, "/")); err == nil && name[0] == '/' && n >= 0 && n < len(names) {
-		name = string(names[n:])
-		if i := strings.IndexAny(name, "\n\x00"); i >= 0 {
-			name = name[:i]
+		b := names[n:min(len(names), n+unpack.MaxName)]
+		if i := bytes.IndexAny(b, "\n\x00"); i >= 0 {
+			b = b[:i]
 		}
-		name = name[:min(len(name), maxName)]
+		name = string(b)
 	}
 	return strings.TrimSuffix(name, "/")
 }

@@ -120,7 +120,7 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 			off = next
 			continue
 		}
-		name, err := bound.ReadAt(src, off+h.len, min(h.name, maxName), maxName)
+		name, err := bound.ReadAt(src, off+h.len, min(h.name, unpack.MaxName), unpack.MaxName)
 		data := off + h.pad(h.len+h.name)
 		if err != nil || data > src.Size() {
 			out.Gap(showcause.Corrupt, off, src.Size()-off)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -80,7 +82,7 @@ func TestCpio(t *testing.T) {
 			want string
 		}{
 			{"ordinary", cat(ab, make([]byte, 512)), "a=one b=three"},
-			{"odd names", cpioFile(format, "../../x", "1", "a\x1b[0m", "2", strings.Repeat("n", 5000), "3"), "../../x=1 a\x1b[0m=2 " + strings.Repeat("n", 5000) + "=3"},
+			{"odd names", cpioFile(format, "../../x", "1", "a\x1b[0m", "2", strings.Repeat("n", 5000), "3"), "../../x=1 a\x1b[0m=2 " + strings.Repeat("n", unpack.MaxName) + "=3"},
 			{"joined", cat(ab, align, cpioFile(format, "c", "four")), "a=one b=three c=four ambiguous.cpio.concatenated"},
 			{"initrd", cat(ab, make([]byte, 100), []byte(gz)), "a=one b=three =" + gz},
 			{"junk behind", cat(ab, []byte("junk")), "a=one b=three =junk corrupt"},
@@ -275,5 +277,23 @@ func TestToolArchives(t *testing.T) {
 				t.Errorf("member %d is not there: %s", i, r)
 			}
 		})
+	}
+}
+
+// Names of thousands of members that all begin in one table do not keep the table.
+func TestArNamesAreShort(t *testing.T) {
+	data := append(bytes.Clone(arMagic), arMember("//", strings.Repeat("n", 1<<20), 1<<20)...)
+	for range 300 {
+		data = append(data, arMember("/0", "xx", 2)...)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := unpacktest.Walk(t, Ar(), data, showcause.Limits{})
+	runtime.ReadMemStats(&after)
+	if len(r.Children) != 301 || r.Children[300].Name != strings.Repeat("n", unpack.MaxName) {
+		t.Fatalf("%d children", len(r.Children))
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d bytes for 300 names", n)
 	}
 }

@@ -52,6 +52,11 @@ func (b *bzip2Run) end() int64 {
 	return b.in.offset()
 }
 
+func (b *bzip2Run) free() {
+	b.in.free()
+	b.r = nil
+}
+
 // Read implements io.Reader.
 func (b *bzip2Run) Read(p []byte) (int, error) {
 	if b.err != nil {

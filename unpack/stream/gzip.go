@@ -89,6 +89,11 @@ func newGzipRun(src showcause.Source, off int64, out *unpack.Out) *gzipRun {
 
 func (g *gzipRun) end() int64 { return g.in.offset() }
 
+func (g *gzipRun) free() {
+	g.in.free()
+	g.fl = nil
+}
+
 // title reads the first header ahead and returns the name in it.
 func (g *gzipRun) title() string {
 	g.next()
@@ -172,7 +177,7 @@ func (g *gzipRun) header() error {
 	return nil
 }
 
-// text reads up to a NUL and keeps maxName bytes.
+// text reads up to a NUL and keeps unpack.MaxName bytes.
 func (g *gzipRun) text() (string, error) {
 	var s []byte
 	for {
@@ -183,7 +188,7 @@ func (g *gzipRun) text() (string, error) {
 		if c == 0 {
 			return string(s), nil
 		}
-		if len(s) < maxName {
+		if len(s) < unpack.MaxName {
 			s = append(s, c)
 		}
 	}

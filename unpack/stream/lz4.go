@@ -74,6 +74,11 @@ type lz4Run struct {
 
 func (l *lz4Run) end() int64 { return l.in.offset() }
 
+func (l *lz4Run) free() {
+	l.in.free()
+	l.comp, l.win = nil, nil
+}
+
 // Read implements io.Reader.
 func (l *lz4Run) Read(p []byte) (int, error) {
 	for l.err == nil {

@@ -84,9 +84,9 @@ func lzmaWalk(src showcause.Source, out *unpack.Out) {
 	if !out.Work(firstRun) {
 		return
 	}
-	r := &lzmaRun{in: newInput(src, 0)}
-	e := &ending{r: r}
-	if !out.Child(unpack.Child{Op: "lzma.stream", Reader: e, Size: -1}) || !e.drain(out, lzmaCost) {
+	open := func() *lzmaRun { return &lzmaRun{in: newInput(src, 0)} }
+	r, ok := give(out, unpack.Child{Op: "lzma.stream", Size: -1}, open(), open, lzmaCost)
+	if !ok {
 		return
 	}
 	if junk, more := bound.SkipZeros(src, r.in.offset()); more {
@@ -99,6 +99,11 @@ type lzmaRun struct {
 	in  *input
 	d   *codec.LZMA
 	err error
+}
+
+func (l *lzmaRun) free() {
+	l.in.free()
+	l.d = nil
 }
 
 // Read implements io.Reader.

@@ -44,7 +44,15 @@ func newInput(src showcause.Source, off int64) *input {
 }
 
 // offset returns where in the layer the next byte stands.
-func (in *input) offset() int64 { return in.at - int64(in.Buffered()) }
+func (in *input) offset() int64 {
+	if in.Reader == nil {
+		return in.at
+	}
+	return in.at - int64(in.Buffered())
+}
+
+// free lets go of the buffer. The input only knows where it is after that.
+func (in *input) free() { in.at, in.Reader = in.offset(), nil }
 
 // full reads len(p) bytes or says io.ErrUnexpectedEOF.
 func (in *input) full(p []byte) error {
@@ -59,6 +67,8 @@ type run interface {
 	// end returns the offset behind the run once Read gave io.EOF, and else
 	// the place where reading stopped.
 	end() int64
+	// free lets go of the decoder. Read is not called after it.
+	free()
 	// tell gives the gaps of the parts that damage was noted of.
 	tell(out *unpack.Out)
 }
@@ -105,13 +115,14 @@ const (
 // zeros are padding; anything else is a gap, and the next run is looked for.
 func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
 	for off, cost := int64(0), int64(firstRun); out.Work(cost); cost = laterRun {
-		r := s.open(off)
-		e := &ending{r: r}
-		c := unpack.Child{Op: s.op, Reader: e, Size: -1}
+		open := func() run { return s.open(off) }
+		r := open()
+		c := unpack.Child{Op: s.op, Size: -1}
 		if s.name != nil {
 			c.Name = s.name(r)
 		}
-		if !out.Child(c) || !e.drain(out, max(s.cost, 2)) {
+		r, ok := give(out, c, r, open, max(s.cost, 2))
+		if !ok {
 			return
 		}
 		r.tell(out)
@@ -127,6 +138,65 @@ func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
 	}
 }
 
+// decoder is a run, or the one stream that there is.
+type decoder interface {
+	io.Reader
+	free()
+}
+
+// give gives what r decodes as the child c. It returns r at its end: what a
+// limit of size left is read too, for cost steps a byte, so that the end is
+// known. No decoder lives while the child is visited: there may be one for each
+// level, with a window of its own. So open makes one anew for what is left.
+func give[D decoder](out *unpack.Out, c unpack.Child, r D, open func() D, cost int64) (D, bool) {
+	e := &ending{r: r}
+	c.Reader = e
+	if !out.Child(c) {
+		return r, false
+	}
+	if e.ended {
+		return r, true
+	}
+	r = open()
+	e = &ending{r: r}
+	defer e.Close()
+	buf := make([]byte, 64<<10)
+	for !e.ended {
+		n, _ := e.Read(buf)
+		if !out.Work(cost*int64(n) + 1) {
+			return r, false
+		}
+	}
+	return r, true
+}
+
+// ending frees a decoder at its end, and remembers whether it came there.
+type ending struct {
+	r     decoder
+	ended bool
+	err   error
+}
+
+// Read implements io.Reader.
+func (e *ending) Read(p []byte) (n int, err error) {
+	if e.err == nil {
+		if n, e.err = e.r.Read(p); e.err != nil {
+			e.ended = true
+			e.r.free()
+		}
+	}
+	return n, e.err
+}
+
+// Close implements io.Closer.
+func (e *ending) Close() error {
+	if e.err == nil {
+		e.err = io.ErrClosedPipe
+		e.r.free()
+	}
+	return nil
+}
+
 // next looks for the run behind at. It tells whether there is one.
 func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, bool) {
 	junk, more := bound.SkipZeros(src, at)
@@ -136,34 +206,3 @@ func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, 
 	next, found := out.Find(src, junk, s.magic, s.head)
 	return next, out.Lost(src, junk, next, found)
 }
-
-// ending remembers whether a reader came to its end.
-type ending struct {
-	r    io.Reader
-	done bool
-}
-
-func (e *ending) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
-	e.done = e.done || err != nil
-	return n, err
-}
-
-// drain reads what a size limit left of a run, so that its end is known. cost
-// is the work a byte.
-func (e *ending) drain(out *unpack.Out, cost int64) bool {
-	if e.done {
-		return true
-	}
-	buf := make([]byte, 64<<10)
-	for !e.done {
-		n, _ := e.Read(buf)
-		if !out.Work(cost*int64(n) + 1) {
-			return false
-		}
-	}
-	return true
-}
-
-// maxName is how many bytes of a name are kept.
-const maxName = 64 << 10

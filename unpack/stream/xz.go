@@ -70,6 +70,11 @@ func (x *xzRun) end() int64 {
 	return x.in.offset()
 }
 
+func (x *xzRun) free() {
+	x.in.free()
+	x.block, x.lz = nil, nil
+}
+
 // Read implements io.Reader.
 func (x *xzRun) Read(p []byte) (int, error) {
 	for x.err == nil {

@@ -55,15 +55,10 @@ func frames(p *unpack.Probe, magics ...[]byte) bool {
 func zstdMatch(p *unpack.Probe) bool { return frames(p, zstdMagic) }
 
 func zstdWalk(src showcause.Source, out *unpack.Out) {
-	var z zstdRun
-	defer z.close()
 	walkRuns(src, out, streams{
 		op:    "zstd.stream",
 		magic: zstdMagic,
-		open: func(off int64) run {
-			z.src, z.out, z.at, z.err, z.frame = src, out, off, nil, false
-			return &z
-		},
+		open:  func(off int64) run { return &zstdRun{src: src, out: out, at: off} },
 	})
 }
 
@@ -75,6 +70,7 @@ type zstdRun struct {
 	out *unpack.Out
 	dec *zstd.Decoder
 
+	held  int64 // bytes of the largest window so far
 	at    int64 // of the next frame
 	frame bool  // dec is in a frame
 	head  zstdHeader
@@ -86,9 +82,10 @@ type zstdRun struct {
 
 func (z *zstdRun) end() int64 { return z.at }
 
-func (z *zstdRun) close() {
+func (z *zstdRun) free() {
 	if z.dec != nil {
 		z.dec.Close()
+		z.dec, z.held = nil, 0
 	}
 }
 
@@ -174,6 +171,12 @@ func (z *zstdRun) open(b []byte) error {
 	window := min(z.head.window, max(most, 1<<10))
 	if window > zstdWindow {
 		return unpack.Fail(showcause.LimitSize)
+	}
+	if window > z.held { // the decoder makes it at once
+		if !z.out.Work((window - z.held) / 4) {
+			return unpack.Fail(showcause.LimitWork)
+		}
+		z.held = window
 	}
 	blocks := z.at - z.from - int64(z.head.len)
 	if z.head.sum && !z.head.cut {

@@ -268,6 +268,14 @@ func (s *zipStream) finish(err error) {
 	s.close()
 }
 
+// Close implements io.Closer: no more is read than was.
+func (s *zipStream) Close() error {
+	if s.dec != nil {
+		s.close()
+	}
+	return nil
+}
+
 // close lets go of the decoder's memory: children of the child are read next.
 func (s *zipStream) close() {
 	if s.dec != nil && s.dec == s.z.zstd && s.z.window > zipKeptWindow {

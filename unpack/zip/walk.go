@@ -330,9 +330,6 @@ func (z *zipWalk) child(name string, j zipJob) *zipStream {
 	z.stop = !z.out.Child(unpack.Child{
 		Name: name, Op: "zip." + zipMethodWord(j.method), Reader: s, Size: j.said,
 	}) || z.stop
-	if s.err == nil && s.dec != nil {
-		s.close()
-	}
 	return s
 }
 
