@@ -117,9 +117,10 @@ type layer struct {
 	parent  *layer
 	kind    filetype.Type
 	head    []byte
-	exe     *exe.Info // nil unless the bytes parse as an executable
-	packer  string    // what packed the executable
-	allowed string    // the allow-list rule that overrules findings here and below
+	out     *unpack.Out // takes the layer's children, however they are found
+	exe     *exe.Info   // nil unless the bytes parse as an executable
+	packer  string      // what packed the executable
+	allowed string      // the allow-list rule that overrules findings here and below
 	crashed bool
 	first   int // index of the layer's first finding
 }
@@ -130,6 +131,7 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	if parent != nil {
 		l.allowed = parent.allowed
 	}
+	l.out = unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
 	in.budget.Spent.Bytes += sl.Source.Size()
 	in.budget.Spent.Depth = max(in.budget.Spent.Depth, len(sl.Trail))
 	in.guard(l, func() {
@@ -154,6 +156,7 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	in.guard(l, func() { in.digests(l) })
 	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
 	in.guard(l, func() { in.views(l) })
+	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.unpack(l) })
 	return l
 }
@@ -180,14 +183,13 @@ func (in *input) unpack(l *layer) {
 	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
-	out := unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
 	for _, f := range in.options.Formats {
 		if !f.Match(probe) {
 			continue
 		}
 		read[f.Name] = true
 		hidden = hidden && !formats.Reads(f.Name, l.kind)
-		in.guard(l, func() { f.Walk(l.Source, out) })
+		in.guard(l, func() { f.Walk(l.Source, l.out) })
 	}
 	if hidden {
 		in.unsupported(l, "format."+l.kind.String(), l.Source.Size())

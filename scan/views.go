@@ -60,14 +60,29 @@ func (in *input) html(l *layer) {
 	for i, v := range vs {
 		sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Index: i, Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
 		in.budget.Spent.Work += int64(len(v.Bytes)) / 8
-		if v.Op == view.OpData {
-			in.layer(sl, l) // the content of a data: URI, which may be anything
-			continue
-		}
 		in.view(l, v.Op, sl)
 	}
 	if !whole || !all {
 		in.gap(showcause.Gap{Trail: l.Trail.Child(showcause.Step{Op: vs[0].Op}), Code: showcause.LimitSize, Offset: int64(len(vs[0].Bytes)), Length: -1})
+	}
+}
+
+// dataURIs unpacks the data: URIs of text and HTML.
+func (in *input) dataURIs(l *layer) {
+	switch rule.Target(l.kind.Target()) {
+	case rule.ASCII, rule.HTML:
+	default:
+		return
+	}
+	n := l.Source.Size()
+	if n == 0 || !l.out.Work(n/16) {
+		return
+	}
+	err := view.DataURIs(bound.Reader(l.Source, 0, -1), func(u view.URI) bool {
+		return l.out.Child(unpack.Child{Op: view.OpData, Reader: u.Decode(bound.Reader(l.Source, u.Offset, u.Length)), Size: -1})
+	})
+	if err != nil {
+		in.short(l.Trail, 0, -1, err)
 	}
 }
 

@@ -1,91 +1,626 @@
 package view
 
 import (
-	"bytes"
-	"encoding/base64"
+	"io"
+	"unicode/utf8"
 )
 
-// uris gathers the content of data: URIs.
-type uris struct {
-	all   [][]byte
-	room  int64 // bytes that may yet be made
-	cut   bool
-	head  []byte // media type
-	body  []byte
-	comma bool
+// URI is a data: URI (RFC 2397) in a text: the place of its content, still
+// encoded, in bytes of the text.
+type URI struct {
+	Offset, Length int64
+	Base64         bool // else percent-encoded
 }
 
-// maxURIs bounds how many data: URIs of a document become views.
-const maxURIs = 1000
+// Content of a URI that is too short to be of interest: characters.
+const minContent = 16
 
-// beginData leaves a value that begins with "data:". The colon is not in the view.
-func (h *document) beginData() {
-	h.doc.b = bytes.TrimSuffix(h.doc.b, []byte{':'})
-	if h.value.quote != 0 {
-		h.put('"')
-	}
-	h.value.b = h.value.b[:0]
-	h.data.head, h.data.body, h.data.comma = h.data.head[:0], nil, false
-	h.state = inData
-}
-
-func (h *document) dataByte(c byte) {
-	d, q := &h.data, h.value.quote
-	if q != 0 && c == q || q == 0 && (space(c) || c == '>') {
-		h.endData()
-		h.openAttr()
-		h.after = false
-		h.state, h.gap = inTag, false
-		return
-	}
-	switch {
-	case !d.comma && c == ',':
-		d.comma = true
-	case !d.comma:
-		if len(d.head) < maxName {
-			d.head = append(d.head, lower(c))
+// DataURIs calls each with the data: URIs of a text in whatever language, in
+// the order of their ends, until each returns false. It reads r once, holds a
+// constant amount of it, and its error is r's.
+//
+// The text is taken as browsers take an address in it: in any letter case,
+// with character references resolved, and tabs and line ends passed over
+// (WHATWG URL, 4.4; Fetch, 6). NUL bytes are passed over as well, so that UTF-16
+// reads as it is. Content ends with the quote, bracket, white space or tag
+// that fits what stands before the URI, and content in base64 with any other byte as
+// well, so that nothing that is left open hides what follows. A URI within
+// the plain content of another is given too, if another mark ends it.
+func DataURIs(r io.Reader, each func(URI) bool) error {
+	f := finder{chars: chars{r: r}, each: each}
+	for !f.stopped {
+		if f.idle() {
+			f.skip()
 		}
-	case d.room > 0:
-		d.room--
-		d.body = append(d.body, c)
+		c, ok := f.next()
+		if !ok {
+			f.finish()
+			break
+		}
+		f.step(c)
+	}
+	if f.err == io.EOF {
+		return nil
+	}
+	return f.err
+}
+
+// delim is what ends a URI.
+type delim uint8
+
+const (
+	unquoted delim = iota // white space, a quote, < or >
+	attr                  // of HTML, unquoted: white space or >
+	double
+	single
+	back
+	paren     // of url(...) in CSS
+	refDouble // the quotes as character references, within a quoted value
+	refSingle
+	delims
+)
+
+func (d delim) ends(c char) bool {
+	if c.ref {
+		return d == refDouble && c.c == '"' || d == refSingle && c.c == '\''
+	}
+	switch c.c {
+	case '"':
+		return d != single && d != back && d != attr
+	case '\'':
+		return d == single || d == unquoted || d == paren
+	case '`':
+		return d == back
+	case '(', ')':
+		return d == paren
+	case '<':
+		return d == unquoted
+	case '>':
+		return d == unquoted || d == attr
+	}
+	return (d == unquoted || d == attr) && space(c.c)
+}
+
+const (
+	seekScheme = iota // outside of a header and of base64
+	inHeader
+	inBase64
+)
+
+// finder is the machine that finds URIs.
+type finder struct {
+	chars
+	each    func(URI) bool
+	stopped bool
+
+	last    char // the last one that is not white space, before the scheme
+	before  char // and the one before the scheme that is being matched
+	quote   byte // open since the last < or >, 0 for none
+	matched int  // how much of "data:"
+
+	state int
+	delim delim  // of the URI whose header or base64 is read
+	tail  string // of the header
+	media bool   // the header has a /, as media types have
+	bare  bool   // nothing before it says that it is an address
+	start int64
+	count int64 // characters of the base64
+	pad   bool
+	esc   bool
+
+	open    uint8 // set of plain
+	plain   [delims]capture
+	read    int64 // characters so far
+	percent int64 // % so far
+}
+
+// capture is plain content whose end is not seen yet.
+type capture struct{ start, read, percent int64 }
+
+const scheme = "data:"
+
+func (f *finder) idle() bool {
+	return f.state == seekScheme && f.open == 0 && f.matched == 0 && len(f.held) == 0 && len(f.more) == 0
+}
+
+// stops are the bytes that an idle finder has to look at.
+var stops = [256]bool{'d': true, 'D': true, '&': true, '"': true, '\'': true, '<': true, '>': true}
+
+// skip passes over what an idle finder has no use for, as step would.
+func (f *finder) skip() {
+	n := 0
+loop:
+	for ; n < len(f.b); n++ {
+		if !stops[f.b[n]] {
+			continue
+		}
+		switch c := f.b[n]; c {
+		case '&':
+			break loop
+		case 'd', 'D':
+			if n+1 == len(f.b) || f.b[n+1] <= ' ' || f.b[n+1] == '&' || lower(f.b[n+1]) == scheme[1] {
+				break loop
+			}
+		default:
+			f.mark(c)
+		}
+	}
+	for i := n - 1; i >= 0; i-- {
+		if c := f.b[i]; c != 0 && !space(c) {
+			f.last = char{c: c}
+			break
+		}
+	}
+	f.b, f.at = f.b[n:], f.at+int64(n)
+}
+
+// step takes one character.
+func (f *finder) step(c char) {
+	for d := delim(0); f.open>>d != 0; d++ {
+		if f.open>>d&1 != 0 && d.ends(c) {
+			f.close(d, c.start)
+		}
+	}
+	f.read++
+	if c.c == '%' {
+		f.percent++
+	}
+	switch f.state {
+	case inBase64:
+		if f.base64(c) {
+			return
+		}
+		f.endBase64(c.start)
+	case inHeader:
+		f.header(c)
+		f.context(c)
+		return
+	}
+	f.match(c)
+	f.context(c)
+}
+
+// match looks for the scheme. Tabs and line ends in it are passed over.
+func (f *finder) match(c char) {
+	switch x := lower(c.c); {
+	case x == '\t' || x == '\n' || x == '\r':
+	case x == scheme[f.matched]:
+		if f.matched == 0 {
+			f.before = f.last
+		}
+		if f.matched++; f.matched == len(scheme) {
+			f.matched = 0
+			f.beginHeader()
+		}
+	case x == scheme[0]:
+		f.matched, f.before = 1, f.last
 	default:
-		d.cut = true
+		f.matched = 0
 	}
 }
 
-// endData decodes a data: URI (RFC 2397): percent-escapes, then base64 if it says so.
-func (h *document) endData() {
-	d := &h.data
-	if len(d.body) == 0 {
+// context keeps what has to be known of the text before a URI.
+func (f *finder) context(c char) {
+	if space(c.c) {
 		return
 	}
-	if len(d.all) >= maxURIs {
-		d.cut = true
+	f.last = c
+	if c.ref {
 		return
 	}
-	b := unpercent(d.body)
-	if bytes.HasSuffix(d.head, []byte(";base64")) {
-		b = unbase64(b)
-	}
-	d.all = append(d.all, b)
-	d.body = nil
+	f.mark(c.c)
 }
 
-// unpercent decodes %hh in place; anything else stays as it is.
-func unpercent(b []byte) []byte {
-	o := b[:0]
-	for i := 0; i < len(b); i++ {
-		if b[i] == '%' && i+2 < len(b) {
-			hi, lo := unhex(b[i+1]), unhex(b[i+2])
-			if hi >= 0 && lo >= 0 {
-				o = append(o, byte(hi<<4|lo))
-				i += 2
-				continue
+// mark keeps whether a quote is open.
+func (f *finder) mark(c byte) {
+	switch {
+	case c == '<' || c == '>':
+		f.quote = 0
+	case c != '"' && c != '\'':
+	case f.quote == 0:
+		f.quote = c
+	case f.quote == c:
+		f.quote = 0
+	}
+}
+
+func (f *finder) beginHeader() {
+	f.state, f.tail, f.media, f.bare = inHeader, "", false, false
+	switch b := f.before; {
+	case b.c == '"' && b.ref:
+		f.delim = refDouble
+	case b.c == '\'' && b.ref:
+		f.delim = refSingle
+	case b.c == '"':
+		f.delim = double
+	case b.c == '\'':
+		f.delim = single
+	case b.c == '`':
+		f.delim = back
+	case b.c == '(':
+		f.delim = paren
+	default:
+		f.bare = b.c != '='
+		switch f.quote {
+		case '"':
+			f.delim = double
+		case '\'':
+			f.delim = single
+		default:
+			f.delim = unquoted
+			if !f.bare {
+				f.delim = attr
 			}
 		}
-		o = append(o, b[i])
 	}
-	return o
+}
+
+// header reads from the scheme to the comma. An own word that ends in the
+// scheme's letters is no scheme, unless base64 follows.
+func (f *finder) header(c char) {
+	switch {
+	case c.c == ',':
+		f.state = seekScheme
+		if f.tail == ";base64" {
+			f.state, f.start, f.count, f.pad, f.esc = inBase64, c.end, 0, false, false
+			return
+		}
+		if b := f.before.c; b >= '0' && b <= '9' || lower(b) >= 'a' && lower(b) <= 'z' || f.bare && !f.media || f.open>>f.delim&1 != 0 {
+			return
+		}
+		f.open |= 1 << f.delim
+		f.plain[f.delim] = capture{c.end, f.read, f.percent}
+	case f.delim.ends(c):
+		f.state = seekScheme
+	case c.c == '/':
+		f.media = true
+	case space(c.c):
+		return
+	}
+	const n = len(";base64")
+	f.tail += string(rune(lower(c.c)))
+	if len(f.tail) > n {
+		f.tail = f.tail[len(f.tail)-n:]
+	}
+}
+
+// base64 tells whether c is part of base64, in either alphabet. In strings of
+// JSON and JavaScript, / may be \/, + may be \u002b, and \n may break a line.
+func (f *finder) base64(c char) bool {
+	esc := f.esc
+	f.esc = false
+	switch x := c.c; {
+	case digit64(x) >= 0:
+		if f.pad {
+			return false
+		}
+		f.count++
+		return true
+	case x == '=':
+		f.pad = true
+		return true
+	case x == '%':
+		return true
+	case x == '\\':
+		f.esc = !esc
+		return !esc
+	case space(x):
+		return c.ref || f.delim > attr || esc
+	}
+	return false
+}
+
+func (f *finder) endBase64(end int64) {
+	f.state = seekScheme
+	if f.count >= minContent {
+		f.give(URI{f.start, end - f.start, true})
+	}
+}
+
+func (f *finder) close(d delim, end int64) {
+	f.open &^= 1 << d
+	if p := f.plain[d]; f.percent > p.percent || f.read-p.read >= minContent {
+		f.give(URI{p.start, end - p.start, false})
+	}
+}
+
+func (f *finder) give(u URI) {
+	if !f.stopped {
+		f.stopped = !f.each(u)
+	}
+}
+
+// finish ends what is open at the end of the text.
+func (f *finder) finish() {
+	if f.state == inBase64 {
+		f.endBase64(f.at)
+	}
+	for d := range delims {
+		if f.open>>d&1 != 0 {
+			f.close(d, f.at)
+		}
+	}
+}
+
+// char is one character of a text: a byte, with the place in it.
+type char struct {
+	c          byte
+	ref        bool // it came of a character reference
+	start, end int64
+}
+
+// chars reads characters: NUL bytes are passed over, character references of
+// HTML resolved.
+type chars struct {
+	r    io.Reader
+	buf  []byte
+	b    []byte // of buf, not read yet
+	at   int64  // offset of b in the text
+	err  error
+	held []char // bytes that were read too far, the next one last
+	more []char // of one reference, the next one first
+}
+
+// raw returns the next byte.
+func (s *chars) raw() (char, bool) {
+	if n := len(s.held); n > 0 {
+		c := s.held[n-1]
+		s.held = s.held[:n-1]
+		return c, true
+	}
+	for {
+		for len(s.b) > 0 {
+			c := s.b[0]
+			s.b, s.at = s.b[1:], s.at+1
+			if c != 0 {
+				return char{c: c, start: s.at - 1, end: s.at}, true
+			}
+		}
+		if !s.fill() {
+			return char{}, false
+		}
+	}
+}
+
+func (s *chars) fill() bool {
+	if s.buf == nil {
+		s.buf = make([]byte, block/2)
+	}
+	for tries := 0; s.err == nil && tries < 100; tries++ {
+		var n int
+		n, s.err = s.r.Read(s.buf)
+		if n > 0 {
+			s.b = s.buf[:n]
+			return true
+		}
+	}
+	if s.err == nil {
+		s.err = io.ErrNoProgress
+	}
+	return false
+}
+
+// hold gives bytes back, the last first.
+func (s *chars) hold(cs ...char) {
+	for i := len(cs) - 1; i >= 0; i-- {
+		s.held = append(s.held, cs[i])
+	}
+}
+
+func (s *chars) next() (char, bool) {
+	if len(s.more) > 0 {
+		c := s.more[0]
+		s.more = s.more[1:]
+		return c, true
+	}
+	c, ok := s.raw()
+	if !ok || c.c != '&' {
+		return c, ok
+	}
+	n, ok := s.raw()
+	switch {
+	case !ok:
+	case n.c == '#':
+		return s.number(c, n), true
+	default:
+		return s.name(c, n), true
+	}
+	return c, true
+}
+
+// number reads a numeric reference, of which & and # are read. It needs no semicolon.
+func (s *chars) number(amp, hash char) char {
+	base, any := rune(10), false
+	v, read := rune(0), []char{hash}
+	c, ok := s.raw()
+	if ok && lower(c.c) == 'x' {
+		base, read = 16, append(read, c)
+		c, ok = s.raw()
+	}
+	end := hash.end
+	for ; ok; c, ok = s.raw() {
+		d := rune(unhex(c.c))
+		if d < 0 || d >= base {
+			break
+		}
+		any, end = true, c.end
+		v = min(v*base+d, utf8.MaxRune+1)
+	}
+	switch {
+	case ok && any && c.c == ';':
+		end = c.end
+	case ok:
+		s.hold(c)
+	}
+	if !any {
+		s.hold(read...)
+		return amp
+	}
+	var b [utf8.UTFMax]byte
+	out := utf8.AppendRune(b[:0], v)
+	s.more = s.more[:0]
+	for _, x := range out[1:] {
+		s.more = append(s.more, char{x, true, amp.start, end})
+	}
+	return char{out[0], true, amp.start, end}
+}
+
+// names are the references by name that can be part of a URI's own marks.
+var names = map[string]byte{
+	"Tab": '\t', "NewLine": '\n', "excl": '!', "quot": '"', "QUOT": '"', "num": '#', "dollar": '$', "percnt": '%', "amp": '&', "AMP": '&', "apos": '\'',
+	"lpar": '(', "rpar": ')', "ast": '*', "plus": '+', "comma": ',', "period": '.', "sol": '/', "colon": ':', "semi": ';',
+	"lt": '<', "LT": '<', "equals": '=', "gt": '>', "GT": '>', "quest": '?', "commat": '@', "lsqb": '[', "bsol": '\\', "rsqb": ']',
+	"lowbar": '_', "lcub": '{', "rcub": '}',
+}
+
+// name reads a reference by name, of which & and c are read.
+func (s *chars) name(amp, c char) char {
+	var word []byte
+	var read []char
+	ok := true
+	for ; ok && len(word) < len("NewLine") && lower(c.c) >= 'a' && lower(c.c) <= 'z'; c, ok = s.raw() {
+		word, read = append(word, c.c), append(read, c)
+	}
+	v, known := names[string(word)]
+	if ok && known && c.c == ';' {
+		return char{v, true, amp.start, c.end}
+	}
+	if ok {
+		read = append(read, c)
+	}
+	s.hold(read...)
+	return amp
+}
+
+// Decode reads the content of a URI from r, which gives the URI's stretch of
+// the text. What it gives is never longer, and its error is r's.
+func (u URI) Decode(r io.Reader) io.Reader { return &content{chars: chars{r: r}, base64: u.Base64} }
+
+type content struct {
+	chars
+	base64 bool
+	queue  []byte
+	bits   uint32
+	n      int // of bits
+}
+
+func (d *content) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		c, ok := d.byte()
+		if !ok {
+			if n == 0 {
+				return 0, d.err
+			}
+			break
+		}
+		p[n] = c
+		n++
+	}
+	return n, nil
+}
+
+// byte returns the next byte of the content.
+func (d *content) byte() (byte, bool) {
+	for {
+		c, ok := d.escaped()
+		if !ok || !d.base64 {
+			return c, ok
+		}
+		v := digit64(c)
+		if v < 0 {
+			continue
+		}
+		d.bits, d.n = d.bits<<6|uint32(v), d.n+6
+		if d.n >= 8 {
+			d.n -= 8
+			return byte(d.bits >> d.n), true
+		}
+	}
+}
+
+// escaped decodes %hh; anything else stays as it is.
+func (d *content) escaped() (byte, bool) {
+	c, ok := d.one()
+	if !ok || c != '%' {
+		return c, ok
+	}
+	a, ok := d.one()
+	if !ok {
+		return c, true
+	}
+	b, ok := d.one()
+	if !ok {
+		d.queue = append(d.queue, a)
+		return c, true
+	}
+	if hi, lo := unhex(a), unhex(b); hi >= 0 && lo >= 0 {
+		return byte(hi<<4 | lo), true
+	}
+	d.queue = append(d.queue, a, b)
+	return c, true
+}
+
+// one returns the next character that is part of an address.
+func (d *content) one() (byte, bool) {
+	if len(d.queue) > 0 {
+		c := d.queue[0]
+		d.queue = d.queue[:copy(d.queue, d.queue[1:])]
+		return c, true
+	}
+	for {
+		c, ok := d.next()
+		switch {
+		case !ok:
+			return 0, false
+		case c.c == '\t' || c.c == '\n' || c.c == '\r':
+		case c.c == '\\' && d.base64:
+			if x, ok := d.escape(); ok {
+				return x, true
+			}
+		default:
+			return c.c, true
+		}
+	}
+}
+
+// escape reads what follows a backslash in base64: nothing of a line break.
+func (d *content) escape() (byte, bool) {
+	c, ok := d.next()
+	switch {
+	case !ok || c.c == 'n' || c.c == 'r' || c.c == 't':
+		return 0, false
+	case c.c != 'u':
+		return c.c, true
+	}
+	v := 0
+	for range 4 {
+		c, ok := d.next()
+		h := unhex(c.c)
+		if !ok || h < 0 {
+			return 0, false
+		}
+		v = v<<4 | h
+	}
+	return byte(v), v < 0x80
+}
+
+// digit64 returns the value of a digit of base64 in either alphabet (RFC
+// 4648, 4 and 5), or -1.
+func digit64(c byte) int {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return int(c - 'A')
+	case c >= 'a' && c <= 'z':
+		return int(c-'a') + 26
+	case c >= '0' && c <= '9':
+		return int(c-'0') + 52
+	case c == '+' || c == '-':
+		return 62
+	case c == '/' || c == '_':
+		return 63
+	}
+	return -1
 }
 
 // unhex returns the value of a hexadecimal digit, or -1.
@@ -99,26 +634,4 @@ func unhex(c byte) int {
 		return int(c-'A') + 10
 	}
 	return -1
-}
-
-// unbase64 decodes both alphabets, passes over any other byte, and keeps what
-// an end within a group gives.
-func unbase64(b []byte) []byte {
-	clean := b[:0]
-	for _, c := range b {
-		switch {
-		case c == '-':
-			clean = append(clean, '+')
-		case c == '_':
-			clean = append(clean, '/')
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '+', c == '/':
-			clean = append(clean, c)
-		}
-	}
-	if len(clean)%4 == 1 {
-		clean = clean[:len(clean)-1]
-	}
-	o := make([]byte, base64.RawStdEncoding.DecodedLen(len(clean)))
-	n, _ := base64.RawStdEncoding.Decode(o, clean)
-	return o[:n]
 }

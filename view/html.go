@@ -17,13 +17,12 @@ const maxName = 1024
 const maxScript = 20 << 20
 
 // HTML makes the views of an HTML document: without comments, without tags,
-// the scripts if there are any, and the content of each data: URI. At most max
+// and the scripts if there are any. At most max
 // bytes of input are read and at most max bytes of each view are made; whole
 // is false if that cut anything, or src could not be read to its end.
 func HTML(src showcause.Source, max int64) (vs []View, whole bool) {
 	h := &document{max: max, after: true}
 	h.doc.max, h.text.max, h.js.max = max, max, max
-	h.data.room = max
 	in := newInput(src, max)
 	var c pieces
 	for p := in.next(); len(p) > 0; p = in.next() {
@@ -35,10 +34,7 @@ func HTML(src showcause.Source, max int64) (vs []View, whole bool) {
 	if h.js.b != nil {
 		vs = append(vs, View{OpJavaScript, h.js.b})
 	}
-	for _, d := range h.data.all {
-		vs = append(vs, View{OpData, d})
-	}
-	return vs, in.whole && !h.doc.cut && !h.text.cut && !h.js.cut && !h.data.cut
+	return vs, in.whole && !h.doc.cut && !h.text.cut && !h.js.cut
 }
 
 // pieces cuts a document, less its NUL bytes, into pieces of at most line
@@ -109,7 +105,6 @@ const (
 type document struct {
 	doc, text out
 	js        out
-	data      uris
 	max       int64
 
 	state  state

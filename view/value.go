@@ -1,5 +1,7 @@
 package view
 
+import "bytes"
+
 // beginValue starts an attribute's value with the given quote, 0 for none.
 func (h *document) beginValue(quote byte) {
 	h.state = inValue
@@ -59,6 +61,25 @@ func (h *document) valueByte(c byte) {
 	v.b = append(v.b, c)
 	if c == ':' && string(v.b) == "data:" {
 		h.beginData()
+	}
+}
+
+// beginData leaves a value that begins with "data:". Neither the colon nor
+// what follows is in the view; DataURIs finds the content.
+func (h *document) beginData() {
+	h.doc.b = bytes.TrimSuffix(h.doc.b, []byte{':'})
+	if h.value.quote != 0 {
+		h.put('"')
+	}
+	h.value.b = h.value.b[:0]
+	h.state = inData
+}
+
+func (h *document) dataByte(c byte) {
+	if q := h.value.quote; q != 0 && c == q || q == 0 && (space(c) || c == '>') {
+		h.openAttr()
+		h.after = false
+		h.state, h.gap = inTag, false
 	}
 }
 
@@ -165,8 +186,6 @@ func (h *document) end() {
 		} else if len(h.name) > 0 {
 			h.breakEntity()
 		}
-	case inData:
-		h.endData()
 	}
 	if h.isJS && len(h.script) > 0 {
 		h.endScript()

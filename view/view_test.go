@@ -44,14 +44,12 @@ func golden(t testing.TB, name string, f func(line int, fields []string)) {
 	}
 }
 
-// views returns the views of HTML by operation, the data of URIs left out.
+// views returns the views of HTML by operation.
 func views(b []byte) map[string][]byte {
 	m := map[string][]byte{}
 	vs, _ := HTML(showcause.Bytes(b), bound)
 	for _, v := range vs {
-		if v.Op != OpData {
-			m[v.Op] = v.Bytes
-		}
+		m[v.Op] = v.Bytes
 	}
 	return m
 }
@@ -98,37 +96,6 @@ func TestUTF16(t *testing.T) {
 		if v, whole := UTF16(showcause.Bytes(c.in), bound); string(v.Bytes) != c.want || !whole {
 			t.Errorf("UTF16(%q) = %q, %v, want %q", c.in, v.Bytes, whole, c.want)
 		}
-	}
-}
-
-func TestDataURI(t *testing.T) {
-	for _, c := range []struct {
-		in   string
-		want []string
-	}{
-		{`<img src="data:image/png;base64,QUJD"><a href="data:text/html,%3Cb%3EX">`, []string{"ABC", "<b>X"}},
-		{`<a href='data:A/B;BASE64,QU JD'>`, []string{"ABC"}},
-		{`<a href="data:a;base64,QUI">`, []string{"AB"}},
-		{`<a href="data:a;base64,-_8%3D">`, []string{"\xfb\xff"}},
-		{`<a href="data:,A%4zB%4">`, []string{"A%4zB%4"}},
-		{`<a href="data:a,b`, []string{"b"}},
-		{`<a href=data:a,b c>`, []string{"b"}},
-		{`<a href="data:a,"><a href="data:"><a href="data:abc"><p>data:,x`, nil},
-	} {
-		vs, whole := HTML(showcause.Bytes(c.in), bound)
-		var got []string
-		for _, v := range vs {
-			if v.Op == OpData {
-				got = append(got, string(v.Bytes))
-			}
-		}
-		if strings.Join(got, "|") != strings.Join(c.want, "|") || !whole {
-			t.Errorf("data of %q is %q, want %q", c.in, got, c.want)
-		}
-	}
-	many := strings.Repeat(`<a href="data:,x">`, maxURIs+1)
-	if _, whole := HTML(showcause.Bytes(many), bound); whole {
-		t.Error("a URI too many is not said")
 	}
 }
 
@@ -372,17 +339,13 @@ func FuzzHTML(f *testing.F) {
 		if len(vs) < 2 || vs[0].Op != OpNoComment || vs[1].Op != OpNoTags {
 			t.Fatalf("views %v", vs)
 		}
-		data := 0
 		for _, v := range vs {
 			if len(v.Bytes) > max {
 				t.Fatalf("%s: %d bytes", v.Op, len(v.Bytes))
 			}
-			if v.Op == OpData {
-				data += len(v.Bytes)
-			}
 		}
-		if data > max || whole && len(b) > max {
-			t.Fatalf("%d bytes of data; whole %v for %d bytes", data, whole, len(b))
+		if whole && len(b) > max {
+			t.Fatalf("whole %v for %d bytes", whole, len(b))
 		}
 	})
 }
