@@ -311,7 +311,7 @@ func TestNames(t *testing.T) {
 func TestHides(t *testing.T) {
 	for n, want := range map[string]bool{
 		"zip": true, "pdf": true, "ole2": true, "rtf": true, "swf-compressed": true, "ooxml-word": true, "tar": true, "dmg": true, "qcow2": true, "uuencode": true,
-		"pe": false, "elf": false, "text": false, "html": false, "png": false, "mp3": false, "swf": false, "java-class": false, "data": false, "mail": false,
+		"pe": false, "elf": false, "text": false, "html": false, "png": false, "mp3": false, "swf": false, "java-class": false, "data": false, "mail": true, "mhtml": true,
 	} {
 		ty, ok := Parse(n)
 		if !ok || ty.Hides() != want {

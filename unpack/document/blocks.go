@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -99,8 +100,12 @@ func (s *blockScan) line(ln *line) {
 	if s.wait != noBlock {
 		kind := s.wait
 		s.wait = noBlock
-		if kind == uuBlock && startsUU(t) || kind == markedBase64 && startsBase64(t) {
+		switch {
+		case starts(kind, t):
 			s.kind = kind
+			return
+		case holdsNothing(kind, t) && ln.last:
+			s.wait = kind
 			return
 		}
 		s.kind = noBlock
@@ -248,7 +253,8 @@ func (s *blockScan) end(end int64) {
 }
 
 // beginLine tells whether a line begins a marked block: "begin 644 name",
-// "begin-base64 644 name", "=ybegin line=128 size=1 name=name".
+// "begin-base64 644 name", "=ybegin line=128 size=1 name=name". The mode may
+// have any length, and the signs that Python's int takes.
 func beginLine(t []byte) (name string, kind blockKind) {
 	if rest, ok := bytes.CutPrefix(t, []byte("=ybegin ")); ok {
 		if i := bytes.Index(rest, []byte("name=")); i >= 0 {
@@ -265,11 +271,11 @@ func beginLine(t []byte) (name string, kind blockKind) {
 		rest, kind = r, markedBase64
 	}
 	trimmed := bytes.TrimLeft(rest, " \t")
-	i := 0
-	for i < len(trimmed) && trimmed[i] >= '0' && trimmed[i] <= '7' {
-		i++
+	i, octal := 0, false
+	for ; i < len(trimmed) && bytes.IndexByte([]byte("01234567oO_+-"), trimmed[i]) >= 0; i++ {
+		octal = octal || trimmed[i] <= '7' && trimmed[i] >= '0'
 	}
-	if len(trimmed) == len(rest) || i == 0 || i > 6 || i < len(trimmed) && trimmed[i] != ' ' && trimmed[i] != '\t' {
+	if len(trimmed) == len(rest) || !octal || i < len(trimmed) && trimmed[i] != ' ' && trimmed[i] != '\t' {
 		return "", noBlock
 	}
 	return string(bytes.Trim(trimmed[i:], " \t\r")), kind
@@ -296,12 +302,37 @@ func startsBase64(t []byte) bool {
 	return len(t) > 0
 }
 
-// isUU tells whether head has the first lines of a marked block in it, with
-// no NUL before them.
-func isUU(head []byte) bool {
-	if i := bytes.IndexByte(head, 0); i >= 0 {
-		head = head[:i]
+// starts tells whether a line may be the first of a marked block.
+func starts(kind blockKind, t []byte) bool {
+	return kind == uuBlock && startsUU(t) || kind == markedBase64 && startsBase64(t)
+}
+
+// holdsNothing tells whether decoders go on to the next line for the first one of
+// a marked block: it is blank, or says that it holds no bytes.
+func holdsNothing(kind blockKind, t []byte) bool {
+	return blank(t) || kind == uuBlock && len(t) <= 3 && t[0] == '`'
+}
+
+// maxEmpty is how many lines that hold nothing isUU looks past.
+const maxEmpty = 64
+
+// begun tells whether the lines of b after a "begin" line are a block's.
+func begun(kind blockKind, b []byte) bool {
+	for n := 0; len(b) > 0; n++ {
+		var ln []byte
+		ln, b = cutLine(b)
+		if starts(kind, ln) || n == maxEmpty {
+			return true
+		}
+		if !holdsNothing(kind, ln) {
+			return false
+		}
 	}
+	return false
+}
+
+// isUU tells whether head has the first lines of a marked block in it.
+func isUU(head []byte) bool {
 	for b := head; len(b) > 0; {
 		i := bytes.Index(b, []byte("begin"))
 		if i < 0 {
@@ -321,13 +352,53 @@ func isUU(head []byte) bool {
 		}
 		ln, rest := cutLine(head[from:])
 		_, kind := beginLine(ln)
-		next, _ := cutLine(rest)
-		if kind == yencBlock || kind == uuBlock && startsUU(next) || kind == markedBase64 && startsBase64(next) {
+		if kind == yencBlock || kind != noBlock && begun(kind, rest) {
 			return true
 		}
 	}
 	return false
 }
+
+// readAsUU tells whether a layer of the type that starts with head is searched
+// for marked blocks. What an archive has of them stands in its members.
+func readAsUU(head []byte, src showcause.Source, t filetype.Type) bool {
+	if t.Hides() && t != filetype.UUEncoded && t != filetype.Mail && t != filetype.MHTML {
+		return false
+	}
+	return isUU(head) || src.Size() > int64(len(head)) && mostlyText(head)
+}
+
+// mostlyText tells whether fifteen of sixteen bytes are text in some character set.
+func mostlyText(b []byte) bool {
+	n := 0
+	for _, c := range b {
+		if c < ' ' && (c < '\t' || c > '\r') || c == 0xff {
+			n++
+		}
+	}
+	return 16*n <= len(b)
+}
+
+// mayBegin tells whether b, which starts with "begin", is worth a pass for
+// blocks. b may end anywhere after some hundred bytes, and what is before it is not known.
+func mayBegin(b []byte) bool {
+	i := bytes.IndexAny(b, "\r\n")
+	if i < 0 {
+		i = len(b)
+	}
+	if bytes.HasPrefix(b, []byte("begin ")) && bytes.Contains(b[:i], []byte("=")) {
+		return true // of yEnc
+	}
+	_, kind := beginLine(b[:i])
+	if kind == noBlock {
+		return false
+	}
+	_, rest := cutLine(b)
+	return len(rest) < headRoom || begun(kind, rest)
+}
+
+// headRoom is less than what Find gives of the bytes behind a place, but at the layer's end.
+const headRoom = 200
 
 // UUEncode returns the format of uuencoded files: text with one block or more
 // of "begin 644 name" to "end". Its Ops are "uuencode.begin",
@@ -336,9 +407,14 @@ func UUEncode() unpack.Format {
 	return unpack.Format{
 		Name: "uuencode",
 		Match: func(p *unpack.Probe) bool {
-			return isUU(p.Head) && !looksMail(p.Head)
+			return readAsUU(p.Head, p.Source, p.Type) && !looksMail(p.Head, p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
+			if !isUU(bound.Head(src, unpack.HeadSize)) {
+				if _, ok := out.Find(src, 0, []byte("begin"), mayBegin); !ok {
+					return
+				}
+			}
 			w := &mailWalk{src: src, out: out, given: map[partKey]struct{}{}}
 			eol := eolLF
 			if b := bound.Head(src, unpack.HeadSize); bytes.IndexByte(b, '\n') < 0 && strings.ContainsRune(string(b), '\r') {

@@ -1,8 +1,6 @@
 package document
 
 import (
-	"bytes"
-
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
@@ -20,122 +18,14 @@ func Mail() unpack.Format {
 	return unpack.Format{
 		Name: "mime",
 		Match: func(p *unpack.Probe) bool {
-			return looksMail(p.Head) && !isMbox(p.Head)
+			return !opensMbox(p.Head) && readAsMail(p.Head, p.Source, func() filetype.Type { return p.Type })
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			w := &mailWalk{src: src, out: out, given: map[partKey]struct{}{}}
+			w.quiet = judgeHead(bound.Head(src, unpack.HeadSize)) < oddMail
 			w.walk()
 		},
 	}
-}
-
-// fieldWeight tells how much a header field speaks for a mail: 2 for a field
-// that hardly occurs elsewhere, 1 for one that does.
-func fieldWeight(name string) int {
-	switch name {
-	case "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description",
-		"mime-version", "received", "x-received", "return-path", "message-id", "delivered-to", "x-original-to",
-		"envelope-to", "delivery-date", "x-delivered-to", "x-apparently-to", "dkim-signature", "domainkey-signature", "in-reply-to",
-		"x-mailer", "x-originating-ip", "authentication-results", "arc-seal", "arc-message-signature",
-		"arc-authentication-results", "received-spf", "thread-topic", "thread-index", "list-unsubscribe", "list-id", "reply-to", "errors-to",
-		"newsgroups", "x-mozilla-status", "x-mozilla-keys", "x-gmail-labels", "x-gm-thrid", "x-uidl", "x-spam-status", "x-spam-flag",
-		"x-virus-scanned", "x-ms-has-attach", "x-priority", "disposition-notification-to", "return-receipt-to", "autocrypt":
-		return 2
-	case "from", "to", "cc", "bcc", "subject", "date", "sender", "references", "user-agent", "organization",
-		"comments", "keywords", "resent-from", "resent-to", "resent-date", "importance", "precedence", "status", "x-status", "path", "lines":
-		return 1
-	}
-	return 0
-}
-
-// skipLead cuts what may stand before a mail: a byte order mark, empty lines.
-func skipLead(head []byte) []byte {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	return bytes.TrimLeft(head, " \t\r\n\x00")
-}
-
-// cutLine returns the first line of b without its end (LF, CR or CRLF), and the rest.
-func cutLine(b []byte) (ln, rest []byte) {
-	i := bytes.IndexAny(b[:min(len(b), 4096)], "\r\n")
-	if i < 0 {
-		if i = bytes.IndexAny(b, "\r\n"); i < 0 {
-			return b, nil
-		}
-	}
-	ln, rest = b[:i], b[i+1:]
-	if b[i] == '\r' && len(rest) > 0 && rest[0] == '\n' {
-		rest = rest[1:]
-	}
-	return ln, rest
-}
-
-// looksMail tells whether Match of Mail or Mbox takes a layer that starts with head.
-func looksMail(head []byte) bool {
-	if isMail(head) || isMbox(head) {
-		return true
-	}
-	b := skipLead(head)
-	if bytes.HasPrefix(b, fromWord) || bytes.HasPrefix(b, []byte(">From ")) {
-		return false // prose
-	}
-	return filetype.LooksMail(head) && bytes.IndexByte(head[:min(len(head), 1024)], 0) < 0
-}
-
-// isMail tells whether head starts with a mail's header: fields from its first
-// line on, with one that hardly any other text has, or two that mails have, or one that is alone.
-func isMail(head []byte) bool {
-	full := len(head) >= unpack.HeadSize
-	b := skipLead(head)
-	weight, fields, junk, first := 0, 0, 0, 0
-	for len(b) > 0 {
-		var ln []byte
-		ln, b = cutLine(b)
-		if len(ln) == 0 {
-			full = false
-			break
-		}
-		if ln[0] == ' ' || ln[0] == '\t' {
-			if blank(ln) {
-				full = false
-				break
-			}
-			continue
-		}
-		if bytes.HasPrefix(ln, []byte("From ")) || bytes.HasPrefix(ln, []byte(">From ")) {
-			if fields == 0 && junk < 4 {
-				junk++
-				continue
-			}
-		}
-		name, _ := fieldName(ln)
-		if name == "" || fields == 0 && !word(name) {
-			// A line out of place among fields. Before them it is another kind of text.
-			if junk++; fields == 0 || junk > 8 {
-				break
-			}
-			continue
-		}
-		n := fieldWeight(name)
-		if fields == 0 {
-			first = n
-		}
-		fields++
-		if weight += n; weight >= 2 {
-			return true
-		}
-	}
-	return junk == 0 && (first > 0 || full && fields > 0)
-}
-
-// word tells whether a field's name has only the characters that names have in practice.
-func word(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
-			return false
-		}
-	}
-	return true
 }
 
 // partKey identifies what was given to out already, over all readings.
@@ -164,6 +54,7 @@ type mailWalk struct {
 	again bool // this is not the first reading
 	fresh bool // this reading gave something new
 	done  bool // limits are spent
+	quiet bool // it may be no mail at all: that it reads in several ways as one says nothing
 	free  [][]byte
 }
 
@@ -222,7 +113,7 @@ func (w *mailWalk) pass(pol policy, code showcause.Code) {
 
 // note makes a gap once for each code.
 func (w *mailWalk) note(code showcause.Code, off, n int64) {
-	if _, ok := w.noted[code]; ok {
+	if _, ok := w.noted[code]; ok || w.quiet && !code.Unread() {
 		return
 	}
 	if w.noted == nil {

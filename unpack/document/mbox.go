@@ -15,9 +15,10 @@ import (
 func Mbox() unpack.Format {
 	return unpack.Format{
 		Name:  "mbox",
-		Match: func(p *unpack.Probe) bool { return isMbox(p.Head) },
+		Match: func(p *unpack.Probe) bool { return opensMbox(p.Head) },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			w := &mailWalk{src: src, out: out, given: map[partKey]struct{}{}}
+			w.quiet = !isMbox(bound.Head(src, unpack.HeadSize))
 			b := &mboxWalk{mailWalk: w}
 			b.walk()
 		},
@@ -35,6 +36,13 @@ func isMbox(head []byte) bool {
 	}
 	ln, rest := cutLine(b)
 	return fromDate(ln) || isMail(rest)
+}
+
+// opensMbox tells whether a layer is read as a mailbox: it starts with "From ".
+// Where that line may be prose, the mails behind it are read all the same, as
+// readers of mailboxes take any such line for the first mail's.
+func opensMbox(head []byte) bool {
+	return bytes.HasPrefix(skipLead(head), fromWord) && (isMbox(head) || bytes.IndexByte(head[:min(len(head), 1024)], 0) < 0)
 }
 
 // fromDate tells whether a "From " line has a date in it: a time of day or a
@@ -64,6 +72,7 @@ func digits(b []byte) bool {
 
 // mboxWalk cuts a mailbox. Readers differ over which "From " lines begin a
 // mail: those with a date after an empty line, or any that a header follows.
+// In a quiet walk, of what may be prose, only what looks like a mail is one.
 type mboxWalk struct {
 	*mailWalk
 	strict int64 // where the mail starts by the first rule
@@ -140,9 +149,13 @@ func (b *mboxWalk) message(start, end int64) {
 	buf := b.take()
 	head := b.head(start, end, buf)
 	op, src := "mbox.message", bound.Section(b.src, start, end-start)
-	if !looksMail(head) {
+	known, like := looksMail(head, src), judgeHead(head)
+	if !known {
 		op, src = op+".message", &joined{[]byte(mailPrefix), src}
 	}
 	b.give(buf)
+	if b.quiet && (!known || like == noMail) {
+		return // text, which stands in the layer as it is
+	}
 	b.child(unpack.Child{Op: op, Source: src, Size: src.Size()})
 }

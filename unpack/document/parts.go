@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -78,14 +79,14 @@ func (w *mailWalk) plain(p *part, m method) {
 	buf := w.take()
 	defer w.give(buf)
 	head := w.head(p.start, p.end, buf)
-	known := looksMail(head)
-	uu := isUU(head)
 	op, src := methodOps[m], bound.Section(w.src, p.start, p.end-p.start)
+	known := looksMail(head, src)
+	uu := !known && readAsUU(head, src, filetype.Detect(head, src))
 	if p.mail && !known {
 		op, src, known = op+".message", &joined{[]byte(mailPrefix), src}, true
 	}
 	if src.Size() == w.src.Size() {
-		known = false // the layer itself, under a boundary that never comes: it is being read
+		known, uu = false, false // the layer itself, under a boundary that never comes: it is being read
 	} else {
 		w.child(unpack.Child{Name: p.label, Op: op, Source: src, Size: src.Size()})
 	}
@@ -184,7 +185,7 @@ func (w *mailWalk) decodesToMail(p *part, m method) bool {
 		s = &quotedStep{}
 	}
 	n, _ := io.ReadFull(newDecoder(bound.Reader(w.src, p.start, p.end-p.start), s, buf), head)
-	return looksMail(head[:n])
+	return looksMail(head[:n], nil)
 }
 
 // multipart ends a multipart: one that is encoded itself, though that is

@@ -14,7 +14,7 @@ func Reads(format string, t filetype.Type) bool {
 	case "cpio-old", "cpio-odc", "cpio-newc", "cpio-crc":
 		return format == "cpio"
 	case "mail", "mhtml":
-		return format == "mime"
+		return format == "mime" || format == "mbox"
 	}
 	return format == t.String() // gzip, bzip2, xz, lzma, zstd, lz4, ar, uuencode
 }

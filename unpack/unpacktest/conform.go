@@ -217,7 +217,8 @@ func garbage(t *testing.T, f unpack.Format) {
 		src := &counted{Bytes: data}
 		p := Probe(showcause.Bytes(data))
 		p.Source = src
-		if f.Match(p) {
+		// Digits are text, and text of any length is searched for what is uuencoded.
+		if f.Match(p) && (name != "digits" || f.Name != "uuencode") {
 			t.Errorf("%s matches %s", f.Name, name)
 		}
 		if src.read > 256<<10 {

@@ -1,0 +1,223 @@
+package document
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// fieldWeight tells how much a header field speaks for a mail: 2 for a field
+// that hardly occurs elsewhere, 1 for one that does.
+func fieldWeight(name string) int {
+	switch name {
+	case "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description",
+		"mime-version", "received", "x-received", "return-path", "message-id", "delivered-to", "x-original-to",
+		"envelope-to", "delivery-date", "x-delivered-to", "x-apparently-to", "dkim-signature", "domainkey-signature", "in-reply-to",
+		"x-mailer", "x-originating-ip", "authentication-results", "arc-seal", "arc-message-signature",
+		"arc-authentication-results", "received-spf", "thread-topic", "thread-index", "list-unsubscribe", "list-id", "reply-to", "errors-to",
+		"newsgroups", "x-mozilla-status", "x-mozilla-keys", "x-gmail-labels", "x-gm-thrid", "x-uidl", "x-spam-status", "x-spam-flag",
+		"x-virus-scanned", "x-ms-has-attach", "x-priority", "disposition-notification-to", "return-receipt-to", "autocrypt":
+		return 2
+	case "from", "to", "cc", "bcc", "subject", "date", "sender", "references", "user-agent", "organization",
+		"comments", "keywords", "resent-from", "resent-to", "resent-date", "importance", "precedence", "status", "x-status", "path", "lines":
+		return 1
+	}
+	return 0
+}
+
+// skipLead cuts what may stand before a mail: a byte order mark, empty lines.
+func skipLead(head []byte) []byte {
+	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
+	return bytes.TrimLeft(head, " \t\r\n\x00")
+}
+
+// cutLine returns the first line of b without its end (LF, CR or CRLF), and the rest.
+func cutLine(b []byte) (ln, rest []byte) {
+	i := bytes.IndexAny(b[:min(len(b), 4096)], "\r\n")
+	if i < 0 {
+		if i = bytes.IndexAny(b, "\r\n"); i < 0 {
+			return b, nil
+		}
+	}
+	ln, rest = b[:i], b[i+1:]
+	if b[i] == '\r' && len(rest) > 0 && rest[0] == '\n' {
+		rest = rest[1:]
+	}
+	return ln, rest
+}
+
+// looksMail tells whether a layer that starts with head is read as Mail or as
+// a mailbox whose first mail has a date or a header. src is for its type, and may be nil.
+func looksMail(head []byte, src showcause.Source) bool {
+	return isMbox(head) || !opensMbox(head) && readAsMail(head, src, func() filetype.Type { return filetype.Detect(head, src) })
+}
+
+// holds tells whether a layer of the type is an archive or compressed, so that
+// what its head has of mail and text stands in a member, and is read there.
+func holds(t filetype.Type) bool {
+	switch s := t.String(); s {
+	case "zip", "crx", "tar", "tar-old", "ar", "gzip", "bzip2", "xz", "lzma", "zstd", "lz4":
+		return true
+	default:
+		return strings.HasPrefix(s, "ooxml-") || strings.HasPrefix(s, "cpio-")
+	}
+}
+
+// readAsMail tells whether a layer that is no mailbox is read as a mail: its
+// first line is a header's, or it is no archive and something in its head
+// speaks for a mail.
+func readAsMail(head []byte, src showcause.Source, kind func() filetype.Type) bool {
+	switch judgeHead(head) {
+	case cleanMail:
+		return true
+	case oddMail, markedMail:
+		return !holds(kind())
+	}
+	if t := kind(); t == filetype.Mail || t == filetype.MHTML {
+		return true
+	}
+	if filetype.LooksMail(head) && bytes.IndexByte(head[:min(len(head), 1024)], 0) < 0 {
+		b := skipLead(head)
+		return !bytes.HasPrefix(b, fromWord) && !bytes.HasPrefix(b, []byte(">From ")) && !holds(kind())
+	}
+	return src != nil && longName(head, src)
+}
+
+// likeness is how much a head is like a mail's.
+type likeness uint8
+
+const (
+	noMail     likeness = iota
+	markedMail          // prose, but before its first empty line a field says how to decode what follows; or nothing but unknown fields
+	oddMail             // a header, the first name of which has foreign bytes in it
+	cleanMail           // a header from the first line on
+)
+
+// isMail tells whether head starts with a mail's header.
+func isMail(head []byte) bool { return judgeHead(head) >= oddMail }
+
+// isField tells whether a line is a header field to some reader: a name of
+// any printing characters (RFC 5322 section 3.6.8), of any length, of none
+// even, and a colon; or one that fieldName takes.
+func isField(t []byte) (name string, odd, ok bool) {
+	if name, odd = fieldName(t); name != "" {
+		return name, odd, true
+	}
+	i := nameEnd(t)
+	return "", false, i < len(t) && t[i] == ':'
+}
+
+// decides tells whether a field says how what follows is to be decoded.
+func decides(name string, t []byte) bool {
+	switch name {
+	case "content-transfer-encoding":
+		return true
+	case "content-type":
+		v := t[bytes.IndexByte(t, ':')+1:]
+		m := mediaType(v[:min(len(v), 4096)])
+		return m == "" || strings.HasPrefix(m, "multipart") || strings.HasPrefix(m, "message/")
+	}
+	return false
+}
+
+// judgeHead judges the first bytes of a layer. They are a mail's where there
+// are fields from the first line on, with one that hardly any other text has, or two
+// that mails have, or one that is alone. Where all of them are fields that
+// nobody knows, what decides may come behind.
+func judgeHead(head []byte) likeness {
+	full := len(head) >= unpack.HeadSize
+	b := skipLead(head)
+	like := cleanMail
+	weight, fields, junk, first := 0, 0, 0, 0
+	lead := len(b) < len(head) && strings.IndexByte(" \t", head[len(head)-len(b)-1]) >= 0
+	for len(b) > 0 {
+		var ln []byte
+		ln, b = cutLine(b)
+		if len(ln) == 0 {
+			full = false
+			break
+		}
+		if full && len(b) == 0 && fields > 0 {
+			break // it may go on behind the head
+		}
+		if ln[0] == ' ' || ln[0] == '\t' {
+			continue
+		}
+		if bytes.HasPrefix(ln, []byte("From ")) || bytes.HasPrefix(ln, []byte(">From ")) {
+			if fields == 0 && junk < 4 {
+				junk++
+				continue
+			}
+		}
+		name, odd, ok := isField(ln)
+		if !ok {
+			if lead {
+				lead = false // the continuation of a field that is not there
+				continue
+			}
+			// A line out of place among fields. Before them it is another kind of text.
+			if junk++; fields == 0 || junk > 8 {
+				like, fields = markedMail, max(fields, 1)
+			}
+			continue
+		}
+		lead = false
+		n := fieldWeight(name)
+		if fields == 0 {
+			first = n
+			if odd && like == cleanMail {
+				like = oddMail
+			}
+		}
+		if decides(name, ln) {
+			return like
+		}
+		fields++
+		if weight += n; weight >= 2 && like > markedMail {
+			return like
+		}
+	}
+	switch {
+	case like == markedMail || junk > 0 || fields == 0:
+		return noMail
+	case first > 0:
+		return like
+	case full:
+		return markedMail
+	}
+	return noMail
+}
+
+// maxLongName is how far the end of a first name is looked for, bytes.
+const maxLongName = 128 << 10
+
+// longName tells whether a layer starts with a field name that is longer than
+// head. One whose end is not found may be one.
+func longName(head []byte, src showcause.Source) bool {
+	if len(head) < unpack.HeadSize {
+		return false
+	}
+	b := skipLead(head)
+	if nameEnd(b) < len(b) {
+		return false // judged already
+	}
+	b = bound.Head(bound.Section(src, int64(len(head)), -1), maxLongName)
+	if i := nameEnd(b); i < len(b) {
+		return b[i] == ':'
+	}
+	return int64(len(head)+len(b)) < src.Size() && bytes.ContainsAny(head[:1024], "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+}
+
+// nameEnd returns where the characters that a field name may have end.
+func nameEnd(b []byte) int {
+	for i, c := range b {
+		if c <= ' ' || c > '~' || c == ':' {
+			return i
+		}
+	}
+	return len(b)
+}
