@@ -1,13 +1,16 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/flate"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -21,12 +24,18 @@ func isGzip(b []byte) bool {
 	return len(b) >= 3 && b[0] == 0x1f && (b[1] == 0x8b || b[1] == 0x9e) && b[2] == 8
 }
 
-// gzipApart is up to how many members of a run are also given one by one.
-const gzipApart = 16
+const (
+	gzipApart = 16       // up to how many members of a run are looked at one by one
+	gzipHead  = 64 << 10 // bytes of a member that tell what it is
+	gzipFirst = 1 << 10  // bytes of the joined content that tell whether it is an archive
+)
 
 // Gzip reads gzip files (RFC 1952). Members that follow each other are one
-// child, "gzip.deflate", as gunzip joins them. Readers that stop behind a
-// member see less, so that a few members are each a child too, "gzip.member".
+// child, "gzip.deflate", as gzip joins them. Of a few members, one behind the
+// first that begins like a file of its own is a child too, "gzip.member": no
+// reader of what the join begins with would open it there. Where the join is an
+// archive that holds its files as they are, such a beginning is that of a file
+// in it, and the member a piece of it: pigz and bgzip cut anywhere.
 // The fields of a header but the name stand raw in the layer.
 func Gzip() unpack.Format {
 	return unpack.Format{
@@ -47,19 +56,30 @@ func gzipWalk(src showcause.Source, out *unpack.Out) {
 	})
 }
 
-// gzipAfter gives the members of a run one by one.
+// gzipAfter gives the members of a run that are files of their own.
 func gzipAfter(src showcause.Source, out *unpack.Out, g *gzipRun) bool {
-	if g.members < 2 || g.members > gzipApart {
+	if g.members > gzipApart || gzipArchive(g.first) {
 		return true
 	}
-	for _, off := range g.starts {
+	for _, off := range g.apart {
 		m := newGzipRun(src, off, out)
 		m.one = true
-		if !out.Work(firstRun) || !out.Child(unpack.Child{Op: "gzip.member", Name: m.title(), Reader: m, Size: -1}) {
+		if !out.Work(firstRun) || !out.Child(unpack.Child{Op: "gzip.member", Name: m.title(), Reader: &ending{r: m}, Size: -1}) {
 			return false
 		}
 	}
 	return true
+}
+
+// gzipArchive tells of the beginning of a file whether it is an archive in
+// which files stand as they are.
+func gzipArchive(b []byte) bool {
+	switch t := filetype.Detect(b, showcause.Bytes(b)); t {
+	case filetype.Zip, filetype.Tar, filetype.OldTar, filetype.Ar:
+		return true
+	default: // a kind of zip, or of cpio
+		return bytes.HasPrefix(b, []byte("PK\x03\x04")) || strings.HasPrefix(t.String(), "cpio")
+	}
 }
 
 // gzipRun reads members up to the first that does not begin where the one
@@ -78,8 +98,10 @@ type gzipRun struct {
 	peeked  bool
 	name    string
 	start   int64
-	starts  []int64
 	members int
+	apart   []int64 // where members begin that are files of their own
+	first   []byte  // gzipFirst bytes of the content
+	head    []byte  // gzipHead bytes of the member
 	err     error
 }
 
@@ -91,7 +113,7 @@ func (g *gzipRun) end() int64 { return g.in.offset() }
 
 func (g *gzipRun) free() {
 	g.in.free()
-	g.fl = nil
+	g.fl, g.head = nil, nil
 }
 
 // title reads the first header ahead and returns the name in it.
@@ -125,8 +147,27 @@ func (g *gzipRun) next() {
 		g.err = g.fl.(flate.Resetter).Reset(g.in.Reader, nil)
 	}
 	g.open, g.crc, g.size = true, 0, 0
-	if g.members++; g.members <= gzipApart {
-		g.starts = append(g.starts, g.start)
+	g.members++
+	g.head = g.head[:0]
+}
+
+// take keeps the beginnings of the content and of a member behind the first.
+func (g *gzipRun) take(p []byte) {
+	g.first = append(g.first, p[:min(len(p), gzipFirst-len(g.first))]...)
+	if !g.one && g.members > 1 && g.members <= gzipApart {
+		g.head = append(g.head, p[:min(len(p), gzipHead-len(g.head))]...)
+	}
+}
+
+// judge looks at the member that ends here. A type counts that hides what is in
+// it, or that has rules of its own and is not text.
+func (g *gzipRun) judge() {
+	if len(g.head) == 0 || g.members > gzipApart {
+		return
+	}
+	t := filetype.Detect(g.head, showcause.Bytes(g.head))
+	if t.Hides() || t.Target() != 0 && t.Target() != filetype.Text.Target() {
+		g.apart = append(g.apart, g.start)
 	}
 }
 
@@ -206,6 +247,10 @@ func (g *gzipRun) Read(p []byte) (int, error) {
 		n, err := g.fl.Read(p)
 		g.crc = crc32.Update(g.crc, crc32.IEEETable, p[:n])
 		g.size += uint32(n)
+		g.take(p[:n])
+		if err != nil {
+			g.judge()
+		}
 		if err == io.EOF {
 			err = g.trailer()
 		} else {

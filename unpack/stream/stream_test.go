@@ -219,24 +219,6 @@ func TestLargeStreams(t *testing.T) {
 	}
 }
 
-// Members are one file for gunzip, and each its own for readers that stop.
-func TestGzipMembers(t *testing.T) {
-	file := cat(gz(t, []byte("first ")), gz(t, payload()))
-	r := unpacktest.Walk(t, Gzip(), file, showcause.Limits{})
-	if len(r.Children) != 3 || len(r.Gaps) > 0 || string(r.Children[0].Data) != "first "+string(payload()) ||
-		string(r.Children[1].Data) != "first " || !bytes.Equal(r.Children[2].Data, payload()) {
-		t.Fatalf("%s", r)
-	}
-	if c := r.Children[0]; c.Name != "name.txt" || c.Op != "gzip.deflate" || r.Children[1].Op != "gzip.member" {
-		t.Errorf("%s", r)
-	}
-	var many []byte
-	for range gzipApart + 1 {
-		many = append(many, gz(t, []byte("x"))...)
-	}
-	one(t, unpacktest.Walk(t, Gzip(), many, showcause.Limits{}), []byte(strings.Repeat("x", gzipApart+1)))
-}
-
 // A member cut by the size limit does not hide what follows.
 func TestGzipAfterSizeLimit(t *testing.T) {
 	file := cat(gz(t, make([]byte, 1<<20)), []byte("junk"), gz(t, payload()))
