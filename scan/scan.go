@@ -61,6 +61,7 @@ func (s *Scanner) Scan(src showcause.Source) showcause.Report {
 	if max := s.options.Limits.FileSize; max > 0 && src.Size() > max {
 		in.gap(showcause.Gap{Code: showcause.LimitSize, Offset: max, Length: src.Size() - max})
 		read = bound.Section(src, 0, max)
+		in.cut = true
 	}
 	if n := read.Size(); n > 0 && n <= inMemory {
 		read = in.slurp(read)
@@ -82,6 +83,7 @@ type input struct {
 	report showcause.Report
 	told   told
 	budget *unpack.Budget
+	cut    bool // the limit for one layer cut the input itself
 }
 
 // slurp reads a whole input into memory. What cannot be read is a gap.

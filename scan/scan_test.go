@@ -362,6 +362,13 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %v %+v", c.name, r.Verdict, r.Gaps)
 		}
 	}
+	r := scan.New(db, scan.Options{Limits: showcause.Limits{FileSize: 200}}).Scan(showcause.Bytes(many))
+	for _, g := range r.Gaps {
+		if g.Code == showcause.Corrupt {
+			t.Errorf("a zip that the limit cut is called corrupt: %+v", r.Gaps)
+			break
+		}
+	}
 	if r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(nested)); r.Verdict != showcause.Found {
 		t.Errorf("without limits: %v", r.Verdict)
 	}

@@ -29,6 +29,9 @@ func weigh(t showcause.Trail) int64 {
 // gap records a gap. One more than may be kept of a code, of the whole input
 // and of unknown length, stands for all that follow.
 func (in *input) gap(g showcause.Gap) {
+	if in.cut && g.Code == showcause.Corrupt {
+		g.Code = showcause.LimitSize // the damage is our own
+	}
 	if in.told.gaps == nil {
 		in.told.gaps = map[showcause.Code]int{}
 	}
