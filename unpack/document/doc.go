@@ -17,5 +17,9 @@
 //	  invoice.zip         application/zip, Op mime.base64
 //	  #2 mime.7bit        message/rfc822: again a mail, read from its own bytes
 //
-// Not undone: ">From" quoting of mailboxes, and character sets of text parts.
+// A part in a character set in which ASCII text does not stand as it is, is
+// handed over once more, as UTF-8. One that is not read, as EBCDIC, is the gap
+// "unsupported.method.charset".
+//
+// Not undone: ">From" quoting of mailboxes.
 package document

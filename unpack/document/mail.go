@@ -11,7 +11,8 @@ import (
 // "mime.7bit", "mime.8bit", "mime.binary", "mime.unknown" (an encoding that
 // is not known: the bytes as they stand), "mime.base64",
 // "mime.quoted-printable", "mime.uuencode", "mime.yenc", "mime.pkcs7" (the
-// content of an opaque S/MIME signature). With ".multipart" or ".message" after it, the
+// content of an opaque S/MIME signature), "mime.charset" (the text of a part in
+// UTF-7, UTF-16 or UTF-32, as UTF-8). With ".multipart" or ".message" after it, the
 // part is handed over with a header line before its bytes, so that it
 // is read as a mail, and offsets are those of the whole.
 func Mail() unpack.Format {

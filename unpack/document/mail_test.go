@@ -219,7 +219,7 @@ func TestHonest(t *testing.T) {
 		{"PGP in text", single("", "Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nabc=\r\n-----END PGP MESSAGE-----\r\n"), showcause.Encrypted, false},
 		{"PGP in base64", single("Content-Transfer-Encoding: base64\r\n", b64("-----BEGIN PGP MESSAGE-----\r\n\r\nabc=\r\n-----END PGP MESSAGE-----\r\n")), showcause.Encrypted, false},
 		{"PGP in quoted-printable", single("Content-Transfer-Encoding: quoted-printable\r\n", "Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nabc=3D\r\n-----END PGP MESSAGE-----\r\n"), showcause.Encrypted, false},
-		{"UTF-16", single("Content-Type: text/plain; charset=utf-16le\r\n", "a\x00b\x00c\x00d\x00e\x00"), "ambiguous.mime.charset", false},
+		{"EBCDIC", single("Content-Type: text/plain; charset=cp037\r\n", "\x81\x82\x83\x84\x85\x86\x87\x88"), "unsupported.method.charset", false},
 		{"too long a field", top + "Content-Type: text/plain;" + strings.Repeat(" a=b;\r\n", 50_000) + "\r\nx", showcause.LimitSize, false},
 		{"too many boundaries", multi("multipart/mixed; boundary=1; boundary=2; boundary=3; boundary=4; boundary=5; boundary=6; boundary=7; boundary=8; boundary=9", "x"), "unsupported.method.mime-readings", false},
 	} {

@@ -57,6 +57,7 @@ func (w *mailWalk) leaf(p *part) {
 			w.decoded(p, m)
 		}
 	}
+	w.charset(p, ms)
 	w.judge(p)
 }
 
@@ -66,6 +67,8 @@ const (
 	howDecoded
 	howBlock = howDecoded + uint32(methods)
 	howCMS   = 1 << 8
+
+	howCharset = 1 << 9
 )
 
 // plain hands a part over as its bytes stand, and what is encoded inside it.
@@ -228,13 +231,6 @@ func (w *mailWalk) judge(p *part) {
 			code = "unsupported.method.message-partial"
 		case t == "message/external-body":
 			code = "unsupported.method.message-external-body"
-		case strings.HasPrefix(t, "text/"):
-			for _, v := range p.values("content-type") {
-				cs := strings.ToLower(parameter(params(v), "charset"))
-				if strings.HasPrefix(cs, "utf-7") || strings.HasPrefix(cs, "utf-16") || strings.HasPrefix(cs, "utf-32") {
-					code = "ambiguous.mime.charset"
-				}
-			}
 		case strings.Contains(t, "pkcs7-mime"):
 			if ms := p.encodings(); ms[0].plain() {
 				var b [sniffed]byte
