@@ -197,11 +197,38 @@ var tags = [...]string{
 	"html>", "html ", "html\n", "html\r", "!doctype html", "head>", "img", "object", "script", "table", "iframe",
 }
 
-// LooksHTML tells whether b, the first bytes or a later stretch of a text,
-// has a tag that makes it HTML. ClamAV types a file by its first 1,024 bytes
-// as Detect does, and looks through all of a text once more when it scans
-// it; a Format for HTML does that with this.
-func LooksHTML(b []byte) bool { return looksHTML(b) }
+// elements are more that make a text worth reading as HTML: what browsers
+// load, run or show. Of any text one is likely to be a page's, of a file's
+// first bytes ClamAV does not ask for them.
+var elements = [...]string{
+	"applet", "audio", "base", "body", "br", "button", "details", "div", "embed", "font", "form", "frame", "frameset", "head", "html", "input",
+	"link", "marquee", "math", "meta", "p", "span", "style", "svg", "title", "video",
+}
+
+// LooksHTML tells whether b, a stretch of a text, has a tag that makes it
+// worth reading as HTML, which a browser does wherever in the text the tag
+// stands. ClamAV, too, types a file by its first 1,024 bytes, as Detect does,
+// and looks through a text once more when it scans it.
+func LooksHTML(b []byte) bool {
+	if looksHTML(b) {
+		return true
+	}
+	for w := b; ; {
+		i := bytes.IndexByte(w, '<')
+		if i < 0 {
+			return false
+		}
+		w = w[i+1:]
+		if foldPrefix(w, "a/") {
+			return true
+		}
+		for _, e := range elements {
+			if foldPrefix(w, e) && len(w) > len(e) && bytes.IndexByte([]byte(" \t\r\n\f/>"), w[len(e)]) >= 0 {
+				return true
+			}
+		}
+	}
+}
 
 func looksHTML(w []byte) bool {
 	if hasPrefix(w, "<%@ LANGUAGE =") {

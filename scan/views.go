@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"io"
 	"slices"
 
 	"github.com/showcause/showcause"
@@ -37,22 +38,47 @@ func (in *input) views(l *layer) {
 	}
 	switch rule.Target(l.kind.Target()) {
 	case rule.ASCII:
-		out := unpack.NewOut(in.budget, l.Trail, func(v showcause.Layer) { in.view(l, view.OpText, v) }, in.gap)
-		out.View(showcause.Step{Op: view.OpText}, view.Text(bound.Reader(l.Source, 0, -1)))
+		in.text(l)
 	case rule.HTML:
 		in.html(l)
 	}
 }
 
-// html searches the views of an HTML document. UTF-16 in big-endian order is
-// read as it is (see view.UTF16).
+// text searches the views of a text, those of HTML too if it has a tag. Text
+// in UTF-16 is searched for the rules for any bytes as well, as its normal form is in lower
+// case; ClamAV does not.
+func (in *input) text(l *layer) {
+	each := func(op string, r io.Reader, search func(showcause.Layer)) {
+		unpack.NewOut(in.budget, l.Trail, search, in.gap).View(showcause.Step{Op: op}, r)
+	}
+	each(view.OpText, view.Text(bound.Reader(l.Source, 0, -1)), func(v showcause.Layer) { in.view(l, view.OpText, rule.ASCII, v) })
+	head := l.head
+	if wide(l) {
+		each(view.OpUTF16, view.Narrow(bound.Reader(l.Source, 0, -1), l.kind == filetype.UTF16BE), func(v showcause.Layer) { in.narrow(l, v) })
+		head = bytes.ReplaceAll(head, []byte{0}, nil)
+	}
+	if filetype.LooksHTML(head) {
+		in.html(l)
+	}
+}
+
+// wide tells whether a layer is in UTF-16.
+func wide(l *layer) bool {
+	return l.kind == filetype.UTF16LE || l.kind == filetype.UTF16BE || l.kind == filetype.HTML16
+}
+
+// html searches the views of an HTML document. One in UTF-16 in big-endian
+// order is read as it is (see view.UTF16). A text that is no page by its type has been searched
+// to its end as text: no gap says where its views as HTML end.
 func (in *input) html(l *layer) {
 	src, whole := l.Source, true
-	if l.kind == filetype.HTML16 {
+	if wide(l) {
 		var v view.View
 		v, whole = view.UTF16(src, maxView)
-		in.narrow(l, v)
-		if !bytes.HasPrefix(l.head, []byte("\xfe\xff")) {
+		if l.kind == filetype.HTML16 {
+			in.narrow(l, showcause.Layer{Trail: l.Trail.Child(showcause.Step{Op: v.Op}), Source: showcause.Bytes(v.Bytes)})
+		}
+		if l.kind != filetype.HTML16 || !bytes.HasPrefix(l.head, []byte("\xfe\xff")) {
 			src = showcause.Bytes(v.Bytes)
 		}
 	}
@@ -60,9 +86,9 @@ func (in *input) html(l *layer) {
 	for i, v := range vs {
 		sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Index: i, Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
 		in.budget.Spent.Work += int64(len(v.Bytes)) / 8
-		in.view(l, v.Op, sl)
+		in.view(l, v.Op, rule.HTML, sl)
 	}
-	if !whole || !all {
+	if page := rule.Target(l.kind.Target()) == rule.HTML; page && (!whole || !all) {
 		in.gap(showcause.Gap{Trail: l.Trail.Child(showcause.Step{Op: vs[0].Op}), Code: showcause.LimitSize, Offset: int64(len(vs[0].Bytes)), Length: -1})
 	}
 }
@@ -86,23 +112,21 @@ func (in *input) dataURIs(l *layer) {
 	}
 }
 
-// narrow searches a page in UTF-16 for the rules for any bytes, which a script
-// in it would otherwise be hidden from: its views have no scripts as they are.
-// ClamAV does not.
-func (in *input) narrow(l *layer, v view.View) {
-	sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
+// narrow searches text or a page in UTF-16 for the rules for any bytes, which
+// a script in a page would otherwise be hidden from: its views have no scripts as they
+// are. ClamAV does not.
+func (in *input) narrow(l *layer, sl showcause.Layer) {
 	from := len(in.report.Findings)
 	in.budget.Spent.Bytes += sl.Source.Size()
 	in.match(&layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed}, rule.Any)
 	in.forget(from, l.first)
 }
 
-// view searches one view of a layer.
-func (in *input) view(l *layer, op string, v showcause.Layer) {
+// view searches one view of a layer for the rules of a target.
+func (in *input) view(l *layer, op string, target rule.Target, v showcause.Layer) {
 	in.budget.Spent.Bytes += v.Source.Size()
 	sub := &layer{Layer: v, parent: l.parent, kind: l.kind, allowed: l.allowed}
 	from := len(in.report.Findings)
-	target := rule.Target(l.kind.Target())
 	if target == rule.HTML {
 		in.digests(sub)
 	}

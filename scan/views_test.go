@@ -94,6 +94,47 @@ func TestDataURIsOrdinary(t *testing.T) {
 	}
 }
 
+// A page that begins as text has the views of HTML all the same.
+func TestTextAsHTML(t *testing.T) {
+	db := compile(t, map[string]string{
+		"m.ndb": "Test.Page:3:*:" + hexOf("<embed src=\"hidden\">") + "\nTest.Text:7:*:" + hexOf("<embed src = 'hidden'") + "\n",
+		"m.ldb": "Test.Script;Engine:51-255,Target:3;0;" + hexOf("n001=\"attack\"") + "\n",
+	})
+	s := scan.New(db, scan.Options{})
+	const tag = "<Embed\nsrc = 'hidden'><script>var a,b; b = 'att' + 'ack';</script>"
+	for _, in := range [][]byte{
+		[]byte(tag), []byte("<body>" + tag), []byte(strings.Repeat("x ", 1000) + tag), []byte(strings.Repeat("\xc3\xa9 ", 1000) + tag),
+		wide(strings.Repeat("x ", 1000)+tag, false, true), wide(strings.Repeat("x ", 1000)+tag, true, true), wide(strings.Repeat("x ", 1000)+tag, false, false),
+	} {
+		r := s.Scan(showcause.Bytes(in))
+		names := ""
+		for _, f := range r.Findings {
+			names += f.Rule + " "
+		}
+		if len(r.Gaps) > 0 || !strings.Contains(names, "Test.Page") || !strings.Contains(names, "Test.Script") {
+			t.Errorf("%s %.60q: %s%+v", r.Type, in, names, r.Gaps)
+		}
+	}
+	if r := s.Scan(showcause.Bytes("no tag, but src=\"hidden\"> and var a,b; b='attack'")); len(r.Findings) > 0 {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Text in UTF-16 is searched in its own letter case as well as in lower case.
+func TestUTF16Text(t *testing.T) {
+	db := compile(t, map[string]string{"m.ndb": "Test.Marker:0:*:" + hexOf(marker) + "\nTest.Lower:7:*:" + hexOf(strings.ToLower(marker)) + "\n"})
+	for _, big := range []bool{false, true} {
+		for _, mark := range []bool{false, true} {
+			for _, n := range []int{0, 1, 70000} {
+				r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(wide(strings.Repeat("x ", n)+marker, big, mark)))
+				if len(r.Findings) != 2 || len(r.Gaps) > 0 || r.Findings[1].Trail.String() != "#0 view.utf16" {
+					t.Errorf("big %v, mark %v, after %d: %s %+v %+v", big, mark, n, r.Type, r.Findings, r.Gaps)
+				}
+			}
+		}
+	}
+}
+
 // wide is a text in UTF-16.
 func wide(s string, big, mark bool) []byte {
 	if mark {

@@ -155,6 +155,43 @@ func UTF16(src showcause.Source, max int64) (v View, whole bool) {
 	return View{Op: OpUTF16, Bytes: b}, in.whole
 }
 
+// Narrow is UTF16 for text of which the order is known, and of any length. An
+// error is r's.
+func Narrow(r io.Reader, big bool) io.Reader { return &narrow{r: r, big: big} }
+
+type narrow struct {
+	r   io.Reader
+	big bool
+	buf []byte
+	odd int // bytes of buf that wait for the rest of their unit
+	err error
+}
+
+func (w *narrow) Read(p []byte) (int, error) {
+	if w.buf == nil {
+		w.buf = make([]byte, block)
+	}
+	for len(p) > 0 && w.err == nil {
+		var n int
+		n, w.err = w.r.Read(w.buf[w.odd:min(2*len(p), block)])
+		n += w.odd
+		for i := 0; i+1 < n; i += 2 {
+			lo, hi := w.buf[i], w.buf[i+1]
+			if w.big {
+				lo, hi = hi, lo
+			}
+			p[i/2] = lo + hi<<4
+		}
+		if w.odd = n % 2; w.odd > 0 {
+			w.buf[0] = w.buf[n-1]
+		}
+		if n >= 2 {
+			return n / 2, nil
+		}
+	}
+	return 0, w.err
+}
+
 // order tells whether UTF-16 text is big-endian.
 func order(p []byte) bool {
 	if len(p) >= 2 {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/showcause/showcause"
 )
@@ -95,6 +96,11 @@ func TestUTF16(t *testing.T) {
 	} {
 		if v, whole := UTF16(showcause.Bytes(c.in), bound); string(v.Bytes) != c.want || !whole {
 			t.Errorf("UTF16(%q) = %q, %v, want %q", c.in, v.Bytes, whole, c.want)
+		}
+		for _, r := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)), iotest.DataErrReader(strings.NewReader(c.in))} {
+			if b, err := io.ReadAll(Narrow(r, order([]byte(c.in)))); string(b) != c.want || err != nil {
+				t.Errorf("Narrow(%q) = %q, %v, want %q", c.in, b, err, c.want)
+			}
 		}
 	}
 }
