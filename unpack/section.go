@@ -9,6 +9,9 @@ import (
 	"github.com/showcause/showcause/internal/bound"
 )
 
+// Depth returns how many steps of derivation the layer is away from the input.
+func (o *Out) Depth() int { return len(o.trail) }
+
 // Span is the stretch [From, To) of a layer.
 type Span struct{ From, To int64 }
 

@@ -71,14 +71,14 @@ func (w *mailWalk) blocks(start, end int64, eol eolMode, ops blockOps) bool {
 	defer w.give(buf)
 	s := &blockScan{mailWalk: w, ops: ops, eol: eol}
 	in := newLines(w.src, start, end, eol, buf)
-	for !w.done {
+	for n := int64(0); !w.done; {
 		ln, ok := in.next()
 		if !ok {
 			break
 		}
-		if in.fills > 0 {
-			w.work(1 + in.fills>>6)
-			in.fills = 0
+		if n++; n >= 256 || in.fills > 0 {
+			w.work(n + in.fills>>6)
+			in.fills, n = 0, 0
 		}
 		if ln.first {
 			s.line(&ln)

@@ -66,8 +66,21 @@ type policy struct {
 	lax  bool // every line that any reader could take for a delimiter is one
 }
 
+// Steps that a mail costs for being deep inside others. Readings multiply with
+// depth: a mail of eight boundaries that holds mails of eight has 64, and each is
+// a layer. What is deep is made dear, so that a small tree ends at the limit
+// of work and not at that of objects. A mail costs mailSteps times the square
+// of its depth, a further reading of it a step for each passBytes bytes and step of depth.
+const (
+	mailSteps = 256
+	passBytes = 2
+)
+
 // walk makes one pass for each reading that is needed.
 func (w *mailWalk) walk() {
+	if d := int64(w.out.Depth()); !w.out.Work(mailSteps * d * d) {
+		w.done = true
+	}
 	modes := []eolMode{eolLF}
 	for i := 0; i < len(modes) && !w.done; i++ {
 		mode := modes[i]
@@ -98,6 +111,9 @@ func (w *mailWalk) walk() {
 
 // pass reads the mail once. A pass after the first that gives something new is noted.
 func (w *mailWalk) pass(pol policy, code showcause.Code) {
+	if w.again && !w.out.Work(w.src.Size()/passBytes*int64(w.out.Depth())) {
+		w.done = true
+	}
 	w.fresh = false
 	buf := w.take()
 	p := &mailPass{mailWalk: w, pol: pol, in: newLines(w.src, 0, w.src.Size(), pol.eol, buf)}
