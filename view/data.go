@@ -494,7 +494,9 @@ func (s *chars) name(amp, c char) char {
 
 // Decode reads the content of a URI from r, which gives the URI's stretch of
 // the text. What it gives is never longer, and its error is r's.
-func (u URI) Decode(r io.Reader) io.Reader { return &content{chars: chars{r: r}, base64: u.Base64} }
+func (u URI) Decode(r io.Reader) io.Reader {
+	return &content{chars: chars{r: r, buf: make([]byte, max(1, min(u.Length, block/2)))}, base64: u.Base64}
+}
 
 type content struct {
 	chars
