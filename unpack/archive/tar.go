@@ -46,8 +46,8 @@ func tarMatch(p *unpack.Probe) bool {
 	if len(h) >= 263 && string(h[257:262]) == "ustar" && (h[262] == 0 || h[262] == ' ') {
 		return true
 	}
-	for ; len(h) >= tarBlock; h = h[tarBlock:] {
-		if tarSound(h[:tarBlock]) {
+	for i := 0; i+tarBlock <= len(h); i += tarBlock {
+		if b := h[i : i+tarBlock]; tarSound(b) || i == 0 && tarChecked(b) {
 			return true
 		}
 	}

@@ -130,6 +130,7 @@ func TestTar(t *testing.T) {
 		{"pax and no member", pax('x', "path=a"), "corrupt"},
 		{"bad checksum", cat(file("a", "one")[:148], []byte("000000\x00 "), file("a", "one")[156:], file("b", "two"), tarEnd), "a=one b=two ambiguous.tar.checksum"},
 		{"no name", cat(file("", "one", v7), tarEnd), "=one"},
+		{"no size in the first header", cat(file("a", "", v7, func(h []byte) { copy(h[124:], "size") }), file("b", "two", v7), tarEnd), "b=two corrupt"},
 		{"zeros in front", cat(tarEnd, file("a", "one", v7), tarEnd), "a=one ambiguous.tar.concatenated"},
 		{"one zero block in front", cat(tarEnd[:tarBlock], file("a", "one"), tarEnd), "a=one ambiguous.tar.concatenated"},
 		{"junk in front", cat(bytes.Repeat([]byte("x"), tarBlock), file("", "one", v7), tarEnd), "=one corrupt"},

@@ -117,26 +117,49 @@ func walkUniversal(l showcause.Source, out *unpack.Out) {
 	}
 }
 
-// Embedded is the format of PE files that hold further PE files as they are,
-// in a section or behind the image: droppers, and programs put in one file by a
-// joiner; and of text, OLE2 and data of no known type that hold PE files, where
-// clamscan 1.4.6 was seen to find them too. Each child goes from one PE file's start to the next's, the last to the
-// end of the layer, as ClamAV takes them.
+// Embedded is the format of what stands in other files as it is. PE files in PE
+// files, in a section or behind the image: droppers, and programs put in one
+// file by a joiner; and in text, OLE2 and data of no known type, where
+// clamscan 1.4.6 was seen to find them too. Each such child, "exe.embedded",
+// goes from one PE file's start to the next's, the last to the end of the
+// layer, as ClamAV takes them. And what a script carries behind its text,
+// "exe.payload", or a program right behind its image, "exe.overlay", compressed
+// or as an archive: one child, from there to the end of the layer.
 func Embedded() unpack.Format {
 	return unpack.Format{
 		Name: "exe",
 		Match: func(p *unpack.Probe) bool {
-			switch p.Type {
-			case filetype.PE, filetype.DOS:
+			switch {
+			case p.Source == nil:
+				return false
+			case isProgram(p.Type):
 				return true
-			case filetype.OLE2, filetype.Unknown, filetype.Text, filetype.UTF8, filetype.UTF16LE,
-				filetype.UTF16BE, filetype.Script, filetype.HTML:
-				return p.Source != nil && p.Source.Size() > smallestPE
 			}
-			return false
+			return holdsPE(p.Type) && p.Source.Size() > smallestPE || !p.Type.Hides() && p.Source.Size() > smallestPayload && runnable(p.Head)
 		},
-		Walk: walkEmbedded,
+		Walk: func(l showcause.Source, out *unpack.Out) {
+			head := bound.Head(l, unpack.HeadSize)
+			t := filetype.Detect(head, l)
+			if holdsPE(t) {
+				walkEmbedded(l, out)
+			}
+			walkPayload(l, t, head, out)
+		},
 	}
+}
+
+func isProgram(t filetype.Type) bool {
+	return t == filetype.PE || t == filetype.DOS || t == filetype.ELF || t == filetype.MachO
+}
+
+// holdsPE tells in what PE files are looked for.
+func holdsPE(t filetype.Type) bool {
+	switch t {
+	case filetype.PE, filetype.DOS, filetype.OLE2, filetype.Unknown, filetype.Text, filetype.UTF8, filetype.UTF16LE,
+		filetype.UTF16BE, filetype.Script, filetype.HTML:
+		return true
+	}
+	return false
 }
 
 // smallestPE is the length in bytes of the headers of a PE file of one section.

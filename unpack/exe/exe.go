@@ -99,7 +99,7 @@ func Packer(src showcause.Source, t filetype.Type) string {
 		if p := readPE(f, false); p != nil {
 			return packerPE(p)
 		}
-		return searchMarks(f)
+		return carrier(f, -1)
 	case filetype.ELF:
 		overlay := int64(-1)
 		if i := parseELF(f); i != nil {
@@ -108,6 +108,8 @@ func Packer(src showcause.Source, t filetype.Type) string {
 		return packerELF(f, overlay)
 	case filetype.MachO:
 		return packerMachO(f)
+	case filetype.Universal:
+		return archiveIn(f)
 	}
 	return ""
 }

@@ -2,13 +2,14 @@ package exe
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 )
 
 // The names that Info.Packer has for programs with an archive behind them end
 // in "-sfx": a format for that archive may read it, and only where none did is
 // it a gap. A zip archive behind a program has no name here, as the format for
-// zip looks for one in any file.
+// zip looks for one in any file, and neither have compressions: see Embedded.
 
 // codes are what programs that unpack themselves start with, in hexadecimal,
 // "?" for a nibble that varies: operands, for the most part. Measured on
@@ -59,7 +60,7 @@ var marks = [...]struct {
 // behind are what data after an image starts with.
 var behind = [...]struct{ name, start string }{
 	{"7z-sfx", "7z\xbc\xaf\x27\x1c"}, {"7z-sfx", ";!@Install@!UTF-8!"}, {"rar-sfx", "Rar!\x1a\x07"}, {"cab-sfx", "MSCF\x00\x00\x00\x00"},
-	{"ole2-sfx", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}, {"arj-sfx", "\x60\xea"}, {"squashfs-sfx", "hsqs"}, {"gzip-sfx", "\x1f\x8b\x08"}, {"xz-sfx", "\xfd7zXZ\x00"},
+	{"ole2-sfx", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}, {"arj-sfx", "\x60\xea"}, {"squashfs-sfx", "hsqs"},
 	{"innosetup", "idska32\x1a"}, {"innosetup", "zlb\x1a"},
 	{"installshield", "ISSetupStream\x00"},
 }
@@ -67,10 +68,7 @@ var behind = [...]struct{ name, start string }{
 // packerPE names what packed a PE file, "" if nothing known did. What carries
 // other files is named before what packed the program that unpacks them.
 func packerPE(p *pe) string {
-	if n := searchMarks(p.f); n != "" {
-		return n
-	}
-	if n := packerBehind(p.f, p.Overlay); n != "" {
+	if n := carrier(p.f, p.Overlay); n != "" {
 		return n
 	}
 	if p.Entry > 0 {
@@ -119,29 +117,59 @@ func fits(b []byte, code string) bool {
 	return true
 }
 
-// searchMarks looks through all of the file for marks, once.
-func searchMarks(f file) string {
-	const chunk, keep = 256 << 10, 32
+// search looks through all of the file, once, for archives that tools find in
+// any file, and if asked to for marks of installers, at the first of which it
+// ends. It returns the names.
+func search(f file, installers bool) (mark, archive string) {
+	const chunk, keep = 256 << 10, 2 * payloadView
+	all := archives()
 	buf := make([]byte, min(chunk, f.src.Size()))
 	for at := int64(0); ; at += chunk - keep {
 		n, _ := f.src.ReadAt(buf, at)
-		for _, m := range marks {
-			for b := buf[:n]; ; {
-				i := bytes.Index(b, []byte(m.mark))
-				if i < 0 {
-					break
-				}
-				place := at + int64(n-len(b)+i) - m.lead
-				if place%m.step == 0 {
-					return m.name
-				}
-				b = b[i+1:]
+		if installers {
+			if mark = marked(buf[:n], at); mark != "" {
+				return mark, archive
 			}
 		}
-		if int64(n) < chunk {
-			return ""
+		for i := 0; i < len(all) && archive == ""; i++ {
+			if all[i].place(buf[:n], func() bool { return true }) >= 0 {
+				archive = all[i].archive
+			}
+		}
+		if int64(n) < chunk || archive != "" && !installers {
+			return "", archive
 		}
 	}
+}
+
+// archiveIn names the archive in a program that has no marks.
+func archiveIn(f file) string {
+	_, archive := search(f, false)
+	return archive
+}
+
+// carrier names what carries other files in a program of any kind.
+func carrier(f file, overlay int64) string {
+	mark, archive := search(f, true)
+	return cmp.Or(mark, packerBehind(f, overlay), archive)
+}
+
+// marked names the mark in b, the bytes of the file from at on.
+func marked(b []byte, at int64) string {
+	for _, m := range marks {
+		for from := 0; ; {
+			i := bytes.Index(b[from:], []byte(m.mark))
+			if i < 0 {
+				break
+			}
+			from += i
+			if (at+int64(from)-m.lead)%m.step == 0 {
+				return m.name
+			}
+			from++
+		}
+	}
+	return ""
 }
 
 // packerBehind names what stands behind an image.
@@ -185,7 +213,7 @@ func installShield(b []byte) bool {
 func packerELF(f file, overlay int64) string {
 	e := readELF(f)
 	if e == nil {
-		return ""
+		return archiveIn(f)
 	}
 	if e.phoff < 1<<32 && e.phentsize == e.phEntry {
 		at := int64(e.phoff) + int64(e.phnum)*int64(e.phentsize)
@@ -202,7 +230,7 @@ func packerELF(f file, overlay int64) string {
 	if pyInstaller(f, 0) {
 		return "pyinstaller"
 	}
-	return ""
+	return archiveIn(f)
 }
 
 // packerMachO names what packed a Mach-O file: UPX leaves its record after
@@ -214,7 +242,7 @@ func packerMachO(f file) string {
 	if pyInstaller(f, 0) {
 		return "pyinstaller"
 	}
-	return ""
+	return archiveIn(f)
 }
 
 // pyInstaller tells PyInstaller's cookie, near the end of the file so that a

@@ -1,0 +1,283 @@
+package exe
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// A payload is what a program carries as it is and gives to another program to
+// read: makeself's "tail -n +4 "$0" | gzip -dc". start is what it starts with,
+// lead bytes into it, and fits judges the bytes from the payload's start on, of
+// which there are payloadView unless the layer ends before. What stands behind
+// lines alone is a magic too short to be looked for anywhere. archive is what
+// Info.Packer says of a program that has it: tools look for these anywhere in a
+// file.
+type payload struct {
+	archive string
+	start   string
+	lead    int
+	line    bool
+	fits    func([]byte) bool
+}
+
+// smallestPayload is the length in bytes of a script and what it carries.
+const smallestPayload = 24
+
+// payloadView is how many bytes of a payload fits sees.
+const payloadView = 4096
+
+func payloads() []payload {
+	return []payload{
+		{start: "\x1f\x8b\x08", fits: fitsGzip},
+		{start: "\x1f\x9e\x08", fits: fitsGzip},
+		{start: "\xfd7zXZ\x00", fits: func(b []byte) bool {
+			return len(b) >= 12 && crc32.ChecksumIEEE(b[6:8]) == le.Uint32(b[8:])
+		}},
+		{start: "BZh", fits: func(b []byte) bool {
+			return len(b) >= 10 && b[3] >= '1' && b[3] <= '9' && (string(b[4:10]) == "1AY&SY" || string(b[4:10]) == "\x17\x72\x45\x38\x50\x90")
+		}},
+		{start: "\x28\xb5\x2f\xfd", fits: func(b []byte) bool { return len(b) >= 9 && b[4]&0x08 == 0 }},
+		{start: "\x04\x22\x4d\x18", fits: func(b []byte) bool { return len(b) >= 11 && b[4]>>6 == 1 && b[5]&0x8f == 0 && b[5] >= 0x40 }},
+		{start: "LZIP", fits: func(b []byte) bool { return len(b) >= 7 && b[4] <= 1 && b[5]&31 >= 12 && b[5]&31 <= 29 && b[6] == 0 }},
+		{start: "\x89LZO\x00\r\n\x1a\n"},
+		{archive: "7z-sfx", start: "7z\xbc\xaf\x27\x1c", fits: fits7z},
+		{archive: "rar-sfx", start: "Rar!\x1a\x07", fits: fitsRar},
+		{archive: "cab-sfx", start: "MSCF", fits: fitsCab},
+		{start: "ustar", lead: 257, fits: func(b []byte) bool { return len(b) >= 512 && filetype.Detect(b, nil) == filetype.Tar && tarSum(b) }},
+		{start: "\n\x1f\x9d", line: true, fits: func(b []byte) bool {
+			return len(b) >= 5 && b[2]&0x60 == 0 && b[2]&31 >= 9 && b[2]&31 <= 16 && b[4]&1 == 0
+		}},
+		{start: "\n\x5d\x00", line: true, fits: func(b []byte) bool { return filetype.Detect(b, nil) == filetype.LZMA }},
+	}
+}
+
+// archives are the payloads that tools look for anywhere in a file.
+func archives() []payload {
+	return slices.DeleteFunc(payloads(), func(p payload) bool { return p.archive == "" })
+}
+
+// fitsGzip reads a gzip header, and a little of what it says is deflated (RFC
+// 1952, section 2.3).
+func fitsGzip(b []byte) bool {
+	if len(b) < 18 || b[3]&0xe0 != 0 {
+		return false
+	}
+	at := 10
+	if b[3]&4 != 0 {
+		at += 2 + int(le.Uint16(b[at:]))
+	}
+	for _, flag := range []byte{8, 16} {
+		if b[3]&flag == 0 || at >= len(b) {
+			continue
+		}
+		n := bytes.IndexByte(b[at:], 0)
+		if n < 0 {
+			return len(b) == payloadView
+		}
+		at += n + 1
+	}
+	if b[3]&2 != 0 {
+		at += 2
+	}
+	if at >= len(b) {
+		return len(b) == payloadView // the header is longer than what is seen of it
+	}
+	var out [512]byte
+	r := flate.NewReader(bytes.NewReader(b[at:]))
+	for n := 0; n < len(out); {
+		m, err := r.Read(out[n:])
+		n += m
+		if err != nil {
+			_, corrupt := err.(flate.CorruptInputError)
+			return !corrupt
+		}
+	}
+	return true
+}
+
+// fits7z checks the start header as readers do (7-Zip, 7zFormat.txt): its CRC
+// covers the 20 bytes that say where the directory is. 7-Zip looks for a
+// directory also where all of these are zero.
+func fits7z(b []byte) bool {
+	if len(b) < 32 || b[6] != 0 {
+		return false
+	}
+	sum := le.Uint32(b[8:])
+	return crc32.ChecksumIEEE(b[12:32]) == sum || sum == 0 && len(bytes.Trim(b[12:32], "\x00")) == 0
+}
+
+// fitsRar checks the first header behind the signature: version 5 has a CRC of
+// it; before, the type of the main header, and its length.
+func fitsRar(b []byte) bool {
+	switch {
+	case len(b) >= 20 && b[6] == 0:
+		return b[9] == 0x73 && le.Uint16(b[12:]) >= 13
+	case len(b) >= 16 && b[6] == 1 && b[7] == 0:
+		n, used := binary.Uvarint(b[12:])
+		if used <= 0 || used > 3 || n == 0 || n > 2<<20 {
+			return false
+		}
+		end := 12 + used + int(n)
+		return end > len(b) || end > 1024 || crc32.ChecksumIEEE(b[12:end]) == le.Uint32(b[8:])
+	}
+	return false
+}
+
+// fitsCab judges a cabinet's header (MS-CAB, 2.1) by its version and by where
+// it says that things are. The reserved fields are ignored, as by readers.
+func fitsCab(b []byte) bool {
+	if len(b) < 36 || b[25] != 1 || b[24] > 3 {
+		return false
+	}
+	size, files := le.Uint32(b[8:]), le.Uint32(b[16:])
+	return size >= 44 && files >= 44 && files < size && le.Uint16(b[26:]) > 0 && le.Uint16(b[30:]) <= 7
+}
+
+// tarSum tells whether the checksum of a header that says "ustar" fits.
+func tarSum(b []byte) bool {
+	b = bytes.Clone(b[:512])
+	copy(b[257:], "xxxxx")
+	var d int64 // what the change does to the sum
+	for _, c := range "ustar" {
+		d += int64('x') - int64(c)
+	}
+	want := int64(0)
+	for _, c := range strings.Trim(string(b[148:156]), " \x00\t\n\v\f\r") {
+		if c < '0' || c > '7' {
+			return false
+		}
+		want = want<<3 | int64(c-'0')
+	}
+	sum := 8*int64(' ') - d
+	for i, c := range b {
+		if i < 148 || i >= 156 {
+			sum += int64(c)
+		}
+	}
+	return sum == want
+}
+
+// place looks for the payload in b and returns where its first byte is, -1 if
+// nowhere. try is asked before each place is judged.
+func (p *payload) place(b []byte, try func() bool) int {
+	skip := p.lead
+	if p.line {
+		skip = -1 // the newline is not of the payload
+	}
+	for at := 0; at < len(b); {
+		i := bytes.Index(b[at:], []byte(p.start))
+		if i < 0 || !try() {
+			return -1
+		}
+		i += at
+		if from := i - skip; from >= 0 && (p.fits == nil || p.fits(b[from:min(from+payloadView, len(b))])) {
+			return from
+		}
+		at = i + 1
+	}
+	return -1
+}
+
+// findPayload returns where the first of all payloads in [off, end) starts in l.
+func findPayload(l showcause.Source, off, end int64, all []payload, out *unpack.Out) (int64, bool) {
+	const chunk, keep = 256 << 10, 2 * payloadView
+	buf := make([]byte, min(chunk, max(l.Size()-off, 0)))
+	for at := off; at < min(l.Size(), end); at += chunk - keep {
+		n, _ := l.ReadAt(buf, at)
+		if !out.Work(int64(n)>>8 + 1) {
+			return 0, false
+		}
+		best := -1
+		for i := range all {
+			view := buf[:n]
+			if best >= 0 {
+				view = buf[:min(n, best+payloadView)]
+			}
+			from := all[i].place(view, func() bool { return out.Work(1 << 14) })
+			if from >= 0 && (best < 0 || from < best) {
+				best = from
+			}
+		}
+		if best >= 0 {
+			return at + int64(best), at+int64(best) < end
+		}
+		if n < chunk {
+			break
+		}
+	}
+	return 0, false
+}
+
+// runnable tells whether a shell or another interpreter may take a layer for a
+// script, whatever else it is: it has a first line, of text.
+func runnable(head []byte) bool {
+	line, _, ok := bytes.Cut(head, []byte{'\n'})
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return ok && len(line) > 0 && (line[0] < 0x7f || bytes.HasPrefix(line, []byte("\xef\xbb\xbf")))
+}
+
+// walkPayload gives what a script, or what stands behind a program's image,
+// carries compressed or archived: one child, from there to the end of the
+// layer.
+func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.Out) {
+	op, off, end, all := "exe.payload", int64(1), l.Size(), payloads()
+	switch {
+	case isProgram(t):
+		var known bool
+		op = "exe.overlay"
+		if off, known = imageEnd(file{l}, t); off <= 0 {
+			return
+		}
+		if known {
+			end = off + overlayView
+		}
+		all = slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" }) // Packer tells them
+	case t.Hides() || !runnable(head):
+		return
+	}
+	if from, ok := findPayload(l, off, end, all, out); ok {
+		out.Child(unpack.Child{Op: op, Source: bound.Section(l, from, -1), Size: l.Size() - from})
+	}
+}
+
+// overlayView is how far behind an image a payload may start, in bytes.
+const overlayView = 4096
+
+// imageEnd returns where the data after a program's image starts, at the
+// earliest where it is not known, and -1 if there is none.
+func imageEnd(f file, t filetype.Type) (off int64, known bool) {
+	switch t {
+	case filetype.PE, filetype.DOS:
+		if p := readPE(f, false); p != nil {
+			return p.Overlay, true
+		}
+	case filetype.ELF:
+		if i := parseELF(f); i != nil {
+			return i.Overlay, true
+		}
+		// A kernel runs it without sections, whatever is said of them.
+		if e := readELF(f); e != nil && e.phnum > 0 && e.phnum <= elfSegments && e.phentsize == e.phEntry {
+			e.programs = e.table(f, e.phoff, e.phnum, e.phEntry)
+			return f.overlay(e.segmentsEnd()), false
+		}
+	case filetype.MachO:
+		if i := parseMachO(f); i != nil {
+			return i.Overlay, true
+		}
+	}
+	return -1, false
+}
