@@ -332,6 +332,23 @@ func TestAlsoUnread(t *testing.T) {
 	}
 }
 
+// What a script hands to a decompressor is read, and an archive behind a
+// program and some padding is told.
+func TestCarried(t *testing.T) {
+	s := scan.New(markerDB(t), scan.Options{})
+	r := s.Scan(showcause.Bytes("#!/bin/sh\ntail -n +4 \"$0\" | gzip -dc\nexit\n" + string(gzipOf(marker))))
+	if r.Verdict != showcause.Found || len(r.Gaps) > 0 {
+		t.Errorf("script: %v %+v", r.Verdict, r.Gaps)
+	}
+	cab := make([]byte, 80)
+	copy(cab, "MSCF")
+	cab[8], cab[16], cab[24], cab[25], cab[26], cab[28] = 80, 44, 3, 1, 1, 1
+	r = s.Scan(showcause.Bytes("MZ" + strings.Repeat("\x00", 101) + string(cab)))
+	if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || r.Gaps[0].Code != "unsupported.packer.cab-sfx" {
+		t.Errorf("cab: %v %+v", r.Verdict, r.Gaps)
+	}
+}
+
 // Every limit ends a scan with its gap, and never in silence.
 func TestLimits(t *testing.T) {
 	db := markerDB(t)
