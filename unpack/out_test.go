@@ -76,13 +76,25 @@ func TestLimits(t *testing.T) {
 		want   string
 	}{
 		{"none", showcause.Limits{}, nil, func(o *Out) { o.Child(derived(5)); o.Child(placed(7)); o.Child(derived(0)) }, "[5 7 0]"},
-		{"file size", showcause.Limits{FileSize: 4}, nil, func(o *Out) { o.Child(derived(5)); o.Child(placed(7)); o.Child(derived(4)); o.Child(placed(4)) },
-			"[4 4 4 4] 1:limit.size@4+1 1:limit.size@4+3"},
+		{
+			"file size",
+			showcause.Limits{FileSize: 4},
+			nil, func(o *Out) { o.Child(derived(5)); o.Child(placed(7)); o.Child(derived(4)); o.Child(placed(4)) },
+			"[4 4 4 4] 1:limit.size@4+1 1:limit.size@4+3",
+		},
 		{"unknown size", showcause.Limits{FileSize: 4}, nil, func(o *Out) { c := derived(5); c.Size = -1; o.Child(c) }, "[4] 1:limit.size@4+-1"},
-		{"scan size", showcause.Limits{ScanSize: 8}, nil, func(o *Out) { o.Child(derived(5)); o.Child(derived(5)); o.Child(derived(1)) },
-			"[5 3] 1:limit.size@3+2 0:limit.size@0+-1"},
-		{"scan size, sections", showcause.Limits{ScanSize: 8}, nil, func(o *Out) { o.Child(placed(5)); o.Child(placed(5)); o.Child(placed(1)) },
-			"[5 3] 1:limit.size@3+2 0:limit.size@0+-1"},
+		{
+			"scan size",
+			showcause.Limits{ScanSize: 8},
+			nil, func(o *Out) { o.Child(derived(5)); o.Child(derived(5)); o.Child(derived(1)) },
+			"[5 3] 1:limit.size@3+2 0:limit.size@0+-1",
+		},
+		{
+			"scan size, sections",
+			showcause.Limits{ScanSize: 8},
+			nil, func(o *Out) { o.Child(placed(5)); o.Child(placed(5)); o.Child(placed(1)) },
+			"[5 3] 1:limit.size@3+2 0:limit.size@0+-1",
+		},
 		{"scan size, just", showcause.Limits{ScanSize: 8}, nil, func(o *Out) { o.Child(derived(5)); o.Child(placed(3)) }, "[5 3]"},
 		{"ratio", showcause.Limits{}, nil, func(o *Out) {
 			for o.Child(placed(100 << 20)) {

@@ -1,6 +1,6 @@
 // Package codec has the decoders that no library gives, or none whose memory
-// follows what comes out: Deflate64, implode, LZMA and LZMA2, and bzip2 by
-// declared size. Hostile data is an error, never a panic.
+// follows what comes out: Deflate64, implode, LZMA and LZMA2, bzip2 by
+// declared size, and the content of CMS signatures. Hostile data is an error, never a panic.
 package codec
 
 import (

@@ -1,9 +1,5 @@
 package hostile
 
-import (
-	"hash/crc32"
-)
-
 // header is what one of a member's two headers says.
 type header struct {
 	flags, method uint16
@@ -24,12 +20,6 @@ type member struct {
 
 // pack returns an honest deflated member.
 func pack(name string, content []byte) member { return squeeze(content).member(name) }
-
-// store returns an honest stored member.
-func store(name string, content []byte) member {
-	h := header{crc: crc32.ChecksumIEEE(content), packed: uint32(len(content)), size: uint32(len(content)), name: name}
-	return member{local: h, central: h, data: content}
-}
 
 func (s squeezed) member(name string) member {
 	h := header{method: 8, crc: s.crc, packed: uint32(len(s.data)), size: uint32(s.size), name: name}

@@ -176,8 +176,10 @@ func TestAr(t *testing.T) {
 		{"empty", arMagic, ""},
 		{"common", cat(arMagic, arMember("a", "one", -1), arMember("b", "four", -1)), "a=one b=four"},
 		{"no padding at the end", cat(arMagic, arMember("a", "one", -1)[:63]), "a=one"},
-		{"gnu", cat(arMagic, arMember("/", "symbols", -1), arMember("//", table, -1), arMember("/30", "one", -1), arMember("/0", "four", -1), arMember("c/", "c", -1)),
-			"/=symbols //=" + table + " b-name-of-more-than-16-bytes=one a-name-of-more-than-16-bytes=four c=c"},
+		{
+			"gnu", cat(arMagic, arMember("/", "symbols", -1), arMember("//", table, -1), arMember("/30", "one", -1), arMember("/0", "four", -1), arMember("c/", "c", -1)),
+			"/=symbols //=" + table + " b-name-of-more-than-16-bytes=one a-name-of-more-than-16-bytes=four c=c",
+		},
 		{"gnu, bad offset", cat(arMagic, arMember("/999", "one", -1)), "/999=one"},
 		{"bsd", cat(arMagic, arMember("#1/20", "a name with spaces\x00\x00one", -1), arMember("b", "four", -1)), "a name with spaces=one b=four"},
 		{"bsd, bad length", cat(arMagic, arMember("#1/99", "one", -1)), "#1/99=one"},
@@ -250,7 +252,10 @@ func TestToolArchives(t *testing.T) {
 		line string
 		f    string
 	}{
-		{"cpio -o -H newc --quiet", "cpio"}, {"cpio -o -H crc --quiet", "cpio"}, {"cpio -o -H odc --quiet", "cpio"}, {"cpio -o -H bin --quiet", "cpio"},
+		{"cpio -o -H newc --quiet", "cpio"},
+		{"cpio -o -H crc --quiet", "cpio"},
+		{"cpio -o -H odc --quiet", "cpio"},
+		{"cpio -o -H bin --quiet", "cpio"},
 		{"ar rc x.a small a-name-of-more-than-sixteen-bytes odd", "ar"},
 	} {
 		t.Run(c.line, func(t *testing.T) {

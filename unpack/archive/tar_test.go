@@ -209,8 +209,10 @@ func summed(f []byte, format string) []byte {
 
 // The forms of a checksum, of which a field may have two.
 func TestTarSums(t *testing.T) {
-	for f, want := range map[string]string{"+BA\x00": "[64]", "+//": "[4095]", "0o17": "[15]", "1_7": "[15]", "\t17 ": "[15]", "\x0017": "[15]", "+17": "[15 3451]",
-		"BA": "[]", "+B!": "[-1]", "x17": "[]"} {
+	for f, want := range map[string]string{
+		"+BA\x00": "[64]", "+//": "[4095]", "0o17": "[15]", "1_7": "[15]", "\t17 ": "[15]", "\x0017": "[15]", "+17": "[15 3451]",
+		"BA": "[]", "+B!": "[-1]", "x17": "[]",
+	} {
 		if got := fmt.Sprint(tarSums([]byte(f))); got != want {
 			t.Errorf("%q is %s, want %s", f, got, want)
 		}
@@ -367,9 +369,11 @@ func TestToolTar(t *testing.T) {
 	}
 	check(t, holes.Truncate(4<<20))
 	check(t, holes.Close())
-	for _, arg := range []string{"--format=gnu", "--format=oldgnu", "--format=pax", "--format=posix -S --sparse-version=0.0",
+	for _, arg := range []string{
+		"--format=gnu", "--format=oldgnu", "--format=pax", "--format=posix -S --sparse-version=0.0",
 		"--format=posix -S --sparse-version=0.1", "--format=posix -S --sparse-version=1.0", "--format=gnu -S", "--format=ustar --exclude=deep*", "--format=v7 --exclude=deep*",
-		"--format=gnu --label=x -b 1"} {
+		"--format=gnu --label=x -b 1",
+	} {
 		t.Run(arg, func(t *testing.T) {
 			data := unpacktest.Tool(t, nil, "tar", append(strings.Fields("-C "+dir+" -cf - "+arg), "in")...)
 			r := unpacktest.Walk(t, Tar(), data, showcause.Limits{})

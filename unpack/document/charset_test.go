@@ -45,14 +45,30 @@ func TestCharsets(t *testing.T) {
 	le, be := binary.LittleEndian, binary.BigEndian
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct{ label, text string }{
-		{"utf-7", utf7(payload, rng)}, {"UTF7", utf7(payload, rng)}, {"unicode-1-1-utf-7", utf7(payload, rng)},
-		{"utf-16", wide(payload, 2, le, true)}, {"utf-16", wide(payload, 2, be, true)}, {"utf-16", wide(payload, 2, le, false)}, {"utf-16", wide(payload, 2, be, false)},
-		{"utf-16le", wide(payload, 2, le, false)}, {"UTF_16-LE", wide(payload, 2, le, false)}, {"utf-16-be", wide(payload, 2, be, false)},
-		{"utf-16le", wide(payload, 2, be, true)}, {"utf-16be", wide(payload, 2, le, true)}, {"unicode", wide(payload, 2, le, true)}, {"iso-10646-ucs-2", wide(payload, 2, be, false)},
-		{"utf-32", wide(payload, 4, le, true)}, {"utf-32", wide(payload, 4, be, false)}, {"utf-32-be", wide(payload, 4, be, false)}, {"u32", wide(payload, 4, le, true)}, {"utf-32le", wide(payload, 4, be, true)},
+		{"utf-7", utf7(payload, rng)},
+		{"UTF7", utf7(payload, rng)},
+		{"unicode-1-1-utf-7", utf7(payload, rng)},
+		{"utf-16", wide(payload, 2, le, true)},
+		{"utf-16", wide(payload, 2, be, true)},
+		{"utf-16", wide(payload, 2, le, false)},
+		{"utf-16", wide(payload, 2, be, false)},
+		{"utf-16le", wide(payload, 2, le, false)},
+		{"UTF_16-LE", wide(payload, 2, le, false)},
+		{"utf-16-be", wide(payload, 2, be, false)},
+		{"utf-16le", wide(payload, 2, be, true)},
+		{"utf-16be", wide(payload, 2, le, true)},
+		{"unicode", wide(payload, 2, le, true)},
+		{"iso-10646-ucs-2", wide(payload, 2, be, false)},
+		{"utf-32", wide(payload, 4, le, true)},
+		{"utf-32", wide(payload, 4, be, false)},
+		{"utf-32-be", wide(payload, 4, be, false)},
+		{"u32", wide(payload, 4, le, true)},
+		{"utf-32le", wide(payload, 4, be, true)},
 	} {
-		for _, ty := range []string{"Content-Type: text/plain; charset=" + c.label, "Content-Type: text/html; charset=\"" + c.label + "\"",
-			"Content-Type: text/plain; charset*=us-ascii''" + c.label, "Content-Type: text/plain; charset=us-ascii; charset=" + c.label} {
+		for _, ty := range []string{
+			"Content-Type: text/plain; charset=" + c.label, "Content-Type: text/html; charset=\"" + c.label + "\"",
+			"Content-Type: text/plain; charset*=us-ascii''" + c.label, "Content-Type: text/plain; charset=us-ascii; charset=" + c.label,
+		} {
 			for _, body := range []string{
 				"Content-Transfer-Encoding: base64\r\n\r\n" + lines76(b64(c.text), "\r\n"),
 				"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + qp(c.text),
@@ -103,8 +119,13 @@ func TestCharsetSteps(t *testing.T) {
 		as       charset
 		in, want string
 	}{
-		{asUTF7, "a+-b+AGE-c+AGE.+", "a+bac" + "a."}, {asUTF7, "+2AA-x+2ADcAA-", "\ufffdx\U00010000"}, {asUTF7, "+AGE", "a"},
-		{asUTF16LE, "a\x00b", "a\ufffd"}, {asUTF16BE, "\xd8\x00\x00a\xdc\x00", "\ufffda\ufffd"}, {asUTF16BE, "\xd8\x00\xd8\x00\xdc\x00", "\ufffd\U00010000"}, {asUTF16BE, "\xd8\x00", "\ufffd"},
+		{asUTF7, "a+-b+AGE-c+AGE.+", "a+bac" + "a."},
+		{asUTF7, "+2AA-x+2ADcAA-", "\ufffdx\U00010000"},
+		{asUTF7, "+AGE", "a"},
+		{asUTF16LE, "a\x00b", "a\ufffd"},
+		{asUTF16BE, "\xd8\x00\x00a\xdc\x00", "\ufffda\ufffd"},
+		{asUTF16BE, "\xd8\x00\xd8\x00\xdc\x00", "\ufffd\U00010000"},
+		{asUTF16BE, "\xd8\x00", "\ufffd"},
 		{asUTF32BE, "\xff\xff\xff\xff\x00\x00\xd8\x00\x00\x00\x00a\x00", "\ufffd\ufffda\ufffd"},
 	} {
 		if got, _ := decodeAll(t, c.as.step(), c.in, 3); got != c.want {

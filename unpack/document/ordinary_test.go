@@ -23,12 +23,18 @@ func ordinary() map[string]struct {
 		want []string
 	}
 	return map[string]m{
-		"gmail": {crlf(ordinaryGmail) + pdf + "--000000000000a1b2c3061050--\r\n",
-			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 Rechnung März.pdf"}},
-		"outlook": {crlf(ordinaryOutlook) + pdf + "\r\n--_004_AM0PR01MB1234ABCDEFAM0PR01MB1234eurp_--\r\n",
-			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 image001.png"}},
-		"thunderbird": {crlf(ordinaryThunderbird) + pdf + "--------------abcDEF0123456789abcDEF01--\r\n\r\n",
-			[]string{"mbox.message", "mime.7bit", "mime.base64 a very long name of a photograph that has to be split.jpg"}},
+		"gmail": {
+			crlf(ordinaryGmail) + pdf + "--000000000000a1b2c3061050--\r\n",
+			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 Rechnung März.pdf"},
+		},
+		"outlook": {
+			crlf(ordinaryOutlook) + pdf + "\r\n--_004_AM0PR01MB1234ABCDEFAM0PR01MB1234eurp_--\r\n",
+			[]string{"mime.quoted-printable", "mime.quoted-printable", "mime.base64 image001.png"},
+		},
+		"thunderbird": {
+			crlf(ordinaryThunderbird) + pdf + "--------------abcDEF0123456789abcDEF01--\r\n\r\n",
+			[]string{"mbox.message", "mime.7bit", "mime.base64 a very long name of a photograph that has to be split.jpg"},
+		},
 		"mutt, signed with PGP": {ordinaryMutt, []string{"mime.7bit", "mime.7bit signature.asc"}},
 		"apple mail": {crlf(ordinaryAppleMail) + pdf + crlf(`
 --Apple-Mail=_11234567-89AB-CDEF-0123-456789ABCDEF--

@@ -414,9 +414,11 @@ func fileExists(p string) bool { _, err := os.Stat(p); return err == nil }
 // seeds are the files that the other tests begin with.
 func seeds() [][]byte {
 	r := rand.New(rand.NewPCG(3, 4))
-	out := [][]byte{plainPE().build(), peWithVersion(someStrings), plainELF(false, false).build(), plainELF(true, true).build(),
+	out := [][]byte{
+		plainPE().build(), peWithVersion(someStrings), plainELF(false, false).build(), plainELF(true, true).build(),
 		machoSpec{cpu: 18, big: true, thread: true, pc: 0x1410}.build(), machoSpec{cpu: 7, thread: true}.build(), machoSpec{cpu: 18 | 1<<24, wide: true, thread: true, pc: 0x1410}.build(),
-		fatFile(false, [3]int64{0x200, 0x100}, [3]int64{0x400, 0x200})}
+		fatFile(false, [3]int64{0x200, 0x100}, [3]int64{0x400, 0x200}),
+	}
 	for range 10 {
 		out = append(out, randomPE(r).build())
 	}

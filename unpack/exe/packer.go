@@ -38,12 +38,41 @@ var codes = [...]struct{ name, code string }{
 // sectionNames are the names that packers give their sections and nobody else
 // does. yC is before UPX, as it is put over files that UPX packed.
 var sectionNames = [...]struct{ name, section string }{
-	{"yc", "yC"}, {"aspack", ".aspack"}, {"petite", ".petite"}, {"wwpack", ".WWP32"}, {"mew", "MEW"},
-	{"upack", ".Upack"}, {"upack", ".ByDwing"}, {"fsg", "FSG!"}, {"nspack", ".nsp0"}, {"nspack", "nsp0"}, {"nspack", ".nsp1"},
-	{"mpress", ".MPRESS1"}, {"mpress", ".MPRESS2"}, {"pecompact", "PEC2"}, {"pecompact", "PEC2TO"}, {"pecompact", "pec1"},
-	{"themida", ".themida"}, {"themida", "Themida"}, {"themida", ".winlice"}, {"vmprotect", ".vmp0"}, {"vmprotect", ".vmp1"},
-	{"enigma", ".enigma1"}, {"enigma", ".enigma2"}, {"perplex", ".perplex"}, {"rlpack", ".RLPack"}, {"neolite", ".neolite"}, {"neolite", ".neolit"},
-	{"svkp", ".svkp"}, {"kkrunchy", "kkrunchy"}, {"epack", "!EPack"}, {"upx", "UPX0"}, {"upx", "UPX1"}, {"upx", "UPX2"}, {"upx", ".UPX0"}, {"upx", ".UPX1"},
+	{"yc", "yC"},
+	{"aspack", ".aspack"},
+	{"petite", ".petite"},
+	{"wwpack", ".WWP32"},
+	{"mew", "MEW"},
+	{"upack", ".Upack"},
+	{"upack", ".ByDwing"},
+	{"fsg", "FSG!"},
+	{"nspack", ".nsp0"},
+	{"nspack", "nsp0"},
+	{"nspack", ".nsp1"},
+	{"mpress", ".MPRESS1"},
+	{"mpress", ".MPRESS2"},
+	{"pecompact", "PEC2"},
+	{"pecompact", "PEC2TO"},
+	{"pecompact", "pec1"},
+	{"themida", ".themida"},
+	{"themida", "Themida"},
+	{"themida", ".winlice"},
+	{"vmprotect", ".vmp0"},
+	{"vmprotect", ".vmp1"},
+	{"enigma", ".enigma1"},
+	{"enigma", ".enigma2"},
+	{"perplex", ".perplex"},
+	{"rlpack", ".RLPack"},
+	{"neolite", ".neolite"},
+	{"neolite", ".neolit"},
+	{"svkp", ".svkp"},
+	{"kkrunchy", "kkrunchy"},
+	{"epack", "!EPack"},
+	{"upx", "UPX0"},
+	{"upx", "UPX1"},
+	{"upx", "UPX2"},
+	{"upx", ".UPX0"},
+	{"upx", ".UPX1"},
 }
 
 // marks are what installers are told by. step is the alignment of the mark's
@@ -59,9 +88,15 @@ var marks = [...]struct {
 
 // behind are what data after an image starts with.
 var behind = [...]struct{ name, start string }{
-	{"7z-sfx", "7z\xbc\xaf\x27\x1c"}, {"7z-sfx", ";!@Install@!UTF-8!"}, {"rar-sfx", "Rar!\x1a\x07"}, {"cab-sfx", "MSCF\x00\x00\x00\x00"},
-	{"ole2-sfx", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}, {"arj-sfx", "\x60\xea"}, {"squashfs-sfx", "hsqs"},
-	{"innosetup", "idska32\x1a"}, {"innosetup", "zlb\x1a"},
+	{"7z-sfx", "7z\xbc\xaf\x27\x1c"},
+	{"7z-sfx", ";!@Install@!UTF-8!"},
+	{"rar-sfx", "Rar!\x1a\x07"},
+	{"cab-sfx", "MSCF\x00\x00\x00\x00"},
+	{"ole2-sfx", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"},
+	{"arj-sfx", "\x60\xea"},
+	{"squashfs-sfx", "hsqs"},
+	{"innosetup", "idska32\x1a"},
+	{"innosetup", "zlb\x1a"},
 	{"installshield", "ISSetupStream\x00"},
 }
 

@@ -18,8 +18,10 @@ func rawZip(t *testing.T, n int, method uint16, data, content string) []byte {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for i := range n {
-		f, err := w.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("com/example/Class%06d", i), Method: method, CRC32: crc32.ChecksumIEEE([]byte(content)),
-			CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(content))})
+		f, err := w.CreateRaw(&zip.FileHeader{
+			Name: fmt.Sprintf("com/example/Class%06d", i), Method: method, CRC32: crc32.ChecksumIEEE([]byte(content)),
+			CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(content)),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

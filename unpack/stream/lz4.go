@@ -112,8 +112,10 @@ func (l *lz4Run) next() error {
 		return bound.CutShort(err)
 	case bytes.HasPrefix(b, lz4Legacy):
 		l.in.Discard(4)
-		*l = lz4Run{in: l.in, out: l.out, open: true, legacy: true, size: -1, most: lz4LegacyBlock,
-			from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0]}
+		*l = lz4Run{
+			in: l.in, out: l.out, open: true, legacy: true, size: -1, most: lz4LegacyBlock,
+			from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0],
+		}
 		return nil
 	case bytes.HasPrefix(b, lz4Magic):
 		l.in.Discard(4)
@@ -153,8 +155,10 @@ func (l *lz4Run) header() error {
 	if most < 4 {
 		return errLZ4
 	}
-	*l = lz4Run{in: l.in, out: l.out, open: true, linked: flg&0x20 == 0, check: flg&0x10 != 0, size: size,
-		most: 1 << (8 + 2*most), from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0]}
+	*l = lz4Run{
+		in: l.in, out: l.out, open: true, linked: flg&0x20 == 0, check: flg&0x10 != 0, size: size,
+		most: 1 << (8 + 2*most), from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0],
+	}
 	if flg&4 != 0 {
 		l.sum = newXXH32()
 	}

@@ -554,12 +554,15 @@ func FuzzBzip2(f *testing.F) { unpacktest.Fuzz(f, Bzip2(), bz(f), cat(bz(f), bz(
 func FuzzXz(f *testing.F) {
 	unpacktest.Fuzz(f, Xz(), xzed(f, payload()), cat(xzed(f, nil), xzed(f, payload())))
 }
+
 func FuzzLZMA(f *testing.F) {
 	unpacktest.Fuzz(f, LZMA(), lzmaed(f, payload(), true, false), lzmaed(f, payload(), false, true))
 }
+
 func FuzzZstd(f *testing.F) {
 	unpacktest.Fuzz(f, Zstd(), zst(f, payload()), zst(f, unpacktest.Mixed(3000)))
 }
+
 func FuzzLZ4(f *testing.F) {
 	unpacktest.Fuzz(f, LZ4(), lz4ed(f, payload()), lz4ed(f, payload(), plz4.LegacyOption(true)), lz4ed(f, unpacktest.Mixed(3000)))
 }

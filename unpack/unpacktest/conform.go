@@ -162,10 +162,19 @@ func limits(t *testing.T, f unpack.Format, data []byte, want Result) {
 		largest = max(largest, c.Size)
 	}
 	for _, l := range []showcause.Limits{
-		{Objects: 1}, {Objects: max(want.Spent.Objects-1, 1)}, {Objects: max(want.Spent.Objects, 1)},
-		{ScanSize: 1}, {ScanSize: max(want.Expanded-1, 1)}, {ScanSize: max(want.Expanded, 1)},
-		{FileSize: 1}, {FileSize: max(largest-1, 1)}, {FileSize: max(largest, 1)},
-		{Work: 1}, {Work: max(want.Spent.Work/2, 1)}, {Work: max(want.Spent.Work-1, 1)}, {Work: max(want.Spent.Work, 1)},
+		{Objects: 1},
+		{Objects: max(want.Spent.Objects-1, 1)},
+		{Objects: max(want.Spent.Objects, 1)},
+		{ScanSize: 1},
+		{ScanSize: max(want.Expanded-1, 1)},
+		{ScanSize: max(want.Expanded, 1)},
+		{FileSize: 1},
+		{FileSize: max(largest-1, 1)},
+		{FileSize: max(largest, 1)},
+		{Work: 1},
+		{Work: max(want.Spent.Work/2, 1)},
+		{Work: max(want.Spent.Work-1, 1)},
+		{Work: max(want.Spent.Work, 1)},
 	} {
 		silent(t, f, want, within(t, f, data, l), fmt.Sprintf("limits %+v", l))
 	}

@@ -3,6 +3,7 @@ package zip
 import (
 	stdzip "archive/zip"
 	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,8 +17,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"compress/flate"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -784,8 +783,10 @@ func zipTestDirect(t testing.TB, src showcause.Source) *zipTestLog {
 func TestZipTools(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{"text.txt", "random.bin", "zeros", "empty", "marker.exe", "inner.zip"}
-	contents := [][]byte{bytes.Repeat([]byte("all work and no play makes jack a dull boy\n"), 4000), zipTestRandom(9, 70_000),
-		make([]byte, 300_000), nil, zipTestPayload, zipTestBuild(zipTestStored("x", zipTestRandom(1, 300)))}
+	contents := [][]byte{
+		bytes.Repeat([]byte("all work and no play makes jack a dull boy\n"), 4000), zipTestRandom(9, 70_000),
+		make([]byte, 300_000), nil, zipTestPayload, zipTestBuild(zipTestStored("x", zipTestRandom(1, 300))),
+	}
 	for i, n := range names {
 		if err := os.WriteFile(filepath.Join(dir, n), contents[i], 0o600); err != nil {
 			t.Fatal(err)
@@ -812,12 +813,24 @@ z.close()
 	os.WriteFile(script, []byte(python), 0o600)
 	files := append(slices.Clone(names), "folder", "folder/f")
 	for _, c := range [][]string{
-		{"zip", "-q", "-r", "OUT"}, {"zip", "-q", "-0", "-r", "OUT"}, {"zip", "-q", "-fd", "-r", "OUT"}, {"zip", "-q", "-fz", "-r", "OUT"},
-		{"7z", "a", "-tzip", "OUT"}, {"7z", "a", "-tzip", "-mm=Deflate64", "-mx=9", "OUT"}, {"7z", "a", "-tzip", "-mm=BZip2", "OUT"},
-		{"7z", "a", "-tzip", "-mm=LZMA", "OUT"}, {"7z", "a", "-tzip", "-mm=LZMA", "-mx=9", "OUT"}, {"7z", "a", "-tzip", "-mm=LZMA:eos", "OUT"},
-		{"python3", script, "OUT", "plain"}, {"python3", script, "OUT", "stream"}, {"python3", script, "OUT", "zip64"},
-		{"python3", script, "OUT", "lzma"}, {"python3", script, "OUT", "bzip2"}, {"python3", script, "OUT", "stored"},
-		{"jar", "cf", "OUT"}, {"jar", "c0f", "OUT"},
+		{"zip", "-q", "-r", "OUT"},
+		{"zip", "-q", "-0", "-r", "OUT"},
+		{"zip", "-q", "-fd", "-r", "OUT"},
+		{"zip", "-q", "-fz", "-r", "OUT"},
+		{"7z", "a", "-tzip", "OUT"},
+		{"7z", "a", "-tzip", "-mm=Deflate64", "-mx=9", "OUT"},
+		{"7z", "a", "-tzip", "-mm=BZip2", "OUT"},
+		{"7z", "a", "-tzip", "-mm=LZMA", "OUT"},
+		{"7z", "a", "-tzip", "-mm=LZMA", "-mx=9", "OUT"},
+		{"7z", "a", "-tzip", "-mm=LZMA:eos", "OUT"},
+		{"python3", script, "OUT", "plain"},
+		{"python3", script, "OUT", "stream"},
+		{"python3", script, "OUT", "zip64"},
+		{"python3", script, "OUT", "lzma"},
+		{"python3", script, "OUT", "bzip2"},
+		{"python3", script, "OUT", "stored"},
+		{"jar", "cf", "OUT"},
+		{"jar", "c0f", "OUT"},
 	} {
 		t.Run(strings.ReplaceAll(strings.Join(c, " "), script, ""), func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.zip")
@@ -875,8 +888,10 @@ func TestZipOrdinary(t *testing.T) {
 }
 
 func TestZipMatchNot(t *testing.T) {
-	for _, s := range []string{"", "PK", "plain text with PK\x03\x04 in it and nothing more", "PK\x03\x03", strings.Repeat("PK", 1000),
-		"\x7fELF" + strings.Repeat("\x00", 100) + "PK\x03\x04\x00\x00\x00\x00" + strings.Repeat("\x00", 200)} {
+	for _, s := range []string{
+		"", "PK", "plain text with PK\x03\x04 in it and nothing more", "PK\x03\x03", strings.Repeat("PK", 1000),
+		"\x7fELF" + strings.Repeat("\x00", 100) + "PK\x03\x04\x00\x00\x00\x00" + strings.Repeat("\x00", 200),
+	} {
 		if zipMatch(&unpack.Probe{Head: []byte(s), Source: showcause.Bytes(s)}) {
 			t.Errorf("%.20q matches", s)
 		}
