@@ -215,7 +215,11 @@ func (b *bench) prepare(ctx context.Context) error {
 // found. One thread is one processor for the whole process, collector included.
 func (b *bench) runShowcause(ctx context.Context, db, cache string, threads int, paths []string) (sample, error) {
 	env := []string{"XDG_CACHE_HOME=" + cache, "TMPDIR=" + b.tmp, "GOMAXPROCS=" + strconv.Itoa(threads)}
-	args := append([]string{b.showcause, "scan", "--db", db, "--jobs", strconv.Itoa(threads), "--format", "clamscan", "--infected"}, limitFlags()...)
+	args := []string{b.showcause, "scan"}
+	if db != "" {
+		args = append(args, "--db", db)
+	}
+	args = append(args, append([]string{"--jobs", strconv.Itoa(threads), "--format", "clamscan", "--infected"}, limitFlags()...)...)
 	return measure(ctx, env, append(args, paths...)...)
 }
 

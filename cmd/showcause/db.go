@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,9 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 		return rules.Default()
 	}
 	for _, path := range paths {
+		if path == "" {
+			return nil, errors.New("rules: flag --db: the path is empty")
+		}
 		st, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
