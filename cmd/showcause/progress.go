@@ -42,7 +42,7 @@ func (p *progress) show(t *totals) {
 	}
 	p.last = now
 	p.shown = true
-	fmt.Fprintf(p.w, "\r\x1b[K%s files, %s, %s found", number(t.files), size(t.bytes), number(t.verdicts[showcause.Found]))
+	fmt.Fprintf(p.w, "\r\x1b[K%s, %s, %s found", plural(t.files, "file"), size(t.bytes), number(t.verdicts[showcause.Found]))
 }
 
 // number writes an integer with commas.
