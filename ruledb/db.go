@@ -420,6 +420,11 @@ func (db *DB) prove(n int, check func() error) error {
 	return nil
 }
 
+// Has tells whether there are rules for exact bytes of a scope.
+func (db *DB) Has(s rule.Scope) bool {
+	return slices.ContainsFunc(db.digests, func(t digestTable) bool { return t.scope() == s })
+}
+
 // Sums tells which digests of that scope may match something of size bytes.
 func (db *DB) Sums(s rule.Scope, size int64) (md5, sha1, sha256 bool) {
 	for i := range db.digests {

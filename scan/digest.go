@@ -27,6 +27,7 @@ func (in *input) digests(l *layer) {
 			f, _ := in.digest(l, rule.PESection, sec.Offset, sec.Size)
 			found = append(found, f...)
 		}
+		found = append(found, in.imports(l)...)
 	}
 	if len(allowed) > 0 && l.allowed == "" {
 		l.allowed = in.db.Name(allowed[0])
@@ -48,33 +49,72 @@ func (in *input) digest(l *layer, scope rule.Scope, off, n int64) (found []exact
 	if !m && !s1 && !s2 {
 		return nil, nil
 	}
-	var hashes []hash.Hash
-	var sums []rule.Sum
+	d := newDigests(m, s1, s2)
+	if b, ok := bound.Section(l.Source, off, n).(showcause.Bytes); ok {
+		_, _ = d.Write(b)
+	} else if _, err := io.Copy(&d, bound.Reader(l.Source, off, n)); err != nil {
+		return nil, nil // the search reads the same bytes, and says so
+	}
+	rules, allowed := d.lookup(in, scope, n)
+	for _, r := range rules {
+		found = append(found, exact{r, off, n})
+	}
+	return found, allowed
+}
+
+// imports looks the import table of a PE file up. It is read only for a
+// database that has rules for it. What matched is the whole layer: a table
+// points to names anywhere in it.
+func (in *input) imports(l *layer) (found []exact) {
+	if !in.db.Has(rule.PEImports) {
+		return nil
+	}
+	d := newDigests(true, true, true)
+	n, ok, cut := exe.Imports(l.Source, l.exe, &d, in.budget.Work)
+	if cut {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
+	}
+	if !ok {
+		return nil
+	}
+	rules, _ := d.lookup(in, rule.PEImports, n)
+	for _, r := range rules {
+		found = append(found, exact{r, 0, l.Source.Size()})
+	}
+	return found
+}
+
+// digests are the digests of the same bytes by one algorithm or more.
+type digests struct {
+	hashes []hash.Hash
+	sums   []rule.Sum
+}
+
+func newDigests(m, s1, s2 bool) (d digests) {
 	add := func(want bool, sum rule.Sum, h func() hash.Hash) {
 		if want {
-			hashes, sums = append(hashes, h()), append(sums, sum)
+			d.hashes, d.sums = append(d.hashes, h()), append(d.sums, sum)
 		}
 	}
 	add(m, rule.MD5, md5.New)
 	add(s1, rule.SHA1, sha1.New)
 	add(s2, rule.SHA256, sha256.New)
-	writers := make([]io.Writer, len(hashes))
-	for i, h := range hashes {
-		writers[i] = h
+	return d
+}
+
+// Write digests b. It does not fail.
+func (d *digests) Write(b []byte) (int, error) {
+	for _, h := range d.hashes {
+		_, _ = h.Write(b)
 	}
-	if b, ok := bound.Section(l.Source, off, n).(showcause.Bytes); ok {
-		for _, h := range hashes {
-			h.Write(b)
-		}
-	} else if _, err := io.Copy(io.MultiWriter(writers...), bound.Reader(l.Source, off, n)); err != nil {
-		return nil, nil // the search reads the same bytes, and says so
-	}
-	for i, h := range hashes {
-		f, a := in.db.Lookup(scope, sums[i], n, h.Sum(nil))
-		for _, r := range f {
-			found = append(found, exact{r, off, n})
-		}
-		allowed = append(allowed, a...)
+	return len(b), nil
+}
+
+// lookup returns the rules for what was digested, n bytes in that scope.
+func (d *digests) lookup(in *input, scope rule.Scope, n int64) (found, allowed []uint32) {
+	for i, h := range d.hashes {
+		f, a := in.db.Lookup(scope, d.sums[i], n, h.Sum(nil))
+		found, allowed = append(found, f...), append(allowed, a...)
 	}
 	return found, allowed
 }
