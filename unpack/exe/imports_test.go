@@ -88,10 +88,16 @@ func TestImports(t *testing.T) {
 		none bool
 	}{
 		{"two", []imports{{"KERNEL32.dll", []string{"ExitProcess", "LoadLibraryA"}}, {"b.drv", []string{"f"}}}, "kernel32.exitprocess,kernel32.loadlibrarya,b.drv.f", false},
-		{"extensions", []imports{{"a.OCX", []string{"f"}}, {"b.sys", []string{"f"}}, {"c.exe", []string{"f"}}, {"d.dll.x", []string{"f"}}, {"e.x.dll", []string{"f"}}, {".SYS", []string{"f"}}},
-			"a.f,b.f,c.exe.f,d.f,e.x.dll.f,.f", false},
-		{"ordinals", []imports{{"WS2_32.dll", []string{"#1", "#25", "#115", "#117"}}, {"wsock32.DLL", []string{"#3"}}, {"OleAut32.dllx", []string{"#2", "#443", "#1"}}, {"oleaut32", []string{"#2"}}, {"mfc42.dll", []string{"#65535"}}},
-			"ws2_32.accept,ws2_32.getnameinfow,ws2_32.wsastartup,ws2_32.ord117,wsock32.closesocket,oleaut32.sysallocstring,oleaut32.unregistertypelibforuser,oleaut32.ord1,oleaut32.ord2,mfc42.ord65535", false},
+		{
+			"extensions",
+			[]imports{{"a.OCX", []string{"f"}}, {"b.sys", []string{"f"}}, {"c.exe", []string{"f"}}, {"d.dll.x", []string{"f"}}, {"e.x.dll", []string{"f"}}, {".SYS", []string{"f"}}},
+			"a.f,b.f,c.exe.f,d.f,e.x.dll.f,.f", false,
+		},
+		{
+			"ordinals",
+			[]imports{{"WS2_32.dll", []string{"#1", "#25", "#115", "#117"}}, {"wsock32.DLL", []string{"#3"}}, {"OleAut32.dllx", []string{"#2", "#443", "#1"}}, {"oleaut32", []string{"#2"}}, {"mfc42.dll", []string{"#65535"}}},
+			"ws2_32.accept,ws2_32.getnameinfow,ws2_32.wsastartup,ws2_32.ord117,wsock32.closesocket,oleaut32.sysallocstring,oleaut32.unregistertypelibforuser,oleaut32.ord1,oleaut32.ord2,mfc42.ord65535", false,
+		},
 		{"long names", []imports{{long + ".dll", []string{long, "Q"}}}, long[:256] + "." + long[:256] + "," + long[:256] + ".q", false},
 		{"no name", []imports{{"a.dll", []string{""}}, {"", []string{"x"}}}, "a.,.x", false},
 		{"C++", []imports{{"a.dll", []string{"f", "?x@@"}}}, "", true},
