@@ -3,12 +3,13 @@
 # make fuzz    every fuzz target, FUZZTIME each (default 60s)
 # make bench   side by side with ClamAV on this machine
 # make diff    the long comparison with clamscan
+# make soak    hostile inputs of full size, every verdict on them, and databases damaged byte by byte
 
 GO ?= go
 FUZZTIME ?= 60s
 PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 cpio binutils python3
 
-.PHONY: build test check fuzz bench diff deps
+.PHONY: build test check fuzz bench diff soak deps
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o showcause ./cmd/showcause
@@ -30,3 +31,6 @@ bench:
 
 diff:
 	$(GO) test -count 1 -v -run 'TestPlanted|TestSystem' ./internal/plant -args -full
+
+soak:
+	$(GO) test -count 1 -v -timeout 60m ./internal/hostile -args -full

@@ -341,6 +341,9 @@ func (db *DB) Len() int {
 	return n
 }
 
+// Rules returns the number of rules with patterns: those of lower index.
+func (db *DB) Rules() int { return len(db.rules) }
+
 // Size returns the size of the file in bytes.
 func (db *DB) Size() int64 { return int64(len(db.data)) }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack/exe"
 )
 
@@ -46,14 +47,20 @@ type exact struct {
 // digest looks a stretch up.
 func (in *input) digest(l *layer, scope rule.Scope, off, n int64) (found []exact, allowed []uint32) {
 	m, s1, s2 := in.db.Sums(scope, n)
-	if !m && !s1 && !s2 {
+	if !m && !s1 && !s2 || !bound.In(off, n, l.Source.Size()) {
+		return nil, nil
+	}
+	// A PE file can have a hundred sections, each of them the whole file.
+	if !in.budget.Work(n / 16) {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: off, Length: n})
 		return nil, nil
 	}
 	d := newDigests(m, s1, s2)
 	if b, ok := bound.Section(l.Source, off, n).(showcause.Bytes); ok {
 		_, _ = d.Write(b)
-	} else if _, err := io.Copy(&d, bound.Reader(l.Source, off, n)); err != nil {
-		return nil, nil // the search reads the same bytes, and says so
+	} else if got, err := io.Copy(&d, bound.Reader(l.Source, off, n)); got < n {
+		in.cannotRead(l, off+got, n-got, err)
+		return nil, nil
 	}
 	rules, allowed := d.lookup(in, scope, n)
 	for _, r := range rules {
@@ -122,8 +129,8 @@ func (d *digests) lookup(in *input, scope rule.Scope, n int64) (found, allowed [
 // found records a finding.
 func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
 	info, err := in.db.Info(index)
-	if err != nil {
-		panic(err)
+	if err != nil { // the text of the rule is damaged: what it found stands
+		info = ruledb.Info{Name: in.db.Name(index)}
 	}
 	for i := range matches {
 		if m := &matches[i]; in.options.Excerpts {

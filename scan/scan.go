@@ -84,6 +84,7 @@ type input struct {
 	told   told
 	budget *unpack.Budget
 	cut    bool // the limit for one layer cut the input itself
+	ended  bool // the input could not be read to its end
 }
 
 // slurp reads a whole input into memory. What cannot be read is a gap.
@@ -97,11 +98,20 @@ func (in *input) slurp(src showcause.Source) showcause.Source {
 		m, err := src.ReadAt(buf[got:], int64(got))
 		got += m
 		if got < n && (err != nil || m == 0) {
+			in.ended = true
 			in.short(nil, int64(got), int64(n-got), err)
 			return showcause.Bytes(buf[:got])
 		}
 	}
 	return showcause.Bytes(buf)
+}
+
+// cannotRead says, once for each layer, that it could not be read to its end.
+func (in *input) cannotRead(l *layer, off, n int64, err error) {
+	if !l.unread {
+		l.unread = true
+		in.short(l.Trail, off, n, err)
+	}
 }
 
 // short says that a layer could not be read to its end.
@@ -124,7 +134,8 @@ type layer struct {
 	packer  string      // what packed the executable
 	allowed string      // the allow-list rule that overrules findings here and below
 	crashed bool
-	first   int // index of the layer's first finding
+	unread  bool // not all of it can be read, and that is said
+	first   int  // index of the layer's first finding
 }
 
 // layer scans a layer and everything in it.
@@ -132,6 +143,8 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	l := &layer{Layer: sl, parent: parent, first: len(in.report.Findings)}
 	if parent != nil {
 		l.allowed = parent.allowed
+	} else {
+		l.unread = in.ended || in.cut
 	}
 	l.out = unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
 	in.budget.Spent.Bytes += sl.Source.Size()

@@ -24,6 +24,7 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/view"
 )
 
 // marker is what the test rules look for; it stands nowhere else.
@@ -227,6 +228,88 @@ func TestUnreadable(t *testing.T) {
 		if r.Verdict != showcause.Incomplete || len(r.Gaps) == 0 || r.Gaps[0].Code != c.code {
 			t.Errorf("%s: %v %+v", c.name, r.Verdict, r.Gaps)
 		}
+	}
+}
+
+// With rules for exact bytes alone nothing is searched for, and a file that
+// cannot be read is told all the same.
+func TestUnreadableForDigests(t *testing.T) {
+	b := bytes.Repeat([]byte("0123456789abcdef"), 5<<16)
+	for _, size := range []int{len(b), 12345} {
+		const more = 17 << 20
+		db := compile(t, map[string]string{"h.hdb": fmt.Sprintf("%x:%d:Test.Exact\n", md5.Sum(nil), size+more)})
+		for _, src := range []showcause.Source{
+			&stream{b: b, size: int64(len(b)), fail: 1 << 20, err: errors.New("EIO")},
+			&stream{b: b[:len(b)/2], size: int64(len(b)), fail: -1},
+		} {
+			if r := scan.New(db, scan.Options{}).Scan(hidden{src, more}); r.Verdict != showcause.Incomplete {
+				t.Errorf("%v %+v", r.Verdict, r.Gaps)
+			} else if c := r.Gaps[0].Code; c != showcause.Unreadable && c != showcause.Changed {
+				t.Errorf("%v %+v", r.Verdict, r.Gaps)
+			}
+		}
+	}
+}
+
+// hidden makes a source too large to be read into memory at once: zeros behind it.
+type hidden struct {
+	showcause.Source
+	more int64
+}
+
+func (h hidden) Size() int64 { return h.Source.Size() + h.more }
+
+// A rule that asks for something to be absent does not fire where the search
+// ended before it could be seen.
+func TestAbsenceNeedsAll(t *testing.T) {
+	db := compile(t, map[string]string{"m.ldb": "Test.Absent;Engine:51-255,Target:0;0&(1=0);" + hexOf("first of two") + ";" + hexOf("second of two") + "\n"})
+	both := bytes.Repeat([]byte("filler. "), 100_000)
+	copy(both, "first of two")
+	copy(both[len(both)-100:], "second of two")
+	one := bytes.Clone(both)
+	copy(one[len(one)-100:], "nothing of two")
+	if r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(both)); r.Verdict != showcause.NothingFound {
+		t.Errorf("both there: %v", r.Verdict)
+	}
+	if r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(one)); r.Verdict != showcause.Found {
+		t.Errorf("one there: %v", r.Verdict)
+	}
+	for _, limits := range []showcause.Limits{{FileSize: 50_000}, {Work: 13_000}} {
+		if r := scan.New(db, scan.Options{Limits: limits}).Scan(showcause.Bytes(both)); r.Verdict != showcause.Incomplete {
+			t.Errorf("%+v: %v %+v", limits, r.Verdict, r.Findings)
+		}
+	}
+}
+
+// A pattern that counts from what the layer lacks has no place in the evidence.
+func TestEvidenceOfAnchors(t *testing.T) {
+	db := compile(t, map[string]string{"m.ldb": "Test.Either;Engine:51-255,Target:6;0|1;S9+0:" + hexOf("the same bytes") + ";" + hexOf("the same bytes") + "\n"})
+	elf := make([]byte, 200)
+	copy(elf, "\x7fELF\x02\x01\x01")
+	elf[16], elf[18], elf[20], elf[52], elf[58] = 2, 62, 1, 64, 64
+	copy(elf[100:], "the same bytes")
+	r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(elf))
+	if len(r.Findings) != 1 {
+		t.Fatalf("%s %+v", r.Type, r)
+	}
+	if m := r.Findings[0].Matches; len(m) != 1 || m[0] != (showcause.Match{Pattern: 1, Offset: 100, Length: 14}) {
+		t.Errorf("%+v", m)
+	}
+}
+
+// An allow-list rule for one view of a page clears that view and no other.
+func TestAllowedViewAlone(t *testing.T) {
+	page := []byte("<html><body><!-- left out of the view --><p>some harmful words in it</p></body></html>")
+	ndb := "Test.Page:3:*:" + hexOf("harmful words") + "\n"
+	open := scan.New(compile(t, map[string]string{"m.ndb": ndb}), scan.Options{})
+	if r := open.Scan(showcause.Bytes(page)); r.Verdict != showcause.Found {
+		t.Fatalf("%v", r.Verdict)
+	}
+	vs, _ := view.HTML(showcause.Bytes(page), 1<<20)
+	db := compile(t, map[string]string{"m.ndb": ndb, "a.fp": fmt.Sprintf("%x:%d:one-view\n", md5.Sum(vs[0].Bytes), len(vs[0].Bytes))})
+	r := scan.New(db, scan.Options{}).Scan(showcause.Bytes(page))
+	if r.Verdict != showcause.Found {
+		t.Errorf("%v %+v", r.Verdict, r.Findings)
 	}
 }
 

@@ -39,6 +39,7 @@ type sighting struct {
 	byEnd   bool   // matches are told apart by where they end
 	cap     int    // matches to keep
 	within  []span // where matches may begin; nil is anywhere
+	nowhere bool   // the layer lacks what the pattern's anchor counts from
 	found   []showcause.Match
 }
 
@@ -46,7 +47,7 @@ type sighting struct {
 type span struct{ lo, hi int64 }
 
 func newSearcher(db *ruledb.DB) searcher {
-	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, db.Meta().Rules)}
+	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, db.Rules())}
 }
 
 func (s *searcher) reset() {
@@ -68,7 +69,6 @@ type search struct {
 	l      *layer
 	target rule.Target
 	facts  rule.Facts
-	failed bool
 
 	collecting bool // the first places of each pattern are asked for, not a number of them
 }
@@ -89,6 +89,9 @@ func (in *input) match(l *layer, target rule.Target) {
 		if s.matcher.Exhausted() {
 			in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: l.Source.Size()})
 		}
+		if err := s.input.Err(); err != nil {
+			in.cannotRead(l, 0, -1, err)
+		}
 	}()
 	s.pass(&part.Eager, true)
 	s.triggered(part)
@@ -102,9 +105,15 @@ func (in *input) match(l *layer, target rule.Target) {
 	var fired []uint32
 	for _, r := range s.rules {
 		body := in.db.Rule(r)
-		if body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
-			fired = append(fired, r)
+		if !body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
+			continue
 		}
+		// What was not seen where not all was searched may be there: a rule that
+		// asks for something to be absent does not fire on that.
+		if partial := s.matcher.Exhausted() || l.unread; partial && !body.Program.Holds(func(sub int) uint32 { return in.db.Pattern(body.Patterns[sub]).Count }) {
+			continue
+		}
+		fired = append(fired, r)
 	}
 	if len(fired) > 0 {
 		s.collect(part, fired)
@@ -160,7 +169,7 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	for _, r := range fired {
 		for _, p := range s.in.db.Rule(r).Patterns {
 			g := s.sight(p)
-			g.wanted, g.done, g.cap, g.found = true, false, showcause.MaxMatches, g.found[:0]
+			g.wanted, g.done, g.cap, g.found = true, g.nowhere, showcause.MaxMatches, g.found[:0]
 		}
 	}
 	s.matcher.Reset()
@@ -201,7 +210,8 @@ func (s *search) sight(p uint32) *sighting {
 	g.byEnd = g.pattern.Program.ByEnd()
 	if g.pattern.Anchor.Base != pattern.Anywhere {
 		g.within = s.l.spans(g.pattern.Anchor)
-		g.done = len(g.within) == 0
+		g.nowhere = len(g.within) == 0
+		g.done = g.nowhere
 	}
 	s.seen = append(s.seen, g)
 	s.state[p] = uint32(len(s.seen))
@@ -211,12 +221,13 @@ func (s *search) sight(p uint32) *sighting {
 // pass searches the whole layer for some literals and verifies their patterns:
 // all of them, or the wanted ones.
 func (s *search) pass(lits *ruledb.Literals, all bool) {
-	if lits.Set.Len() == 0 {
-		return
+	b, inMemory := s.l.Source.(showcause.Bytes)
+	if lits.Set.Len() == 0 && (inMemory || !all) {
+		return // but a first pass reads what is not in memory all the same: unreadable bytes are told
 	}
 	n := s.l.Source.Size()
 	s.matcher.Steps += n / 64 // all at once: what is too large to end is told before it is begun
-	if b, ok := s.l.Source.(showcause.Bytes); ok {
+	if inMemory {
 		s.window(lits, b, 0, len(b), all)
 		return
 	}
@@ -235,9 +246,8 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 		}
 		s.window(lits, s.buf[:have], base, to, all)
 		if last {
-			if err != nil && !s.failed {
-				s.failed = true // said once, not for every pass
-				s.in.short(s.l.Trail, base+int64(have), n-base-int64(have), err)
+			if err != nil {
+				s.in.cannotRead(s.l, base+int64(have), n-base-int64(have), err)
 			}
 			return
 		}

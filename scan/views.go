@@ -108,7 +108,7 @@ func (in *input) dataURIs(l *layer) {
 		return l.out.Child(unpack.Child{Op: view.OpData, Reader: u.Decode(bound.Reader(l.Source, u.Offset, u.Length)), Size: -1})
 	})
 	if err != nil {
-		in.short(l.Trail, 0, -1, err)
+		in.cannotRead(l, 0, -1, err)
 	}
 }
 
@@ -118,14 +118,14 @@ func (in *input) dataURIs(l *layer) {
 func (in *input) narrow(l *layer, sl showcause.Layer) {
 	from := len(in.report.Findings)
 	in.budget.Spent.Bytes += sl.Source.Size()
-	in.match(&layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed}, rule.Any)
+	in.match(&layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed, unread: l.unread}, rule.Any)
 	in.forget(from, l.first)
 }
 
 // view searches one view of a layer for the rules of a target.
 func (in *input) view(l *layer, op string, target rule.Target, v showcause.Layer) {
 	in.budget.Spent.Bytes += v.Source.Size()
-	sub := &layer{Layer: v, parent: l.parent, kind: l.kind, allowed: l.allowed}
+	sub := &layer{Layer: v, parent: l.parent, kind: l.kind, allowed: l.allowed, unread: l.unread}
 	from := len(in.report.Findings)
 	if target == rule.HTML {
 		in.digests(sub)
@@ -138,12 +138,15 @@ func (in *input) view(l *layer, op string, target rule.Target, v showcause.Layer
 }
 
 // forget drops the findings from index on whose rule fired on the layer
-// already: the raw bytes, or an earlier view, are the better evidence.
+// already: the raw bytes, or an earlier view, are the better evidence. A
+// finding that an allow-list overrules stands for none that it does not.
 func (in *input) forget(from, first int) {
 	fs := in.report.Findings
 	keep := fs[:from]
 	for _, f := range fs[from:] {
-		if !slices.ContainsFunc(keep[first:], func(g showcause.Finding) bool { return g.Index == f.Index }) {
+		if !slices.ContainsFunc(keep[first:], func(g showcause.Finding) bool {
+			return g.Index == f.Index && (g.Allowed == "" || f.Allowed != "")
+		}) {
 			keep = append(keep, f)
 		}
 	}

@@ -128,8 +128,11 @@ func (o *Out) View(s showcause.Step, r io.Reader) {
 	o.visit(showcause.Layer{Trail: t, Source: v.source()})
 	if err != nil {
 		code := codeOf(err)
-		if err == errFull {
+		switch {
+		case err == errFull:
 			code = showcause.LimitSize
+		case code == showcause.Corrupt: // a view has no format that could be broken
+			code = showcause.Unreadable
 		}
 		o.gap(showcause.Gap{Trail: t, Code: code, Offset: v.n, Length: -1})
 	}

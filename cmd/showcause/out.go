@@ -312,7 +312,7 @@ func (p *jsonPrinter) result(r *result) error {
 	if j.Path != r.path {
 		j.PathBytes = base64.StdEncoding.EncodeToString([]byte(r.path))
 	}
-	if p.o.quiet && j.Verdict < showcause.Error {
+	if p.o.quiet && j.Verdict == showcause.NothingFound {
 		return nil
 	}
 	if r.err != nil {

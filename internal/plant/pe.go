@@ -27,9 +27,9 @@ func (g *gen) pe(m *image, size int) (*canvas, error) {
 		return nil, err
 	}
 	c := g.canvas(max(size, offs[n-1]+m.sizes[n-1]))
-	stub := make([]byte, m.lfanew)
-	copy(stub, "MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff")
-	c.soft(0, stub)
+	dos := make([]byte, m.lfanew)
+	copy(dos, "MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff")
+	c.soft(0, dos)
 	c.header(0, []byte("MZ"))
 	c.header(60, le.AppendUint32(nil, uint32(m.lfanew)))
 	coff := []byte("PE\x00\x00\x4c\x01")
