@@ -82,27 +82,7 @@ func Open(path string) (*DB, error) {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("database %s: not a regular file", path)
-	}
-	if st.Size() < headerSize {
-		return nil, fmt.Errorf("database %s: %d bytes is too short for a compiled rule database", path, st.Size())
-	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("database %s: map: %w", path, err)
-	}
-	db, err := New(data)
-	if err != nil {
-		unix.Munmap(data)
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	db.mapped = true
-	return db, nil
+	return OpenFile(f)
 }
 
 // Close unmaps the file. Nothing that the database returned may be used after it.
