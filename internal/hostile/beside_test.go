@@ -84,6 +84,8 @@ for nothing found. The package ` + "`internal/hostile`" + ` makes every input in
 
     go test ./internal/hostile -count 1 -timeout 60m -run TestCost -v -args -full -doc "$PWD/docs/hostile-inputs.md"
 
+` + "`make soak`" + ` runs everything of this at full size.
+
 `
 
 // write writes the table.
