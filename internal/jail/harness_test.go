@@ -1,0 +1,413 @@
+//go:build linux && (amd64 || arm64)
+
+package jail
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is also the broker (in a process of its own, so that it can be
+// another user's or lack rights) and the reader.
+const (
+	brokerVariable = "JAIL_TEST_BROKER" // a spec
+	readerVariable = "JAIL_TEST_READER" // a spec
+)
+
+// A spec is one start of readers.
+type spec struct {
+	Deny    []string // what the broker's kernel shall not have: names in conditions
+	Work    string   // what the reader does
+	Without []string
+	Memory  int64
+	Debug   string // GODEBUG of the reader
+	Procs   string // GOMAXPROCS of the reader
+	Times   int    // readers, one after the other; 0 means 1
+	Filter  bool   // Broker() first
+	Kill    string // "parent": the broker dies with a reader running
+}
+
+// An outcome is what came of it: of the last reader, or the first bad one.
+type outcome struct {
+	Status   Status
+	Sealed   bool
+	Exit     string
+	Out, Log string
+	Outside  map[string]string // lines of /proc/PID/status
+	FDs      []string          // /proc/PID/fd
+	NS       map[string]bool   // namespace differs from the broker's
+	First    time.Duration     // start to first message, the fastest
+	Median   time.Duration
+	Error    string
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(readerVariable); text != "" {
+		var s spec
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			panic(err)
+		}
+		reader(s)
+		os.Exit(0)
+	}
+	if text := os.Getenv(brokerVariable); text != "" {
+		var s spec
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			panic(err)
+		}
+		o := broker(s)
+		json.NewEncoder(os.Stdout).Encode(o)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// reader locks itself, says so, and does its work.
+func reader(s spec) {
+	status, err := Lock(Config{Own: []int{0, 1, 2, 3, 4, 5}, Memory: s.Memory, FileSize: 1 << 30, Without: s.Without})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(9)
+	}
+	unix.Write(Result, status.Encode())
+	for { // until it has been looked at
+		if _, _, _, _, err := unix.Recvmsg(Control, make([]byte, 8), nil, 0); err != unix.EINTR {
+			break
+		}
+	}
+	work, ok := works[s.Work]
+	if !ok {
+		print("no work ", s.Work)
+		os.Exit(8)
+	}
+	if out := work(); out != "" {
+		unix.Write(Result, []byte(out))
+	}
+}
+
+// broker starts readers as the real one does.
+func broker(s spec) (o outcome) {
+	fail := func(err error) outcome { o.Error = err.Error(); return o }
+	for _, name := range s.Deny {
+		if err := conditions[name](); err != nil {
+			return fail(fmt.Errorf("condition %s: %w", name, err))
+		}
+	}
+	if s.Filter {
+		if err := Broker(); err != nil {
+			return fail(err)
+		}
+	}
+	st := NewStarter()
+	var took []time.Duration
+	for i := 0; i < max(s.Times, 1); i++ {
+		o = one(st, s)
+		if o.Error != "" || s.Times > 1 && (o.Exit != "exit 0" || !strings.HasPrefix(o.Out, "ok")) {
+			o.Error += fmt.Sprintf(" (start %d)", i)
+			return o
+		}
+		took = append(took, o.First)
+	}
+	if n := len(took); n > 1 {
+		for i := range took {
+			for j := i; j > 0 && took[j] < took[j-1]; j-- {
+				took[j], took[j-1] = took[j-1], took[j]
+			}
+		}
+		o.First, o.Median = took[0], took[n/2]
+	}
+	if s.Kill != "parent" {
+		st.Close()
+	}
+	return o
+}
+
+// one starts one reader, looks at it from outside and waits for its end.
+func one(st *Starter, s spec) (o outcome) {
+	fail := func(err error) outcome { o.Error = err.Error(); return o }
+	text, _ := json.Marshal(s)
+	null, err := os.Open("/dev/null")
+	if err != nil {
+		return fail(err)
+	}
+	outR, outW, _ := os.Pipe()
+	logR, logW, _ := os.Pipe()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	control := os.NewFile(uintptr(pair[1]), "control")
+	mem, err := unix.MemfdCreate("rules", unix.MFD_CLOEXEC)
+	if err != nil {
+		return fail(err)
+	}
+	rules := os.NewFile(uintptr(mem), "rules")
+	rules.WriteString("the rules")
+	scratch, err := os.CreateTemp("", "scratch")
+	if err != nil {
+		return fail(err)
+	}
+	os.Remove(scratch.Name())
+	begin := time.Now()
+	p, err := st.Start(Command{
+		Args: []string{"reader"}, Files: []*os.File{null, outW, logW, control, rules, scratch}, Without: s.Without,
+		Env: []string{readerVariable + "=" + string(text), "GODEBUG=" + s.Debug, "GOMAXPROCS=" + s.Procs},
+	})
+	for _, f := range []*os.File{null, outW, logW, control, rules, scratch} {
+		f.Close()
+	}
+	if err != nil {
+		return fail(err)
+	}
+	var log bytes.Buffer
+	var wg sync.WaitGroup
+	wg.Go(func() { io.Copy(&log, io.LimitReader(logR, 1<<20)) })
+	first := make([]byte, StatusSize)
+	if _, err := io.ReadFull(outR, first); err == nil {
+		o.First = time.Since(begin)
+		if o.Status, err = ParseStatus(first); err != nil {
+			return fail(err)
+		}
+		o.Sealed = o.Status.Sealed()
+		o.look(p.Pid)
+		if s.Kill == "parent" {
+			fmt.Println(p.Pid)
+			unix.Kill(unix.Getpid(), unix.SIGKILL)
+		}
+		if s.Kill == "close" {
+			st.Close()
+		}
+		unix.Write(pair[0], []byte("go"))
+		feed(pair[0], s.Work)
+	}
+	unix.Shutdown(pair[0], unix.SHUT_WR)
+	rest, _ := io.ReadAll(io.LimitReader(outR, 1<<20))
+	o.Out = string(rest)
+	if s.Work == "wait" && s.Kill == "" {
+		p.Kill()
+	}
+	exit, err := p.Wait()
+	wg.Wait()
+	unix.Close(pair[0])
+	outR.Close()
+	logR.Close()
+	o.Exit, o.Log = exit.String(), log.String()
+	if err != nil {
+		return fail(err)
+	}
+	return o
+}
+
+// look notes what /proc says of a process.
+func (o *outcome) look(pid int) {
+	o.Outside, o.NS = map[string]string{}, map[string]bool{}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for _, line := range strings.Split(string(text), "\n") {
+		if k, v, ok := strings.Cut(line, ":"); ok {
+			o.Outside[k] = strings.Join(strings.Fields(v), " ")
+		}
+	}
+	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	for _, fd := range fds {
+		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+		o.FDs = append(o.FDs, fd.Name()+" "+to)
+	}
+	for i, name := range nsFiles {
+		there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
+		here, _ := os.Readlink("/proc/self/ns/" + name)
+		if err == nil {
+			o.NS[wallNames[i]] = there != here
+		}
+	}
+}
+
+// feed passes files, as a broker does.
+func feed(socket int, work string) {
+	if work != "recv" {
+		return
+	}
+	for i := range 40 {
+		f, err := os.Open("/proc/self/exe")
+		if err != nil {
+			return
+		}
+		unix.Sendmsg(socket, []byte{byte(i)}, unix.UnixRights(int(f.Fd()), int(f.Fd())), nil, 0)
+		f.Close()
+	}
+}
+
+// A build is one form of the test binary, and a user one who runs it.
+type build struct {
+	name string
+	path string
+	cgo  bool
+}
+
+var pure = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "jail")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "pure.test")
+	c := exec.Command("go", "test", "-c", "-o", path, ".")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// copied is this binary where another user can reach it.
+var copied = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "jail")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "this.test")
+	text, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, text, 0o755)
+})
+
+// builds are this binary and, where the go command is there, one without C.
+func builds(t *testing.T) []build {
+	t.Helper()
+	this, err := copied()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "pure"
+	if cgo {
+		name = "cgo"
+	}
+	out := []build{{name, this, cgo}}
+	if !cgo {
+		return out
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Log("the build without C is not tested: no go command")
+		return out
+	}
+	path, err := pure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(out, build{"pure", path, false})
+}
+
+// users are the caller and, if that is root, somebody else.
+func users() []int {
+	if os.Geteuid() == 0 {
+		return []int{0, 1000}
+	}
+	return []int{os.Geteuid()}
+}
+
+// run runs a broker in a process of its own.
+func (b build) run(t *testing.T, uid int, s spec) outcome {
+	t.Helper()
+	text, _ := json.Marshal(s)
+	c := exec.Command(b.path, "-test.run=^$")
+	c.Dir = "/"
+	c.Env = []string{brokerVariable + "=" + string(text), "TMPDIR=/tmp", "HOME=/nonexistent"}
+	if uid != os.Geteuid() {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
+	var out, log bytes.Buffer
+	c.Stdout, c.Stderr = &out, &log
+	err := c.Run()
+	var o outcome
+	if jerr := json.Unmarshal(out.Bytes(), &o); jerr != nil && s.Kill != "parent" {
+		t.Fatalf("broker: %v: %s %s", err, out.String(), log.String())
+	}
+	if s.Kill == "parent" {
+		o.Out = out.String()
+	}
+	return o
+}
+
+// each runs a test for every build and user.
+func each(t *testing.T, f func(t *testing.T, b build, uid int)) {
+	for _, b := range builds(t) {
+		for _, uid := range users() {
+			t.Run(fmt.Sprintf("%s/uid%d", b.name, uid), func(t *testing.T) { f(t, b, uid) })
+		}
+	}
+}
+
+// denied answers errno to some system calls for the rest of the process's life,
+// as a container or another kernel does.
+func denied(lines ...Line) error {
+	prog, err := policy{lines: lines, rest: Allow, fail: eperm}.assemble()
+	if err != nil {
+		return err
+	}
+	if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+		return err
+	}
+	return install(prog)
+}
+
+func noFlag(name string, bits uint64) Line {
+	return Line{Name: name, Nr: unix.SYS_CLONE, Action: Allow, Checks: []Check{{Name: name, Arg: 0, Op: NoneOf, Values: []uint64{bits}}}}
+}
+
+const allNS = unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
+// conditions make this machine a poorer one, for this process and its children.
+var conditions = map[string]func() error{
+	"userns":   func() error { return denied(noFlag("clone", unix.CLONE_NEWUSER)) },
+	"allns":    func() error { return denied(noFlag("clone", allNS)) },
+	"netns":    func() error { return denied(noFlag("clone", unix.CLONE_NEWNET)) },
+	"cgroupns": func() error { return denied(noFlag("clone", unix.CLONE_NEWCGROUP)) },
+	"mountns":  func() error { return denied(noFlag("clone", unix.CLONE_NEWNS)) },
+	"mount":    func() error { return denied(Line{Name: "mount", Nr: unix.SYS_MOUNT, Action: eperm}) },
+	"pivot":    func() error { return denied(Line{Name: "pivot_root", Nr: unix.SYS_PIVOT_ROOT, Action: eperm}) },
+	"setuid":   func() error { return denied(Line{Name: "setuid", Nr: unix.SYS_SETUID, Action: eperm}) },
+	"anysetuid": func() error {
+		return denied(Line{Name: "setuid", Nr: unix.SYS_SETUID, Action: eperm}, Line{Name: "r", Nr: unix.SYS_SETRESUID, Action: eperm})
+	},
+	"landlock": func() error { return denied(Line{Name: "l", Nr: unix.SYS_LANDLOCK_CREATE_RULESET, Action: NoSys}) },
+	"close_range": func() error {
+		return denied(Line{Name: "c", Nr: unix.SYS_CLOSE_RANGE, Action: NoSys})
+	},
+	"seccomp": func() error { return denied(Line{Name: "s", Nr: unix.SYS_SECCOMP, Action: eperm}) },
+	"nnp": func() error {
+		return denied(Line{Name: "p", Nr: unix.SYS_PRCTL, Action: eperm, Checks: []Check{{Name: "o", Op: OneOf, Values: []uint64{1000}}}})
+	},
+	// A user namespace in which no further one may be made, as an administrator sets it.
+	"max_user_namespaces": func() error {
+		return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0o644)
+	},
+	// A descriptor that somebody forgot.
+	"leak": func() error {
+		fd, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+		if err == nil {
+			_, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 300)
+		}
+		if err == nil {
+			_, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 2000)
+		}
+		return err
+	},
+}

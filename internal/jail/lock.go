@@ -1,0 +1,403 @@
+//go:build linux && (amd64 || arm64)
+
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A locker puts up the walls, one after the other, and notes each.
+type locker struct {
+	status  Status
+	without []string
+}
+
+func newLocker(without []string) *locker {
+	l := &locker{without: without}
+	l.status.Walls = make([]Given, wallCount)
+	for i, name := range wallNames {
+		l.status.Walls[i].Wall = name
+	}
+	return l
+}
+
+// set notes a wall: there if err is nil, otherwise why not.
+func (l *locker) set(wall int, err error) {
+	switch {
+	case err == nil:
+		l.status.Walls[wall] = given(wall, true, codeNone, 0)
+	case errors.Is(err, unix.ENOTSUP) && linksC():
+		l.status.Walls[wall] = given(wall, false, codeCgo, 0)
+	case errors.Is(err, errNested):
+		l.status.Walls[wall] = given(wall, false, codeNested, 0)
+	default:
+		r := because(err)
+		l.status.Walls[wall] = given(wall, false, r.code, r.number)
+	}
+}
+
+// leftOut says that a wall is not wanted, and notes it.
+func (l *locker) leftOut(wall int) bool {
+	if !slices.Contains(l.without, wallNames[wall]) {
+		return false
+	}
+	l.status.Walls[wall] = given(wall, false, codeLeftOut, 0)
+	return true
+}
+
+// build puts one wall up, if it is wanted.
+func (l *locker) build(wall int, f func() error) error {
+	if l.leftOut(wall) {
+		return nil
+	}
+	err := f()
+	l.set(wall, err)
+	return err
+}
+
+// Lock takes from the process all that a reader does not need. It is called
+// once, before the first byte of input, and nothing undoes it. An error means
+// that the process is not sealed: it must end without reading anything.
+//
+// Afterwards only the calls of [Table] are left: recvmsg on Control, pread and
+// fstat on any descriptor, write to Result and Log, pwrite and ftruncate on
+// Scratch. Files of package os, crypto/rand and anything else that needs another
+// call kill the process.
+func Lock(c Config) (Status, error) {
+	l := newLocker(c.Without)
+	if err := known(c.Without); err != nil {
+		return l.status, err
+	}
+	if !strings.HasSuffix(os.Getenv("GODEBUG"), runtimeSettings) {
+		return l.status, fmt.Errorf("lock: GODEBUG is not as Start sets it: %q", os.Getenv("GODEBUG"))
+	}
+	settle()
+	l.outside()
+	owned, err := l.descriptors(c.Own)
+	if err != nil {
+		return l.status, fmt.Errorf("lock: descriptors: %w", err)
+	}
+	l.build(wallRlimits, func() error { return limits(c, l.status.Walls[wallUserNS].On) })
+	l.build(wallRoot, func() error { return l.root() })
+	l.capabilities()
+	l.build(wallDumpable, func() error { return prctl(unix.PR_SET_DUMPABLE, 0, 0) })
+	if err := l.build(wallNoNewPrivs, func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0) }); err != nil {
+		return l.status, fmt.Errorf("lock: no_new_privs: %w", err)
+	}
+	l.landlock(ruleset{})
+	err = l.build(wallSeccomp, func() error {
+		prog, err := readerPolicy(c.Own, owned, c.Without).assemble()
+		if err != nil {
+			return err
+		}
+		return install(prog)
+	})
+	if err != nil {
+		return l.status, fmt.Errorf("lock: %w", err)
+	}
+	return l.status, nil
+}
+
+// known refuses names that leave nothing out: a test with a misspelt one would
+// prove nothing.
+func known(names []string) error {
+	for _, n := range names {
+		ok := n == "arch" || slices.Contains(wallNames[:], n)
+		for _, line := range Table() {
+			ok = ok || line.Name == n
+			for _, c := range line.Checks {
+				ok = ok || c.Name == n
+			}
+		}
+		if !ok {
+			return fmt.Errorf("lock: nothing is called %q", n)
+		}
+	}
+	return nil
+}
+
+// settle brings the runtime to where it needs no further descriptors: the first
+// timer opens its poller, and a GOMAXPROCS that was set is never looked up
+// again. A write beyond RLIMIT_FSIZE shall be an error and no signal.
+func settle() {
+	time.Sleep(time.Microsecond)
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	signal.Ignore(unix.SIGXFSZ)
+}
+
+// outside notes what Start gave, and looks for itself where that can be seen.
+func (l *locker) outside() {
+	said := strings.Split(os.Getenv(jailVariable), ",")
+	for wall := range wallUID + 1 {
+		var inode uint64
+		r := reason{code: codeStart}
+		if len(said) == wallUID+1 {
+			if in, why, ok := parseReason(said[wall]); ok {
+				inode, r = in, why
+			}
+		}
+		if wall < namespaces && r.code == codeNone && inode != 0 && namespaceInode(nsFiles[wall]) == inode {
+			r = reason{code: codeUnverified}
+		}
+		l.status.Walls[wall] = given(wall, r.code == codeNone, r.code, r.number)
+	}
+}
+
+func parseReason(s string) (inode uint64, r reason, ok bool) {
+	f := strings.Split(s, ".")
+	if len(f) != 3 {
+		return 0, r, false
+	}
+	inode, err1 := strconv.ParseUint(f[0], 10, 64)
+	c, err2 := strconv.ParseUint(f[1], 10, 8)
+	n, err3 := strconv.ParseUint(f[2], 10, 12)
+	if errors.Join(err1, err2, err3) != nil || code(c) >= codeLast {
+		return 0, r, false
+	}
+	return inode, reason{code(c), uint16(n)}, true
+}
+
+// errNested is the empty root's without a mount namespace.
+var errNested = errors.New("no mount namespace")
+
+// highest is where looking at single descriptors ends; all above are closed.
+const highest = 1024
+
+// descriptors closes all that is neither the reader's own nor the runtime's.
+// What came through exec does not close on exec, what the runtime made does, and
+// it is an anonymous inode: its poller, and the counter that wakes the poller.
+func (l *locker) descriptors(own []int) (map[string]uint64, error) {
+	owned := map[string]uint64{"self": uint64(unix.Getpid())}
+	leftOut := l.leftOut(wallDescriptors)
+	for fd := range highest {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || slices.Contains(own, fd) {
+			continue
+		}
+		if flags&unix.FD_CLOEXEC != 0 {
+			if kind := pollerKind(fd); kind != "" {
+				if _, twice := owned[kind]; twice {
+					return nil, fmt.Errorf("two of %s", kind)
+				}
+				owned[kind] = uint64(fd)
+				continue
+			}
+		}
+		if !leftOut {
+			unix.Close(fd)
+		}
+	}
+	if !leftOut {
+		l.set(wallDescriptors, closeFrom(own))
+	}
+	return owned, nil
+}
+
+// pollerKind tells the runtime's epoll and eventfd by their name in /proc.
+func pollerKind(fd int) string {
+	target, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	switch {
+	case err != nil:
+		return ""
+	case target == "anon_inode:[eventpoll]":
+		return "epoll"
+	case target == "anon_inode:[eventfd]":
+		return "eventfd"
+	}
+	return ""
+}
+
+// closeFrom closes the descriptors from highest on.
+func closeFrom(own []int) error {
+	if slices.Max(append([]int{0}, own...)) >= highest {
+		return unix.EBADF
+	}
+	if err := unix.CloseRange(highest, 1<<32-1, 0); err == nil {
+		return nil
+	}
+	// Before Linux 5.9.
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return err
+	}
+	for fd := highest; uint64(fd) < min(lim.Max, 1<<20); fd++ {
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// limits bounds what the process can use up. The number of threads is counted
+// per user, so it is bounded only where the user is alone: in a user namespace.
+func limits(c Config, alone bool) error {
+	files := uint64(c.Files)
+	if c.Files <= 0 {
+		files = 256
+	}
+	want := []struct {
+		what int
+		max  uint64
+	}{
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_MEMLOCK, 0},
+		{unix.RLIMIT_MSGQUEUE, 0},
+		{unix.RLIMIT_NICE, 0},
+		{unix.RLIMIT_RTPRIO, 0},
+		{unix.RLIMIT_NOFILE, files},
+		{unix.RLIMIT_FSIZE, uint64(max(c.FileSize, 0))},
+	}
+	if alone {
+		want = append(want, struct {
+			what int
+			max  uint64
+		}{unix.RLIMIT_NPROC, 256})
+	}
+	if c.Memory > 0 {
+		want = append(want, struct {
+			what int
+			max  uint64
+		}{unix.RLIMIT_DATA, uint64(c.Memory)})
+	}
+	var failed error
+	for _, w := range want {
+		var have unix.Rlimit
+		if err := unix.Getrlimit(w.what, &have); err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		low := min(w.max, have.Max)
+		if err := unix.Setrlimit(w.what, &unix.Rlimit{Cur: low, Max: low}); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// root makes an empty read-only file system the root, and lets go of the old one
+// (pivot_root(2), "pivot_root(".", ".")"). All threads share the root.
+func (l *locker) root() error {
+	if !l.status.Walls[wallMountNS].On {
+		return errNested
+	}
+	if linksC() && unix.Geteuid() != 0 {
+		return unix.ENOTSUP // it would take capabilities that cannot be dropped
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("private: %w", err)
+	}
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	var err error
+	for _, dir := range []string{"/proc", "/tmp", "/dev", "/usr"} {
+		if err = unix.Mount("none", dir, "tmpfs", flags, "size=4k,nr_inodes=2,mode=0555"); err != nil {
+			continue
+		}
+		if err = unix.Chdir(dir); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("empty: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("old root: %w", err)
+	}
+	return unix.Chdir("/")
+}
+
+// capabilities drops what the reader was started with. Root without the right
+// to give a real uid at the start gives it here.
+func (l *locker) capabilities() {
+	if unix.Geteuid() == 0 && !slices.Contains(l.without, wallNames[wallUID]) {
+		l.dropUID()
+	}
+	l.dropAll()
+}
+
+// dropAll empties the sets of capabilities on all threads.
+func (l *locker) dropAll() {
+	if l.leftOut(wallCapabilities) {
+		return
+	}
+	bounding := dropBounding()
+	err := dropCapabilities()
+	if err == nil || errors.Is(err, unix.ENOTSUP) {
+		if left := capabilitiesLeft(); left == nil {
+			err = nil
+		}
+	}
+	l.set(wallCapabilities, err)
+	if r := because(bounding); err == nil && bounding != nil {
+		l.status.Walls[wallCapabilities] = given(wallCapabilities, true, codeBounding, r.number)
+	}
+}
+
+func (l *locker) dropUID() {
+	// The kernel refuses setgroups where the groups cannot be others' anyhow.
+	_ = syscall.Setgroups(nil)
+	err := syscall.Setresgid(nobody, nobody, nobody)
+	if err == nil {
+		err = syscall.Setresuid(nobody, nobody, nobody)
+	}
+	if err != nil {
+		l.status.Walls[wallUID] = given(wallUID, false, codeUIDZero, 0)
+		return
+	}
+	l.set(wallUID, nil)
+}
+
+// dropBounding empties the bounding set, which takes CAP_SETPCAP.
+func dropBounding() error {
+	for c := uintptr(0); c < 64; c++ {
+		have, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if err != nil {
+			return nil // beyond the last
+		}
+		if have == 0 {
+			continue
+		}
+		if err := everywhere(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dropCapabilities() error {
+	// Ambient capabilities came with Linux 4.3; without them there are none.
+	if err := everywhere(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	err := everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&none[0])), 0)
+	runtime.KeepAlive(&hdr)
+	runtime.KeepAlive(&none)
+	return err
+}
+
+// capabilitiesLeft looks: an error unless the three sets are empty.
+func capabilitiesLeft() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &have[0]); err != nil {
+		return err
+	}
+	if have != ([2]unix.CapUserData{}) {
+		return unix.EPERM
+	}
+	return nil
+}
