@@ -108,7 +108,7 @@ type Command struct {
 	Args    []string   // Args[0] is the program's name
 	Env     []string   // the whole environment; what the jail needs is added
 	Files   []*os.File // descriptors 0 and up; nil leaves a number closed. The caller keeps its own copies
-	Without []string   // walls not to give: selftest and tests only. Give Lock the same
+	Without []string   // as in Config, to which the same list is given; walls that are put up from outside are left out here
 }
 
 // A Process is a started reader.

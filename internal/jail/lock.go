@@ -78,7 +78,7 @@ func (l *locker) build(wall int, f func() error) error {
 func Lock(c Config) (Status, error) {
 	l := newLocker(c.Without)
 	if err := known(c.Without); err != nil {
-		return l.status, err
+		return l.status, fmt.Errorf("lock: %w", err)
 	}
 	if !strings.HasSuffix(os.Getenv("GODEBUG"), runtimeSettings) {
 		return l.status, fmt.Errorf("lock: GODEBUG is not as Start sets it: %q", os.Getenv("GODEBUG"))
@@ -122,7 +122,7 @@ func known(names []string) error {
 			}
 		}
 		if !ok {
-			return fmt.Errorf("lock: nothing is called %q", n)
+			return fmt.Errorf("without: nothing is called %q", n)
 		}
 	}
 	return nil

@@ -162,10 +162,8 @@ func (s *Starter) Close() error {
 // start tries the known or the full form, and looks for what is allowed only if
 // that is refused.
 func (s *Starter) start(c Command) (*Process, error) {
-	for _, name := range c.Without {
-		if !slices.Contains(wallNames[:], name) {
-			return nil, fmt.Errorf("reader: no wall %q", name)
-		}
+	if err := known(c.Without); err != nil {
+		return nil, fmt.Errorf("reader: %w", err)
 	}
 	if c.Path == "" {
 		c.Path = "/proc/self/exe"
