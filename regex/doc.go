@@ -1,0 +1,32 @@
+// Package regex searches for byte regular expressions: those of YARA 4 and
+// YARA-X in time linear in the input, those of PCRE in linear time where they
+// allow it and by bounded backtracking where they do not.
+//
+// An expression is read by package syntax into a tree. Compile turns the tree
+// into a Program, a nondeterministic automaton as a string of bytes, which a
+// rule database stores and runs in place, and the Atoms, literals of which
+// every match contains one. Where the prefilter sees an atom, Matcher.Verify
+// runs the automaton from the atom's first byte forward for the end of the
+// match and backward for its starts, as YARA 4 and YARA-X do: so that a start
+// has one match, and which of the ends that is follows the engine (Program.Greedy).
+// An expression without an atom is searched for with Matcher.Scan.
+//
+//	"ab(c|d)+e"                        program            atoms
+//	                                   0 match
+//	                                   1 class e -> 0
+//	    \       / c \                  2 split 6, 1
+//	     a - b <     > + - e           3 class d -> 2     "abc" at 8, "abd" at 8
+//	            \ d /                  ...
+//	                                   8 class a -> 7
+//
+// The automata are run as deterministic ones that are made while they run
+// (dfa.go), over classes of bytes that the expression does not tell apart. A
+// state is made at most once for a byte read and costs at most the size of the
+// program, memory is bounded, and every byte read counts as 1 step for each 64
+// instructions, whatever was kept from before: steps are a function of the
+// program and the input alone.
+//
+// What no finite automaton does (back-references, look-around, atomic groups,
+// \K, conditions) is run by the backtracker (backtrack.go), each attempt within
+// Matcher.BackLimit.
+package regex

@@ -1,0 +1,480 @@
+package regex
+
+// Matcher runs programs over one input at a time. The zero value is ready.
+// Steps counts what was read and done, the same for the same input, programs
+// and order of calls, however the bytes come to hand and whatever the Matcher
+// did before. While it is above Limit (0: none), nothing matches and Exhausted
+// is true: the caller makes that a gap. Steps is the caller's to set back for
+// another input, and to add to. It is not safe for concurrent use.
+type Matcher struct {
+	Steps int64
+	Limit int64
+
+	// BackLimit bounds the steps of one attempt of a program that backtracks; 0
+	// is 1,000,000. Attempts that hit it, or the bound on the memory that one
+	// takes, are counted in Abandoned: each is a place that was not decided,
+	// and the caller makes that a gap.
+	BackLimit int64
+	Abandoned int64
+
+	machines map[uint32]*machine
+	mem      int
+	tape     tape
+	bt       backtracker
+}
+
+const (
+	maxMachines = 64 << 20 // bytes of all machines of a Matcher
+	blockSize   = 64 << 10 // bytes that Scan looks for starts in at a time
+)
+
+// Exhausted tells whether work was left undone for want of steps.
+func (m *Matcher) Exhausted() bool { return m.Limit > 0 && m.Steps > m.Limit }
+
+// machine returns a program's machine. It is kept by id.
+func (m *Matcher) machine(id uint32, p Program) *machine {
+	if k := m.machines[id]; k != nil && len(k.prog) == len(p) && &k.prog[0] == &p[0] {
+		return k
+	}
+	if m.machines == nil || m.mem > maxMachines {
+		m.machines, m.mem = map[uint32]*machine{}, 0
+	}
+	k := newMachine(p)
+	m.machines[id] = k
+	m.mem += k.size()
+	return k
+}
+
+// weight is what one byte costs: at worst, every state of the program is looked at.
+func (k *machine) weight() int64 { return 1 + int64(len(k.code))/64 }
+
+// budget returns how many symbols may still be read, at most.
+func (m *Matcher) budget(k *machine) int64 {
+	if m.Limit <= 0 {
+		return 1 << 62
+	}
+	return max(0, (m.Limit-m.Steps)/k.weight()+1)
+}
+
+// tape is the input as a machine reads it: a symbol for each byte, or, wide,
+// for each two.
+type tape struct {
+	cursor
+	k    *machine
+	wide bool
+	step int64
+}
+
+func (m *Matcher) open(k *machine, in Input, wide, back bool) *tape {
+	t := &m.tape
+	t.k, t.wide, t.step = k, wide, 1
+	if wide {
+		t.step = 2
+	}
+	t.in, t.size, t.back, t.chunk = in, in.Size(), back, nil
+	return t
+}
+
+// after returns the symbol behind the place off.
+func (t *tape) after(off int64) symbol {
+	c, ok := t.at(off)
+	if !ok {
+		return t.k.none
+	}
+	if t.wide {
+		if z, ok := t.at(off + 1); !ok || z != 0 {
+			return t.k.broken
+		}
+	}
+	if c == '\n' && off+t.step == t.size {
+		return t.k.lastLF
+	}
+	return t.k.class[c]
+}
+
+// before returns the symbol in front of the place off.
+func (t *tape) before(off int64) symbol {
+	c, ok := t.at(off - 1)
+	if !ok {
+		return t.k.none
+	}
+	if t.wide {
+		z := c
+		if c, ok = t.at(off - 2); !ok || z != 0 {
+			return t.k.broken
+		}
+	}
+	if c == '\n' && off == t.size {
+		return t.k.lastLF
+	}
+	return t.k.class[c]
+}
+
+// reachIn returns how many symbols a run may take.
+func (k *machine) reachIn(step int64) int64 {
+	switch {
+	case k.reach == 0:
+		return 1 << 62
+	case k.flags&flagTextEdge != 0:
+		return k.reach
+	}
+	return k.reach / step
+}
+
+// ahead runs from program state q at the place off, and returns the end of the
+// match that counts.
+func (m *Matcher) ahead(k *machine, in Input, wide bool, q uint32, off int64) (end int64, ok bool) {
+	d := k.automaton(ahead)
+	mem := d.mem
+	t := m.open(k, in, wide, false)
+	state := d.begin(q, k.ctx[t.before(off)])
+	left := min(k.reachIn(t.step), m.budget(k))
+	pos, fast := off, !wide && k.flags&flagEndLine == 0
+	count := 0 // of symbols read
+	for {
+		if fast && left > 0 {
+			chunk := in.View(pos, min(left, chunkSize))
+			i := 0
+			for i < len(chunk) {
+				v := d.next[int(state)*k.count+int(k.class[chunk[i]])]
+				if v == 0 {
+					v = d.make(state, k.class[chunk[i]])
+				}
+				if v&1 != 0 {
+					end, ok = pos+int64(i), true
+				}
+				i++
+				if state = (v - 2) >> 1; state == dead {
+					break
+				}
+			}
+			pos, left, count = pos+int64(i), left-int64(i), count+i
+			if state == dead {
+				break
+			}
+			if i > 0 && left > 0 {
+				continue
+			}
+		}
+		next, matched := d.step(state, t.after(pos))
+		if matched {
+			end, ok = pos, true
+		}
+		if state = next; state == dead || left == 0 {
+			break
+		}
+		pos, left, count = pos+t.step, left-1, count+1
+	}
+	m.Steps += int64(count+1) * k.weight()
+	m.mem += d.mem - mem
+	return end, ok && !m.Exhausted()
+}
+
+// behind runs backward from program state q at the place off and calls emit
+// with every start, the last first, until it returns false.
+func (m *Matcher) behind(k *machine, in Input, wide bool, q uint32, off int64, emit func(start int64) bool) {
+	d := k.automaton(back)
+	mem := d.mem
+	t := m.open(k, in, wide, true)
+	state := d.begin(q, k.ctx[t.after(off)])
+	left := min(k.reachIn(t.step), m.budget(k))
+	count := int64(0)
+	for pos := off; ; pos -= t.step {
+		next, matched := d.step(state, t.before(pos))
+		count++
+		if matched && !emit(pos) {
+			break
+		}
+		if state = next; state == dead || left == 0 {
+			break
+		}
+		left--
+	}
+	m.Steps += count * k.weight()
+	m.mem += d.mem - mem
+}
+
+// Verify is called when the atom with the place was seen at offset at of the
+// input. It calls emit with the start and the length of the matches that take
+// the atom there, one for each start, the last start first. A start may be
+// emitted again for another atom or another place of one: of these matches the
+// longest counts if p.Greedy(), else the shortest. emit returns false to stop;
+// it must not call the Matcher. Verify returns whether there is any match.
+//
+// id tells programs apart: what is worked out for one is kept under it.
+func (m *Matcher) Verify(id uint32, p Program, place uint32, in Input, at int64, emit func(off, n int64) bool) bool {
+	if m.Exhausted() || place == NoPlace || at < 0 || at >= in.Size() {
+		return false
+	}
+	k := m.machine(id, p)
+	q, wide := place>>1, place&1 != 0
+	end, ok := m.ahead(k, in, wide, q, at)
+	if !ok {
+		return false
+	}
+	full := k.flags&flagFull != 0
+	if full && touches(in, end, wide, false) {
+		return false
+	}
+	hit := false
+	m.behind(k, in, wide, q, at, func(start int64) bool {
+		if full && touches(in, start, wide, true) {
+			return true
+		}
+		hit = true
+		return emit(start, end-start)
+	})
+	return hit && !m.Exhausted()
+}
+
+// touches tells whether an ASCII letter or digit stands right before or behind
+// a place; of wide text, with its zero byte.
+func touches(in Input, off int64, wide, before bool) bool {
+	at := func(off int64) int {
+		if off < 0 {
+			return -1
+		}
+		if v := in.View(off, 1); len(v) > 0 {
+			return int(v[0])
+		}
+		return -1
+	}
+	c, z := at(off), 0
+	switch {
+	case wide && before:
+		c, z = at(off-2), at(off-1)
+	case wide:
+		z = at(off + 1)
+	case before:
+		c = at(off - 1)
+	}
+	return c >= 0 && c != '_' && wordByte(byte(c)) && z == 0
+}
+
+// forms calls f for the forms that the program has.
+func (k *machine) forms(f func(wide bool) bool) {
+	if k.flags&flagAscii != 0 && !f(false) || k.flags&flagWide == 0 {
+		return
+	}
+	f(true)
+}
+
+// Contains tells whether there is a match anywhere in the input, the empty
+// match included.
+func (m *Matcher) Contains(id uint32, p Program, in Input) bool {
+	if m.Exhausted() {
+		return false
+	}
+	k := m.machine(id, p)
+	hit := false
+	if k.flags&flagBack != 0 || k.flags&flagFull != 0 {
+		m.Scan(id, p, in, 0, in.Size()+1, func(int64, int64) bool {
+			hit = true
+			return false
+		})
+		return hit
+	}
+	k.forms(func(wide bool) bool {
+		for phase := range stepOf(wide) {
+			hit = hit || m.anywhere(k, in, wide, phase)
+		}
+		return !hit
+	})
+	return hit && !m.Exhausted()
+}
+
+func stepOf(wide bool) int64 {
+	if wide {
+		return 2
+	}
+	return 1
+}
+
+// anywhere runs forward from off until there is a match.
+func (m *Matcher) anywhere(k *machine, in Input, wide bool, off int64) bool {
+	if off > in.Size() {
+		return false
+	}
+	d := k.automaton(anywhere)
+	mem := d.mem
+	t := m.open(k, in, wide, false)
+	state := d.intern(nil, k.ctx[t.before(off)])
+	left := m.budget(k)
+	hit := false
+	count := int64(0)
+	for pos := off; ; pos += t.step {
+		if !wide && k.flags&flagEndLine == 0 && left > 0 {
+			chunk := in.View(pos, min(left, chunkSize))
+			i := 0
+			for _, c := range chunk {
+				v := d.next[int(state)*k.count+int(k.class[c])]
+				if v == 0 {
+					v = d.make(state, k.class[c])
+				}
+				if i++; v&1 != 0 {
+					hit = true
+					break
+				}
+				state = (v - 2) >> 1
+			}
+			if count += int64(i); hit {
+				break
+			}
+			if i > 0 {
+				left -= int64(i)
+				pos += int64(i) - 1
+				continue
+			}
+		}
+		s := t.after(pos)
+		next, matched := d.step(state, s)
+		count++
+		if hit = matched; hit || left == 0 || pos >= t.size || s == k.none && !wide {
+			break
+		}
+		state = next
+		left--
+	}
+	m.Steps += count * k.weight()
+	m.mem += d.mem - mem
+	return hit
+}
+
+// Scan calls emit with the start and length of the matches that start from
+// from on and before to, rising, one for each start: the one that is
+// preferred or, if p is greedy YARA-X, the longest. The ascii form comes
+// before the wide one. It is for programs without an atom; to may be above the
+// input's size for the empty match at its end.
+func (m *Matcher) Scan(id uint32, p Program, in Input, from, to int64, emit func(off, n int64) bool) {
+	k := m.machine(id, p)
+	from, to = max(from, 0), min(to, in.Size()+1)
+	if k.flags&flagAnchored != 0 {
+		to = min(to, 1)
+	}
+	k.forms(func(wide bool) bool {
+		if k.flags&flagBack != 0 {
+			return m.scanBack(k, in, wide, from, to, emit)
+		}
+		s := scan{m: m, k: k, in: in, wide: wide, emit: emit}
+		return s.run(from, to)
+	})
+}
+
+// scan is one form of one Scan.
+type scan struct {
+	m     *Matcher
+	k     *machine
+	in    Input
+	wide  bool
+	emit  func(off, n int64) bool
+	marks []uint64
+}
+
+// run goes through the blocks. How far behind a block one has to begin to know
+// what starts in it is the program's reach; where that has no bound, one goes
+// backward through the whole input first and keeps the state at each block.
+func (s *scan) run(from, to int64) bool {
+	step := stepOf(s.wide)
+	var marks []checkpoint
+	if s.k.reach == 0 {
+		marks = s.checkpoints(from, to)
+	}
+	for a := from; a < to; a += blockSize {
+		b := min(a+blockSize, to)
+		s.marks = append(s.marks[:0], make([]uint64, (b-a+63)/64)...)
+		for phase := range step {
+			if marks != nil {
+				c := marks[(a-from)/blockSize*step+phase]
+				if c.hit {
+					s.backward(c.off, c.list, a, b)
+				}
+				continue
+			}
+			end := min(b+(s.k.reachIn(step)+1)*step, s.in.Size())
+			s.backward(end-(end-a-phase)%step, nil, a, b)
+		}
+		if !s.emitMarked(a, b) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkpoint is the state of the automaton at the end of a block.
+type checkpoint struct {
+	off  int64
+	list []uint32
+	hit  bool // something starts in the block
+}
+
+func (s *scan) checkpoints(from, to int64) []checkpoint {
+	step := stepOf(s.wide)
+	n := (to - from + blockSize - 1) / blockSize
+	out := make([]checkpoint, n*step)
+	for phase := range step {
+		off := s.in.Size()
+		off -= (off - from - phase) % step
+		var list []uint32
+		for i := n - 1; i >= 0; i-- {
+			a := from + i*blockSize
+			s.marks = append(s.marks[:0], make([]uint64, blockSize/64)...)
+			c := checkpoint{off: off, list: list}
+			off, list = s.backward(off, list, a, min(a+blockSize, to))
+			for _, w := range s.marks {
+				c.hit = c.hit || w != 0
+			}
+			out[i*step+phase] = c
+		}
+	}
+	return out
+}
+
+// backward runs the automaton of starts from off, with the list of its state,
+// down to a, and marks the starts from a to b-1. It returns where it ended.
+func (s *scan) backward(off int64, list []uint32, a, b int64) (int64, []uint32) {
+	d := s.k.automaton(starts)
+	mem := d.mem
+	t := s.m.open(s.k, s.in, s.wide, true)
+	state := d.intern(list, s.k.ctx[t.after(off)])
+	left := s.m.budget(s.k)
+	count := int64(0)
+	for off >= a && left > 0 {
+		next, matched := d.step(state, t.before(off))
+		if matched && off < b {
+			s.marks[(off-a)>>6] |= 1 << ((off - a) & 63)
+		}
+		state = next
+		off -= t.step
+		left--
+		count++
+	}
+	s.m.Steps += count * s.k.weight()
+	s.m.mem += d.mem - mem
+	return off, append([]uint32(nil), d.lists[d.off[state]:d.off[state+1]]...)
+}
+
+// emitMarked finds the ends of what starts in a block.
+func (s *scan) emitMarked(a, b int64) bool {
+	for off := a; off < b; off++ {
+		if s.marks[(off-a)>>6]>>((off-a)&63)&1 == 0 {
+			if s.marks[(off-a)>>6] == 0 {
+				off = a + (off - a) | 63 // the last place of this word
+			}
+			continue
+		}
+		if s.m.Exhausted() {
+			return false
+		}
+		end, ok := s.m.ahead(s.k, s.in, s.wide, s.k.entry, off)
+		if !ok || end == off && s.k.flags&flagEmpty == 0 {
+			continue
+		}
+		if s.k.flags&flagFull != 0 && (touches(s.in, off, s.wide, true) || touches(s.in, end, s.wide, false)) {
+			continue
+		}
+		if !s.emit(off, end-off) {
+			return false
+		}
+	}
+	return !s.m.Exhausted()
+}
