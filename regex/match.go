@@ -208,6 +208,15 @@ func (m *Matcher) Verify(id uint32, p Program, place uint32, in Input, at int64,
 	}
 	k := m.machine(id, p)
 	q, wide := place>>1, place&1 != 0
+	if wide && k.asciiFirst() && m.around(k, in, false, q, at, emit) {
+		return !m.Exhausted()
+	}
+	return m.around(k, in, wide, q, at, emit) && !m.Exhausted()
+}
+
+// around runs from a program state forward and then backward, and tells
+// whether there is a match.
+func (m *Matcher) around(k *machine, in Input, wide bool, q uint32, at int64, emit func(off, n int64) bool) bool {
 	end, ok := m.ahead(k, in, wide, q, at)
 	if !ok {
 		return false
@@ -224,7 +233,7 @@ func (m *Matcher) Verify(id uint32, p Program, place uint32, in Input, at int64,
 		hit = true
 		return emit(start, end-start)
 	})
-	return hit && !m.Exhausted()
+	return hit
 }
 
 // touches tells whether an ASCII letter or digit stands right before or behind
@@ -249,6 +258,12 @@ func touches(in Input, off int64, wide, before bool) bool {
 		c = at(off - 1)
 	}
 	return c >= 0 && c != '_' && wordByte(byte(c)) && z == 0
+}
+
+// asciiFirst tells whether the wide form is only looked at where the ascii form
+// does not match: so YARA 4 does it.
+func (k *machine) asciiFirst() bool {
+	return k.flags&(flagAscii|flagWide|flagTextEdge) == flagAscii|flagWide
 }
 
 // forms calls f for the forms that the program has.
@@ -466,6 +481,10 @@ func (s *scan) emitMarked(a, b int64) bool {
 			return false
 		}
 		end, ok := s.m.ahead(s.k, s.in, s.wide, s.k.entry, off)
+		if ok && s.wide && s.k.asciiFirst() {
+			_, other := s.m.ahead(s.k, s.in, false, s.k.entry, off)
+			ok = !other
+		}
 		if !ok || end == off && s.k.flags&flagEmpty == 0 {
 			continue
 		}
