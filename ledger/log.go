@@ -53,9 +53,10 @@ func Open(dir string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %s: %w", path, err)
 	}
-	l, err := FromFile(os.NewFile(uintptr(fd), path))
+	f := os.NewFile(uintptr(fd), path)
+	l, err := FromFile(f)
 	if err != nil {
-		unix.Close(fd)
+		f.Close()
 	}
 	return l, err
 }
@@ -105,7 +106,7 @@ func create(dir int) (err error) {
 }
 
 // FromFile takes an open ledger over from another process, whose Open it
-// passed. The file is the Log's from then on if there is no error.
+// passed. If there is no error, the file is the Log's from then on.
 func FromFile(f *os.File) (*Log, error) {
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
 	if err != nil {
@@ -285,13 +286,21 @@ func (l *Log) catchUp() error {
 		return fmt.Errorf("%w: offset %d: %s", ErrBroken, fault.Offset, fault.Why)
 	}
 	if next.bad[len(next.bad)-1] != '\n' {
-		// Only the line end may be missing: then the line is whole, and is kept.
-		if whole, err := l.prove(size, []byte("\n")); err == nil {
+		// Only the line end may be missing: then the line is whole, and is
+		// kept as such if it follows.
+		whole, err := l.prove(size, []byte("\n"))
+		if err == nil {
 			if err := l.put([]byte("\n")); err != nil {
 				return err
 			}
 			l.chain = whole
 			return nil
+		}
+		if !errors.As(err, &fault) {
+			return err
+		}
+		if !fault.Tail {
+			return fmt.Errorf("%w: offset %d: %s", ErrBroken, fault.Offset, fault.Why)
 		}
 	}
 	return l.keep(next, fault)

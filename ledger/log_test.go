@@ -61,6 +61,8 @@ var children = map[string]func([]string){
 			}
 		}
 	},
+	// fetch DIR URL: see fetchChild.
+	"fetch": fetchChild,
 	"open": func(a []string) {
 		l, err := Open(a[0])
 		exit(err)

@@ -1,0 +1,6 @@
+//go:build airgap
+
+package ledger
+
+// fetchChild has nothing to fetch with.
+func fetchChild([]string) {}
