@@ -59,6 +59,8 @@ type Finding struct {
 	Digest  string  `json:"digest"`            // SHA-256 of the rule's text, hexadecimal
 	Matches []Match `json:"matches"`           // at most MaxMatches a pattern
 	Allowed string  `json:"allowed,omitempty"` // name of the allow-list rule that overrules the finding
+	// AllowedIndex is that rule's index in the database, where Allowed is not empty.
+	AllowedIndex uint32 `json:"-"`
 }
 
 // MaxMatches is the number of places kept for each pattern of a finding.

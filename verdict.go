@@ -46,6 +46,7 @@ const (
 	LimitObject Code = "limit.objects"
 	LimitWork   Code = "limit.work"
 	LimitTime   Code = "limit.time"
+	LimitMemory Code = "limit.memory"
 	Encrypted   Code = "encrypted"
 	Unsupported Code = "unsupported" // always narrowed: unsupported.format.*, unsupported.method.*, unsupported.packer.*
 	Corrupt     Code = "corrupt"

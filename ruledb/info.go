@@ -40,6 +40,16 @@ func (db *DB) Name(i uint32) string {
 	return joinName(string(db.names[r.Name:r.Name+uint32(r.NameLen)]), flags)
 }
 
+// Shape tells how many patterns rule i has, 0 if it is one for exact bytes, and
+// whether it is one of an allow-list.
+func (db *DB) Shape(i uint32) (patterns int, allow bool) {
+	if int(i) < len(db.rules) {
+		return int(db.rules[i].UsesLen), false
+	}
+	t, _ := db.digestOf(i)
+	return 0, t.allow()
+}
+
 // digestOf returns where a rule for exact bytes stands.
 func (db *DB) digestOf(i uint32) (*digestTable, uint32) {
 	n := sort.Search(len(db.digests), func(k int) bool { return db.digests[k].first > i }) - 1

@@ -31,7 +31,7 @@ func (in *input) digests(l *layer) {
 		found = append(found, in.imports(l)...)
 	}
 	if len(allowed) > 0 && l.allowed == "" {
-		l.allowed = in.db.Name(allowed[0])
+		l.allowed, l.allower = in.db.Name(allowed[0]), allowed[0]
 	}
 	for _, f := range found {
 		in.found(l, f.rule, []showcause.Match{{Offset: f.off, Length: f.n}})
@@ -139,6 +139,6 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
 		}
 	}
 	in.keep(showcause.Finding{
-		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed,
+		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower,
 	})
 }

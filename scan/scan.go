@@ -133,6 +133,7 @@ type layer struct {
 	exe     *exe.Info   // nil unless the bytes parse as an executable
 	packer  string      // what packed the executable
 	allowed string      // the allow-list rule that overrules findings here and below
+	allower uint32      // its index
 	crashed bool
 	unread  bool // not all of it can be read, and that is said
 	first   int  // index of the layer's first finding
@@ -142,7 +143,7 @@ type layer struct {
 func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	l := &layer{Layer: sl, parent: parent, first: len(in.report.Findings)}
 	if parent != nil {
-		l.allowed = parent.allowed
+		l.allowed, l.allower = parent.allowed, parent.allower
 	} else {
 		l.unread = in.ended || in.cut
 	}

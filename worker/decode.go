@@ -1,0 +1,273 @@
+package worker
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack"
+)
+
+// decoder reads the frames of a reader, which is hostile: every number is held
+// against the file, the limits and the database.
+type decoder struct {
+	*words
+	db     *ruledb.DB
+	limits showcause.Limits // with their defaults
+	names  bool
+	quotes bool
+}
+
+// maxView is the number of bytes of a view that may be longer than what it is
+// a view of (scan, HTML): a bound, not what is to be expected.
+const maxView = 64 << 20
+
+// cursor takes numbers from the front of a body. It is short once, and then
+// gives zeros.
+type cursor struct {
+	b     []byte
+	short bool
+}
+
+func (c *cursor) take(n int) []byte {
+	if n > len(c.b) {
+		c.short, c.b = true, nil
+		return nil
+	}
+	p := c.b[:n]
+	c.b = c.b[n:]
+	return p
+}
+
+func (c *cursor) u8() uint8 {
+	if p := c.take(1); p != nil {
+		return p[0]
+	}
+	return 0
+}
+
+func (c *cursor) u16() uint16 {
+	if p := c.take(2); p != nil {
+		return le.Uint16(p)
+	}
+	return 0
+}
+
+func (c *cursor) u32() uint32 {
+	if p := c.take(4); p != nil {
+		return le.Uint32(p)
+	}
+	return 0
+}
+
+func (c *cursor) i64() int64 {
+	if p := c.take(8); p != nil {
+		return int64(le.Uint64(p))
+	}
+	return 0
+}
+
+// count takes the number of things that follow, each of at least size bytes,
+// so that no more is allocated than a few times what is there.
+func (c *cursor) count(size int) int {
+	n := c.u32()
+	if uint64(n)*uint64(size) > uint64(len(c.b)) {
+		c.short, c.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+// report reads the body of a report on the job id of size bytes. Any error is
+// a violation.
+func (d *decoder) report(body []byte, id uint64, size int64) (showcause.Report, error) {
+	c := &cursor{b: body}
+	var r showcause.Report
+	if got := uint64(c.i64()); got != id {
+		return r, wrong("an answer for job %d, where %d is due", got, id)
+	}
+	kind := int(c.u8())
+	if kind >= len(d.types) {
+		return r, wrong("type %d", kind)
+	}
+	r.Type, r.Size = d.types[kind], c.i64()
+	r.Spent = showcause.Spent{Bytes: c.i64(), Objects: c.i64(), Depth: int(c.i64()), Work: c.i64()}
+	if r.Size != size {
+		return r, wrong("size %d of a file of %d bytes", r.Size, size)
+	}
+	if s := r.Spent; s.Bytes < 0 || s.Objects < 0 || s.Depth < 0 || s.Depth > d.depth() || s.Work < 0 {
+		return r, wrong("spent %+v", s)
+	}
+	findings := c.count(findingHead)
+	matches := int(c.u32())
+	gaps := c.count(gapSize)
+	if c.short || findings > maxFindings || matches > maxMatches {
+		return r, wrong("counts of %d bytes", len(body))
+	}
+	if !d.names && !d.quotes && len(body) > baseReport+matchReport*matches {
+		return r, wrong("%d bytes for %d matches", len(body), matches)
+	}
+	names := map[uint32]ruledb.Info{}
+	r.Findings = make([]showcause.Finding, 0, findings)
+	for range findings {
+		f, err := d.finding(c, size, names)
+		if err != nil {
+			return r, err
+		}
+		if matches -= len(f.Matches); matches < 0 {
+			return r, wrong("more matches than said")
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	r.Gaps = make([]showcause.Gap, 0, gaps)
+	for range gaps {
+		g, err := d.gap(c, size)
+		if err != nil {
+			return r, err
+		}
+		r.Gaps = append(r.Gaps, g)
+	}
+	switch {
+	case c.short:
+		return r, wrong("a report that ends early")
+	case len(c.b) > 0:
+		return r, wrong("%d bytes behind a report", len(c.b))
+	case matches != 0:
+		return r, wrong("fewer matches than said")
+	}
+	if findings == 0 {
+		r.Findings = nil
+	}
+	if gaps == 0 {
+		r.Gaps = nil
+	}
+	r.Conclude()
+	return r, nil
+}
+
+// depth is the length of the longest trail: views are a step that is no depth.
+func (d *decoder) depth() int { return d.limits.Depth + 2 }
+
+func (d *decoder) trail(c *cursor) (showcause.Trail, error) {
+	n := int(c.u16())
+	if n == 0 {
+		return nil, nil
+	}
+	if n > d.depth() || n*stepSize > len(c.b) {
+		return nil, wrong("a trail of %d steps", n)
+	}
+	t := make(showcause.Trail, n)
+	for i := range t {
+		index, op := c.i64(), int(c.u16())
+		if index < 0 || op >= len(d.ops) {
+			return nil, wrong("step %d, %d of a trail", index, op)
+		}
+		t[i] = showcause.Step{Index: int(index), Op: d.ops[op]}
+		if d.names {
+			n := int(c.u16())
+			if n > unpack.MaxName {
+				return nil, wrong("a name of %d bytes", n)
+			}
+			t[i].Name = string(c.take(n))
+		}
+	}
+	if c.short {
+		return nil, wrong("a trail that ends early")
+	}
+	return t, nil
+}
+
+// finding reads a finding. What a rule is called, and its digest, are said by
+// the broker's own database.
+func (d *decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (f showcause.Finding, err error) {
+	index, allow := c.u32(), c.u32()
+	if f.Trail, err = d.trail(c); err != nil {
+		return f, err
+	}
+	if int64(index) >= int64(d.db.Len()) {
+		return f, wrong("rule %d of %d", index, d.db.Len())
+	}
+	patterns, isAllow := d.db.Shape(index)
+	if isAllow {
+		return f, wrong("rule %d, which allows", index)
+	}
+	f.Index = index
+	if allow != noAllowance {
+		if int64(allow) >= int64(d.db.Len()) {
+			return f, wrong("allow-list rule %d of %d", allow, d.db.Len())
+		}
+		if _, ok := d.db.Shape(allow); !ok {
+			return f, wrong("allow-list rule %d, which does not allow", allow)
+		}
+		f.Allowed, f.AllowedIndex = strings.Clone(d.db.Name(allow)), allow
+		if f.Allowed == "" {
+			return f, wrong("allow-list rule %d, which has no name", allow)
+		}
+	}
+	if f.Matches, err = d.matches(c, &f, max(patterns, 1), size); err != nil {
+		return f, err
+	}
+	info, ok := infos[index]
+	if !ok {
+		if info, err = d.db.Info(index); err != nil { // the text of the rule is damaged: what it found stands
+			info = ruledb.Info{Name: d.db.Name(index)}
+		}
+		infos[index] = info
+	}
+	f.Rule, f.Digest = info.Name, info.Digest
+	return f, nil
+}
+
+func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size int64) ([]showcause.Match, error) {
+	n := c.count(matchSize)
+	if n == 0 || n > patterns*showcause.MaxMatches {
+		if n == 0 && !c.short {
+			return nil, nil
+		}
+		return nil, wrong("%d matches of %d patterns", n, patterns)
+	}
+	last := size
+	if len(f.Trail) > 0 {
+		last = max(d.limits.FileSize, size, maxView)
+	}
+	seen := make([]uint8, patterns)
+	out := make([]showcause.Match, n)
+	for i := range out {
+		m := showcause.Match{Pattern: int(c.u32()), Offset: c.i64(), Length: c.i64()}
+		if m.Pattern >= patterns || m.Offset < 0 || m.Length < 0 || m.Length > last || m.Offset > last-m.Length {
+			return nil, wrong("match %d, %d, %d of rule %d in %d bytes", m.Pattern, m.Offset, m.Length, f.Index, last)
+		}
+		if seen[m.Pattern]++; seen[m.Pattern] > showcause.MaxMatches {
+			return nil, wrong("too many matches of pattern %d", m.Pattern)
+		}
+		if d.quotes {
+			n := int(c.u8())
+			if n > showcause.MaxExcerpt || int64(n) > m.Length {
+				return nil, wrong("an excerpt of %d bytes", n)
+			}
+			m.Excerpt = hex.EncodeToString(c.take(n))
+		}
+		out[i] = m
+	}
+	if c.short {
+		return nil, wrong("matches that end early")
+	}
+	return out, nil
+}
+
+func (d *decoder) gap(c *cursor, size int64) (g showcause.Gap, err error) {
+	if g.Trail, err = d.trail(c); err != nil {
+		return g, err
+	}
+	code := int(c.u16())
+	g.Offset, g.Length = c.i64(), c.i64()
+	if code >= len(d.codes) {
+		return g, wrong("code %d", code)
+	}
+	if g.Offset < 0 || len(g.Trail) == 0 && g.Offset > size || g.Length < -1 {
+		return g, wrong("gap at %d, %d bytes", g.Offset, g.Length)
+	}
+	g.Code = d.codes[code]
+	return g, nil
+}

@@ -1,0 +1,207 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
+)
+
+// unsized is the most that is read of a file that says it is empty and is not
+// (files of kernel file systems), bytes.
+const unsized = 16 << 20
+
+// passed is a descriptor that may go to a reader: of a regular file, and read-only.
+type passed struct {
+	file  *os.File // held open until the job is answered
+	own   bool     // opened here
+	fd    int
+	size  int64
+	stat  unix.Stat_t // when it was taken
+	whole bool        // a copy: it does not change
+	grew  bool        // a copy, and there was more
+}
+
+// pass looks at what was opened and gives what is passed of it. A file that can
+// be written to by its descriptor is opened again; one of no size is copied.
+func pass(f *os.File) (passed, error) {
+	p := passed{file: f}
+	c, err := f.SyscallConn()
+	if err != nil {
+		return p, err
+	}
+	var bad error
+	err = c.Control(func(fd uintptr) { bad = p.look(int(fd)) })
+	if err = errors.Join(err, bad); err != nil {
+		p.close()
+		return p, err
+	}
+	return p, nil
+}
+
+func (p *passed) fail(op string, err error) error {
+	return &fs.PathError{Op: op, Path: p.file.Name(), Err: err}
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+func (p *passed) look(fd int) error {
+	p.fd = fd
+	if err := fstat(fd, &p.stat); err != nil {
+		return p.fail("stat", err)
+	}
+	if p.stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		return p.fail("scan", errNotRegular)
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return p.fail("fcntl", err)
+	}
+	if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_PATH != 0 {
+		if err := p.reopen(fd); err != nil {
+			return err
+		}
+	}
+	if p.size = p.stat.Size; p.size == 0 {
+		return p.copy()
+	}
+	return nil
+}
+
+// take makes p hold a file that was opened here.
+func (p *passed) take(fd int) {
+	name := p.file.Name()
+	p.close()
+	p.file, p.own, p.fd = os.NewFile(uintptr(fd), name), true, fd
+}
+
+// reopen opens the same file for reading alone.
+func (p *passed) reopen(fd int) error {
+	again, err := open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return p.fail("open for reading", err)
+	}
+	p.take(again)
+	return nil
+}
+
+// open opens a path for reading, and waits for nothing.
+func open(path string) (int, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// copy reads a file that says it has no bytes. If there are some, they go into
+// sealed memory: a reader reads by place, which such files need not allow.
+func (p *passed) copy() error {
+	b, err := io.ReadAll(io.LimitReader(unwaiting(p.fd), unsized+1))
+	if err != nil {
+		return p.fail("read", err)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	p.grew = len(b) > unsized
+	b = b[:min(len(b), unsized)]
+	fd, err := sealed("showcause-input", b)
+	if err != nil {
+		return p.fail("copy", err)
+	}
+	p.take(fd)
+	p.whole, p.size = true, int64(len(b))
+	return nil
+}
+
+// unwaiting reads what is there. A file of a kernel file system that has
+// nothing to say yet is an error instead of a wait, where it was opened so.
+type unwaiting int
+
+func (u unwaiting) Read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(u), p)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// sealed returns a read-only descriptor of a file in memory that nobody can
+// change any more (memfd_create(2), F_ADD_SEALS in fcntl(2)).
+func sealed(name string, b []byte) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return -1, err
+	}
+	for n := 0; n < len(b); {
+		m, err := unix.Pwrite(fd, b[n:], int64(n))
+		if err != nil && err != unix.EINTR {
+			unix.Close(fd)
+			return -1, err
+		}
+		n += max(m, 0)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	// The seals hold for every descriptor; one that cannot write is a second lock.
+	ro, err := open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil { // no /proc here
+		return fd, nil
+	}
+	unix.Close(fd)
+	return ro, nil
+}
+
+// changed tells whether the file was written to since it was taken. The time
+// of the last write can be put back by who wrote; the time of the last change
+// of the file's record cannot.
+func (p *passed) changed() bool {
+	if p.whole {
+		return p.grew
+	}
+	var now unix.Stat_t
+	if fstat(p.fd, &now) != nil {
+		return true
+	}
+	return now.Size != p.stat.Size || now.Mtim != p.stat.Mtim || now.Ctim != p.stat.Ctim
+}
+
+func fstat(fd int, st *unix.Stat_t) error {
+	for {
+		if err := unix.Fstat(fd, st); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// close closes what was opened here.
+func (p *passed) close() {
+	if p.own {
+		p.own = false
+		p.file.Close()
+	}
+}
+
+// gapChanged is what is said of a file that was written to while it was read.
+func gapChanged() showcause.Gap {
+	return showcause.Gap{Code: showcause.Changed, Offset: 0, Length: -1}
+}

@@ -1,0 +1,397 @@
+package worker
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+)
+
+// peer is a reader as the broker sees it.
+type peer struct {
+	p      *Pool
+	proc   Process
+	result *os.File // its reports
+	log    lastWords
+	logged chan struct{} // closed when its log has ended
+
+	sending sync.Mutex // held while jobs are picked and sent, and to close
+	control *os.File   // guarded by sending; nil when closed
+	oob     []byte
+	msg     []byte
+
+	// Guarded by Pool.mu.
+	ready    bool
+	retiring bool // it gets no more jobs
+	lonely   bool // it scans a job that is to be alone
+	silent   bool // its results have ended
+	cause    cause
+	why      error     // it cannot start
+	out      []*job    // what it holds, in the order of sending
+	bytes    int64     // of all of them
+	taken    int       // jobs that it got
+	since    time.Time // when the first of them became the first
+	late     int       // ticks for which it is over its time
+}
+
+// pipe returns a pipe whose read end is waited for by the runtime, and whose
+// write end blocks.
+func pipe(name string) (r, w *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, err
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
+}
+
+// spawn starts a reader and sends its settings. It is not ready yet.
+func (p *Pool) spawn() (r *peer, err error) {
+	var ours, theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+		if err != nil {
+			for _, f := range ours {
+				f.Close()
+			}
+		}
+	}()
+	r = &peer{p: p, logged: make(chan struct{}), since: time.Now()}
+	var resultW, logR, logW *os.File
+	if r.result, resultW, err = pipe("results"); err != nil {
+		return nil, fmt.Errorf("reader: pipe: %w", err)
+	}
+	ours, theirs = append(ours, r.result), append(theirs, resultW)
+	if logR, logW, err = pipe("log"); err != nil {
+		return nil, fmt.Errorf("reader: pipe: %w", err)
+	}
+	ours, theirs = append(ours, logR), append(theirs, logW)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reader: socket: %w", err)
+	}
+	r.control = os.NewFile(uintptr(pair[0]), "control")
+	control := os.NewFile(uintptr(pair[1]), "control")
+	ours, theirs = append(ours, r.control), append(theirs, control)
+	files := []*os.File{jail.Null: p.null, jail.Result: resultW, jail.Log: logW, jail.Control: control, jail.Rules: p.rules}
+	set := p.set
+	if p.o.Scratch != nil {
+		if f, err := p.o.Scratch(); err == nil { // without it large children are cut, and that is said
+			theirs, files = append(theirs, f), append(files, f)
+			set.scratch = true
+		}
+	}
+	env := append([]string{"GOTRACEBACK=none", "GOMAXPROCS=2"}, p.o.Env...)
+	if r.proc, err = p.o.Spawn(jail.Command{Args: p.o.Args, Env: env, Files: files}); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(r.logged)
+		_, _ = io.Copy(&r.log, logR)
+		logR.Close()
+	}()
+	// A reader that is gone by now shows in its results.
+	_ = unix.Sendmsg(int(r.control.Fd()), set.encode(), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	return r, nil
+}
+
+// start starts a reader and then reads what it says, until it is gone.
+func (p *Pool) start() {
+	defer p.running.Done()
+	r, err := p.spawn()
+	p.mu.Lock()
+	p.starting--
+	if err != nil {
+		outs := p.failed(err)
+		p.mu.Unlock()
+		p.deliver(outs)
+		return
+	}
+	closed := p.closed
+	p.peers = append(p.peers, r)
+	p.arm()
+	p.mu.Unlock()
+	if closed {
+		r.retire(causeClosed)
+	}
+	if err := r.receive(); err != nil {
+		r.kill(causeProtocol)
+	}
+	p.bury(r, r.reap())
+}
+
+// kill ends a reader at once. The first cause stands.
+func (r *peer) kill(c cause) {
+	r.p.mu.Lock()
+	if r.cause == causeNone {
+		r.cause = c
+	}
+	r.p.mu.Unlock()
+	_ = r.proc.Kill()
+}
+
+// retire has a reader end: by itself if nothing is asked of it, or else at once.
+func (r *peer) retire(c cause) {
+	r.p.mu.Lock()
+	r.retiring = true
+	busy := len(r.out) > 0 || !r.ready
+	r.p.mu.Unlock()
+	if busy {
+		r.kill(c)
+	}
+	r.hangUp()
+	time.AfterFunc(endTime, func() { r.kill(c) }) // it may not want to
+}
+
+// hangUp closes the control socket.
+func (r *peer) hangUp() {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	if r.control != nil {
+		r.control.Close()
+		r.control = nil
+	}
+}
+
+// reap waits for a reader that has closed its results: it is dying, or it is
+// made to.
+func (r *peer) reap() jail.Exit {
+	r.p.mu.Lock()
+	r.silent = true
+	r.p.mu.Unlock()
+	r.hangUp()
+	t := time.AfterFunc(endTime, func() { r.kill(causeProtocol) })
+	exit, err := r.proc.Wait()
+	t.Stop()
+	if err != nil {
+		exit = jail.Exit{Code: -1}
+	}
+	r.result.Close()
+	<-r.logged
+	return exit
+}
+
+// receive takes a reader's frames until the pipe ends. An error is a violation.
+func (r *peer) receive() error {
+	limit := r.p.set.maxFrame()
+	buf := make([]byte, 0, 64<<10)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
+		}
+		n, err := r.result.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		rest, bad := r.frames(buf, limit)
+		if bad != nil {
+			return bad
+		}
+		if err != nil { // the end, or a pipe that cannot be read, which is the same
+			if len(rest) > 0 {
+				return wrong("a frame that ends early")
+			}
+			return nil
+		}
+		if len(rest) == 0 && cap(buf) > 1<<20 {
+			buf = make([]byte, 0, 64<<10)
+			continue
+		}
+		buf = buf[:copy(buf, rest)]
+	}
+}
+
+// frames takes the whole frames from the front of b.
+func (r *peer) frames(b []byte, limit int) (rest []byte, err error) {
+	var outs []answered
+	for len(b) >= 4 {
+		n := le.Uint32(b)
+		if n < 1 || n > uint32(limit) {
+			err = wrong("a frame of %d bytes", n)
+			break
+		}
+		if len(b)-4 < int(n) {
+			break
+		}
+		body := b[4 : 4+n]
+		b = b[4+n:]
+		switch {
+		case body[0] == frameReport:
+			outs, err = r.answer(outs, body[1:])
+		case body[0] == frameReady:
+			if err = r.readied(body[1:]); err == nil {
+				r.p.dispatch()
+			}
+		case body[0] == frameRefusal:
+			err = r.refused(body[1:])
+		default:
+			err = wrong("a frame of kind %d", body[0])
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err != nil {
+		r.kill(causeProtocol)
+	}
+	if len(outs) > 0 {
+		r.p.answers(r, outs)
+	}
+	return b, err
+}
+
+// answered is a job with the reader's answer.
+type answered struct {
+	j *job
+	r showcause.Report
+}
+
+// answer reads the answer to the first job that has none.
+func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
+	r.p.mu.Lock()
+	if !r.ready || len(outs) >= len(r.out) {
+		r.p.mu.Unlock()
+		return outs, wrong("an answer that nobody asked for")
+	}
+	j := r.out[len(outs)]
+	finished := j.finished
+	r.p.mu.Unlock()
+	rep, err := r.p.decoder.report(body, j.id, j.size)
+	if err != nil {
+		return outs, err
+	}
+	if !finished && j.changed() {
+		rep.Gaps = append(rep.Gaps, gapChanged())
+		rep.Conclude()
+	}
+	return append(outs, answered{j, rep}), nil
+}
+
+// readied notes that a reader is locked.
+func (r *peer) readied(body []byte) error {
+	s, err := jail.ParseStatus(body)
+	if err != nil {
+		return wrong("%v", err)
+	}
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.ready {
+		return wrong("ready twice")
+	}
+	if !s.Sealed() && !p.o.AllowUnsealed {
+		r.why = fmt.Errorf("%w: %s", errUnsealed, lacks(s))
+		return r.why
+	}
+	r.ready = true
+	p.status, p.sealed = s, true
+	p.failures, p.failure = 0, nil
+	return nil
+}
+
+// lacks lists what a jail did not give.
+func lacks(s jail.Status) string {
+	var out []string
+	for _, g := range s.Walls {
+		if !g.On {
+			out = append(out, g.Wall+" ("+g.Why+")")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// refused notes why a reader does not start.
+func (r *peer) refused(body []byte) error {
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.ready || len(body) > maxRefusal {
+		return wrong("a refusal")
+	}
+	r.why = fmt.Errorf("reader: %s", showcause.Escape(string(body)))
+	return r.why
+}
+
+// send gives a reader what it may have of what waits.
+func (p *Pool) send(r *peer) {
+	r.sending.Lock()
+	p.mu.Lock()
+	jobs, retire := p.pick(r)
+	p.mu.Unlock()
+	var err error
+	if len(jobs) > 0 {
+		err = r.transmit(jobs)
+	}
+	var outs []outcome
+	if err != nil {
+		outs = p.unsent(r, jobs, err)
+	}
+	r.sending.Unlock()
+	p.deliver(outs)
+	if retire {
+		r.retire(causeIdle)
+	}
+}
+
+// transmit sends jobs in one message. r.sending is held.
+func (r *peer) transmit(jobs []*job) error {
+	if r.control == nil {
+		return unix.EPIPE
+	}
+	fds := make([]int, len(jobs))
+	orders := make([]order, len(jobs))
+	careful := false
+	for i, j := range jobs {
+		fds[i], orders[i] = j.fd, order{j.id, j.size}
+		careful = careful || j.careful
+	}
+	r.msg = appendOrders(r.msg[:0], careful, orders)
+	for {
+		err := unix.Sendmsg(int(r.control.Fd()), r.msg, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// unsent takes back what could not be sent: the reader has none of it.
+func (p *Pool) unsent(r *peer, jobs []*job, err error) (outs []outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, j := range jobs {
+		r.drop(j)
+		if err == unix.EBADF && !isOpen(j.fd) {
+			outs = p.finish(outs, j, showcause.Report{}, j.fail("scan", os.ErrClosed))
+		}
+	}
+	p.requeue(jobs)
+	time.AfterFunc(tick, p.dispatch) // nothing else may come to pass
+	return outs
+}
+
+func isOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}
+
+// drop takes a job from those that a reader holds.
+func (r *peer) drop(j *job) {
+	if i := slices.Index(r.out, j); i >= 0 {
+		r.out = slices.Delete(r.out, i, i+1)
+		r.bytes -= j.size
+		r.taken--
+	}
+	j.at = slices.DeleteFunc(j.at, func(q *peer) bool { return q == r })
+}

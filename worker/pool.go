@@ -1,0 +1,347 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack/formats"
+)
+
+// Options are how a Pool scans. The zero value of a field means its default.
+type Options struct {
+	DB    *ruledb.DB
+	Rules *os.File // sealed descriptor of DB (DB.Seal), which stays the caller's; default: one is made
+
+	Limits   showcause.Limits // at most 1,000 steps of depth
+	Names    bool             // names of members are wanted
+	Excerpts bool             // the first bytes of matches are wanted
+	Formats  []string         // names of the formats that are unpacked; default all
+
+	Workers int                                 // readers at a time; default one a processor
+	Scratch func() (*os.File, error)            // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
+	Memory  int64                               // bytes of a reader's own memory; default 1 GiB
+	Timeout func(size int64) time.Duration      // wall clock for one file of size bytes; default 5 minutes and a second for each 4 MiB
+	Recycle int                                 // files that a reader scans before it is replaced; default 10,000
+	Args    []string                            // of a reader's program, which is this one; default {"showcause", "worker"}
+	Env     []string                            // of a reader, besides what the jail sets
+	Spawn   func(jail.Command) (Process, error) // starts a reader; default jail.Starter.Start
+	// AllowUnsealed takes readers whose jail does not hold, for tests.
+	AllowUnsealed bool
+}
+
+// Process is a reader's process.
+type Process interface {
+	Kill() error
+	Wait() (jail.Exit, error)
+}
+
+const (
+	maxOut     = 32      // jobs that a reader holds
+	maxOutSize = 1 << 20 // bytes of all of them, if more than one
+	batch      = maxOut / 2
+	perWorker  = 64   // jobs that a pool holds for each reader
+	maxHeld    = 1024 // and in all: each is an open file
+
+	slow      = 250 * time.Millisecond // after which nothing waits behind a file
+	tick      = 50 * time.Millisecond
+	startTime = 30 * time.Second // for a reader to be ready
+	endTime   = 2 * time.Second  // for a reader to end by itself
+
+	patience     = 3  // starts that fail before files do
+	morePatience = 10 // where one has not failed before: somebody ends readers
+	maxBackOff   = time.Second
+)
+
+// ErrClosed is returned for files that a closed Pool has not scanned.
+var ErrClosed = errors.New("scan: closed")
+
+// errUnsealed is returned where no network, no open and no exec cannot be promised.
+var errUnsealed = errors.New("reader: its jail does not hold")
+
+// Pool is the broker's side: readers, started when there is work for them and
+// replaced when they die. It is safe for concurrent use.
+type Pool struct {
+	o       Options
+	set     settings
+	decoder decoder
+	starter *jail.Starter
+	rules   *os.File // sealed; ours if o.Rules is nil
+	null    *os.File
+	slots   chan struct{} // a token for each job that is held
+	ending  chan struct{} // closed by Close
+	running sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows; a peer's sending is taken before it
+	queue    []*job     // waiting, in order
+	alone    []*job     // waiting for a reader that has scanned nothing
+	peers    []*peer    // alive
+	starting int        // being started, and not among peers yet
+	nextID   uint64
+	closed   bool
+	ticking  bool
+	status   jail.Status
+	sealed   bool // a reader was ready, and status is its
+
+	failures int // starts that failed since the last that did not
+	failure  error
+	again    time.Time // when the next start may be tried
+}
+
+// job is a file on its way.
+type job struct {
+	passed
+	id   uint64
+	ctx  func() bool // stops waiting for the context
+	done func(showcause.Report, error)
+
+	// Guarded by Pool.mu.
+	at       []*peer // who holds it
+	queued   bool
+	finished bool
+	careful  bool // it, or one beside it, killed a reader
+	deaths   int  // of readers that were reading it, for certain
+}
+
+// NewPool returns a Pool. No reader is started before there is work.
+func NewPool(o Options) (*Pool, error) {
+	p := &Pool{ending: make(chan struct{})}
+	if o.Workers < 1 {
+		o.Workers = runtime.NumCPU()
+	}
+	if o.Memory <= 0 {
+		o.Memory = 1 << 30
+	}
+	if o.Timeout == nil {
+		o.Timeout = func(size int64) time.Duration {
+			return 5*time.Minute + time.Duration(size>>22)*time.Second
+		}
+	}
+	if o.Recycle < 1 {
+		o.Recycle = 10_000
+	}
+	if o.Args == nil {
+		o.Args = []string{"showcause", "worker"}
+	}
+	full := o.Limits.WithDefaults()
+	full.Depth = min(full.Depth, maxDepth)
+	o.Limits.Depth = full.Depth
+	p.set = settings{limits: o.Limits, names: o.Names, excerpts: o.Excerpts, memory: o.Memory, spill: full.ScanSize + full.FileSize}
+	if p.set.spill < 0 {
+		p.set.spill = 1<<63 - 1
+	}
+	var err error
+	if p.set.formats, err = choose(o.Formats); err != nil {
+		return nil, err
+	}
+	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts}
+	p.slots = make(chan struct{}, min(perWorker*o.Workers, max(maxHeld, o.Workers)))
+	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return nil, fmt.Errorf("readers: %w", err)
+	}
+	if p.rules = o.Rules; p.rules == nil {
+		if p.rules, err = o.DB.Seal(); err != nil {
+			p.null.Close()
+			return nil, err
+		}
+	}
+	if o.Spawn == nil {
+		p.starter = jail.NewStarter()
+		o.Spawn = func(c jail.Command) (Process, error) {
+			proc, err := p.starter.Start(c)
+			if err != nil {
+				return nil, err
+			}
+			return proc, nil
+		}
+	}
+	p.o = o
+	return p, nil
+}
+
+// choose returns a bit for each of the named formats; all of them if names is nil.
+func choose(names []string) (bits uint64, err error) {
+	all := formats.All()
+	if len(all) > 64 {
+		return 0, fmt.Errorf("formats: %d, the message to readers has room for 64", len(all))
+	}
+	for i, f := range all {
+		if names == nil || slices.Contains(names, f.Name) {
+			bits |= 1 << i
+		}
+	}
+	for _, n := range names {
+		known := false
+		for _, f := range all {
+			known = known || f.Name == n
+		}
+		if !known {
+			return 0, fmt.Errorf("format %q: not known", n)
+		}
+	}
+	return bits, nil
+}
+
+// Scan scans a regular file, which it opens again for reading if need be. It
+// may be called from many goroutines, and should: a reader is handed several
+// files at a time. The error says that the file could not be read at all, that
+// no reader could be started, or that ctx is done; what a file does to a reader
+// is a gap.
+func (p *Pool) Scan(ctx context.Context, f *os.File) (showcause.Report, error) {
+	type answer struct {
+		r   showcause.Report
+		err error
+	}
+	c := make(chan answer, 1)
+	p.Submit(ctx, f, func(r showcause.Report, err error) { c <- answer{r, err} })
+	a := <-c
+	return a.r, a.err
+}
+
+// Submit is Scan without the wait: done is called once, on another goroutine
+// or before Submit returns, with what Scan returns. f stays open until then.
+// done must not wait for anything, least of all for another file. Submit itself
+// waits while the pool holds as many files as it takes.
+func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Report, error)) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		done(showcause.Report{}, ctx.Err())
+		return
+	case <-p.ending:
+		done(showcause.Report{}, ErrClosed)
+		return
+	}
+	in, err := pass(f)
+	if err != nil {
+		<-p.slots
+		done(showcause.Report{}, err)
+		return
+	}
+	j := &job{passed: in, done: done, queued: true}
+	p.mu.Lock()
+	switch {
+	case p.closed:
+		err = ErrClosed
+	case p.hopeless() && time.Now().Before(p.again):
+		err = p.failure
+	}
+	if err != nil {
+		p.mu.Unlock()
+		p.deliver([]outcome{{j: j, err: err}})
+		return
+	}
+	p.nextID++
+	j.id = p.nextID
+	p.queue = append(p.queue, j)
+	if ctx.Done() != nil {
+		j.ctx = context.AfterFunc(ctx, func() { p.cancel(j, ctx.Err()) })
+	}
+	p.mu.Unlock()
+	p.dispatch()
+}
+
+// Status returns what the jail of the readers gives, once one was ready.
+func (p *Pool) Status() (s jail.Status, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status, p.sealed
+}
+
+// Close ends all readers and returns when they are gone. Files that are not
+// answered yet get ErrClosed.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		p.running.Wait()
+		return nil
+	}
+	p.closed = true
+	close(p.ending)
+	var outs []outcome
+	for _, j := range slices.Concat(p.queue, p.alone) {
+		outs = p.finish(outs, j, showcause.Report{}, ErrClosed)
+	}
+	p.queue, p.alone = nil, nil
+	peers := slices.Clone(p.peers)
+	for _, r := range peers {
+		for _, j := range r.out {
+			outs = p.finish(outs, j, showcause.Report{}, ErrClosed)
+		}
+	}
+	p.mu.Unlock()
+	p.deliver(outs)
+	for _, r := range peers {
+		r.retire(causeClosed)
+	}
+	p.running.Wait()
+	var errs []error
+	if p.starter != nil {
+		errs = append(errs, p.starter.Close())
+	}
+	if p.o.Rules == nil {
+		errs = append(errs, p.rules.Close())
+	}
+	return errors.Join(append(errs, p.null.Close())...)
+}
+
+// outcome is an answer on its way to who asked.
+type outcome struct {
+	j   *job
+	at  []*peer // who may be sending it
+	r   showcause.Report
+	err error
+}
+
+// finish marks a job as answered, unless it is. p.mu is held.
+func (p *Pool) finish(outs []outcome, j *job, r showcause.Report, err error) []outcome {
+	if j.finished {
+		return outs
+	}
+	j.finished = true
+	return append(outs, outcome{j, slices.Clone(j.at), r, err})
+}
+
+// deliver gives answers to who asked. No lock is held. A descriptor is never
+// closed while it is being sent: its number could by then be another file's.
+func (p *Pool) deliver(outs []outcome) {
+	for i := range outs {
+		o := &outs[i]
+		for _, r := range o.at {
+			r.sending.Lock()
+			r.sending.Unlock() //nolint:staticcheck // an empty critical section: it waits
+		}
+		if o.j.ctx != nil {
+			o.j.ctx()
+		}
+		o.j.passed.close()
+		<-p.slots
+		o.j.done(o.r, o.err)
+	}
+}
+
+// cancel answers a job for which nobody waits.
+func (p *Pool) cancel(j *job, err error) {
+	p.mu.Lock()
+	outs := p.finish(nil, j, showcause.Report{}, err)
+	p.arm()
+	p.mu.Unlock()
+	p.deliver(outs)
+}
+
+// unread is the report on a file that no reader could finish.
+func unread(j *job, code showcause.Code) showcause.Report {
+	r := showcause.Report{Type: "data", Size: j.size, Gaps: []showcause.Gap{{Code: code, Offset: 0, Length: j.size}}}
+	r.Spent.Objects = 1
+	r.Conclude()
+	return r
+}

@@ -1,0 +1,274 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/formats"
+)
+
+// Reading says what a reader does other than usual. The zero value is a reader
+// as it scans.
+type Reading struct {
+	// Scan replaces the scanner, for tests.
+	Scan func(showcause.Source) showcause.Report
+	// Lock replaces jail.Lock, for tests.
+	Lock func(jail.Config) (jail.Status, error)
+}
+
+// When answers are written: at the end of each message of jobs, when so many
+// bytes are gathered, and so long after one was made.
+const (
+	answerBytes = 32 << 10
+	answerDelay = 2 * time.Millisecond
+)
+
+// maxStack is the size in bytes at which a recursion without end is ended.
+const maxStack = 32 << 20
+
+// Read is the reader's process: it takes the rules, locks itself, says so, and
+// answers jobs until the broker hangs up. What it returns is why it ended
+// otherwise; the process must end then.
+func Read(o Reading) error {
+	runtime.GOMAXPROCS(2) // one scans, and the garbage is collected beside it
+	debug.SetMaxStack(maxStack)
+	r := &reader{}
+	if err := r.start(o); err != nil {
+		text := err.Error()
+		r.out = appendFrame(nil, frameRefusal, []byte(text[:min(len(text), maxRefusal)]))
+		return errors.Join(err, r.flush())
+	}
+	return r.loop()
+}
+
+// reader is the state of a reader's process.
+type reader struct {
+	scan    func(showcause.Source) showcause.Report
+	encode  encoder
+	scratch *scratch
+
+	mu    sync.Mutex // guards what follows: answers may be written from a timer
+	out   []byte
+	timer *time.Timer
+	armed bool
+}
+
+// start does all that needs more of the system than a locked reader has.
+func (r *reader) start(o Reading) error {
+	set, err := recvSettings()
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	f := os.NewFile(jail.Rules, "rules")
+	db, err := ruledb.OpenFile(f)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	debug.SetMemoryLimit(set.memory / 4 * 3)
+	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts}
+	r.scan = o.Scan
+	if r.scan == nil {
+		r.scan = newScanner(db, &set).Scan
+	}
+	r.timer = time.AfterFunc(time.Hour, r.late)
+	own := []int{jail.Null, jail.Result, jail.Log, jail.Control}
+	if set.scratch {
+		own = append(own, jail.Scratch)
+	}
+	lock := o.Lock
+	if lock == nil {
+		lock = jail.Lock
+	}
+	runtime.LockOSThread() // where C is linked, no_new_privs is this thread's until the filter spreads it
+	status, err := lock(jail.Config{Own: own, Memory: set.memory, FileSize: set.spill})
+	runtime.UnlockOSThread()
+	if err != nil {
+		return err
+	}
+	r.out = appendFrame(nil, frameReady, status.Encode())
+	return r.flush()
+}
+
+func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
+	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Formats: []unpack.Format{}}
+	for i, f := range formats.All() {
+		if set.formats>>i&1 != 0 {
+			o.Formats = append(o.Formats, f)
+		}
+	}
+	if set.scratch {
+		s := &scratch{fd: jail.Scratch, max: set.spill}
+		o.Spill = s.file
+	}
+	return scan.New(db, o)
+}
+
+// recvSettings takes the first message.
+func recvSettings() (settings, error) {
+	b := make([]byte, rulesSize+1)
+	n, fds, err := recv(b, nil)
+	if err != nil {
+		return settings{}, err
+	}
+	if len(fds) > 0 {
+		return settings{}, errMessage
+	}
+	return decodeSettings(b[:n])
+}
+
+// recv takes a message and its descriptors. Nothing at all is the broker hanging up.
+func recv(b, oob []byte) (n int, fds []int, err error) {
+	for {
+		var on, flags int
+		n, on, flags, _, err = unix.Recvmsg(jail.Control, b, oob, unix.MSG_CMSG_CLOEXEC)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+			return 0, nil, errMessage
+		}
+		if on == 0 {
+			return n, nil, nil
+		}
+		fds, err = rights(oob[:on])
+		return n, fds, err
+	}
+}
+
+func rights(oob []byte) ([]int, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	if len(msgs) != 1 {
+		return nil, errMessage
+	}
+	return unix.ParseUnixRights(&msgs[0])
+}
+
+// loop answers jobs until the broker hangs up.
+func (r *reader) loop() error {
+	b := make([]byte, jobsHead+maxBatch*jobSize+1)
+	oob := make([]byte, unix.CmsgSpace(4*maxBatch))
+	var orders []order
+	for {
+		n, fds, err := recv(b, oob)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		var atOnce bool
+		if orders, atOnce, err = decodeOrders(b[:n], orders[:0]); err != nil {
+			return err
+		}
+		if len(fds) != len(orders) {
+			return errMessage
+		}
+		for i, o := range orders {
+			rep := r.one(fds[i], o.size)
+			if err := unix.Close(fds[i]); err != nil {
+				return fmt.Errorf("close: %w", err)
+			}
+			if err := r.answer(o.id, &rep, atOnce || i+1 == len(orders)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// one scans a file. A panic is a fault of ours that no stage of the scan held.
+func (r *reader) one(fd int, size int64) (rep showcause.Report) {
+	defer func() {
+		if recover() != nil {
+			rep = showcause.Report{Size: size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
+		}
+	}()
+	return r.scan(file{fd, size})
+}
+
+// answer gathers a report, and writes what is gathered when it is time.
+func (r *reader) answer(id uint64, rep *showcause.Report, last bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out = r.encode.report(r.out, id, rep)
+	if last || len(r.out) >= answerBytes {
+		return r.flush()
+	}
+	if !r.armed {
+		r.armed = true
+		r.timer.Reset(answerDelay)
+	}
+	return nil
+}
+
+// late writes what was gathered a while ago: the next file may take long. A
+// pipe that is gone is seen by the loop.
+func (r *reader) late() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.armed = false
+	_ = r.flush()
+}
+
+// flush writes what is gathered.
+func (r *reader) flush() error {
+	for b := r.out; len(b) > 0; {
+		n, err := unix.Write(jail.Result, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+		b = b[n:]
+	}
+	if cap(r.out) > 1<<20 {
+		r.out = nil
+	}
+	r.out = r.out[:0]
+	return nil
+}
+
+// file is a passed descriptor as a Source. Its size is what the broker said.
+type file struct {
+	fd   int
+	size int64
+}
+
+func (f file) Size() int64 { return f.size }
+
+func (f file) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	for n < len(p) {
+		m, err := pread(f.fd, p[n:], off+int64(n))
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}

@@ -1,0 +1,377 @@
+package worker
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/unpack"
+)
+
+func TestSettings(t *testing.T) {
+	in := settings{
+		limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
+		names:  true, scratch: true, formats: 1<<63 | 5, memory: 7, spill: 8,
+	}
+	b := in.encode()
+	if len(b) != rulesSize {
+		t.Fatalf("%d bytes, %d expected", len(b), rulesSize)
+	}
+	if out, err := decodeSettings(b); err != nil || out != in {
+		t.Errorf("%+v %v", out, err)
+	}
+	for i := range b {
+		if _, err := decodeSettings(b[:i]); err == nil {
+			t.Errorf("%d bytes are enough", i)
+		}
+	}
+	if _, err := decodeSettings(append(b, 0)); err == nil {
+		t.Error("a byte behind")
+	}
+}
+
+func TestOrders(t *testing.T) {
+	in := []order{{1, 0}, {math.MaxUint64, math.MaxInt64}, {3, 4}}
+	b := appendOrders(nil, true, in)
+	out, atOnce, err := decodeOrders(b, nil)
+	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
+		t.Errorf("%v %v %v", out, atOnce, err)
+	}
+	for i := range b {
+		if _, _, err := decodeOrders(b[:i], nil); err == nil {
+			t.Errorf("%d bytes are enough", i)
+		}
+	}
+	for name, bad := range map[string][]byte{
+		"none":     appendOrders(nil, false, nil),
+		"too many": appendOrders(nil, false, make([]order, maxBatch+1)),
+		"negative": appendOrders(nil, false, []order{{1, -1}}),
+		"behind":   append(b, 0),
+	} {
+		if _, _, err := decodeOrders(bad, nil); err == nil {
+			t.Error(name)
+		}
+	}
+}
+
+// both are an encoder and a decoder that fit.
+func both(names, excerpts bool) (encoder, decoder) {
+	w := newWords()
+	return encoder{w, names, excerpts}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts}
+}
+
+// random returns a report as a reader could make it.
+func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report {
+	w := newWords()
+	size := int64(rng.IntN(1 << 20))
+	trail := func() showcause.Trail {
+		var tr showcause.Trail
+		for range rng.IntN(5) {
+			s := showcause.Step{Index: rng.IntN(1 << 20), Op: w.ops[rng.IntN(len(w.ops))]}
+			if names && rng.IntN(2) == 0 {
+				s.Name = strings.Repeat("n\xff\x00", rng.IntN(20))
+			}
+			tr = tr.Child(s)
+		}
+		return tr
+	}
+	r := showcause.Report{
+		Type: w.types[rng.IntN(len(w.types))], Size: size,
+		Spent: showcause.Spent{Bytes: rng.Int64(), Objects: rng.Int64(), Depth: rng.IntN(32), Work: rng.Int64()},
+	}
+	for range rng.IntN(4) {
+		name := []string{"Test.Marker", "Test.Logical", "Test.Digest"}[rng.IntN(3)]
+		f := showcause.Finding{Trail: trail(), Index: ruleOf(t, name)}
+		info, err := database().Info(f.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Rule, f.Digest = info.Name, info.Digest
+		if rng.IntN(3) == 0 {
+			f.AllowedIndex = ruleOf(t, "Test.Allow")
+			f.Allowed = database().Name(f.AllowedIndex)
+		}
+		for p := range max(len(info.Patterns), 1) {
+			for range rng.IntN(4) {
+				m := showcause.Match{Pattern: p, Offset: rng.Int64N(size + 1)}
+				m.Length = rng.Int64N(size - m.Offset + 1)
+				if excerpts {
+					b := make([]byte, rng.Int64N(min(m.Length, showcause.MaxExcerpt)+1))
+					m.Excerpt = hex.EncodeToString(b)
+				}
+				f.Matches = append(f.Matches, m)
+			}
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	for range rng.IntN(4) {
+		g := showcause.Gap{Trail: trail(), Code: w.codes[rng.IntN(len(w.codes))], Offset: rng.Int64N(size + 1), Length: rng.Int64() - 1}
+		r.Gaps = append(r.Gaps, g)
+	}
+	r.Conclude()
+	return r
+}
+
+// body is what stands behind a frame's head.
+func body(frame []byte) []byte { return frame[frameHead:] }
+
+func TestRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for i := range 2000 {
+		names, excerpts := i&1 != 0, i&2 != 0
+		e, d := both(names, excerpts)
+		in := random(t, rng, names, excerpts)
+		frame := e.report(nil, uint64(i), &in)
+		if int(le.Uint32(frame)) != len(frame)-4 {
+			t.Fatalf("length %d of %d bytes", le.Uint32(frame), len(frame))
+		}
+		out, err := d.report(body(frame), uint64(i), in.Size)
+		if err != nil || !reflect.DeepEqual(in, out) {
+			t.Fatalf("%v\n%+v\n%+v", err, in, out)
+		}
+	}
+}
+
+// TestTruncated cuts a report at every byte, and puts one behind it.
+func TestTruncated(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for i := range 40 {
+		e, d := both(i&1 != 0, i&2 != 0)
+		in := random(t, rng, e.names, e.excerpts)
+		b := body(e.report(nil, 1, &in))
+		for n := range b {
+			if _, err := d.report(b[:n], 1, in.Size); err == nil {
+				t.Fatalf("%d of %d bytes are a report", n, len(b))
+			}
+		}
+		if _, err := d.report(append(b, 0), 1, in.Size); err == nil {
+			t.Error("a byte behind is let pass")
+		}
+	}
+}
+
+// TestQuoteless holds that no byte of the input is in a report that was not to
+// quote it.
+func TestQuoteless(t *testing.T) {
+	e, d := both(false, false)
+	in := showcause.Report{
+		Type: "zip", Size: 100,
+		Findings: []showcause.Finding{{
+			Index: ruleOf(t, "Test.Marker"), Trail: showcause.Trail{{Op: "zip.stored", Name: "SECRET"}},
+			Matches: []showcause.Match{{Length: 4, Excerpt: hex.EncodeToString([]byte("SECRET"))}},
+		}},
+		Gaps: []showcause.Gap{{Trail: showcause.Trail{{Op: "zip.stored", Name: "SECRET"}}, Code: "SECRET"}},
+	}
+	b := e.report(nil, 1, &in)
+	if bytes.Contains(b, []byte("SECRET")) {
+		t.Error("quoted")
+	}
+	out, err := d.report(body(b), 1, 100)
+	if err != nil || out.Findings[0].Trail[0].Name != "" || out.Findings[0].Matches[0].Excerpt != "" || out.Gaps[0].Code != otherCode {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
+// TestLies holds that a number out of its range is refused.
+func TestLies(t *testing.T) {
+	good := func() showcause.Report {
+		return showcause.Report{
+			Type: "zip", Size: 1000, Spent: showcause.Spent{Bytes: 1, Objects: 2, Depth: 3, Work: 4},
+			Findings: []showcause.Finding{{
+				Index: ruleOf(t, "Test.Logical"), Trail: showcause.Trail{{Index: 1, Op: "zip.stored", Name: "n"}},
+				Matches: []showcause.Match{{Pattern: 1, Offset: 10, Length: 4}},
+			}},
+			Gaps: []showcause.Gap{{Code: showcause.Corrupt, Offset: 1, Length: -1}},
+		}
+	}
+	many := func(n int) []showcause.Match { return make([]showcause.Match, n) }
+	e, d := both(true, false)
+	for name, c := range map[string]struct {
+		change func(*showcause.Report)
+		ok     bool
+	}{
+		"nothing":         {func(*showcause.Report) {}, true},
+		"size":            {func(r *showcause.Report) { r.Size = 999 }, false},
+		"bytes":           {func(r *showcause.Report) { r.Spent.Bytes = -1 }, false},
+		"objects":         {func(r *showcause.Report) { r.Spent.Objects = -1 }, false},
+		"depth":           {func(r *showcause.Report) { r.Spent.Depth = 1 << 40 }, false},
+		"work":            {func(r *showcause.Report) { r.Spent.Work = math.MinInt64 }, false},
+		"no rule":         {func(r *showcause.Report) { r.Findings[0].Index = uint32(database().Len()) }, false},
+		"far rule":        {func(r *showcause.Report) { r.Findings[0].Index = math.MaxUint32 }, false},
+		"allow-list rule": {func(r *showcause.Report) { r.Findings[0].Index = ruleOf(t, "Test.Allow") }, false},
+		"allowed": {func(r *showcause.Report) {
+			r.Findings[0].Allowed, r.Findings[0].AllowedIndex = "x", ruleOf(t, "Test.Allow")
+		}, true},
+		"allowed by other": {func(r *showcause.Report) {
+			r.Findings[0].Allowed, r.Findings[0].AllowedIndex = "x", ruleOf(t, "Test.Digest")
+		}, false},
+		"allowed by none": {func(r *showcause.Report) { r.Findings[0].Allowed, r.Findings[0].AllowedIndex = "x", 9999 }, false},
+		"pattern":         {func(r *showcause.Report) { r.Findings[0].Matches[0].Pattern = 2 }, false},
+		"pattern below":   {func(r *showcause.Report) { r.Findings[0].Matches[0].Pattern = -1 }, false},
+		"offset below":    {func(r *showcause.Report) { r.Findings[0].Matches[0].Offset = -1 }, false},
+		"length below":    {func(r *showcause.Report) { r.Findings[0].Matches[0].Length = -1 }, false},
+		"deep offset":     {func(r *showcause.Report) { r.Findings[0].Matches[0].Offset = 1 << 30 }, true},
+		"too deep offset": {func(r *showcause.Report) { r.Findings[0].Matches[0].Offset = 1<<32 - 3 }, false},
+		"sum that wraps": {func(r *showcause.Report) {
+			r.Findings[0].Matches[0].Offset, r.Findings[0].Matches[0].Length = math.MaxInt64, 2
+		}, false},
+		"root offset":       {func(r *showcause.Report) { r.Findings[0].Trail = nil; r.Findings[0].Matches[0].Offset = 997 }, false},
+		"root offset, last": {func(r *showcause.Report) { r.Findings[0].Trail = nil; r.Findings[0].Matches[0].Offset = 996 }, true},
+		"matches":           {func(r *showcause.Report) { r.Findings[0].Matches = many(showcause.MaxMatches) }, true},
+		"one pattern":       {func(r *showcause.Report) { r.Findings[0].Matches = many(showcause.MaxMatches + 1) }, false},
+		"all patterns":      {func(r *showcause.Report) { r.Findings[0].Matches = many(2*showcause.MaxMatches + 1) }, false},
+		"step":              {func(r *showcause.Report) { r.Findings[0].Trail[0].Index = -1 }, false},
+		"trail":             {func(r *showcause.Report) { r.Findings[0].Trail = make(showcause.Trail, 34) }, true},
+		"long trail":        {func(r *showcause.Report) { r.Findings[0].Trail = make(showcause.Trail, 35) }, false},
+		"gap of a child": {func(r *showcause.Report) {
+			r.Gaps[0].Trail = make(showcause.Trail, 1)
+			r.Gaps[0].Offset = math.MaxInt64
+		}, true},
+	} {
+		r := good()
+		c.change(&r)
+		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r := good()
+	b := body(e.report(nil, 7, &r))
+	if _, err := d.report(b, 8, 1000); err == nil {
+		t.Error("the answer for another job")
+	}
+	poke := func(at int, v byte) []byte {
+		c := bytes.Clone(b)
+		c[at] = v
+		return c
+	}
+	for name, bad := range map[string][]byte{
+		"type":          poke(8, uint8(len(filetype.All()))),
+		"findings":      poke(reportHead-12+3, 0x10),
+		"more findings": poke(reportHead-12, 2),
+		"matches":       poke(reportHead-8, 2),
+		"no matches":    poke(reportHead-8, 0),
+		"all matches":   poke(reportHead-8+3, 0xff),
+		"gaps":          poke(reportHead-4+3, 0xff),
+		"fewer gaps":    poke(reportHead-4, 0),
+		"code":          poke(len(b)-17, 0xff),
+		"gap length":    poke(len(b)-1, 0x80),
+		"gap offset":    poke(len(b)-9, 0x80),
+		"far gap":       poke(len(b)-10, 1),
+	} {
+		if _, err := d.report(bad, 7, 1000); err == nil {
+			t.Errorf("%s: let pass", name)
+		}
+	}
+}
+
+// TestFit holds that a report of any size fits, and keeps what makes its verdict.
+func TestFit(t *testing.T) {
+	deep := make(showcause.Trail, 32)
+	for i := range deep {
+		deep[i] = showcause.Step{Index: i, Op: "zip.stored", Name: strings.Repeat("x", unpack.MaxName)}
+	}
+	for _, names := range []bool{false, true} {
+		e, d := both(names, names)
+		r := showcause.Report{Type: "zip", Size: 1 << 20}
+		allow := ruleOf(t, "Test.Allow")
+		for i := range 30_000 {
+			f := showcause.Finding{Trail: deep, Index: ruleOf(t, "Test.Logical"), Allowed: database().Name(allow), AllowedIndex: allow}
+			for range showcause.MaxMatches {
+				f.Matches = append(f.Matches, showcause.Match{Offset: 1, Length: 99, Excerpt: strings.Repeat("61", showcause.MaxExcerpt)})
+			}
+			if i == 29_000 {
+				f.Allowed, f.AllowedIndex = "", 0
+			}
+			r.Findings = append(r.Findings, f)
+		}
+		for i := range 3000 {
+			r.Gaps = append(r.Gaps, showcause.Gap{Trail: deep, Code: showcause.Corrupt, Offset: int64(i), Length: 1},
+				showcause.Gap{Trail: deep, Code: showcause.Encrypted, Offset: int64(i), Length: 1}, showcause.Gap{Code: "ambiguous.zip.name"})
+		}
+		frame := e.report(nil, 1, &r)
+		set := settings{names: names, excerpts: names}
+		if len(frame)-4 > set.maxFrame() {
+			t.Errorf("names %v: %d bytes, at most %d", names, len(frame), set.maxFrame())
+		}
+		out, err := d.report(body(frame), 1, r.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Verdict != showcause.Found || !has(&out, showcause.Corrupt) || !has(&out, showcause.Encrypted) || !has(&out, "ambiguous.zip.name") {
+			t.Errorf("names %v: %v, %d findings, %d gaps", names, out.Verdict, len(out.Findings), len(out.Gaps))
+		}
+		if !names && len(body(frame)) > baseReport+matchReport*count(out.Findings) {
+			t.Errorf("%d bytes for %d matches", len(frame), count(out.Findings))
+		}
+		if len(r.Findings) != 30_000 || r.Findings[1].Allowed == "" || len(r.Gaps) != 9000 {
+			t.Error("the report itself was changed")
+		}
+	}
+}
+
+func count(fs []showcause.Finding) (n int) {
+	for i := range fs {
+		n += len(fs[i].Matches)
+	}
+	return n
+}
+
+// TestClamped holds that numbers of a gap that a header in the input made up
+// are no violation.
+func TestClamped(t *testing.T) {
+	e, d := both(false, false)
+	r := showcause.Report{Type: "zip", Size: 10, Gaps: []showcause.Gap{
+		{Code: showcause.Corrupt, Offset: -5, Length: -7}, {Code: showcause.Corrupt, Offset: 11, Length: math.MaxInt64},
+		{Trail: make(showcause.Trail, 1), Code: showcause.Corrupt, Offset: math.MaxInt64, Length: math.MinInt64},
+	}}
+	out, err := d.report(body(e.report(nil, 1, &r)), 1, 10)
+	if err != nil || fmt.Sprint(out.Gaps[0].Offset, out.Gaps[0].Length, out.Gaps[1].Offset, out.Gaps[2].Length) != "0 -1 10 -1" {
+		t.Errorf("%+v %v", out.Gaps, err)
+	}
+}
+
+// FuzzReport gives the decoder hostile bytes: it does not panic, and what it
+// takes is written again as the same bytes.
+func FuzzReport(f *testing.F) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for i := range 40 {
+		e, _ := both(i&1 != 0, i&2 != 0)
+		r := random(f, rng, e.names, e.excerpts)
+		f.Add(body(e.report(nil, 1, &r)), uint8(i&3), r.Size)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, mode uint8, size int64) {
+		if len(b) > 1<<20 {
+			return
+		}
+		e, d := both(mode&1 != 0, mode&2 != 0)
+		size = max(size, 0)
+		r, err := d.report(b, 1, size)
+		if err != nil {
+			return
+		}
+		if again := body(e.report(nil, 1, &r)); !bytes.Equal(b, again) {
+			t.Errorf("%x\n%x", b, again)
+		}
+	})
+}
+
+// FuzzMessages does the same for what the reader is sent.
+func FuzzMessages(f *testing.F) {
+	f.Add((&settings{names: true, formats: 3}).encode())
+	f.Add(appendOrders(nil, true, []order{{1, 2}, {3, 4}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := decodeSettings(b); err == nil && !bytes.Equal(s.encode(), b) {
+			t.Errorf("%x", b)
+		}
+		if o, at, err := decodeOrders(b, nil); err == nil && !bytes.Equal(appendOrders(nil, at, o), b) {
+			t.Errorf("%x", b)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package worker
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+)
+
+// otherOp and otherCode are word 0 of their lists: they stand for words that
+// are missing there. A test holds that none is. A gap with the code 0 is about
+// unread bytes, as a new code may be.
+const (
+	otherOp   = "other"
+	otherCode = showcause.Unsupported + ".other"
+)
+
+// words are the closed lists, the same in the reader and the broker, which are
+// one binary.
+type words struct {
+	types []string
+	ops   []string
+	codes []showcause.Code
+
+	typeOf map[string]uint8
+	opOf   map[string]uint16
+	codeOf map[showcause.Code]uint16
+}
+
+func newWords() *words {
+	w := &words{ops: append([]string{otherOp}, allOps()...), codes: append([]showcause.Code{otherCode}, allCodes()...)}
+	for _, t := range filetype.All() {
+		w.types = append(w.types, t.String())
+	}
+	w.typeOf, w.opOf, w.codeOf = map[string]uint8{}, map[string]uint16{}, map[showcause.Code]uint16{}
+	for i, s := range w.types {
+		w.typeOf[s] = uint8(i)
+	}
+	for i, s := range w.ops {
+		w.opOf[s] = uint16(i)
+	}
+	for i, s := range w.codes {
+		w.codeOf[s] = uint16(i)
+	}
+	return w
+}
+
+// zipMethods are the words for methods of zip members.
+func zipMethods() []string {
+	return strings.Fields(`stored shrink reduce implode tokenize deflate deflate64 dcl-implode bzip2 lzma
+		cmpsc terse lz77 zstd mp3 xz jpeg wavpack ppmd aes unknown`)
+}
+
+// packers are the names that exe.Info.Packer gives.
+func packers() []string {
+	return strings.Fields(`yc pespin petite wwpack aspack upack fsg mew nspack pecompact upx mpress themida
+		vmprotect enigma perplex rlpack neolite svkp kkrunchy epack nsis autoit innosetup installshield pyinstaller
+		7z-sfx rar-sfx cab-sfx ole2-sfx arj-sfx squashfs-sfx`)
+}
+
+// allOps are the ways in which layers are derived, each once, in order.
+func allOps() []string {
+	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse
+		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream
+		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
+		macho.slice exe.embedded exe.payload exe.overlay
+		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
+	for _, m := range strings.Fields("7bit 8bit binary unknown base64 quoted-printable uuencode yenc") {
+		ops = append(ops, "mime."+m, "mime."+m+".message", "mime."+m+".multipart")
+	}
+	for _, m := range zipMethods() {
+		ops = append(ops, "zip."+m)
+	}
+	return unique(ops)
+}
+
+// allCodes are the codes that a reader gives, each once, in order. Those that
+// only a broker can know (why a reader died, that it took too long) are not here.
+func allCodes() []showcause.Code {
+	codes := []showcause.Code{
+		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject, showcause.LimitWork,
+		showcause.Encrypted, showcause.Unsupported, showcause.Corrupt, showcause.Corrupt + ".cms", showcause.Ambiguous,
+		showcause.Changed, showcause.Unreadable, showcause.Crash,
+	}
+	add := func(head showcause.Code, tails ...string) {
+		for _, t := range tails {
+			codes = append(codes, head+"."+showcause.Code(t))
+		}
+	}
+	add(showcause.Ambiguous, strings.Fields(`overlap cpio.concatenated tar.checksum tar.size tar.concatenated
+		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
+		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
+		mime.encoding mime.header mime.type mbox.from uuencode.line`)...)
+	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed mime-readings message-partial message-external-body
+		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
+	add(showcause.Unsupported+".method", zipMethods()...)
+	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "macho-universal-nested")
+	for _, t := range filetype.All() {
+		add(showcause.Unsupported+".format", t.String())
+	}
+	add(showcause.Unsupported+".packer", packers()...)
+	return unique(codes)
+}
+
+// unique sorts words and drops those that stand twice.
+func unique[T ~string](in []T) []T {
+	set := map[T]bool{}
+	for _, s := range in {
+		set[s] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
