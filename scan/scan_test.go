@@ -406,7 +406,7 @@ func TestAlsoUnread(t *testing.T) {
 		"unsupported.format.pack":         "\x1f\x1e\x00\x00\x00\x2c\x05\x00\x00\x00\x08\x10",
 		"unsupported.format.lzh-compress": "\x1f\xa0\x00\x01",
 		"unsupported.format.lzip":         "LZIP\x00\x17",
-		"unsupported.format.cab":          "MSCF\x01\x00\x00\x00" + strings.Repeat("\x00", 17) + "\x01" + strings.Repeat("\x00", 20),
+		"corrupt":                         "MSCF\x01\x00\x00\x00" + strings.Repeat("\x00", 17) + "\x01" + strings.Repeat("\x00", 20),
 	} {
 		r := s.Scan(showcause.Bytes(data))
 		if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || string(r.Gaps[0].Code) != want {
@@ -425,9 +425,9 @@ func TestCarried(t *testing.T) {
 	}
 	cab := make([]byte, 80)
 	copy(cab, "MSCF")
-	cab[8], cab[16], cab[24], cab[25], cab[26], cab[28] = 80, 44, 3, 1, 1, 1
+	cab[8], cab[16], cab[24], cab[25], cab[26], cab[28], cab[44] = 80, 44, 3, 1, 1, 1, 5 // a file that is not there
 	r = s.Scan(showcause.Bytes("MZ" + strings.Repeat("\x00", 101) + string(cab)))
-	if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || r.Gaps[0].Code != "unsupported.packer.cab-sfx" {
+	if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.Corrupt || len(r.Gaps[0].Trail) != 1 {
 		t.Errorf("cab: %v %+v", r.Verdict, r.Gaps)
 	}
 }

@@ -21,6 +21,7 @@ type Budget struct {
 	expanded int64 // bytes of all children so far
 	free     [][]byte
 	held     int64 // bytes of the buffers that children hold
+	windows  int64 // bytes of the decoders that live while children are visited
 }
 
 // NewBudget returns a Budget for an input of the given size.

@@ -4,6 +4,7 @@ package formats
 import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/archive"
+	"github.com/showcause/showcause/unpack/cabinet"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/stream"
@@ -25,6 +26,7 @@ func All() []unpack.Format {
 		stream.LZMA(),
 		stream.Zstd(),
 		stream.LZ4(),
+		cabinet.Cab(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),
