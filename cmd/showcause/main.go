@@ -27,6 +27,9 @@ type exitCode int
 func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "worker" {
+		os.Exit(readMain())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -64,7 +67,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(scanCommand(), rulesCommand(), versionCommand())
+	root.AddCommand(scanCommand(), rulesCommand(), statusCommand(), versionCommand())
+	root.AddCommand(selftestCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)

@@ -257,6 +257,12 @@ func (p *textPrinter) summary(t *totals) error {
 	if t.accepted > 0 {
 		accepted = fmt.Sprintf(" (%s accepted)", number(t.accepted))
 	}
+	switch lacks := t.jail.lacks(); {
+	case t.jail.Jail == jailOff:
+		fmt.Fprintln(p.w, "without the jail: this process read the files itself (--jail=off)")
+	case p.o.verbose && len(lacks) > 0:
+		fmt.Fprintf(p.w, "jail: sealed, without %s (showcause status says why)\n", strings.Join(lacks, ", "))
+	}
 	_, err := fmt.Fprintf(p.w, "%s, %s in %s%s, %s%s: %s found, %s error, %s incomplete%s, %s nothing found\n",
 		plural(t.files, "file"), size(t.bytes), seconds(t.elapsed), rate, plural(int64(t.db.Len()), "rule"), leftOut,
 		number(t.verdicts[showcause.Found]), number(t.verdicts[showcause.Error]),
@@ -299,6 +305,7 @@ type jsonResult struct {
 	Verdict showcause.Verdict `json:"verdict"`
 	Alerts  []string          `json:"alerts,omitempty"`
 	Error   string            `json:"error,omitempty"`
+	Jail    string            `json:"jail,omitempty"`  // "off" when it was read without
 	Rules   []ruledb.Info     `json:"rules,omitempty"` // with --explain: the rules of the findings
 }
 
@@ -314,6 +321,9 @@ func (p *jsonPrinter) result(r *result) error {
 	}
 	if p.o.quiet && j.Verdict == showcause.NothingFound {
 		return nil
+	}
+	if p.o.jail == jailOff {
+		j.Jail = jailOff
 	}
 	if r.err != nil {
 		j.Error = errorText(r.err)
@@ -345,7 +355,7 @@ func (p *jsonPrinter) finish(t *totals) error {
 		"files": t.files, "bytes": t.bytes, "findings": t.findings, "skipped": t.skipped,
 		"found": t.verdicts[showcause.Found], "error": t.verdicts[showcause.Error],
 		"incomplete": t.verdicts[showcause.Incomplete], "nothing_found": t.verdicts[showcause.NothingFound],
-		"accepted": t.accepted, "rules": t.db.Len(), "rules_left_out": t.db.Meta().Skipped, "seconds": t.elapsed.Seconds(), "interrupted": t.interrupted,
+		"accepted": t.accepted, "rules": t.db.Len(), "rules_left_out": t.db.Meta().Skipped, "seconds": t.elapsed.Seconds(), "interrupted": t.interrupted, "jail": t.jail,
 	}})
 }
 
@@ -481,8 +491,12 @@ func (p *clamscanPrinter) finish(t *totals) error {
 	if p.o.noSummary {
 		return nil
 	}
-	_, err := fmt.Fprintf(p.w, "\n----------- SCAN SUMMARY -----------\nKnown viruses: %d\nEngine version: %s\nScanned files: %d\nInfected files: %d\nTotal errors: %d\nData scanned: %.2f MB\nTime: %.3f sec\n",
+	jail := ""
+	if t.jail.Jail == jailOff {
+		jail = "Jail: off\n"
+	}
+	_, err := fmt.Fprintf(p.w, "\n----------- SCAN SUMMARY -----------\nKnown viruses: %d\nEngine version: %s\nScanned files: %d\nInfected files: %d\nTotal errors: %d\nData scanned: %.2f MB\nTime: %.3f sec\n%s",
 		t.db.Len(), version(), t.files, t.verdicts[showcause.Found], t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete],
-		float64(t.bytes)/(1<<20), t.elapsed.Seconds())
+		float64(t.bytes)/(1<<20), t.elapsed.Seconds(), jail)
 	return err
 }

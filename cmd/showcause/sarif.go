@@ -179,6 +179,9 @@ func (p *sarifPrinter) finish(t *totals) error {
 	if t.interrupted {
 		p.call.Notifications = append(p.call.Notifications, sarifNotification{"error", sarifText{"interrupted: the rest was not scanned"}, []sarifLocation{}})
 	}
+	if t.jail.Jail == jailOff {
+		p.call.Notifications = append(p.call.Notifications, sarifNotification{"warning", sarifText{"without the jail: this process read the files itself (--jail=off)"}, []sarifLocation{}})
+	}
 	p.call.Successful = !t.interrupted && t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] == 0
 	p.run.Invocations = []sarifInvocation{p.call}
 	e := json.NewEncoder(p.w)

@@ -11,15 +11,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/scan"
-	"github.com/showcause/showcause/unpack"
 )
 
 // scanOptions are the flags of scan.
@@ -33,9 +30,11 @@ type scanOptions struct {
 	fileList string
 	limits   struct {
 		fileSize, scanSize, ratio, work byteSize
-		objects                         byteSize
+		objects, memory                 byteSize
 		depth                           int
+		time                            int64 // milliseconds
 	}
+	jail   string
 	walk   walker
 	accept []string
 
@@ -104,6 +103,9 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
 	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
 	scanFlags(f)
+	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
+	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files (default 1G)")
+	f.Int64Var(&o.limits.time, "max-scantime", 0, "milliseconds for one file, on the clock; what takes longer is incomplete (default 5 minutes and a second for each 4 MiB)")
 	f.SetNormalizeFunc(clamscanNames)
 }
 
@@ -170,6 +172,7 @@ type totals struct {
 	elapsed                time.Duration
 	interrupted            bool
 	db                     *ruledb.DB
+	jail                   jailReport
 }
 
 func (o *scanOptions) run(c *cobra.Command, args []string) error {
@@ -189,12 +192,19 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if e, ok := p.(interface{ rules(*ruledb.DB) }); ok {
 		e.rules(db)
 	}
-	t := &totals{skipped: map[string]int64{}, db: db}
-	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
+	t := &totals{skipped: map[string]int64{}, db: db, jail: jailReport{Jail: jailOff}}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
+	rd, err := o.newReaders(ctx, db)
+	if err != nil {
+		return err
+	}
+	if o.jail == jailOff {
+		fmt.Fprintln(c.ErrOrStderr(), "showcause: without the jail: this process reads the files itself")
+	}
+	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
 	var printErr error
-	o.scanAll(ctx, db, c.InOrStdin(), args, func(r *result) {
+	o.scanAll(ctx, rd, c.InOrStdin(), args, func(r *result) {
 		if printErr != nil {
 			return
 		}
@@ -212,6 +222,12 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 			cancel()
 		}
 	})
+	if st, ok := rd.Status(); ok {
+		t.jail = jailReport{Jail: jailSealed, Walls: st.Walls}
+	}
+	if err := rd.Close(); err != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "showcause: %v\n", err)
+	}
 	bar.clear()
 	t.elapsed = time.Since(started)
 	t.interrupted = c.Context().Err() != nil
@@ -296,29 +312,14 @@ func reasons(m ruledb.Meta) string {
 	return out.String()
 }
 
-// scanAll walks and scans, jobs at a time, and hands the results over in the
-// order of the walk.
-func (o *scanOptions) scanAll(ctx context.Context, db *ruledb.DB, stdin io.Reader, args []string, each func(*result)) {
+// scanAll walks, has the files read, many at a time, and hands the results over
+// in the order of the walk.
+func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, args []string, each func(*result)) {
 	type task struct {
 		item
 		done chan result
 	}
 	ordered := make(chan task, 64*o.jobs)
-	work := make(chan task)
-	var wg sync.WaitGroup
-	for range o.jobs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Spill: func() (unpack.File, error) {
-				f, err := scratch()
-				return stoppable{f, ctx}, err
-			}})
-			for t := range work {
-				t.done <- o.one(ctx, s, t.item)
-			}
-		}()
-	}
 	go func() {
 		w := o.walk
 		w.visit = func(i item) bool {
@@ -335,18 +336,19 @@ func (o *scanOptions) scanAll(ctx context.Context, db *ruledb.DB, stdin io.Reade
 				t.done <- result{item: i}
 				return true
 			}
-			work <- t
+			rd.Submit(ctx, i.file, func(r showcause.Report, err error) {
+				i.file.Close()
+				t.done <- o.result(ctx, i, r, err)
+			})
 			return true
 		}
 		o.walkAll(ctx, &w, stdin, args)
-		close(work)
 		close(ordered)
 	}()
 	for t := range ordered {
 		r := <-t.done
 		each(&r)
 	}
-	wg.Wait()
 }
 
 func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, args []string) {
@@ -384,18 +386,14 @@ func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, a
 	}
 }
 
-// one scans one open file and closes it.
-func (o *scanOptions) one(ctx context.Context, s *scan.Scanner, i item) result {
-	defer i.file.Close()
-	r := result{item: i}
-	src, err := newSource(ctx, i.file)
-	if err != nil {
-		r.err = err
-		return r
-	}
-	r.report = s.Scan(src)
+// result is what is said of a file over what its reader said.
+func (o *scanOptions) result(ctx context.Context, i item, report showcause.Report, err error) result {
+	r := result{item: i, report: report}
+	r.err = err
 	if ctx.Err() != nil {
 		r.err = errInterrupted
+	}
+	if r.err != nil {
 		return r
 	}
 	seen := map[string]bool{}

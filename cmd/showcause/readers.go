@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/worker"
+)
+
+// readers read what is inside files: processes in the jail, or this process.
+type readers interface {
+	// Submit has a file scanned; done is called once, and f stays open until then.
+	Submit(ctx context.Context, f *os.File, done func(showcause.Report, error))
+	// Status says what the jail gives, once a reader was ready.
+	Status() (jail.Status, bool)
+	Close() error
+}
+
+// jailReport says in every output how files were read.
+type jailReport struct {
+	Jail  string       `json:"mode"` // "sealed", or "off"
+	Walls []jail.Given `json:"walls,omitempty"`
+}
+
+const jailOff = "off"
+
+// lacks names the walls that are not given.
+func (j *jailReport) lacks() (out []string) {
+	for _, w := range j.Walls {
+		if !w.On {
+			out = append(out, w.Wall)
+		}
+	}
+	return out
+}
+
+// newReaders starts the jail, or does without it if the user says so.
+func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB) (readers, error) {
+	switch o.jail {
+	case "on":
+	case jailOff:
+		return newInProcess(ctx, db, o), nil
+	default:
+		return nil, fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
+	}
+	offer := jail.Probe()
+	if !(jail.Status{Walls: offer.Walls}).Sealed() {
+		return nil, fmt.Errorf("jail: this kernel (%s, %s) cannot lock the process that reads files; --jail=off scans without, and every report then says so", showcause.Escape(offer.Kernel), offer.Arch)
+	}
+	// From here on this process cannot get a network socket, nor can what it starts.
+	if err := jail.Broker(); err != nil {
+		return nil, fmt.Errorf("jail: %w", err)
+	}
+	return worker.NewPool(worker.Options{
+		DB: db, Limits: o.policy(), Names: true, Excerpts: o.explain,
+		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(),
+	})
+}
+
+// timeout is the wall clock that one file may take; nil is the default.
+func (o *scanOptions) timeout() func(int64) time.Duration {
+	if o.limits.time <= 0 {
+		return nil
+	}
+	d := time.Duration(o.limits.time) * time.Millisecond
+	return func(int64) time.Duration { return d }
+}
+
+// inProcess scans here, without a jail.
+type inProcess struct {
+	work chan submitted
+	wg   sync.WaitGroup
+}
+
+type submitted struct {
+	ctx  context.Context
+	file *os.File
+	done func(showcause.Report, error)
+}
+
+func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions) *inProcess {
+	p := &inProcess{work: make(chan submitted)}
+	for range o.jobs {
+		p.wg.Add(1)
+		go func() {
+			defer p.wg.Done()
+			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Spill: func() (unpack.File, error) {
+				f, err := scratch()
+				return stoppable{f, ctx}, err
+			}})
+			for t := range p.work {
+				src, err := newSource(t.ctx, t.file)
+				if err != nil {
+					t.done(showcause.Report{}, err)
+					continue
+				}
+				t.done(s.Scan(src), nil)
+			}
+		}()
+	}
+	return p
+}
+
+func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, error)) {
+	p.work <- submitted{ctx, f, done}
+}
+
+func (p *inProcess) Status() (jail.Status, bool) { return jail.Status{}, false }
+
+func (p *inProcess) Close() error {
+	close(p.work)
+	p.wg.Wait()
+	return nil
+}
+
+// readMain is the reader's process: see worker.Read.
+func readMain() int {
+	if err := worker.Read(worker.Reading{}); err != nil {
+		if !errors.Is(err, os.ErrClosed) {
+			fmt.Fprintf(os.Stderr, "showcause worker: %v\n", err)
+		}
+		return exitError
+	}
+	return 0
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/rules"
+)
+
+// statusReport is what status prints as JSON.
+type statusReport struct {
+	Version  string       `json:"version"`
+	Rules    int          `json:"rules"`
+	Kernel   string       `json:"kernel"`
+	Arch     string       `json:"arch"`
+	Landlock int          `json:"landlock_abi"`
+	Jail     string       `json:"jail"` // "sealed", or "none"
+	Walls    []jail.Given `json:"walls"`
+	Calls    []callReport `json:"calls,omitempty"`
+}
+
+// callReport is a system call that a reader may make.
+type callReport struct {
+	Name   string   `json:"name"`
+	Number uint32   `json:"number"`
+	Action string   `json:"action"`
+	Checks []string `json:"checks,omitempty"`
+	Reason string   `json:"reason"`
+}
+
+func statusCommand() *cobra.Command {
+	var format string
+	var calls bool
+	c := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Say what this machine gives: the jail of the readers, the built-in rules",
+		Long: `Say what this machine gives: the walls around the processes that read files, and
+with --jail each system call that they may make, with the reason.
+
+Exit code: 0 files can be read in the jail; 2 this kernel cannot give it.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			r, err := newStatus(calls)
+			if err != nil {
+				return err
+			}
+			switch format {
+			case "text":
+				err = r.text(c.OutOrStdout())
+			case "json":
+				err = newEncoder(c.OutOrStdout()).Encode(r)
+			default:
+				return fmt.Errorf("flag --format: %q is not one of text, json", format)
+			}
+			if err == nil && r.Jail != jailSealed {
+				return exitCode(exitError)
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&calls, "jail", false, "list the system calls that a reader may make, each with its reason")
+	c.Flags().StringVar(&format, "format", "text", "output: text, json")
+	return c
+}
+
+const (
+	jailSealed = "sealed"
+	jailNone   = "none"
+)
+
+func newStatus(calls bool) (*statusReport, error) {
+	db, err := rules.Default()
+	if err != nil {
+		return nil, err
+	}
+	offer := jail.Probe()
+	r := &statusReport{
+		Version: version(), Rules: db.Len(), Kernel: offer.Kernel, Arch: offer.Arch, Landlock: offer.Landlock,
+		Jail: jailNone, Walls: offer.Walls,
+	}
+	if (jail.Status{Walls: offer.Walls}).Sealed() {
+		r.Jail = jailSealed
+	}
+	if calls {
+		for _, l := range jail.Table() {
+			c := callReport{Name: l.Name, Number: l.Nr, Action: string(l.Action), Reason: l.Reason}
+			for _, k := range l.Checks {
+				c.Checks = append(c.Checks, k.String())
+			}
+			r.Calls = append(r.Calls, c)
+		}
+	}
+	return r, nil
+}
+
+func (r *statusReport) text(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "%s, %d built-in rules, Linux %s, %s\n\n", r.Version, r.Rules, showcause.Escape(r.Kernel), r.Arch)
+	switch r.Jail {
+	case jailSealed:
+		fmt.Fprintln(w, "jail: readers are locked in; no network, no files but those passed, no programs")
+	default:
+		fmt.Fprintln(w, "jail: NOT GIVEN by this kernel; scan refuses to run without --jail=off")
+	}
+	reason := map[string]string{}
+	for _, wall := range jail.Walls() {
+		reason[wall.Name] = wall.Reason
+	}
+	for _, g := range r.Walls {
+		word := "yes"
+		if !g.On {
+			word = "NO"
+		}
+		why := reason[g.Wall]
+		if g.Why != "" {
+			why += " (" + g.Why + ")"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", g.Wall, word, why)
+	}
+	if len(r.Calls) > 0 {
+		fmt.Fprint(w, "\nsystem calls of a reader; any other kills it, and so does one of these whose condition does not hold\n")
+		for _, c := range r.Calls {
+			what := c.Reason
+			if c.Action != string(jail.Allow) {
+				what = "answers " + c.Action + ": " + what
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", c.Name, strings.Join(c.Checks, "; "), what)
+		}
+	}
+	return w.Flush()
+}
