@@ -176,6 +176,11 @@ func (b *backtracker) run(pc uint32, pos int64, depth int, must int64) (int64, b
 				pc = in.y
 				continue
 			}
+		case opMoved:
+			if b.slots[b.k.prog.slots()+int(in.arg)] == pos {
+				pc = in.y
+				continue
+			}
 		case opAtomic:
 			floor := len(b.stack)
 			var end int64
@@ -228,8 +233,6 @@ func (b *backtracker) simple(in *instr, pos int64) (int64, bool) {
 		b.set(0, pos)
 	case opMark:
 		b.set(b.k.prog.slots()+int(in.arg), pos)
-	case opMoved:
-		return pos, b.slots[b.k.prog.slots()+int(in.arg)] != pos
 	case opRef:
 		return b.ref(in, pos)
 	}

@@ -219,28 +219,34 @@ func (c *compiler) repeat(n *syntax.Node, next uint32) (uint32, error) {
 	return at, nil
 }
 
+// star emits any number of copies. A body that can be empty is x* as (x+)?, so
+// that a round that takes nothing goes on behind the loop, as in Perl.
 func (c *compiler) star(sub *syntax.Node, next uint32, lazy bool) (uint32, error) {
 	loop := c.emit(instr{op: opSplit})
 	end := loop
-	empty := c.back && sub.MinLen() == 0
+	empty := sub.MinLen() == 0
 	counter := uint32(c.loops)
-	if empty {
+	if empty && c.back {
 		if c.loops++; c.loops > 1<<15 {
 			return 0, &syntax.Error{Code: syntax.TooLarge, Pos: sub.Pos, End: sub.End, Detail: "too many loops"}
 		}
-		end = c.emit(instr{op: opMoved, arg: counter, x: loop})
+		end = c.emit(instr{op: opMoved, arg: counter, x: loop, y: next})
 	}
 	body, err := c.node(sub, end)
 	if err != nil {
 		return 0, err
 	}
-	if empty {
+	if empty && c.back {
 		body = c.emit(instr{op: opMark, arg: counter, x: body})
 	}
+	first, second := body, next
 	if lazy {
-		body, next = next, body
+		first, second = next, body
 	}
-	c.code[loop].x, c.code[loop].y = body, next
+	c.code[loop].x, c.code[loop].y = first, second
+	if empty && !c.back {
+		return c.split(body, next, lazy), nil
+	}
 	return loop, nil
 }
 

@@ -173,7 +173,7 @@ func (o *oracle) repeat(n *syntax.Node, done, i int, k func(int) bool) bool {
 		}
 		return o.node(n.Subs[0], i, func(e int) bool {
 			if e == i && done >= n.Min && n.Max < 0 {
-				return false
+				return k(e)
 			}
 			return o.repeat(n, done+1, e, k)
 		})

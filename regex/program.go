@@ -33,7 +33,7 @@ import (
 //	cond    arg: group  x: if it is set  y: if not
 //	keep    x: next
 //	mark    arg: counter x: next         the place where a round of a loop began
-//	moved   arg: counter x: next         fails where the round took nothing
+//	moved   arg: counter x: next         y: where to go on if the round took nothing
 //
 // The Place of an Atom is the number of the class instruction that consumes
 // the atom's first byte, times two, plus one for the wide form.
@@ -188,7 +188,7 @@ func (p Program) checkInstr(in instr, n, sets, f uint32) bool {
 	case opLook, opAtomic:
 		return in.y < n && in.arg&0xff <= lookBehind|lookNegated
 	case opMark, opMoved:
-		return int(in.arg) < p.loops()
+		return int(in.arg) < p.loops() && in.y < n
 	}
 	return true
 }
