@@ -1,0 +1,312 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
+	"github.com/showcause/showcause/yara/syntax"
+)
+
+// scope is what is known while one rule is read.
+type scope struct {
+	rule  *Rule
+	names *namespace
+	vars  []variable
+	used  []bool         // patterns
+	index map[string]int // patterns by name
+	loops int            // loops around here
+	of    int            // loops over patterns around here
+	turns int64          // how often the loops around here go round; 0: not known
+}
+
+// variable is a variable of a loop or "with".
+type variable struct {
+	name syntax.Ident
+	t    *module.Type
+	c    module.Value
+	used bool
+}
+
+// rule checks one rule and makes it known to those after it. Where both dialects
+// are taken, a rule that is not in order is read once more as YARA 4 has it.
+func (c *checker) rule(r *Rule) {
+	n := c.namespace(r.Namespace)
+	c.cur = scope{rule: r}
+	defer func() { c.cur = scope{} }()
+	c.declare(n, r)
+	c.tags(r)
+	c.lint(r)
+	c.Rules = append(c.Rules, r)
+	r.Dialect = c.o.Dialect
+	before, bad, globs := len(c.Diags), r.Bad, len(n.globs)
+	c.body(n, r)
+	if c.o.Dialect != source.Either || r.Bad == bad || r.Broken {
+		return
+	}
+	first := slices.Clone(c.Diags[before:])
+	c.Diags, n.globs, r.Bad, r.Modules = c.Diags[:before], n.globs[:globs], bad, nil
+	c.o.Dialect = source.YARA
+	c.body(n, r)
+	c.o.Dialect = source.Either
+	if r.Bad == bad {
+		r.Dialect = source.YARA
+		return
+	}
+	c.Diags = append(c.Diags[:before], first...)
+}
+
+// body checks the patterns and the condition of a rule.
+func (c *checker) body(n *namespace, r *Rule) {
+	c.cur = scope{rule: r, names: n, used: make([]bool, len(r.Patterns)), index: map[string]int{}, turns: 1}
+	c.patterns(r)
+	if r.Cond == nil || r.Broken {
+		return
+	}
+	c.condition(r.Cond)
+	c.unused(r)
+	c.ignored(r)
+}
+
+// declare makes the name of a rule known.
+func (c *checker) declare(n *namespace, r *Rule) {
+	name := r.Name.Name
+	if first := n.rules[name]; first != nil {
+		c.err(source.DuplicateRule, r.Name.Span, "rule `"+name+"` stands twice", "again").
+			also(first.Name.Span, "first here")
+		return
+	}
+	if _, ok := c.o.Externals[name]; ok {
+		c.err(source.ConflictingName, r.Name.Span, "rule `"+name+"` is named as an external variable", "the name is taken")
+	} else if n.modules[name] {
+		c.err(source.ConflictingName, r.Name.Span, "rule `"+name+"` is named as a module", "the name is taken")
+	}
+	for _, g := range n.globs {
+		if strings.HasPrefix(name, g.prefix) {
+			c.err(source.RuleInSet, r.Name.Span, "rule `"+name+"` would be in a set of rules before it", "its name begins as the set says").
+				also(g.at, "the set holds the rules before this place only")
+			break
+		}
+	}
+	n.rules[name] = r
+}
+
+// tags refuses a tag that stands twice.
+func (c *checker) tags(r *Rule) {
+	seen := map[string]source.Span{}
+	for _, t := range r.Tags {
+		if first, ok := seen[t.Name]; ok {
+			c.err(source.DuplicateTag, t.Span, "tag `"+t.Name+"` stands twice", "again").also(first, "first here")
+		}
+		seen[t.Name] = t.Span
+	}
+}
+
+// condition checks the condition of a rule.
+func (c *checker) condition(e syntax.Expr) {
+	v := c.boolean(e)
+	if v.known() && c.o.Dialect != source.YARA {
+		text := "always false"
+		if v.c.Truth() {
+			text = "always true"
+		}
+		c.warn(source.InvariantExpr, e.Range(), "condition that does not depend on what is scanned", "it is "+text)
+	}
+	c.sets(e)
+}
+
+// unused refuses patterns that the condition does not use. YARA lets those be
+// whose names begin with an underscore.
+func (c *checker) unused(r *Rule) {
+	for i, p := range r.Patterns {
+		if c.cur.used[i] || strings.HasPrefix(p.Name.Name, "$_") {
+			continue
+		}
+		c.err(source.UnusedPattern, p.Name.Span, "pattern `"+p.Name.Name+"` is not used", "the condition does not name it").
+			note("a pattern whose name begins with $_ may be unused")
+	}
+}
+
+// ignored leaves a rule out that needs a module that is to be ignored.
+func (c *checker) ignored(r *Rule) {
+	for _, m := range r.Modules {
+		for _, name := range c.o.Ignored {
+			if m == name && r.Ignored == "" {
+				r.Ignored = m
+				c.warn(source.UnsupportedModule, r.Name.Span, "module `"+m+"` is not supported", "this rule is left out")
+			}
+		}
+	}
+}
+
+// use marks a module as used by the rule.
+func (s *scope) use(name string) {
+	for _, m := range s.rule.Modules {
+		if m == name {
+			return
+		}
+	}
+	s.rule.Modules = append(s.rule.Modules, name)
+}
+
+// find is the variable of that name, the innermost first.
+func (s *scope) find(name string) *variable {
+	for i := len(s.vars) - 1; i >= 0; i-- {
+		if s.vars[i].name.Name == name {
+			return &s.vars[i]
+		}
+	}
+	return nil
+}
+
+// pattern is the index of the pattern that a name means. It tells of a name that
+// means none. loop says whether "$" stands for the pattern of a loop; -1 is that.
+func (c *checker) pattern(name syntax.Ident) (index int, ok bool) {
+	if name.Name == "$" {
+		if c.cur.of == 0 {
+			c.err(source.MisplacedAnonymous, name.Span, "`"+c.text(name.Span)+"` outside a loop over patterns",
+				"it means the pattern of `for ... of`")
+			return -1, false
+		}
+		return -1, true
+	}
+	if i, ok := c.cur.index[name.Name]; ok {
+		c.cur.used[i] = true
+		return i, true
+	}
+	d := c.err(source.UnknownPattern, name.Span, "unknown pattern `"+name.Name+"`", "the strings section has none of that name")
+	var names []string
+	for _, p := range c.cur.rule.Patterns {
+		names = append(names, p.Name.Name)
+	}
+	if near := nearest(name.Name, names); near != "" {
+		sign := c.text(name.Span)[:1]
+		d.fix(name.Span, sign+near[1:], "did you mean `"+near+"`?")
+	}
+	return -1, false
+}
+
+// text is the text of a span in the file of the rule.
+func (c *checker) text(at source.Span) string { return c.cur.rule.File.Source.Slice(at) }
+
+// patternSet finds the members of a set of patterns and marks them as used.
+func (c *checker) patternSet(s *syntax.Set) []int {
+	var out []int
+	in := map[int]bool{}
+	take := func(i int) {
+		c.cur.used[i] = true
+		if !in[i] {
+			in[i] = true
+			out = append(out, i)
+		}
+	}
+	if s.Them {
+		for i := range c.cur.rule.Patterns {
+			take(i)
+		}
+		if len(out) == 0 {
+			c.err(source.EmptySet, s.Span, "set without patterns", "the rule has no strings section")
+		}
+	}
+	for _, item := range s.Items {
+		g, ok := item.(*syntax.Glob)
+		switch {
+		case !ok:
+		case !g.Wild && g.Name == "$":
+			c.err(source.MisplacedAnonymous, g.Span, "`$` in a set of patterns", "it is the name of none")
+		case !g.Wild:
+			if i, ok := c.pattern(syntax.Ident{Span: g.Span, Name: g.Name}); ok && i >= 0 {
+				take(i)
+			}
+		default:
+			n := len(in)
+			any := false
+			for i, p := range c.cur.rule.Patterns {
+				if strings.HasPrefix(p.Name.Name, g.Name) {
+					take(i)
+					any = true
+				}
+			}
+			if !any && len(in) == n {
+				c.err(source.EmptySet, g.Span, "set without patterns", "no pattern has a name that begins so")
+			}
+		}
+	}
+	c.Sets[s] = Members{Patterns: out}
+	return out
+}
+
+// ruleSet finds the members of a set of rules.
+func (c *checker) ruleSet(s *syntax.Set) []*Rule {
+	var out []*Rule
+	in := map[*Rule]bool{c.cur.rule: true}
+	for _, item := range s.Items {
+		var name string
+		wild := false
+		switch item := item.(type) {
+		case *syntax.Glob:
+			name, wild = item.Name, item.Wild
+		case *syntax.Name:
+			name = item.Name
+		}
+		if !wild {
+			if r := c.cur.names.rules[name]; r != nil && r != c.cur.rule {
+				if !in[r] {
+					out = append(out, r)
+				}
+				in[r] = true
+				c.globalUse(r, item.Range())
+			} else {
+				c.unknown(syntax.Ident{Span: item.Range(), Name: name})
+			}
+			continue
+		}
+		any := false
+		for _, r := range c.Rules {
+			if r.Namespace == c.cur.rule.Namespace && strings.HasPrefix(r.Name.Name, name) {
+				any = true
+				if !in[r] {
+					out = append(out, r)
+				}
+				in[r] = true
+			}
+		}
+		c.cur.names.globs = append(c.cur.names.globs, glob{name, item.Range()})
+		if !any {
+			c.err(source.UnknownIdentifier, item.Range(), "set without rules", "no rule before this one has a name that begins so")
+		}
+	}
+	c.Sets[s] = Members{Rules: out}
+	return out
+}
+
+// unknown tells of a name that means nothing.
+func (c *checker) unknown(name syntax.Ident) {
+	d := c.err(source.UnknownIdentifier, name.Span, "unknown identifier `"+name.Name+"`", "nothing of that name is known here")
+	if c.module(name.Name) != nil {
+		d.note(fmt.Sprintf("to use the module of that name, import it: import %q", name.Name))
+		return
+	}
+	var names []string
+	for _, v := range c.cur.vars {
+		names = append(names, v.name.Name)
+	}
+	for n := range c.o.Externals {
+		names = append(names, n)
+	}
+	for n := range c.cur.names.modules {
+		names = append(names, n)
+	}
+	if len(c.cur.names.rules) < 5000 {
+		for n := range c.cur.names.rules {
+			names = append(names, n)
+		}
+	}
+	sort.Strings(names)
+	if near := nearest(name.Name, names); near != "" {
+		d.fix(name.Span, near, "did you mean `"+near+"`?")
+	}
+}
