@@ -75,7 +75,7 @@ func (r *region) ReadAt(p []byte, off int64) (n int, err error) {
 // WriteAt implements io.WriterAt. It fails where another region stands.
 func (r *region) WriteAt(p []byte, off int64) (n int, err error) {
 	s := r.s
-	if off < 0 || r.base+off > s.max-int64(len(p)) {
+	if off < 0 || off > s.max-r.base-int64(len(p)) {
 		return 0, errScratchFull
 	}
 	i := slices.Index(s.open, r)

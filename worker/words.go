@@ -62,7 +62,7 @@ func packers() []string {
 
 // allOps are the ways in which layers are derived, each once, in order.
 func allOps() []string {
-	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse
+	ops := strings.Fields(`cab.stored cab.mszip cab.quantum cab.lzx cab.unknown cab.rest ar.file cpio.file cpio.rest tar.file tar.sparse
 		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
 		macho.slice exe.embedded exe.payload exe.overlay
@@ -94,9 +94,9 @@ func allCodes() []showcause.Code {
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed mime-readings message-partial message-external-body
-		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
+		cab zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
-	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "macho-universal-nested")
+	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "macho-universal-nested")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
 	}

@@ -1,0 +1,243 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
+)
+
+// mode is how a descriptor was opened.
+func mode(t *testing.T, fd int) int {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flags & unix.O_ACCMODE
+}
+
+// TestPassReadOnly holds that only descriptors that read are passed.
+func TestPassReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte("some text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range []int{os.O_RDONLY, os.O_RDWR, os.O_WRONLY, os.O_RDWR | os.O_APPEND, unix.O_PATH} {
+		f, err := os.OpenFile(path, flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := pass(f)
+		if err != nil {
+			t.Fatalf("%#x: %v", flags, err)
+		}
+		b := make([]byte, 20)
+		if n, err := pread(p.fd, b, 0); mode(t, p.fd) != unix.O_RDONLY || p.size != 9 || err != nil || string(b[:n]) != "some text" {
+			t.Errorf("%#x: mode %d, size %d, %q %v", flags, mode(t, p.fd), p.size, b[:n], err)
+		}
+		if p.own != (flags != os.O_RDONLY) {
+			t.Errorf("%#x: opened again: %v", flags, p.own)
+		}
+		p.close()
+		p.close()
+		f.Close()
+	}
+}
+
+// TestPassOnlyFiles holds that nothing else than a regular file is passed.
+func TestPassOnlyFiles(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	listener, err := l.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := unix.Eventfd(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []*os.File{os.NewFile(uintptr(pair[0]), "socket"), os.NewFile(uintptr(pair[1]), "other"), listener, os.NewFile(uintptr(event), "event")}
+	for path, flags := range map[string]int{dir: os.O_RDONLY, fifo: os.O_RDWR, "/dev/null": os.O_RDWR, "/dev/zero": os.O_RDONLY, dir + "/socket": unix.O_PATH} {
+		f, err := os.OpenFile(path, flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	for _, f := range files {
+		if _, err := pass(f); !errors.Is(err, errNotRegular) {
+			t.Errorf("%s: %v", f.Name(), err)
+		}
+		f.Close()
+		if _, err := pass(f); err == nil {
+			t.Errorf("%s: closed, and passed", f.Name())
+		}
+	}
+}
+
+// TestSealed holds that a copy in memory cannot be changed by who has its descriptor.
+func TestSealed(t *testing.T) {
+	fd, err := sealed("x", []byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Pwrite(fd, []byte("x"), 0); err == nil {
+		t.Error("written to")
+	}
+	if err := unix.Ftruncate(fd, 1); err == nil {
+		t.Error("cut")
+	}
+	if seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil || seals&unix.F_SEAL_WRITE == 0 || seals&unix.F_SEAL_SEAL == 0 {
+		t.Errorf("seals %#x, %v", seals, err)
+	}
+}
+
+// TestUnsized scans files of a kernel file system, which say that they are empty.
+func TestUnsized(t *testing.T) {
+	noLeak(t)
+	p := pool(t, nil, Options{}, "real")
+	for _, path := range []string{"/proc/cpuinfo", "/proc/self/maps", "/proc/version"} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Skip(err)
+		}
+		r, err := p.Scan(context.Background(), f)
+		f.Close()
+		if err != nil || r.Size == 0 || r.Verdict != showcause.NothingFound || r.Spent.Bytes < r.Size {
+			t.Errorf("%s: %+v %v", path, r, err)
+		}
+	}
+}
+
+// TestUnsizedLarge holds that more than is taken of such a file is told.
+func TestUnsizedLarge(t *testing.T) {
+	f, err := os.Open("/proc/kallsyms")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer f.Close()
+	n, err := io.Copy(io.Discard, f)
+	if err != nil || n == 0 {
+		t.Skip(n, err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Skip(err)
+	}
+	p, err := pass(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if p.size != min(n, unsized) || p.changed() != (n > unsized) {
+		t.Errorf("%d bytes of %d, more %v", p.size, n, p.changed())
+	}
+}
+
+// TestChanged holds that a file that is written to while it is scanned is told.
+func TestChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	for what, change := range map[string]func(){
+		"nothing": func() {},
+		"grown": func() {
+			f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			f.WriteString("more")
+			f.Close()
+		},
+		"written over, its time put back": func() {
+			st, _ := os.Stat(path)
+			f, _ := os.OpenFile(path, os.O_WRONLY, 0)
+			f.WriteString("S")
+			f.Close()
+			os.Chtimes(path, st.ModTime(), st.ModTime())
+		},
+		"cut": func() { os.Truncate(path, 3) },
+	} {
+		if err := os.WriteFile(path, []byte("sleep 500\n"+strings.Repeat("x", 100)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond) // the kernel's clock of files is coarse
+		p := pool(t, &bare{}, Options{Workers: 1}, "script")
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan showcause.Report, 1)
+		p.Submit(context.Background(), f, func(r showcause.Report, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			done <- r
+		})
+		for deadline := time.Now().Add(20 * time.Second); !busy(p) && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		change()
+		r := <-done
+		f.Close()
+		if has(&r, showcause.Changed) != (what != "nothing") || (r.Verdict == showcause.NothingFound) != (what == "nothing") {
+			t.Errorf("%s: %v %s", what, r.Verdict, codesOf(&r))
+		}
+	}
+}
+
+// busy tells whether a reader has a job.
+func busy(p *Pool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.peers {
+		if len(r.out) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestMisuse holds that a file that is closed too early is an error, and harms
+// no other.
+func TestMisuse(t *testing.T) {
+	noLeak(t)
+	p := pool(t, &bare{}, Options{Workers: 1}, "script")
+	done := make(chan error, 40)
+	var files []*os.File
+	for range 40 {
+		f := tempFile(t, "sleep 5\n")
+		files = append(files, f)
+		p.Submit(context.Background(), f, func(_ showcause.Report, err error) { done <- err })
+	}
+	files[20].Close()
+	files[39].Close()
+	bad := 0
+	for range 40 {
+		if err := <-done; errors.Is(err, os.ErrClosed) {
+			bad++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if bad > 2 {
+		t.Errorf("%d errors", bad)
+	}
+}
