@@ -73,6 +73,9 @@ func (p *parser) escapePCRE(pos int) (*Node, error) {
 	case 'K':
 		return p.node(Keep, pos), nil
 	case 'h', 'H', 'v', 'V', 'N':
+		if c == 'N' && p.at("{") {
+			return nil, p.fail(Unsupported, pos, p.pos, "named character")
+		}
 		s, _ := perl(c)
 		return p.raw(s, pos), nil
 	case 'R':

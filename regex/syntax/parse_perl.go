@@ -48,6 +48,7 @@ func (p *parser) perlSequence() (*Node, error) {
 				return nil, p.fail(BadOperand, from, p.pos, "nothing to repeat")
 			}
 			seq[len(seq)-1] = p.perlRepeat(seq[len(seq)-1], lo, hi)
+			open = p.f.Dialect != PCRE
 			continue
 		}
 		if p.src[p.pos] == '{' && p.f.Dialect == YARAX && !p.f.Relaxed {
@@ -65,6 +66,7 @@ func (p *parser) perlSequence() (*Node, error) {
 		}
 		if open = n != nil; open {
 			seq = append(seq, n)
+			open = p.f.Dialect != PCRE || n.Op != Assert && n.Op != Keep
 		}
 	}
 }
