@@ -5,7 +5,7 @@ import "github.com/showcause/showcause/regex/syntax"
 // dfa is a deterministic automaton made while it runs: a state is the list of
 // the program's states that matching may be in, in order of preference, and
 // what is on the near side of the place. Whether it has matched at a place is
-// known when the symbol on the far side is read, so that matched is a mark on
+// known when the symbol on the far side is read, so that it is a mark on
 // the transition out of the place.
 //
 // Its memory is bounded: when it is full it forgets all states and goes on.
@@ -13,8 +13,9 @@ type dfa struct {
 	m    *machine
 	kind int
 
-	next   []uint32 // state*count+symbol: 0 not known yet; else state<<1 | matched, plus 2
-	off    []uint32 // state: where its list begins; its end is where the next one does
+	next   []uint32 // row of the state + symbol: see unknown, special, matched
+	stride int      // of rows; a state is known by the place of its row
+	off    []uint32 // number of the state: where its list begins; its end is where the next one does
 	near   []ctx
 	lists  []uint32
 	index  map[string]uint32
@@ -32,35 +33,45 @@ type dfa struct {
 
 const (
 	maxDFA = 2 << 20 // bytes of one automaton, but for one state
-	dead   = 0       // the state of no program state
+
+	// A transition is the row of the next state, which is a multiple of 4, and
+	// two bits. Special says that something has to be done: the next state is
+	// none, or that from which everything begins.
+	special = 1
+	matched = 2
+	unknown = 1<<32 - 1
+
+	none = 0 // the state without a program state: dead, or where everything begins
 )
 
 func (m *machine) automaton(kind int) *dfa {
 	if m.dfa[kind] == nil {
-		d := &dfa{m: m, kind: kind, mark: make([]uint32, len(m.code))}
+		d := &dfa{m: m, kind: kind, mark: make([]uint32, len(m.code)), stride: (m.count + 3) &^ 3}
 		d.reset()
-		d.mem += 4 * len(m.code)
 		m.dfa[kind] = d
 	}
 	return m.dfa[kind]
 }
+
+// anchored tells whether matching begins at one place.
+func (d *dfa) anchored() bool { return d.kind == ahead || d.kind == back }
 
 func (d *dfa) reset() {
 	d.next, d.near, d.lists = d.next[:0], d.near[:0], d.lists[:0]
 	d.off = append(d.off[:0], 0)
 	d.index = map[string]uint32{}
 	d.mem = 4*len(d.mark) + 1024
-	d.intern(nil, ctxEdge) // dead
-	if d.kind == ahead || d.kind == back {
-		for s := range d.m.count {
-			d.next[s] = dead<<1 + 2
+	d.intern(nil, ctxEdge)
+	if d.anchored() {
+		for s := range d.next {
+			d.next[s] = none | special
 		}
 	}
 }
 
 // intern returns the state of a list.
 func (d *dfa) intern(list []uint32, near ctx) uint32 {
-	if len(list) == 0 && (d.kind == ahead || d.kind == back) {
+	if len(list) == 0 && d.anchored() {
 		near = ctxEdge
 	}
 	d.key = append(d.key[:0], byte(near))
@@ -80,15 +91,15 @@ func (d *dfa) intern(list []uint32, near ctx) uint32 {
 			d.key = le.AppendUint32(d.key, s)
 		}
 	}
-	id := uint32(len(d.near))
+	id := uint32(len(d.next))
 	d.index[string(d.key)] = id
 	d.near = append(d.near, near)
 	d.lists = append(d.lists, list...)
 	d.off = append(d.off, uint32(len(d.lists)))
-	for range d.m.count {
-		d.next = append(d.next, 0)
+	for range d.stride {
+		d.next = append(d.next, unknown)
 	}
-	d.mem += 9*len(list) + 4*d.m.count + 64
+	d.mem += 9*len(list) + 4*d.stride + 64
 	return id
 }
 
@@ -99,47 +110,51 @@ func (d *dfa) begin(q uint32, near ctx) uint32 {
 	return d.intern(d.out, near)
 }
 
+// list returns the program states of a state.
+func (d *dfa) listOf(state uint32) []uint32 {
+	n := int(state) / d.stride
+	return d.lists[d.off[n]:d.off[n+1]]
+}
+
 // step returns the transition of a state on a symbol: the next state, and
 // whether there is a match at the place before the symbol. It may forget all
 // other states.
 func (d *dfa) step(state uint32, s symbol) (uint32, bool) {
-	v := d.next[int(state)*d.m.count+int(s)]
-	if v == 0 {
+	v := d.next[state+uint32(s)]
+	if v == unknown {
 		v = d.make(state, s)
 	}
-	return (v - 2) >> 1, v&1 != 0
+	return v &^ (special | matched), v&matched != 0
 }
 
 // make works a transition out.
 func (d *dfa) make(state uint32, s symbol) uint32 {
 	m := d.m
-	l, r := d.near[state], m.ctx[s]
+	l, r := d.near[int(state)/d.stride], m.ctx[s]
 	forward := d.kind == ahead || d.kind == anywhere
 	if !forward {
 		l, r = r, l
 	}
 	d.fresh()
 	d.list = d.list[:0]
-	matched := false
+	hit := false
 	cut := d.kind == ahead && m.flags&flagLongest == 0
-	for _, q := range d.lists[d.off[state]:d.off[state+1]] {
+	for _, q := range d.listOf(state) {
 		if forward {
-			matched = d.closure(q, l, r, cut) || matched
+			hit = d.closure(q, l, r, cut) || hit
 		} else {
-			matched = d.closureBack(q, l, r) || matched
+			hit = d.closureBack(q, l, r) || hit
 		}
-		if matched && cut {
+		if hit && cut {
 			break
 		}
 	}
 	switch d.kind {
 	case anywhere:
-		matched = d.closure(m.entry, l, r, false) || matched
+		hit = d.closure(m.entry, l, r, false) || hit
 	case starts:
-		for i, in := range m.code {
-			if in.op == opMatch {
-				matched = d.closureBack(uint32(i), l, r) || matched
-			}
+		for _, q := range m.final {
+			hit = d.closureBack(q, l, r) || hit
 		}
 	}
 	d.out = d.out[:0]
@@ -159,13 +174,15 @@ func (d *dfa) make(state uint32, s symbol) uint32 {
 		}
 	}
 	resets := d.resets
-	id := d.intern(d.out, m.ctx[s])
-	v := id<<1 + 2
-	if matched {
-		v |= 1
+	v := d.intern(d.out, m.ctx[s])
+	if hit {
+		v |= matched | special
+	}
+	if v&^matched == none {
+		v |= special
 	}
 	if d.resets == resets {
-		d.next[int(state)*m.count+int(s)] = v
+		d.next[state+uint32(s)] = v
 	}
 	return v
 }
@@ -183,7 +200,7 @@ func (d *dfa) fresh() {
 // less preferred does not count any more.
 func (d *dfa) closure(q uint32, l, r ctx, cut bool) bool {
 	m := d.m
-	matched := false
+	hit := false
 	d.stack = append(d.stack[:0], q)
 	for len(d.stack) > 0 {
 		q := d.stack[len(d.stack)-1]
@@ -202,19 +219,19 @@ func (d *dfa) closure(q uint32, l, r ctx, cut bool) bool {
 				d.stack = append(d.stack, in.x)
 			}
 		case opMatch:
-			if matched = true; cut {
+			if hit = true; cut {
 				return true
 			}
 		}
 	}
-	return matched
+	return hit
 }
 
 // closureBack appends the class instructions that lead to q without a byte in
 // between, and tells whether the entry does.
 func (d *dfa) closureBack(q uint32, l, r ctx) bool {
 	m := d.m
-	matched := false
+	hit := false
 	d.stack = append(d.stack[:0], q)
 	for len(d.stack) > 0 {
 		q := d.stack[len(d.stack)-1]
@@ -223,7 +240,7 @@ func (d *dfa) closureBack(q uint32, l, r ctx) bool {
 			continue
 		}
 		d.mark[q] = d.gen
-		matched = matched || q == m.entry
+		hit = hit || q == m.entry
 		for _, from := range m.edges[m.start[q]:m.start[q+1]] {
 			switch in := &m.code[from]; in.op {
 			case opClass:
@@ -237,5 +254,5 @@ func (d *dfa) closureBack(q uint32, l, r ctx) bool {
 			}
 		}
 	}
-	return matched
+	return hit
 }

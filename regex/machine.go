@@ -83,6 +83,13 @@ type machine struct {
 	start []uint32
 	edges []uint32
 
+	final []uint32 // the match instructions
+	// Where nothing has begun, what is in none of these can be passed over; nil
+	// where a match can be empty or asks for tests. By bytes: what a match can
+	// begin with, and end with.
+	first, last *[256]bool
+	prefix      []byte // what every match begins with
+
 	dfa [kinds]*dfa
 }
 
@@ -103,6 +110,12 @@ func newMachine(p Program) *machine {
 	}
 	m.classes()
 	m.reverse()
+	for i, in := range m.code {
+		if in.op == opMatch {
+			m.final = append(m.final, uint32(i))
+		}
+	}
+	m.edgesOf()
 	return m
 }
 
@@ -120,29 +133,26 @@ func (m *machine) classes() {
 		}
 	}
 	for i := range sets {
-		ids := map[[2]int]int{}
+		ids := [512]int16{} // by group and membership, plus 1
+		n := int16(0)
 		for c := range 256 {
-			k := [2]int{group[c], 0}
+			k := 2 * group[c]
 			if sets[i].Has(byte(c)) {
-				k[1] = 1
+				k++
 			}
-			id, ok := ids[k]
-			if !ok {
-				id = len(ids)
-				ids[k] = id
+			if ids[k] == 0 {
+				n++
+				ids[k] = n
 			}
-			group[c] = id
-		}
-		if len(ids) == 256 {
-			break
+			group[c] = int(ids[k]) - 1
 		}
 	}
-	ids := map[int]symbol{}
-	var rep []int // a byte of each symbol; -1: none
+	var ids [256]symbol // by group, plus 1
+	var rep []int       // a byte of each symbol; -1: none
 	for c := range 256 {
-		id, ok := ids[group[c]]
-		if !ok {
-			id = symbol(len(rep))
+		id := ids[group[c]]
+		if id == 0 {
+			id = symbol(len(rep)) + 1
 			ids[group[c]] = id
 			rep = append(rep, c)
 			if tests {
@@ -151,7 +161,7 @@ func (m *machine) classes() {
 				m.ctx = append(m.ctx, ctxOther)
 			}
 		}
-		m.class[c] = id
+		m.class[c] = id - 1
 	}
 	add := func(c int, x ctx) symbol {
 		rep, m.ctx = append(rep, c), append(m.ctx, x)
@@ -212,6 +222,44 @@ func (m *machine) reverse() {
 		m.edges[fill[to]] = from
 		fill[to]++
 	})
+}
+
+// edgesOf works out first and last.
+func (m *machine) edgesOf() {
+	if m.flags&(flagTests|flagBack) != 0 {
+		return
+	}
+	d := m.automaton(ahead)
+	d.fresh()
+	d.list = d.list[:0]
+	if d.closure(m.entry, ctxEdge, ctxEdge, false) {
+		return
+	}
+	m.first = m.bytesOf(d.list)
+	for q := m.entry; m.code[q].op == opClass && len(m.prefix) < MaxAtom; q = m.code[q].x {
+		s := m.prog.set(int(m.code[q].y))
+		if s.Len() != 1 {
+			break
+		}
+		m.prefix = s.Bytes(m.prefix)
+	}
+	d.fresh()
+	d.list = d.list[:0]
+	for _, q := range m.final {
+		d.closureBack(q, ctxEdge, ctxEdge)
+	}
+	m.last = m.bytesOf(d.list)
+}
+
+// bytesOf returns the bytes that some class instructions take.
+func (m *machine) bytesOf(list []uint32) *[256]bool {
+	var out [256]bool
+	for _, q := range list {
+		for c := range out {
+			out[c] = out[c] || m.has(m.code[q].y, m.class[c])
+		}
+	}
+	return &out
 }
 
 // size returns about how many bytes the machine and its automata take.

@@ -1,5 +1,7 @@
 package regex
 
+import "bytes"
+
 // Matcher runs programs over one input at a time. The zero value is ready.
 // Steps counts what was read and done, the same for the same input, programs
 // and order of calls, however the bytes come to hand and whatever the Matcher
@@ -110,6 +112,35 @@ func (t *tape) before(off int64) symbol {
 	return t.k.class[c]
 }
 
+// right returns bytes from pos on that can be read as they are, n at most: none
+// of wide text, nor a line feed that ends the input where that matters.
+func (t *tape) right(pos, n int64) []byte {
+	if t.k.flags&flagEndLine != 0 {
+		n = min(n, t.size-1-pos)
+	}
+	if t.wide || n <= 0 {
+		return nil
+	}
+	return t.in.View(pos, min(n, chunkSize))
+}
+
+// left is right for the bytes in front of pos.
+func (t *tape) left(pos, n int64) []byte {
+	n = min(n, pos, chunkSize)
+	if t.wide || n <= 0 || t.k.flags&flagEndLine != 0 && pos == t.size {
+		return nil
+	}
+	v := t.in.View(pos-n, n)
+	if k := int64(len(v)); k < n && k > 0 { // what is at hand ends before pos
+		n -= k
+		v = t.in.View(pos-n, n)
+	}
+	if int64(len(v)) < n {
+		return t.in.View(pos-1, 1)
+	}
+	return v
+}
+
 // reachIn returns how many symbols a run may take.
 func (k *machine) reachIn(step int64) int64 {
 	switch {
@@ -129,43 +160,46 @@ func (m *Matcher) ahead(k *machine, in Input, wide bool, q uint32, off int64) (e
 	t := m.open(k, in, wide, false)
 	state := d.begin(q, k.ctx[t.before(off)])
 	left := min(k.reachIn(t.step), m.budget(k))
-	pos, fast := off, !wide && k.flags&flagEndLine == 0
-	count := 0 // of symbols read
+	pos, count := off, int64(0)
 	for {
-		if fast && left > 0 {
-			chunk := in.View(pos, min(left, chunkSize))
-			i := 0
-			for i < len(chunk) {
-				v := d.next[int(state)*k.count+int(k.class[chunk[i]])]
-				if v == 0 {
-					v = d.make(state, k.class[chunk[i]])
-				}
-				if v&1 != 0 {
-					end, ok = pos+int64(i), true
-				}
+		chunk, next, class := t.right(pos, left), d.next, &k.class
+		i := 0
+		for i < len(chunk) {
+			v := next[state+uint32(class[chunk[i]])]
+			if v&special == 0 {
+				state = v
 				i++
-				if state = (v - 2) >> 1; state == dead {
-					break
-				}
-			}
-			pos, left, count = pos+int64(i), left-int64(i), count+i
-			if state == dead {
-				break
-			}
-			if i > 0 && left > 0 {
 				continue
 			}
+			if v == unknown {
+				v = d.make(state, class[chunk[i]])
+				next = d.next
+			}
+			if v&matched != 0 {
+				end, ok = pos+int64(i), true
+			}
+			i++
+			if state = v &^ (special | matched); state == none {
+				break
+			}
 		}
-		next, matched := d.step(state, t.after(pos))
-		if matched {
+		pos, left, count = pos+int64(i), left-int64(i), count+int64(i)
+		if i > 0 && state == none {
+			break
+		}
+		if i > 0 && left > 0 {
+			continue
+		}
+		to, hit := d.step(state, t.after(pos))
+		if hit {
 			end, ok = pos, true
 		}
-		if state = next; state == dead || left == 0 {
+		if state = to; state == none || left == 0 {
 			break
 		}
 		pos, left, count = pos+t.step, left-1, count+1
 	}
-	m.Steps += int64(count+1) * k.weight()
+	m.Steps += (count + 1) * k.weight()
 	m.mem += d.mem - mem
 	return end, ok && !m.Exhausted()
 }
@@ -178,17 +212,44 @@ func (m *Matcher) behind(k *machine, in Input, wide bool, q uint32, off int64, e
 	t := m.open(k, in, wide, true)
 	state := d.begin(q, k.ctx[t.after(off)])
 	left := min(k.reachIn(t.step), m.budget(k))
-	count := int64(0)
-	for pos := off; ; pos -= t.step {
-		next, matched := d.step(state, t.before(pos))
+	count, pos := int64(0), off
+	for {
+		chunk, next, class := t.left(pos, left), d.next, &k.class
+		i := len(chunk)
+		more := true
+		for i > 0 && more {
+			i--
+			v := next[state+uint32(class[chunk[i]])]
+			if v&special == 0 {
+				state = v
+				continue
+			}
+			if v == unknown {
+				v = d.make(state, class[chunk[i]])
+				next = d.next
+			}
+			if v&matched != 0 {
+				more = emit(pos - int64(len(chunk)-i) + 1)
+			}
+			state = v &^ (special | matched)
+			more = more && state != none
+		}
+		n := int64(len(chunk) - i)
+		if pos, left, count = pos-n, left-n, count+n; !more {
+			break
+		}
+		if n > 0 && left > 0 {
+			continue
+		}
+		to, hit := d.step(state, t.before(pos))
 		count++
-		if matched && !emit(pos) {
+		if hit && !emit(pos) {
 			break
 		}
-		if state = next; state == dead || left == 0 {
+		if state = to; state == none || left == 0 {
 			break
 		}
-		left--
+		pos, left = pos-t.step, left-1
 	}
 	m.Steps += count * k.weight()
 	m.mem += d.mem - mem
@@ -316,43 +377,63 @@ func (m *Matcher) anywhere(k *machine, in Input, wide bool, off int64) bool {
 	state := d.intern(nil, k.ctx[t.before(off)])
 	left := m.budget(k)
 	hit := false
-	count := int64(0)
-	for pos := off; ; pos += t.step {
-		if !wide && k.flags&flagEndLine == 0 && left > 0 {
-			chunk := in.View(pos, min(left, chunkSize))
-			i := 0
-			for _, c := range chunk {
-				v := d.next[int(state)*k.count+int(k.class[c])]
-				if v == 0 {
-					v = d.make(state, k.class[c])
-				}
-				if i++; v&1 != 0 {
-					hit = true
-					break
-				}
-				state = (v - 2) >> 1
-			}
-			if count += int64(i); hit {
-				break
-			}
-			if i > 0 {
-				left -= int64(i)
-				pos += int64(i) - 1
+	count, pos := int64(0), off
+	for {
+		chunk, next, class := t.right(pos, left), d.next, &k.class
+		i := 0
+		for i < len(chunk) {
+			v := next[state+uint32(class[chunk[i]])]
+			if v&special == 0 {
+				state = v
+				i++
 				continue
 			}
+			if v == unknown {
+				v = d.make(state, class[chunk[i]])
+				next = d.next
+			}
+			i++
+			if hit = v&matched != 0; hit {
+				break
+			}
+			if state = v &^ special; state == none && k.first != nil {
+				i += k.skip(chunk[i:])
+			}
+		}
+		if pos, left, count = pos+int64(i), left-int64(i), count+int64(i); hit {
+			break
+		}
+		if i > 0 && left > 0 {
+			continue
 		}
 		s := t.after(pos)
-		next, matched := d.step(state, s)
+		to, matched := d.step(state, s)
 		count++
 		if hit = matched; hit || left == 0 || pos >= t.size || s == k.none && !wide {
 			break
 		}
-		state = next
-		left--
+		state = to
+		pos, left = pos+t.step, left-1
 	}
 	m.Steps += count * k.weight()
 	m.mem += d.mem - mem
 	return hit
+}
+
+// skip returns how many bytes can be passed over where nothing has begun.
+func (k *machine) skip(chunk []byte) int {
+	if n := len(k.prefix); n > 0 {
+		if i := bytes.Index(chunk, k.prefix); i >= 0 {
+			return i
+		}
+		return max(0, len(chunk)-n+1) // the rest may be the beginning of one
+	}
+	for i, c := range chunk {
+		if k.first[c] {
+			return i
+		}
+	}
+	return len(chunk)
 }
 
 // Scan calls emit with the start and length of the matches that start from
@@ -454,18 +535,44 @@ func (s *scan) backward(off int64, list []uint32, a, b int64) (int64, []uint32) 
 	left := s.m.budget(s.k)
 	count := int64(0)
 	for off >= a && left > 0 {
-		next, matched := d.step(state, t.before(off))
-		if matched && off < b {
+		chunk, next, class := t.left(off, min(left, off-a)), d.next, &s.k.class
+		i := len(chunk)
+		for i > 0 {
+			i--
+			v := next[state+uint32(class[chunk[i]])]
+			if v&special == 0 {
+				state = v
+				continue
+			}
+			if v == unknown {
+				v = d.make(state, class[chunk[i]])
+				next = d.next
+			}
+			if at := off - int64(len(chunk)-i) + 1; v&matched != 0 && at < b {
+				s.marks[(at-a)>>6] |= 1 << ((at - a) & 63)
+			}
+			if state = v &^ (special | matched); state == none && s.k.last != nil {
+				for i > 0 && !s.k.last[chunk[i-1]] {
+					i--
+				}
+			}
+		}
+		if n := int64(len(chunk)); n > 0 {
+			off, left, count = off-n, left-n, count+n
+			continue
+		}
+		to, hit := d.step(state, t.before(off))
+		if hit && off < b {
 			s.marks[(off-a)>>6] |= 1 << ((off - a) & 63)
 		}
-		state = next
+		state = to
 		off -= t.step
 		left--
 		count++
 	}
 	s.m.Steps += count * s.k.weight()
 	s.m.mem += d.mem - mem
-	return off, append([]uint32(nil), d.lists[d.off[state]:d.off[state+1]]...)
+	return off, append([]uint32(nil), d.listOf(state)...)
 }
 
 // emitMarked finds the ends of what starts in a block.
