@@ -2,5 +2,6 @@
 
 package ledger
 
-// fetchChild has nothing to fetch with.
+// There is nothing to fetch with.
 func fetchChild([]string) {}
+func netChild([]string)   {}

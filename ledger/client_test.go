@@ -41,7 +41,12 @@ type recorder struct {
 // serve starts a recorder; with TLS if certificate is set.
 func serve(t testing.TB, secure bool, answer func(string) string) *recorder {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	return serveAt(t, "127.0.0.1:0", secure, answer)
+}
+
+func serveAt(t testing.TB, addr string, secure bool, answer func(string) string) *recorder {
+	t.Helper()
+	l, err := net.Listen("tcp4", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,16 +112,3 @@ func tcpInfo(fd int, out int64) (k kernelCount, settled bool) {
 	settled = i.State == closed || k.out < 0 || k.out >= out
 	return k, settled && first.Bytes_received == i.Bytes_received
 }
-
-// agrees compares our count of a connection that ended in order with the
-// kernel's. The sign that ends a stream counts one in the kernel's.
-func (c *Close) agrees() bool {
-	if c.TCPOut >= 0 && (c.TCPOut > c.WireOut || c.TCPOut < c.WireOut && c.Error == "") {
-		return false
-	}
-	if c.TCPIn >= 0 {
-		n := c.TCPIn - c.Unread - c.WireIn
-		return n == 0 || n == 1 || c.Error != ""
-	}
-	return true
-}

@@ -343,3 +343,6 @@ func plainText(s string, n int) string {
 	}
 	return string(b)
 }
+
+// MarshalJSON implements json.Marshaler: the line as it stands in the file.
+func (e *Entry) MarshalJSON() ([]byte, error) { return e.encode() }

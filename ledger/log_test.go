@@ -63,6 +63,8 @@ var children = map[string]func([]string){
 	},
 	// fetch DIR URL: see fetchChild.
 	"fetch": fetchChild,
+	// net DIR URL [steal]: see netChild.
+	"net": netChild,
 	"open": func(a []string) {
 		l, err := Open(a[0])
 		exit(err)

@@ -69,6 +69,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddCommand(scanCommand(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
+	root.AddCommand(ledgerCommand())
+	root.AddCommand(egressCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)

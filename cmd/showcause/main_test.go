@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"make":  makeFile,
+			"serve": serveFiles,
 			"equal": equalButTime,
 		},
 	})

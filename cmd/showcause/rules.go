@@ -21,11 +21,11 @@ import (
 func rulesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rules",
-		Short: "Compile rules, and look into a compiled database",
+		Short: "Compile rules, look into a compiled database, fetch rule files",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(compileCommand(), infoCommand(), showCommand())
+	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
 	return c
 }
 

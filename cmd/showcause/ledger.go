@@ -1,0 +1,422 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ledger"
+)
+
+func ledgerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ledger",
+		Short: "Show what was sent over a network, prove the record, compare it with the kernel's counters",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(ledgerShowCommand(), ledgerVerifyCommand(), ledgerReconcileCommand())
+	return c
+}
+
+// ledgerDir is a flag that names a ledger's folder.
+type ledgerDir string
+
+func (d *ledgerDir) flag(f *pflag.FlagSet) {
+	f.StringVar((*string)(d), "ledger", "", "the ledger's folder (default: "+ledger.SystemDir+" for root, else showcause/ledger in $XDG_STATE_HOME)")
+}
+
+func (d *ledgerDir) get() (string, error) {
+	if *d != "" {
+		return string(*d), nil
+	}
+	return ledger.DefaultDir()
+}
+
+// broken turns what is wrong with a ledger into the exit code of a finding.
+func broken(w io.Writer, dir string, err error) error {
+	var fault *ledger.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	fmt.Fprintf(w, "BROKEN  %s: line %d (offset %d): %s\n", showcause.Escape(dir), fault.Line, fault.Offset, showcause.Escape(fault.Why))
+	if fault.Tail {
+		fmt.Fprintln(w, "        nothing whole follows: a writer died, or the end was cut or changed; the next entry keeps it and its digest")
+	}
+	return exitCode(exitFound)
+}
+
+func ledgerShowCommand() *cobra.Command {
+	var dir ledgerDir
+	var format string
+	c := &cobra.Command{
+		Use:   "show [SEQ...]",
+		Short: "Show requests, or entries with all they hold",
+		RunE: func(c *cobra.Command, args []string) error {
+			if format != "text" && format != "json" {
+				return fmt.Errorf("ledger show: format %q: want text or json", format)
+			}
+			var want []uint64
+			for _, a := range args {
+				n, err := strconv.ParseUint(a, 10, 64)
+				if err != nil {
+					return fmt.Errorf("ledger show: %s is not the number of an entry", showcause.Escape(a))
+				}
+				want = append(want, n)
+			}
+			d, err := dir.get()
+			if err != nil {
+				return err
+			}
+			w := c.OutOrStdout()
+			var t ledgerTable
+			_, err = ledger.Read(d, func(e *ledger.Entry) error {
+				chosen := len(want) == 0 || slices.Contains(want, e.Seq) || e.Close != nil && slices.Contains(want, e.Close.Of)
+				switch {
+				case !chosen:
+				case format == "json":
+					line, err := e.MarshalJSON()
+					if err != nil {
+						return err
+					}
+					_, err = fmt.Fprintf(w, "%s\n", line)
+					return err
+				case len(want) > 0:
+					return showEntry(w, e)
+				default:
+					t.add(e)
+				}
+				return nil
+			})
+			var fault *ledger.Fault
+			if err != nil && !errors.As(err, &fault) {
+				return err
+			}
+			if format == "text" && len(want) == 0 {
+				if err := t.print(w); err != nil {
+					return err
+				}
+			}
+			return broken(c.ErrOrStderr(), d, err)
+		},
+	}
+	dir.flag(c.Flags())
+	c.Flags().StringVar(&format, "format", "text", "text, or json: the lines as they are")
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+// ledgerTable is the ledger for a person: a row a connection.
+type ledgerTable struct {
+	rows []ledgerRow
+	at   map[uint64]int // open rows by entry
+}
+
+type ledgerRow struct {
+	seq             uint64
+	time            time.Time
+	what, to, via   string
+	plain, out, in  int64
+	status, purpose string
+}
+
+func (t *ledgerTable) add(e *ledger.Entry) {
+	if t.at == nil {
+		t.at = map[uint64]int{}
+	}
+	r := ledgerRow{seq: e.Seq, time: e.Time, out: -1, in: -1, status: "no answer recorded"}
+	switch e.Kind {
+	case ledger.KindSend:
+		s := e.Send
+		path := ""
+		if request, _, ok := strings.Cut(s.Plain[min(s.Tunnel, int64(len(s.Plain))):], " HTTP/"); ok {
+			_, path, _ = strings.Cut(request, " ")
+		}
+		if strings.HasPrefix(path, "http://") { // asked of a proxy
+			r.to = path
+		} else {
+			r.to = fmt.Sprintf("%s://%s:%d%s", s.Scheme, s.Host, s.Port, path)
+		}
+		r.what, r.via, r.plain, r.purpose = s.Method, s.Address, s.BytesOut, string(s.Purpose)
+	case ledger.KindQuery:
+		q := e.Query
+		r.what, r.to, r.via, r.plain, r.purpose = "name", q.Host, q.Address, q.BytesOut, string(q.Purpose)
+	case ledger.KindClose:
+		i, ok := t.at[e.Close.Of]
+		if !ok {
+			return
+		}
+		delete(t.at, e.Close.Of)
+		row := &t.rows[i]
+		row.out, row.in = e.Close.WireOut, e.Close.WireIn
+		switch {
+		case e.Close.Error != "":
+			row.status = e.Close.Error
+		case e.Close.Status != 0:
+			row.status = strconv.Itoa(e.Close.Status)
+		default:
+			row.status = "answered"
+		}
+		return
+	case ledger.KindTorn:
+		r.what, r.to, r.status = "torn", fmt.Sprintf("%d bytes at offset %d, sha256 %s", e.Torn.Bytes, e.Torn.At, e.Torn.SHA256), "kept"
+	default:
+		return
+	}
+	t.at[e.Seq] = len(t.rows)
+	t.rows = append(t.rows, r)
+}
+
+func (t *ledgerTable) print(w io.Writer) error {
+	if len(t.rows) == 0 {
+		_, err := fmt.Fprintln(w, "nothing was sent")
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "SEQ\tTIME\tPURPOSE\tWHAT\tTO\tADDRESS\tBYTES\tWIRE OUT\tWIRE IN\tANSWER")
+	count := func(n int64) string {
+		if n < 0 {
+			return "?"
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	for _, r := range t.rows {
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.seq, r.time.Format("2006-01-02T15:04:05Z"), r.purpose, r.what,
+			showcause.Escape(r.to), r.via, r.plain, count(r.out), count(r.in), showcause.Escape(r.status))
+	}
+	return tw.Flush()
+}
+
+// showEntry shows one entry with its plaintext.
+func showEntry(w io.Writer, e *ledger.Entry) error {
+	line, err := e.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s\n", line)
+	if e.Send != nil && e.Send.Plain != "" {
+		for l := range strings.SplitSeq(strings.TrimSuffix(e.Send.Plain, "\r\n\r\n"), "\r\n") {
+			fmt.Fprintf(w, "    %s\n", showcause.Escape(l))
+		}
+	}
+	return nil
+}
+
+func ledgerVerifyCommand() *cobra.Command {
+	var dir ledgerDir
+	var head string
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove the chain of the ledger: exit code 1 and the first bad line if it is broken",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := dir.get()
+			if err != nil {
+				return err
+			}
+			seq, digest, err := parseHead(head)
+			if err != nil {
+				return err
+			}
+			var there string // what stands at seq
+			s, err := ledger.Read(d, func(e *ledger.Entry) error {
+				if e.Seq == seq+1 {
+					there = e.Prev
+				}
+				return nil
+			})
+			if err == nil && s.Seq == seq {
+				there = s.Head
+			}
+			w := c.OutOrStdout()
+			if err := broken(w, d, err); err != nil {
+				return err
+			}
+			if head != "" && there != digest {
+				what := "it ends before"
+				if there != "" {
+					what = "it has " + there
+				}
+				fmt.Fprintf(w, "BROKEN  %s: entry %d does not have the digest that was noted, %s: the ledger was cut or written anew\n", showcause.Escape(d), seq, what)
+				return exitCode(exitFound)
+			}
+			fmt.Fprintf(w, "good    %s: %s, %s, %s\n", showcause.Escape(d), plural(s.Lines, "line"), plural(int64(s.Sends), "request"), plural(int64(s.Queries), "name query"))
+			fmt.Fprintf(w, "        from %s to %s\n", s.First.Format(time.RFC3339), s.Last.Format(time.RFC3339))
+			if s.Open > 0 {
+				fmt.Fprintf(w, "        %d without an answer on record: the writer died or is at work\n", s.Open)
+			}
+			for _, t := range s.Torn {
+				fmt.Fprintf(w, "        torn: %d bytes at offset %d are kept, sha256 %s\n", t.Bytes, t.At, t.SHA256)
+			}
+			if s.Backward > 0 {
+				fmt.Fprintf(w, "        the clock went back %s\n", plural(int64(s.Backward), "time"))
+			}
+			fmt.Fprintf(w, "head    %d:%s\n", s.Seq, s.Head)
+			return nil
+		},
+	}
+	dir.flag(c.Flags())
+	c.Flags().StringVar(&head, "head", "", "SEQ:DIGEST as verify printed it earlier: prove that it is still in the chain")
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+// parseHead reads what verify prints as head; without one no entry is meant.
+func parseHead(s string) (seq uint64, digest string, err error) {
+	if s == "" {
+		return 1 << 62, "", nil
+	}
+	n, digest, _ := strings.Cut(s, ":")
+	seq, err = strconv.ParseUint(n, 10, 62)
+	if err != nil || len(digest) != 64 {
+		return 0, "", errors.New("ledger verify: flag --head: want SEQ:DIGEST as verify prints it")
+	}
+	return seq, strings.ToLower(digest), nil
+}
+
+// reconcileOptions say which counters of the kernel the ledger is held against.
+type reconcileOptions struct {
+	dir        ledgerDir
+	unit       string
+	pid        int
+	interfaces []string
+	out, in    int64
+	since      string
+	from       uint64
+}
+
+func ledgerReconcileCommand() *cobra.Command {
+	var o reconcileOptions
+	c := &cobra.Command{
+		Use:   "reconcile (--unit UNIT | --pid PID | --out N --in N)",
+		Short: "Compare the ledger with the kernel's own counters: exit code 1 if more went out than it explains",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ways := 0
+			for _, f := range []string{"unit", "pid", "out"} {
+				if c.Flags().Changed(f) {
+					ways++
+				}
+			}
+			if ways != 1 {
+				return errors.New("ledger reconcile: name the counters with one of --unit, --pid, or --out and --in")
+			}
+			return o.run(c.Context(), c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	o.dir.flag(f)
+	f.StringVar(&o.unit, "unit", "", "a systemd unit with IPAccounting=yes; its entries are those since it started")
+	f.IntVar(&o.pid, "pid", 0, "a process with a network namespace of its own")
+	f.StringSliceVar(&o.interfaces, "interface", nil, "with --pid: count these interfaces (default: all but lo)")
+	f.Int64Var(&o.out, "out", ledger.Unbounded, "IP bytes out, as counted by other means")
+	f.Int64Var(&o.in, "in", ledger.Unbounded, "IP bytes in")
+	f.StringVar(&o.since, "since", "", "leave out entries before this time (2025-11-21T08:00:00Z)")
+	f.Uint64Var(&o.from, "from", 0, "leave out entries before this number")
+	c.SetFlagErrorFunc(suggestFlag)
+	return c
+}
+
+func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
+	dir, err := o.dir.get()
+	if err != nil {
+		return err
+	}
+	t := ledger.Tally{From: o.from}
+	out, in := o.out, o.in
+	switch {
+	case o.unit != "":
+		out, in, t.Since, err = unitCounters(ctx, o.unit)
+	case o.pid != 0:
+		out, in, err = ledger.NetworkOf(o.pid, o.interfaces)
+	}
+	if err != nil {
+		return err
+	}
+	if o.since != "" {
+		if t.Since, err = time.Parse(time.RFC3339Nano, o.since); err != nil {
+			return errors.New("ledger reconcile: flag --since: want a time such as 2025-11-21T08:00:00Z")
+		}
+	} else if o.unit != "" && t.Since.IsZero() {
+		return errors.New("ledger reconcile: systemd does not say when the unit started; name it with --since")
+	}
+	if _, err := ledger.Read(dir, t.Add); err != nil {
+		return broken(w, dir, err)
+	}
+	t.Done()
+	wrong := append(t.Problems, t.Compare(out, in, o.pid != 0)...)
+	most := func(n int64) string {
+		if n == ledger.Unbounded {
+			return "not bounded"
+		}
+		return number(n)
+	}
+	fmt.Fprintf(w, "ledger  %s, %s; %s of plaintext out\n", plural(int64(t.Sends), "request"), plural(int64(t.Queries), "name query"), plural(t.Plain, "byte"))
+	fmt.Fprintf(w, "        payload %s out (%s sent again), %s in\n", number(t.WireOut), number(t.Repeated), number(t.WireIn))
+	fmt.Fprintf(w, "        with headers: out %s to %s, in %s to %s\n", number(t.LeastOut), most(t.MostOut), number(t.LeastIn), most(t.MostIn))
+	if t.Open > 0 {
+		fmt.Fprintf(w, "        %d without an answer on record, counted with the most they can be\n", t.Open)
+	}
+	count := func(n int64) string {
+		if n < 0 {
+			return "not known"
+		}
+		return number(n)
+	}
+	fmt.Fprintf(w, "kernel  out %s, in %s\n", count(out), count(in))
+	if len(wrong) > 0 {
+		for _, s := range wrong {
+			fmt.Fprintf(w, "DIFFERS %s\n", showcause.Escape(s))
+		}
+		return exitCode(exitFound)
+	}
+	fmt.Fprintln(w, "agree")
+	return nil
+}
+
+// unitCounters asks systemd for the counters of a unit's control group and for
+// the time from which they count.
+func unitCounters(ctx context.Context, unit string) (out, in int64, since time.Time, err error) {
+	c := exec.CommandContext(ctx, "systemctl", "show", "--timestamp=unix", "-p", "IPEgressBytes", "-p", "IPIngressBytes", "-p", "InactiveExitTimestamp", "--", unit)
+	var complaints bytes.Buffer
+	c.Stderr = &complaints
+	c.Env = append(os.Environ(), "LC_ALL=C")
+	text, err := c.Output()
+	if err != nil {
+		return 0, 0, since, fmt.Errorf("unit %s: systemctl: %w: %s", showcause.Escape(unit), err, showcause.Escape(strings.TrimSpace(complaints.String())))
+	}
+	return parseUnit(unit, string(text))
+}
+
+func parseUnit(unit, text string) (out, in int64, since time.Time, err error) {
+	values := map[string]string{}
+	for l := range strings.SplitSeq(text, "\n") {
+		k, v, _ := strings.Cut(l, "=")
+		values[k] = v
+	}
+	counter := func(k string) int64 {
+		n, cerr := strconv.ParseInt(values[k], 10, 64) // 2^64-1 is "none"
+		if cerr != nil && err == nil {
+			err = fmt.Errorf("unit %s: has no %s: it needs IPAccounting=yes, and is read while it is active", showcause.Escape(unit), k)
+		}
+		return n
+	}
+	out, in = counter("IPEgressBytes"), counter("IPIngressBytes")
+	if n, terr := strconv.ParseInt(strings.TrimPrefix(values["InactiveExitTimestamp"], "@"), 10, 64); terr == nil && n > 0 {
+		since = time.Unix(n, 0)
+	}
+	return out, in, since, err
+}
