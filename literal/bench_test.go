@@ -16,7 +16,7 @@ import (
 
 // binaries returns up to limit bytes of the machine's own programs; each gives
 // at most 4 MB.
-func binaries(b *testing.B, limit int) []byte {
+func binaries(b testing.TB, limit int) []byte {
 	var out []byte
 	filepath.WalkDir("/usr/bin", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() || len(out) >= limit {
@@ -73,7 +73,7 @@ func mainLDB(b *testing.B) []Literal {
 			if err != nil || len(text) < 3 {
 				continue
 			}
-			l := Literal{text, strings.Contains(mods, "i")}
+			l := Literal{Bytes: text, Fold: strings.Contains(mods, "i")}
 			if len(text) > 32 {
 				at, score := 0, -1
 				for i := range len(text) - 31 {
@@ -119,10 +119,11 @@ func benchScan(b *testing.B, lits []Literal, data []byte) {
 }
 
 // describe logs the tiers.
-func (s *Set) describe(b *testing.B) {
-	b.Logf("pair tier: %d links", len(s.links))
-	for _, t := range s.tiers {
-		b.Logf("stride %d lower %v: %d members, %d keys, filter %d KB", t.stride, t.lower != 0, len(t.members), len(t.keys), len(t.filter)/128)
+func (s *Set) describe(b testing.TB) {
+	b.Logf("short tier: %d links, wide %v", len(s.short.links), s.short.starts != nil && s.short.starts[8] < uint32(len(s.short.links)))
+	for i := range s.tiers {
+		t := &s.tiers[i]
+		b.Logf("stride %d gram %d kind %d: %d members, filter %d KB, windows %d KB", t.stride, t.gram, t.kind, len(t.members), len(t.filter)/256, len(t.windows)/256)
 	}
 }
 

@@ -7,38 +7,50 @@ import (
 
 // The shape of a blob; doc.go draws it.
 const (
-	magic        = "SCLITv1\n"
-	headerSize   = 64
-	tierSize     = 64
-	maxTiers     = 4
-	maxLen       = 64 // bytes of a literal
-	maxStride    = 8
-	phaseBits    = 3
-	foldKind     = 8 // of a key: phase | this where case is ignored
-	kinds        = 16
-	filterShift  = 44 // of a hash, to its filter word: 20 bits at most
-	hashFactor   = 0x9E3779B97F4A7C15
-	saltFactor   = 0x632BE59BD9B4E01A
-	windowFactor = 0xD6E8FEB86659FD93
-	lower4       = 0x20202020
-	lower8       = 0x2020202020202020
+	magic      = "SCLITv2\n"
+	headerSize = 64
+	tierSize   = 64
+	maxTiers   = 24
+	maxLen     = 64 // bytes of a literal
+	maxStride  = 16
+	maxGram    = 8
+	maxWindow  = maxStride + maxGram - 1
+)
+
+// kind says what a stride tier takes for the bytes of a buffer.
+type kind uint32
+
+const (
+	exact kind = iota // what they are
+	lower             // with bit 0x20 set
+	delta             // each exclusive-or the next: the same whatever one-byte key is over them
+	kinds
+)
+
+// Flags of a member.
+const (
+	isFold = 1 << iota // ASCII letters compare without case
+	isXor              // one key over all of its bytes
 )
 
 // member is a literal as a tier knows it.
 type member struct {
-	id    uint32
-	off   uint32 // in the pool
-	what  uint32 // offset of the window | length<<8 | fold<<16 | last of its group<<17 | offset of the check<<24
-	check uint32 // 4 of its bytes, with 0x20 set where case is ignored: the cheap comparison before the full one
+	id   uint32
+	off  uint32 // in the pool
+	what uint32 // offset of the window | length<<8 | flags<<16 | offset of the check<<24
+	// check is 4 of its bytes, with 0x20 set where case is ignored: the cheap
+	// comparison before the full one. Where flags has isXor: the least key,
+	// and the greatest<<8.
+	check uint32
 }
 
-func (m member) window() int  { return int(m.what & 0xff) }
-func (m member) length() int  { return int(m.what >> 8 & 0xff) }
-func (m member) fold() bool   { return m.what>>16&1 != 0 }
-func (m member) last() bool   { return m.what>>17&1 != 0 }
-func (m member) checked() int { return int(m.what >> 24) }
+func (m *member) window() int  { return int(m.what & 0xff) }
+func (m *member) length() int  { return int(m.what >> 8 & 0xff) }
+func (m *member) fold() bool   { return m.what>>16&isFold != 0 }
+func (m *member) xor() bool    { return m.what>>16&isXor != 0 }
+func (m *member) checked() int { return int(m.what >> 24) }
 
-// link is a member of the pair tier under one spelling of its first pair.
+// link is a member of the short tier.
 type link struct {
 	member
 	bytes, mask uint32 // the place fits where place&mask == bytes
@@ -46,7 +58,7 @@ type link struct {
 
 // element is what a section may hold.
 type element interface {
-	uint8 | uint32 | uint64 | member | link
+	uint8 | uint32 | member | link
 }
 
 // littleEndian tells whether this machine's numbers are the blob's.
@@ -54,13 +66,9 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // words returns the elements as bytes, and the size of the numbers in them.
 func words[T element](s []T) (raw []byte, size int) {
-	switch any(*new(T)).(type) {
-	case uint8:
+	size = 4
+	if _, ok := any(*new(T)).(uint8); ok {
 		size = 1
-	case uint64:
-		size = 8
-	default:
-		size = 4
 	}
 	if len(s) == 0 {
 		return nil, size
@@ -140,18 +148,4 @@ func loadSlow(b []byte, i int) uint64 {
 		}
 	}
 	return v
-}
-
-// keyOf returns the key of the given kind for a window that begins at i of b, at
-// a stride: a fingerprint of all its stride+3 bytes.
-func keyOf(b []byte, i, stride int, kind uint32) uint32 {
-	low, high := load8(b, i), uint64(load4(b, i+stride-1))
-	if kind&foldKind != 0 {
-		low |= lower8
-		high |= lower4
-	}
-	if stride < 5 {
-		low &= 1<<(8*(stride+3)) - 1
-	}
-	return uint32((low*hashFactor+high*windowFactor)>>32)&^(kinds-1) | kind
 }

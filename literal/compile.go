@@ -1,7 +1,6 @@
 package literal
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -14,6 +13,12 @@ import (
 type Literal struct {
 	Bytes []byte // 1 to 64 bytes
 	Fold  bool   // ASCII letters compare without case
+
+	// The literal is looked for under each key from XorLo to XorHi, that is with
+	// every byte exclusive-or the key; under 0 alone where both are zero. Where
+	// it is under another, Fold must not be set. The key of a Hit is the byte at
+	// its place exclusive-or the first of Bytes.
+	XorLo, XorHi byte
 }
 
 // Compile makes the tables for the literals; Open takes them. The ID of a
@@ -23,48 +28,88 @@ func Compile(lits []Literal) ([]byte, error) {
 		return nil, fmt.Errorf("literals: %d are too many", len(lits))
 	}
 	c := compiler{blob: make([]byte, headerSize)}
-	all := make([]literal, len(lits))
+	all := make([]literal, 0, len(lits))
 	longest := 0
-	var pool []byte
-	for i, l := range lits {
-		if len(l.Bytes) == 0 || len(l.Bytes) > maxLen {
+	for i := range lits {
+		l := &lits[i]
+		switch {
+		case len(l.Bytes) == 0 || len(l.Bytes) > maxLen:
 			return nil, fmt.Errorf("literal %d: length %d is not 1 to %d", i, len(l.Bytes), maxLen)
+		case l.XorLo > l.XorHi:
+			return nil, fmt.Errorf("literal %d: keys %d to %d", i, l.XorLo, l.XorHi)
+		case l.XorHi > 0 && l.Fold:
+			return nil, fmt.Errorf("literal %d: keys, and case is ignored", i)
 		}
 		longest = max(longest, len(l.Bytes))
-		m := member{id: uint32(i), off: uint32(len(pool)), what: uint32(len(l.Bytes)) << 8}
-		text := l.Bytes
-		if l.Fold {
-			if low, letters := lowerCase(text); letters {
-				text = low
-				m.what |= 1 << 16
-			}
-		}
-		pool = append(pool, text...)
-		all[i] = literal{m, text}
+		all = c.enter(all, uint32(i), l)
 	}
-	hot, tiers := plan(all)
+	if c.large || len(c.pool) > math.MaxInt32 {
+		return nil, errLarge
+	}
+	short, tiers := plan(all)
 	c.blob = append(c.blob, make([]byte, tierSize*len(tiers))...)
 	c.number(20, uint32(longest))
 	c.number(16, uint32(len(lits)))
 	c.number(24, uint32(len(tiers)))
-	section(&c, 32, pool)
-	if len(hot) > 0 {
-		c.pairTier(hot)
+	section(&c, 32, c.pool)
+	if len(short) > 0 {
+		c.shortTier(short)
 	}
 	for i := range tiers {
 		c.strideTier(headerSize+i*tierSize, &tiers[i])
 	}
 	if c.large {
-		return nil, fmt.Errorf("literals: tables of more than 4 GiB")
+		return nil, errLarge
 	}
 	copy(c.blob, magic)
 	binary.LittleEndian.PutUint64(c.blob[8:], uint64(len(c.blob)))
 	return c.blob, nil
 }
 
+var errLarge = fmt.Errorf("literals: tables of more than 4 GiB")
+
+const (
+	keysApart   = 4 // as many keys are as many literals
+	keyedLength = 5 // of a literal below, each key makes a literal
+)
+
+// enter appends what the tiers know l as: one literal, or one for each key.
+func (c *compiler) enter(all []literal, id uint32, l *Literal) []literal {
+	m := member{id: id, what: uint32(len(l.Bytes)) << 8}
+	add := func(text []byte) {
+		m.off = uint32(len(c.pool))
+		c.pool = append(c.pool, text...)
+		all = append(all, literal{m, text})
+	}
+	switch {
+	case l.Fold:
+		text, letters := lowerCase(l.Bytes)
+		if letters {
+			m.what |= isFold << 16
+			add(text)
+			return all
+		}
+		add(l.Bytes)
+	case int(l.XorHi)-int(l.XorLo) < keysApart || len(l.Bytes) < keyedLength:
+		for key := int(l.XorLo); key <= int(l.XorHi); key++ {
+			text := slices.Clone(l.Bytes)
+			for i := range text {
+				text[i] ^= byte(key)
+			}
+			add(text)
+		}
+	default:
+		m.what |= isXor << 16
+		m.check = uint32(l.XorLo) | uint32(l.XorHi)<<8
+		add(l.Bytes)
+	}
+	return all
+}
+
 // compiler holds the blob as it grows.
 type compiler struct {
 	blob  []byte
+	pool  []byte
 	large bool // an offset did not fit
 }
 
@@ -81,90 +126,61 @@ func section[T element](c *compiler, at int, s []T) {
 	c.blob = encode(c.blob, s)
 }
 
-// entry is a key of a stride tier, and what it stands for.
-type entry struct {
-	bucket uint32
-	key    uint32
-	val    uint32
-}
-
 // strideTier appends the sections of t, and describes them at the given place.
 func (c *compiler) strideTier(at int, t *strideTier) {
 	t.place()
-	starts, members, reach := t.group()
-	var grams []uint32 // of each entry
-	var entries []entry
-	var room [16]uint32
-	for _, first := range starts {
-		l := &t.lits[first]
-		for p := range t.stride {
-			key := t.key(l, p)
-			for _, gram := range t.grams(room[:0], l, p) {
-				grams = append(grams, gram)
-				entries = append(entries, entry{0, key, first<<phaseBits | uint32(p)})
-			}
-		}
+	type entry struct {
+		key uint32
+		i   int
 	}
-	indexBits := max(1, bits.Len(uint(len(entries)))-1)
-	filter, salt := t.filter(grams)
-	for i := range entries {
-		entries[i].bucket = uint32(uint64(grams[i]) * factor(salt) >> (64 - indexBits))
+	entries := make([]entry, len(t.lits))
+	windows := make([]uint32, len(t.lits))
+	grams := make([]uint64, 0, len(t.lits)*t.stride)
+	reach := 0
+	for i := range t.lits {
+		l := &t.lits[i]
+		l.setCheck(t.width())
+		windows[i] = t.windowHash(l, l.window())
+		entries[i] = entry{spread(windows[i]), i}
+		for p := range t.stride {
+			grams = append(grams, (t.load(l, l.window()+p)|t.or)&t.gramMask)
+		}
+		reach = max(reach, l.window()+t.stride-1)
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.key, b.key), cmp.Compare(a.val, b.val))
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(t.lits[a.i].id, t.lits[b.i].id), cmp.Compare(a.i, b.i))
 	})
-	entries = slices.Compact(entries)
-	index := make([]uint32, 1<<indexBits+1)
+	size := max(1, bits.Len(uint(len(entries)))-1)
+	index := make([]uint32, 1<<size+1)
 	keys := make([]uint32, len(entries))
-	vals := make([]uint32, len(entries))
+	members := make([]member, len(entries))
 	for i, e := range entries {
-		index[e.bucket+1]++
-		keys[i], vals[i] = e.key, e.val
+		index[e.key>>(32-size)+1]++
+		keys[i], members[i] = e.key, t.lits[e.i].member
 	}
 	for i := range len(index) - 1 {
 		index[i+1] += index[i]
 	}
-	lower := uint32(0)
-	if t.lower {
-		lower = 1
-	}
+	filter, salt := t.filter(grams)
+	windowBits := min(filterMost, max(filterLeast, bits.Len(uint(len(windows)*24/32))))
 	c.number(at, uint32(t.stride))
-	c.number(at+4, lower)
-	c.number(at+8, uint32(reach))
-	c.number(at+12, salt)
-	section(c, at+16, filter)
-	section(c, at+24, index)
-	section(c, at+32, keys)
-	section(c, at+40, vals)
-	section(c, at+48, members)
-}
-
-// group sorts the literals of the tier by window and returns where each group
-// of the same window begins, the members, and the tier's reach.
-func (t *strideTier) group() (starts []uint32, members []member, reach int) {
-	window := func(l *literal) []byte { return l.text[l.window():][:t.width()] }
-	slices.SortFunc(t.lits, func(a, b literal) int {
-		return cmp.Or(bytes.Compare(window(&a), window(&b)), cmp.Compare(a.what>>16&1, b.what>>16&1), cmp.Compare(a.id, b.id))
-	})
-	for i := range t.lits {
-		l := &t.lits[i]
-		if i == 0 || !bytes.Equal(window(l), window(&t.lits[i-1])) || l.fold() != t.lits[i-1].fold() {
-			starts = append(starts, uint32(i))
-			if i > 0 {
-				members[i-1].what |= 1 << 17
-			}
-		}
-		l.setCheck(t.width())
-		members = append(members, l.member)
-		reach = max(reach, l.window()+t.stride-1)
-	}
-	members[len(members)-1].what |= 1 << 17
-	return starts, members, reach
+	c.number(at+4, uint32(t.gram))
+	c.number(at+8, uint32(t.kind))
+	c.number(at+12, uint32(reach))
+	c.number(at+16, salt)
+	section(c, at+24, filter)
+	section(c, at+32, bloom(windows, windowBits))
+	section(c, at+40, index)
+	section(c, at+48, keys)
+	section(c, at+56, members)
 }
 
 // setCheck chooses the check of l: the 4 bytes after its window, which has the
 // given width, or where there are not as many, those before, or what there is.
 func (l *literal) setCheck(width int) {
+	if l.xor() || len(l.text) < 4 {
+		return
+	}
 	at := l.window() + width
 	if at+4 > len(l.text) {
 		at = max(0, l.window()-4)
@@ -179,38 +195,36 @@ func (l *literal) setCheck(width int) {
 	}
 }
 
-// key returns the key of phase p of l.
-func (t *strideTier) key(l *literal, p int) uint32 {
-	kind := uint32(p)
-	if l.fold() {
-		kind |= foldKind
+// filter returns the filter of the grams, and the salt with which it passes the
+// fewest common grams that are not among them.
+func (t *strideTier) filter(grams []uint64) (words []uint32, salt uint32) {
+	slices.Sort(grams)
+	grams = slices.Compact(grams)
+	size, _ := filterSize(uint64(len(grams)), t.stride)
+	strangers := commonGrams(t.gram)
+	if t.kind == delta {
+		strangers = nil
 	}
-	return keyOf(l.text, l.window(), t.stride, kind)
-}
-
-// filter returns a filter of the grams, 12 to 24 bits for each, up to 1 MiB, and
-// the salt with which it passes the fewest common grams that are not among them.
-func (t *strideTier) filter(grams []uint32) (words []uint64, salt uint32) {
-	distinct := slices.Compact(slices.Sorted(slices.Values(grams)))
-	size := min(17, max(8, bits.Len(uint(len(distinct)*12/64))))
-	strangers := commonGrams()
-	if t.lower {
-		for i := range strangers {
-			strangers[i].gram |= lower4
-		}
+	for i := range strangers {
+		strangers[i].bytes |= t.or & t.gramMask
 	}
 	strangers = slices.DeleteFunc(strangers, func(c commonGram) bool {
-		_, found := slices.BinarySearch(distinct, c.gram)
+		_, found := slices.BinarySearch(grams, c.bytes)
 		return found
 	})
-	least := uint64(1<<64 - 1)
-	for try := range uint32(16) {
-		w := bloom(distinct, size, factor(try))
+	hashes := make([]uint32, len(grams))
+	least := uint64(math.MaxUint64)
+	tries := max(1, min(16, (4<<20)/max(1, len(grams))))
+	for try := range uint32(tries) {
+		h := newHasher(t.stride, t.gram, t.kind, try)
+		for i, g := range grams {
+			hashes[i] = h.ofGram(g)
+		}
+		w := bloom(hashes, size)
 		passed := uint64(0)
 		for _, c := range strangers {
-			h := uint64(c.gram) * factor(try)
-			word := w[h>>filterShift&(1<<size-1)]
-			if word>>(h>>32&63)&(word>>(h>>38&63))&1 != 0 {
+			v := h.ofGram(c.bytes)
+			if bits := bitsOf(v); w[spread(v)>>(32-size)]&bits == bits {
 				passed += c.weight
 			}
 		}
@@ -222,14 +236,4 @@ func (t *strideTier) filter(grams []uint32) (words []uint64, salt uint32) {
 		}
 	}
 	return words, salt
-}
-
-// bloom returns a filter of 1<<size words.
-func bloom(grams []uint32, size int, factor uint64) []uint64 {
-	words := make([]uint64, 1<<size)
-	for _, g := range grams {
-		h := uint64(g) * factor
-		words[h>>filterShift&(1<<size-1)] |= 1<<(h>>32&63) | 1<<(h>>38&63)
-	}
-	return words
 }

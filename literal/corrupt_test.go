@@ -9,16 +9,17 @@ import (
 	"testing"
 )
 
-// plain has stride tiers only, so that its blob is small; full has all tiers.
+// plain has few tiers, so that its blob is small; full has all kinds.
 func plainLiterals() []Literal {
-	return []Literal{{[]byte("kernel32.dll"), false}, {[]byte("VirtualAlloc"), true}, {[]byte("VirtualAllocEx"), false}, {[]byte("\x55\x8b\xec\x83\xe4\xf8\x81"), false}}
+	return []Literal{{Bytes: []byte("kernel32.dll"), Fold: false}, {Bytes: []byte("VirtualAlloc"), Fold: true}, {Bytes: []byte("VirtualAllocEx"), Fold: false}, {Bytes: []byte("\x55\x8b\xec\x83\xe4\xf8\x81"), Fold: false}}
 }
 
 func fullLiterals() []Literal {
 	rng := rand.New(rand.NewPCG(21, 22))
-	lits := append(plainLiterals(), Literal{[]byte("a"), true}, Literal{[]byte("\x00\x01"), false}, Literal{[]byte("xyz"), true}, Literal{[]byte("four"), true})
+	lits := append(plainLiterals(), Literal{Bytes: []byte("a"), Fold: true}, Literal{Bytes: []byte("\x00\x01"), Fold: false}, Literal{Bytes: []byte("xyz"), Fold: true}, Literal{Bytes: []byte("four"), Fold: true},
+		Literal{Bytes: []byte("under a key"), XorLo: 1, XorHi: 255})
 	for i := range 3000 { // too many to enter every spelling
-		lits = append(lits, Literal{alphabet(rng, "abcdefghijklmnopqrstuvwxyz0123456789")(7 + i%9), true})
+		lits = append(lits, Literal{Bytes: alphabet(rng, "abcdefghijklmnopqrstuvwxyz0123456789")(7 + i%9), Fold: true})
 	}
 	return lits
 }
@@ -31,10 +32,17 @@ func survives(t testing.TB, blob, buf []byte) (opened bool) {
 		return false
 	}
 	// A hit is a member, and a place has each member 16 times 8 times at most.
-	members := len(s.links)
+	members := len(s.short.links)
 	for _, t := range s.tiers {
 		members += len(t.members)
 	}
+	variants(s, func(string) { scanDamaged(t, s, members, buf) })
+	return true
+}
+
+// scanDamaged scans with what may have been tampered with.
+func scanDamaged(t testing.TB, s *Set, members int, buf []byte) {
+	t.Helper()
 	hits := s.Scan(buf, 0, len(buf), nil)
 	if most := len(buf) * members * 16 * maxStride; len(hits) > most {
 		t.Fatalf("%d hits, bound %d", len(hits), most)
@@ -44,8 +52,13 @@ func survives(t testing.TB, blob, buf []byte) (opened bool) {
 			t.Fatalf("hit %+v of %d literals in %d bytes", h, s.Len(), len(buf))
 		}
 	}
-	s.ScanN(buf, 3, len(buf)-3, nil, 2)
-	return true
+	for from := 3; from < len(buf)-3; {
+		_, next := s.ScanN(buf, from, len(buf)-3, nil, 2)
+		if next <= from {
+			t.Fatalf("ScanN at %d: next %d", from, next)
+		}
+		from = next
+	}
 }
 
 // scene is a buffer with the literals in it.
@@ -156,11 +169,13 @@ func TestConcurrent(t *testing.T) {
 }
 
 // FuzzScan reads literals out of spec: each is a byte, length and in the top bit
-// whether case is ignored, and its bytes.
+// whether case is ignored, in the next whether there are keys, which two bytes
+// tell, and its bytes. What each kernel finds is compared with the oracle.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte("\x03abc\x88kernel32\x06mutant"), []byte("the mutant KERNEL32 abc"), uint16(5))
 	f.Add([]byte("\x01a\x02aa\x03aaa\x04aaaa\x05aaaaa\x06aaaaaa\x07aaaaaaa"), []byte("aaaaaaaaaaaaaaaa"), uint16(9))
 	f.Add([]byte("\x08\x00\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01"), make([]byte, 100), uint16(0))
+	f.Add([]byte("\x4d\x01\xffunder a key\x43\x00\x10abc"), append(make([]byte, 300), "XC@EWEMHTYabcqrs"...), uint16(7))
 	f.Add([]byte("\x0c.text.rsrcAB\x8c.TEXT.rsrcAB"), []byte("...text.RSRCab.text.rsrcAB"), uint16(3))
 	f.Fuzz(func(t *testing.T, spec, buf []byte, cut uint16) {
 		if len(spec) > 2000 || len(buf) > 4000 {
@@ -168,24 +183,32 @@ func FuzzScan(f *testing.F) {
 		}
 		var lits []Literal
 		for len(spec) > 1 {
-			n := min(int(spec[0]&0x7f)%maxLen+1, len(spec)-1)
-			lits = append(lits, Literal{spec[1 : 1+n], spec[0]&0x80 != 0})
+			n := min(int(spec[0]&0x3f)+1, len(spec)-1)
+			l := Literal{Bytes: spec[1 : 1+n], Fold: spec[0]&0x80 != 0}
+			if spec[0]&0x40 != 0 && n > 2 {
+				l = Literal{Bytes: l.Bytes[2:], XorLo: min(spec[1], spec[2]), XorHi: max(spec[1], spec[2])}
+			}
+			lits = append(lits, l)
 			spec = spec[1+n:]
 		}
 		s := mustOpen(t, lits)
-		at := int(cut) % (len(buf) + 1)
-		got := sorted(s.Scan(buf, at, len(buf), s.Scan(buf, 0, at, nil)))
-		if want := oracle(lits, buf, 0, len(buf)); !slices.Equal(got, want) {
-			t.Fatalf("%d literals: %s", len(lits), difference(got, want))
-		}
-		var few []Hit
-		for from := 0; from < len(buf); {
-			few, from = s.ScanN(buf, from, len(buf), few, 1+int(cut)%9)
-		}
-		if !slices.Equal(sorted(few), got) {
-			t.Fatalf("a few at a time: %s", difference(few, got))
-		}
+		variants(s, func(string) { fuzzOne(t, s, lits, buf, cut) })
 	})
+}
+
+func fuzzOne(t *testing.T, s *Set, lits []Literal, buf []byte, cut uint16) {
+	at := int(cut) % (len(buf) + 1)
+	got := sorted(s.Scan(buf, at, len(buf), s.Scan(buf, 0, at, nil)))
+	if want := oracle(lits, buf, 0, len(buf)); !slices.Equal(got, want) {
+		t.Fatalf("%d literals: %s", len(lits), difference(got, want))
+	}
+	var few []Hit
+	for from := 0; from < len(buf); {
+		few, from = s.ScanN(buf, from, len(buf), few, 1+int(cut)%9)
+	}
+	if !slices.Equal(sorted(few), got) {
+		t.Fatalf("a few at a time: %s", difference(few, got))
+	}
 }
 
 // FuzzOpen changes numbers of a good blob: edits are 5 bytes each, an offset of

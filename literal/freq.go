@@ -60,27 +60,27 @@ func weigh(b []byte, fold bool) uint64 {
 
 // commonGram is a gram that stands at many places.
 type commonGram struct {
-	gram   uint32
+	bytes  uint64
 	weight uint64
 }
 
-// commonGrams returns the grams of a share of 1/4096 and more.
-func commonGrams() []commonGram {
+// commonGrams returns the grams of n bytes, of a share of 1/4096 and more.
+func commonGrams(n int) []commonGram {
 	var out []commonGram
-	var grow func(g uint32, n int, rarity uint)
-	grow = func(g uint32, n int, rarity uint) {
+	var grow func(g uint64, k int, rarity uint)
+	grow = func(g uint64, k int, rarity uint) {
 		if rarity > 12 {
 			return
 		}
-		if n == 4 {
+		if k == n {
 			out = append(out, commonGram{g, one >> rarity})
 			return
 		}
-		for b := range uint32(256) {
-			grow(g|b<<(8*n), n+1, rarity+rarity2(byte(g>>(8*n-8)), byte(b)))
+		for b := range uint64(256) {
+			grow(g|b<<(8*k), k+1, rarity+rarity2(byte(g>>(8*k-8)), byte(b)))
 		}
 	}
-	for b := range uint32(256) {
+	for b := range uint64(256) {
 		grow(b, 1, rarity1(byte(b)))
 	}
 	return out

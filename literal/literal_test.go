@@ -18,20 +18,25 @@ func oracle(lits []Literal, buf []byte, from, to int) []Hit {
 	}
 	var hits []Hit
 	for id, l := range lits {
-		text, in := l.Bytes, buf
-		if l.Fold {
-			text, in = make([]byte, len(l.Bytes)), small
-			for i, c := range l.Bytes {
-				text[i] = toLower(c)
+		for key := int(l.XorLo); key <= int(l.XorHi); key++ {
+			text, in := bytes.Clone(l.Bytes), buf
+			if l.Fold {
+				in = small
 			}
-		}
-		for at := max(0, from); at < to && at <= len(in); at++ {
-			k := bytes.Index(in[at:], text)
-			if k < 0 || at+k >= to {
-				break
+			for i, c := range text {
+				text[i] = c ^ byte(key)
+				if l.Fold {
+					text[i] = toLower(c)
+				}
 			}
-			at += k
-			hits = append(hits, Hit{uint32(id), at})
+			for at := max(0, from); at < to && at <= len(in); at++ {
+				k := bytes.Index(in[at:], text)
+				if k < 0 || at+k >= to {
+					break
+				}
+				at += k
+				hits = append(hits, Hit{uint32(id), at})
+			}
 		}
 	}
 	return sorted(hits)
@@ -62,41 +67,74 @@ func mustOpen(t testing.TB, lits []Literal) *Set {
 	return s
 }
 
-// check compares Scan with the oracle: whole, in two windows, and a few hits at a time.
+// variants calls f with s under each of its kernels: plain Go, and the
+// machine's own where it has them.
+func variants(s *Set, f func(name string)) {
+	vector := s.vector
+	defer func() { s.vector = vector }()
+	s.vector = false
+	f("plain")
+	if vector {
+		s.vector = true
+		f("vector")
+	}
+}
+
+// check compares Scan with the oracle, under each kernel: whole, in two windows,
+// and a few hits at a time.
 func check(t testing.TB, lits []Literal, bufs ...[]byte) {
 	t.Helper()
 	s := mustOpen(t, lits)
 	for i, buf := range bufs {
 		want := oracle(lits, buf, 0, len(buf))
-		same := func(what string, got []Hit) {
+		var plain []Hit
+		variants(s, func(name string) {
 			t.Helper()
-			if !slices.Equal(sorted(got), want) {
-				t.Fatalf("%d literals, buffer %d (%d bytes), %s: %d hits, want %d: %s", len(lits), i, len(buf), what, len(got), len(want), difference(got, want))
+			checkOne(t, s, i, buf, want, name)
+			got := s.Scan(buf, 0, len(buf), nil)
+			if name == "plain" {
+				plain = got
+			} else if !slices.Equal(got, plain) {
+				t.Fatalf("%d literals, buffer %d: the order under %s is another than under plain", len(lits), i, name)
 			}
+		})
+	}
+}
+
+func checkOne(t testing.TB, s *Set, i int, buf []byte, want []Hit, name string) {
+	t.Helper()
+	same := func(what string, got []Hit) {
+		t.Helper()
+		if !slices.Equal(sorted(got), want) {
+			t.Fatalf("%d literals, buffer %d (%d bytes), %s, %s: %d hits, want %d: %s", s.Len(), i, len(buf), name, what, len(got), len(want), difference(got, want))
 		}
-		same("whole", s.Scan(buf, 0, len(buf), nil))
-		cut := (i*7919 + 13) % (len(buf) + 1)
-		same(fmt.Sprintf("cut at %d", cut), s.Scan(buf, cut, len(buf), s.Scan(buf, 0, cut, nil)))
-		for _, n := range []int{1, 7, 1000} {
-			var got []Hit
-			for from := 0; from < len(buf); {
-				before, next := len(got), 0
-				got, next = s.ScanN(buf, from, len(buf), got, n)
-				if next <= from && from < len(buf) {
-					t.Fatalf("ScanN at %d: next %d", from, next)
-				}
-				if k := len(got) - before; k > n && got[before].At != got[len(got)-1].At {
-					t.Fatalf("ScanN at %d: %d hits at several places, want %d at most", from, k, n)
-				}
+	}
+	same("whole", s.Scan(buf, 0, len(buf), nil))
+	cut := (i*7919 + 13) % (len(buf) + 1)
+	same(fmt.Sprintf("cut at %d", cut), s.Scan(buf, cut, len(buf), s.Scan(buf, 0, cut, nil)))
+	for _, n := range []int{1, 7, 1000} {
+		var got []Hit
+		for from := 0; from < len(buf); {
+			before, next := len(got), 0
+			got, next = s.ScanN(buf, from, len(buf), got, n)
+			if next <= from && from < len(buf) {
+				t.Fatalf("ScanN at %d: next %d", from, next)
+			}
+			if k := len(got) - before; k > n {
 				for _, h := range got[before:] {
-					if h.At < from || h.At >= next {
-						t.Fatalf("ScanN from %d to %d: hit at %d", from, next, h.At)
+					if h.At != got[before].At {
+						t.Fatalf("ScanN at %d: %d hits at several places, want %d at most", from, k, n)
 					}
 				}
-				from = next
 			}
-			same(fmt.Sprintf("%d at a time", n), got)
+			for _, h := range got[before:] {
+				if h.At < from || h.At >= next {
+					t.Fatalf("ScanN from %d to %d: hit at %d", from, next, h.At)
+				}
+			}
+			from = next
 		}
+		same(fmt.Sprintf("%d at a time", n), got)
 	}
 }
 
@@ -139,7 +177,7 @@ func TestCases(t *testing.T) {
 			var lits []Literal
 			for _, l := range c.lits {
 				text, fold := strings.CutPrefix(l, "~")
-				lits = append(lits, Literal{[]byte(text), fold})
+				lits = append(lits, Literal{Bytes: []byte(text), Fold: fold})
 			}
 			var got []string
 			for _, h := range sorted(mustOpen(t, lits).Scan([]byte(c.buf), 0, len(c.buf), nil)) {
@@ -157,6 +195,11 @@ func TestCompileRefuses(t *testing.T) {
 	for _, n := range []int{0, maxLen + 1} {
 		if _, err := Compile([]Literal{{Bytes: []byte("good")}, {Bytes: make([]byte, n)}}); err == nil {
 			t.Errorf("length %d: no error", n)
+		}
+	}
+	for _, l := range []Literal{{Bytes: []byte("keys"), XorLo: 2, XorHi: 1}, {Bytes: []byte("keys"), XorHi: 1, Fold: true}} {
+		if _, err := Compile([]Literal{l}); err == nil {
+			t.Errorf("%+v: no error", l)
 		}
 	}
 }
@@ -188,6 +231,12 @@ func plant(rng *rand.Rand, buf []byte, lits []Literal, n int) {
 				text[i] ^= 0x20
 			}
 		}
+		if l.XorHi > 0 {
+			key := l.XorLo + byte(rng.IntN(int(l.XorHi-l.XorLo)+1))
+			for i := range text {
+				text[i] ^= key
+			}
+		}
 		copy(buf[rng.IntN(len(buf)):], text)
 	}
 }
@@ -200,11 +249,45 @@ func TestRandom(t *testing.T) {
 			for _, lens := range [][2]int{{1, 3}, {1, 64}, {4, 6}, {6, 9}, {7, 7}, {11, 30}, {64, 64}} {
 				var lits []Literal
 				for range n {
-					lits = append(lits, Literal{bytesOf(lens[0] + rng.IntN(lens[1]-lens[0]+1)), rng.IntN(3) == 0})
+					lits = append(lits, Literal{Bytes: bytesOf(lens[0] + rng.IntN(lens[1]-lens[0]+1)), Fold: rng.IntN(3) == 0})
 				}
 				var bufs [][]byte
 				for _, size := range []int{0, 1, 5, 63, 300, 1200} {
 					if set == "\x00" && size > 300 {
+						continue // a hit for every literal at every place
+					}
+					buf := bytesOf(size)
+					plant(rng, buf, lits, size/40)
+					bufs = append(bufs, buf)
+				}
+				check(t, lits, bufs...)
+			}
+		}
+	}
+}
+
+// TestKeys: literals under one-byte keys, of every length, among others.
+func TestKeys(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	for _, set := range []string{"", "ab", "aAbB\x00", "\x00"} {
+		bytesOf := alphabet(rng, set)
+		for _, n := range []int{1, 4, 100} {
+			for _, lens := range [][2]int{{1, 8}, {5, 20}, {9, 30}, {16, 64}} {
+				var lits []Literal
+				for i := range n {
+					l := Literal{Bytes: bytesOf(lens[0] + rng.IntN(lens[1]-lens[0]+1))}
+					if i%4 != 3 {
+						l.XorLo = byte(rng.IntN(256))
+						l.XorHi = l.XorLo + byte(rng.IntN(256-int(l.XorLo)))
+					}
+					if i%5 == 0 {
+						l.XorLo, l.XorHi = 1, 255
+					}
+					lits = append(lits, l)
+				}
+				var bufs [][]byte
+				for _, size := range []int{0, 1, 8, 100, 1500} {
+					if set == "\x00" && size > 100 {
 						continue // a hit for every literal at every place
 					}
 					buf := bytesOf(size)
@@ -223,16 +306,18 @@ func TestMany(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	anything, word := alphabet(rng, ""), alphabet(rng, "abcdefghijklmnopqrstuvwxyz")
 	for name, one := range map[string]func(i int) Literal{
-		"three bytes":      func(i int) Literal { return Literal{anything(3), i%5 == 0} },
-		"four bytes":       func(i int) Literal { return Literal{anything(4), false} },
-		"four, five, fold": func(i int) Literal { return Literal{word(4 + i%2), i%2 == 0} },
-		"six, fold":        func(i int) Literal { return Literal{word(6), true} },
-		"all fold":         func(i int) Literal { return Literal{word(1 + i%64), true} },
-		"mixed":            func(i int) Literal { return Literal{word(1 + i%64), i%3 == 0} },
-		"same beginning":   func(i int) Literal { return Literal{append([]byte("the same"), anything(3)...), false} },
-		"same end":         func(i int) Literal { return Literal{append(anything(3), "the same"...), false} },
-		"same middle":      func(i int) Literal { return Literal{slices.Concat(word(1), []byte("middle ?"), word(2)), i%2 == 0} },
-		"zeros and a tail": func(i int) Literal { return Literal{append(make([]byte, i%20), anything(2)...), false} },
+		"three bytes":      func(i int) Literal { return Literal{Bytes: anything(3), Fold: i%5 == 0} },
+		"four bytes":       func(i int) Literal { return Literal{Bytes: anything(4), Fold: false} },
+		"four, five, fold": func(i int) Literal { return Literal{Bytes: word(4 + i%2), Fold: i%2 == 0} },
+		"six, fold":        func(i int) Literal { return Literal{Bytes: word(6), Fold: true} },
+		"all fold":         func(i int) Literal { return Literal{Bytes: word(1 + i%64), Fold: true} },
+		"mixed":            func(i int) Literal { return Literal{Bytes: word(1 + i%64), Fold: i%3 == 0} },
+		"same beginning":   func(i int) Literal { return Literal{Bytes: append([]byte("the same"), anything(3)...), Fold: false} },
+		"same end":         func(i int) Literal { return Literal{Bytes: append(anything(3), "the same"...), Fold: false} },
+		"same middle": func(i int) Literal {
+			return Literal{Bytes: slices.Concat(word(1), []byte("middle ?"), word(2)), Fold: i%2 == 0}
+		},
+		"zeros and a tail": func(i int) Literal { return Literal{Bytes: append(make([]byte, i%20), anything(2)...), Fold: false} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var lits []Literal
@@ -253,7 +338,7 @@ func TestWindows(t *testing.T) {
 	bytesOf := alphabet(rng, "abAB\x00")
 	var lits []Literal
 	for range 60 {
-		lits = append(lits, Literal{bytesOf(1 + rng.IntN(24)), rng.IntN(2) == 0})
+		lits = append(lits, Literal{Bytes: bytesOf(1 + rng.IntN(24)), Fold: rng.IntN(2) == 0})
 	}
 	s := mustOpen(t, lits)
 	buf := bytesOf(90)
@@ -270,7 +355,7 @@ func TestWindows(t *testing.T) {
 
 func TestBlocks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
-	lits := []Literal{{[]byte("pair"), false}, {[]byte("boundaries"), true}, {[]byte("between the blocks of a buffer"), false}}
+	lits := []Literal{{Bytes: []byte("pair"), Fold: false}, {Bytes: []byte("boundaries"), Fold: true}, {Bytes: []byte("between the blocks of a buffer"), Fold: false}}
 	buf := alphabet(rng, "")(3*blockSize + 100)
 	for i := range 200 {
 		l := lits[i%3].Bytes
@@ -282,7 +367,7 @@ func TestBlocks(t *testing.T) {
 func TestScanNAtLimits(t *testing.T) {
 	var lits []Literal
 	for range 100 {
-		lits = append(lits, Literal{[]byte("aaaa"), false})
+		lits = append(lits, Literal{Bytes: []byte("aaaa"), Fold: false})
 	}
 	s := mustOpen(t, lits)
 	buf := bytes.Repeat([]byte("a"), 10)
@@ -304,7 +389,7 @@ func TestDeterministic(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	var lits []Literal
 	for range 5000 {
-		lits = append(lits, Literal{alphabet(rng, "")(1 + rng.IntN(30)), rng.IntN(4) == 0})
+		lits = append(lits, Literal{Bytes: alphabet(rng, "")(1 + rng.IntN(30)), Fold: rng.IntN(4) == 0})
 	}
 	a, _ := Compile(lits)
 	b, _ := Compile(lits)
@@ -374,19 +459,12 @@ func TestCrowd(t *testing.T) {
 		}
 		s := mustOpen(t, lits)
 		for _, tier := range s.tiers {
-			crowd := make(map[[2]uint32]int) // members, by bucket and key
-			worst := 0
-			for b := range len(tier.index) - 1 {
-				for e := tier.index[b]; e < tier.index[b+1]; e++ {
-					k := [2]uint32{uint32(b), tier.keys[e]}
-					for i := tier.vals[e] >> phaseBits; ; i++ {
-						crowd[k]++
-						if tier.members[i].last() {
-							break
-						}
-					}
-					worst = max(worst, crowd[k])
+			worst, same := 0, 0 // members of one key
+			for k, key := range tier.keys {
+				if same++; k > 0 && key != tier.keys[k-1] {
+					same = 1
 				}
+				worst = max(worst, same)
 			}
 			if worst > 16*fullGroup {
 				t.Errorf("%s: stride %d: %d literals compared at one place", name, tier.stride, worst)

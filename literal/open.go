@@ -13,28 +13,37 @@ import (
 type Set struct {
 	count, longest int
 
-	pool      []byte
-	pairs     []uint32 // nil without a pair tier
-	chains    []uint32
-	links     []link
-	pairReach int // greatest offset of a link's window
-	tiers     []tier
+	pool   []byte
+	short  shortTier
+	tiers  []tier
+	delta  bool // of the tiers, one at least takes deltas
+	vector bool // the machine has the instructions that the assembly is in
 }
 
 // tier is a stride tier.
 type tier struct {
-	stride, reach int
-	lower         uint32 // lower4 or 0
-	factor        uint64 // of the hash of a gram
-	filterMask    uint64 // eight times the greatest index
-	indexShift    uint
-	kinds         []uint32 // that keys have
+	hasher
+	kind  kind
+	reach int
 
-	filter  []uint64
+	filter  []uint32
+	windows []uint32 // a filter, too
 	index   []uint32
 	keys    []uint32
-	vals    []uint32
 	members []member
+
+	filterShift, windowShift, indexShift uint
+	lanes                                [maxStride / 8]byte // see maskLanes
+	vectors                              vectors
+}
+
+// shortTier is the tier of the shortest literals; links is nil without it.
+type shortTier struct {
+	reach   int      // greatest offset of a window
+	starts  []uint32 // of each bucket, in links
+	links   []link
+	masks   [shortPlaces][256]uint16 // buckets, by place and byte
+	vectors shortVectors
 }
 
 var errCorrupt = errors.New("literal tables: corrupt")
@@ -51,23 +60,22 @@ func Open(blob []byte) (*Set, error) {
 		return nil, errors.New("literal tables: address is not a multiple of 8")
 	}
 	o := opener{blob: blob}
-	s := &Set{count: int(o.number(16)), longest: int(o.number(20))}
-	if tiers := o.number(24); tiers > maxTiers || headerSize+int(tiers)*tierSize > len(blob) || o.number(28) != 0 || s.longest > maxLen {
+	s := &Set{count: int(o.number(16)), longest: int(o.number(20)), vector: hasVectors()}
+	tiers := o.number(24)
+	if tiers > maxTiers || headerSize+int(tiers)*tierSize > len(blob) || o.number(28) != 0 || s.longest > maxLen {
 		return nil, errCorrupt
 	}
 	s.pool = sectionAt[uint8](&o, 32)
-	s.pairs = sectionAt[uint32](&o, 40)
-	s.chains = sectionAt[uint32](&o, 48)
-	s.links = sectionAt[link](&o, 56)
-	if o.bad || !s.provePairs() {
-		return nil, fmt.Errorf("%w: pair tier", errCorrupt)
+	if !s.openShort(&o) {
+		return nil, fmt.Errorf("%w: short tier", errCorrupt)
 	}
-	for i := range int(o.number(24)) {
-		t, ok := o.tier(headerSize + i*tierSize)
-		if !ok || !s.proveTier(&t) {
+	s.tiers = make([]tier, tiers)
+	for i := range s.tiers {
+		t := &s.tiers[i]
+		if !t.open(&o, headerSize+i*tierSize) || !s.proveTier(t) {
 			return nil, fmt.Errorf("%w: stride tier %d", errCorrupt, i)
 		}
-		s.tiers = append(s.tiers, t)
+		s.delta = s.delta || t.kind == delta
 	}
 	return s, nil
 }
@@ -97,36 +105,73 @@ func sectionAt[T element](o *opener, at int) []T {
 	return view[T](o.blob, off, n)
 }
 
-// tier returns the stride tier that is described at the given place.
-func (o *opener) tier(at int) (t tier, ok bool) {
-	t.stride, t.reach = int(o.number(at)), int(o.number(at+8))
-	lower := o.number(at + 4)
-	if t.stride < 1 || t.stride > maxStride || lower > 1 || o.number(at+56)|o.number(at+60) != 0 || t.reach >= maxLen {
-		return t, false
+// openShort reads and proves the short tier.
+func (s *Set) openShort(o *opener) bool {
+	t := &s.short
+	table := sectionAt[uint32](o, 40)
+	t.starts = sectionAt[uint32](o, 48)
+	t.links = sectionAt[link](o, 56)
+	if o.bad {
+		return false
 	}
-	t.lower = lower * lower4
-	t.factor = factor(o.number(at + 12))
-	t.filter = sectionAt[uint64](o, at+16)
-	t.index = sectionAt[uint32](o, at+24)
-	t.keys = sectionAt[uint32](o, at+32)
-	t.vals = sectionAt[uint32](o, at+40)
-	t.members = sectionAt[member](o, at+48)
-	if o.bad || len(t.index) == 0 {
-		return t, false
+	if len(t.links) == 0 {
+		return len(table) == 0 && len(t.starts) == 0
 	}
-	_, ok1 := log2(len(t.filter))
-	indexBits, ok2 := log2(len(t.index) - 1)
-	t.filterMask, t.indexShift = uint64(len(t.filter)-1)*8, 64-indexBits
-	seen := uint32(0)
-	for _, key := range t.keys {
-		seen |= 1 << (key % kinds)
+	if len(table) != shortTable || len(t.starts) != shortBuckets+1 || !ascends(t.starts, len(t.links)) {
+		return false
 	}
-	for kind := range uint32(kinds) {
-		if seen>>kind&1 != 0 {
-			t.kinds = append(t.kinds, kind)
+	for i := range t.links {
+		m := &t.links[i].member
+		if !s.proveMember(m) {
+			return false
+		}
+		t.reach = max(t.reach, m.window())
+	}
+	for k := range t.masks {
+		half := table[k*32:][:32]
+		for b := range t.masks[k] {
+			t.masks[k][b] = uint16(half[b&15] & half[16+b>>4])
 		}
 	}
-	return t, ok1 && ok2 && indexBits > 0
+	t.vectors.fill(table)
+	return true
+}
+
+// open reads the stride tier that is described at the given place.
+func (t *tier) open(o *opener, at int) bool {
+	stride, gram := o.number(at), o.number(at+4)
+	t.kind, t.reach = kind(o.number(at+8)), int(o.number(at+12))
+	if _, ok := log2(int(stride)); !ok || stride > maxStride || gram < 1 || gram > maxGram || t.kind >= kinds ||
+		t.reach >= maxLen+maxStride || o.number(at+20) != 0 {
+		return false
+	}
+	t.hasher = newHasher(int(stride), int(gram), t.kind, o.number(at+16))
+	t.filter = sectionAt[uint32](o, at+24)
+	t.windows = sectionAt[uint32](o, at+32)
+	t.index = sectionAt[uint32](o, at+40)
+	t.keys = sectionAt[uint32](o, at+48)
+	t.members = sectionAt[member](o, at+56)
+	if o.bad || len(t.index) == 0 {
+		return false
+	}
+	// Of 1 to 30 bits each: shifts of 32-bit numbers are below 32, and the
+	// vectors' indices do not reach the sign.
+	var ok [3]bool
+	for i, x := range []struct {
+		n     int
+		shift *uint
+	}{{len(t.filter), &t.filterShift}, {len(t.windows), &t.windowShift}, {len(t.index) - 1, &t.indexShift}} {
+		n, power := log2(x.n)
+		*x.shift, ok[i] = 32-n, power && n >= 1 && n <= 30
+	}
+	if !ok[0] || !ok[1] || !ok[2] {
+		return false
+	}
+	for j := range t.stride {
+		t.lanes[j/8] |= 0x80 >> (j % 8)
+	}
+	t.vectors.fill(t)
+	return true
 }
 
 // log2 returns the logarithm of a power of two.
@@ -134,52 +179,14 @@ func log2(n int) (uint, bool) {
 	return uint(bits.Len(uint(n))) - 1, n > 0 && n&(n-1) == 0
 }
 
-// provePairs proves what place and links rely on.
-func (s *Set) provePairs() bool {
-	if len(s.pairs) == 0 && len(s.chains) == 0 {
-		return len(s.links) == 0
-	}
-	if len(s.pairs) != pairCount || len(s.chains) != pairCount+1 || !ascends(s.chains, len(s.links)) {
-		return false
-	}
-	for i := range s.links {
-		if !s.proveMember(&s.links[i].member) {
-			return false
-		}
-		s.pairReach = max(s.pairReach, s.links[i].window())
-	}
-	return true
-}
-
-// proveTier proves what probe and resolve rely on.
+// proveTier proves what resolve relies on.
 func (s *Set) proveTier(t *tier) bool {
-	if len(t.keys) != len(t.vals) || !ascends(t.index, len(t.keys)) {
+	if len(t.keys) != len(t.members) || !ascends(t.index, len(t.keys)) {
 		return false
 	}
-	// How many members there are from each on to the end of its group.
-	left := make([]uint32, len(t.members)+1)
-	for i := len(t.members) - 1; i >= 0; i-- {
+	for i := range t.members {
 		m := &t.members[i]
 		if !s.proveMember(m) || m.window()+t.stride-1 > t.reach {
-			return false
-		}
-		left[i] = 1
-		if !m.last() {
-			if i == len(t.members)-1 {
-				return false
-			}
-			left[i] += left[i+1]
-		}
-	}
-	// A member is under 16 spellings of 8 grams at most: the work of one place
-	// is bounded by the members.
-	work, most := uint64(0), uint64(len(t.members)*16*maxStride)
-	for _, v := range t.vals {
-		first := v >> phaseBits
-		if int(first) >= len(t.members) {
-			return false
-		}
-		if work += uint64(left[first]); work > most {
 			return false
 		}
 	}

@@ -2,22 +2,8 @@ package literal
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/binary"
+	"math"
 	"math/bits"
-	"slices"
-)
-
-// Costs of the plan, in steps. One step is what one entry of a bucket costs.
-const (
-	candidateSteps = 4         // of a gram that the filter passes
-	fullGroup      = 16        // literals of a window that make one more as costly as a hot window
-	fullBucket     = 4         // entries of a gram that make one more cost one step more
-	hotWeight      = one >> 18 // of a window: above, the pair tier does better
-	pairTierPays   = one / 16  // weight of hot literals that is worth a pair tier
-	pairTierMost   = 4096      // literals of 4 bytes and more in the pair tier
-	spillMost      = 512       // literals that a wider stride may push out of its tier
-	mergeFloor     = 1 << 14   // extra spellings that the exact tier takes in any case
 )
 
 // literal is a Literal in the making.
@@ -28,251 +14,223 @@ type literal struct {
 
 // strideTier is a stride tier in the making.
 type strideTier struct {
-	stride int
-	lower  bool // grams are taken with lower4 set
-	lits   []literal
+	hasher
+	kind kind
+	lits []literal
 }
 
-func (t *strideTier) width() int { return t.stride + 3 }
+// shape is what a stride tier may be: its stride, and the bytes of its grams.
+type shape struct{ stride, gram int }
 
-// plan says which literal goes to which tier. hot are the literals of the pair tier.
-func plan(lits []literal) (hot []literal, tiers []strideTier) {
-	var small, large [2][]literal // by fold; small: 4 and 5 bytes; large: more
-	for _, l := range lits {
-		fold := 0
-		if l.fold() {
-			fold = 1
-		}
-		switch n := len(l.text); {
-		case n < 4:
-			hot = append(hot, l)
-		case n < 6:
-			small[fold] = append(small[fold], l)
-		default:
-			large[fold] = append(large[fold], l)
-		}
+func (s shape) width() int { return s.stride + s.gram - 1 }
+
+// shapes are those that the plan chooses from; the first three are only for
+// what is too short for the others.
+var shapes = [...]shape{{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 4}, {4, 4}, {4, 8}, {8, 4}, {8, 8}, {16, 8}}
+
+const (
+	forced   = 3 // shapes from here on are chosen
+	mostOpen = 3 // of them in one group
+)
+
+// Costs, in femtoseconds for each byte that is scanned, as measured on one
+// machine with AVX2. Whole numbers, as the weights are, so that all machines
+// plan alike.
+const (
+	shortCost     = 67_000     // the short tier with 8 buckets
+	shortWideCost = 170_000    // with 16
+	candidateCost = 15_000_000 // of one candidate
+	farCost       = 1_400_000  // of one look into a filter, at least, at the widest stride
+	sampleSize    = 2048       // literals by which the shapes are weighed
+)
+
+// probeCost returns what one look into a filter costs, by the logarithm of its
+// number of words.
+func probeCost(size int) uint64 {
+	const small = 14 // 64 KB
+	steps := [...]uint64{850_000, 950_000, 1_000_000, 1_250_000, 1_330_000, 1_420_000, 1_700_000, 3_700_000, 5_300_000, 7_000_000}
+	if size < small {
+		return 750_000
 	}
-	room := pairTierMost
-	if n := len(small[0]) + len(small[1]); n <= room {
-		hot = append(append(hot, small[0]...), small[1]...)
-		room -= n
-	} else {
-		tiers = append(tiers, splitFold(small, 2)...)
-	}
-	for _, t := range splitFold(large, maxStride) {
-		kept, spilt := t.widen(room, len(hot) > 0)
-		room -= len(spilt)
-		hot = append(hot, spilt...)
-		if len(kept.lits) > 0 {
-			tiers = append(tiers, kept)
-		}
-	}
-	return hot, tiers
+	return steps[min(size-small, len(steps)-1)]
 }
 
-// splitFold makes one tier of the literals, or a second one of those that
-// ignore case, where there are too many to enter every spelling.
-func splitFold(lits [2][]literal, stride int) []strideTier {
-	exact, fold := lits[0], lits[1]
-	grams := len(exact) * stride
-	if extra := len(fold) * stride * 8; extra <= max(mergeFloor, grams/4) {
-		exact, fold = append(exact, fold...), nil
-	}
-	var out []strideTier
-	for i, l := range [][]literal{exact, fold} {
-		if len(l) > 0 {
-			t := strideTier{lower: i == 1, lits: l}
-			t.stride = min(stride, t.shortest()-3)
-			out = append(out, t)
+// falseShare returns the share of strange grams that a filter passes, of 1<<20,
+// by how many bits it has for each of its own.
+func falseShare(bitsEach uint64) uint64 {
+	table := [...]uint64{1 << 19, 1 << 19, 427860, 177890, 64960, 23450, 8976, 3730, 1667, 786}
+	return table[min(bits.Len64(bitsEach), len(table)-1)]
+}
+
+const (
+	filterLeast = 8  // logarithms of the number of words
+	filterMost  = 23 // 32 MiB
+)
+
+// filterSize returns the logarithm of the number of words with which a filter
+// of so many grams costs least, at a stride, and that cost.
+func filterSize(grams uint64, stride int) (size int, cost uint64) {
+	cost = math.MaxUint64
+	for s := filterLeast; s <= filterMost; s++ {
+		probe := probeCost(s)
+		if stride == maxStride {
+			probe = max(probe, farCost)
 		}
-	}
-	return out
-}
-
-// shortest returns the length of the tier's shortest literal.
-func (t *strideTier) shortest() int {
-	n := maxLen
-	for _, l := range t.lits {
-		n = min(n, len(l.text))
-	}
-	return n
-}
-
-// widen moves to the pair tier up to room literals: the few short ones that
-// keep the stride narrow, if the pair tier is needed anyhow, and those of which
-// no window is rare.
-func (t *strideTier) widen(room int, needed bool) (kept strideTier, spilt []literal) {
-	kept = *t
-	spill := 0
-	if needed {
-		spill = min(room, spillMost)
-	}
-	count := 0
-	var ofLength [maxLen + 1]int
-	for _, l := range t.lits {
-		ofLength[len(l.text)]++
-	}
-	for kept.stride < maxStride {
-		count += ofLength[kept.width()]
-		if count > spill {
+		c := (probe + falseShare(32<<s/max(grams, 1))*(candidateCost>>10)>>10) / uint64(stride)
+		if c < cost {
+			size, cost = s, c
+		}
+		if 32<<s/max(grams, 1) > 48 {
 			break
 		}
-		kept.stride++
 	}
-	kept.lits = nil
-	var long []literal
-	for _, l := range t.lits {
-		if len(l.text) < kept.width() {
-			spilt = append(spilt, l)
+	return size, cost
+}
+
+// plan says which literal goes to which tier. short are those of the short tier.
+func plan(lits []literal) (short []literal, tiers []strideTier) {
+	var plain, keyed []literal
+	for _, l := range lits {
+		if l.xor() {
+			keyed = append(keyed, l)
 		} else {
-			long = append(long, l)
+			plain = append(plain, l)
 		}
 	}
-	hot := kept.hot(long, room-len(spilt), needed)
-	for i, l := range long {
-		if hot[i] {
-			spilt = append(spilt, l)
-		} else {
-			kept.lits = append(kept.lits, l)
+	short, tiers = planPlain(plain)
+	if len(keyed) > 0 {
+		least := maxLen
+		for i := range keyed {
+			least = min(least, len(keyed[i].text)-1)
 		}
+		stride := 1
+		for stride < 8 && 2*stride+3 <= least {
+			stride *= 2
+		}
+		tiers = append(tiers, strideTier{kind: delta, lits: keyed, hasher: hasher{stride: stride}})
 	}
-	return kept, spilt
+	for i := range tiers {
+		t := &tiers[i]
+		least := maxLen
+		for i := range t.lits {
+			n := len(t.lits[i].text)
+			if t.kind == delta {
+				n--
+			}
+			least = min(least, n)
+		}
+		t.hasher = newHasher(t.stride, min(maxGram, least-t.stride+1), t.kind, 0)
+	}
+	return short, tiers
 }
 
-// hot tells which of the literals have no rare window: the worst, up to room.
-// None does where there is no pair tier and they do not pay for one.
-func (t *strideTier) hot(lits []literal, room int, needed bool) map[int]bool {
-	type worst struct {
-		i      int
-		weight uint64
-	}
-	var all []worst
-	sum := uint64(0)
-	for i, l := range lits {
-		if w := rarest(l, t.stride); w > hotWeight {
-			all = append(all, worst{i, w})
-			sum += w
-		}
-	}
-	if room <= 0 || !needed && sum < pairTierPays {
-		return nil
-	}
-	slices.SortStableFunc(all, func(a, b worst) int { return cmp.Compare(b.weight, a.weight) })
-	out := make(map[int]bool)
-	for _, w := range all[:min(room, len(all))] {
-		out[w.i] = true
-	}
-	return out
+// choice is one way to plan: how many literals the short tier may have, and
+// whether it takes all that ignore case, or they share tiers with the others.
+type choice struct {
+	room          int
+	folds, merged bool
 }
 
-// rarest returns how often the grams of that window of l stand in files which
-// has the least.
-func rarest(l literal, stride int) uint64 {
-	var weights [maxLen]uint64
-	n := len(l.text) - 3
-	for i := range n {
-		weights[i] = weigh(l.text[i:i+4], l.fold())
-	}
-	windows := slide(weights[:n], stride)
-	return windows[cheapest(windows)]
-}
-
-// slide turns the costs of grams into those of windows, each the sum of stride
-// grams, in place.
-func slide(cost []uint64, stride int) []uint64 {
-	n := len(cost) - stride + 1
-	for i := range n {
-		for _, c := range cost[i+1 : i+stride] {
-			cost[i] += c
+// planPlain is plan for literals without keys: of all choices the one that
+// costs least.
+func planPlain(lits []literal) (short []literal, tiers []strideTier) {
+	best := uint64(math.MaxUint64)
+	var bestCut int
+	var bestChoice choice
+	var bestOpen [2][]shape
+	w := newWeigher(lits)
+	for _, room := range []int{0, 24, 48, 96, 160, 256} {
+		for _, c := range []choice{{room, false, false}, {room, true, false}, {room, false, true}} {
+			cut, n := w.cut(c)
+			cost := shortTierCost(n)
+			open, more := w.groups(c, cut)
+			if cost += more; cost < best {
+				best, bestCut, bestChoice, bestOpen = cost, cut, c, open
+			}
 		}
 	}
-	return cost[:n]
+	return w.deal(bestChoice, bestCut, bestOpen)
 }
 
-// cheapest returns the index of the first of the least.
-func cheapest(cost []uint64) int {
-	best := 0
-	for i, c := range cost {
-		if c < cost[best] {
-			best = i
-		}
+// shortTierCost returns what a short tier of n literals costs: reading, and the
+// places that it takes for candidates, which grow with the fourth power of how
+// full its buckets are.
+func shortTierCost(n int) uint64 {
+	if n == 0 {
+		return 0
 	}
-	return best
+	each, cost := (n+7)/8, uint64(shortCost)
+	if n > shortNarrow {
+		each, cost = (n+15)/16, shortWideCost
+	}
+	full := uint64(each * each * each * each)
+	return cost + full*20 // 160 literals: 200,000
 }
+
+// windowHash spreads the window at i of l; two windows of the same bytes have
+// the same.
+func (t *strideTier) windowHash(l *literal, i int) uint32 { return t.ofWindow(t.window(l, i)) }
+
+// window returns the first and last 8 bytes of the window at i of l, as the
+// tier takes them.
+func (t *strideTier) window(l *literal, i int) (front, back uint64) {
+	return t.load(l, i), t.load(l, i+t.width()-8)
+}
+
+// load returns 8 bytes at i of l as the tier takes them.
+func (t *strideTier) load(l *literal, i int) uint64 {
+	x := load8(l.text, i)
+	if t.kind == delta {
+		x ^= load8(l.text, i+1)
+	}
+	return x
+}
+
+const (
+	fullGroup  = 16 // literals of a window that make one more as costly as a hot window
+	crowdCost  = one >> 18
+	sharedGram = 4 // a gram that is in use already counts so much less
+)
 
 // place chooses the window of each literal of the tier, in turn: it prefers
 // grams that are rare, and those that others use already, up to a number.
 func (t *strideTier) place() {
-	size := 1 << bits.Len(uint(len(t.lits)*t.stride*8))
-	used := make([]uint16, size)  // entries, by hash of gram
-	crowd := make([]uint16, size) // literals, by hash of window
-	shift := 64 - bits.Len(uint(size-1))
-	var room [16]uint32
-	var cost [maxLen]uint64
+	size := min(24, bits.Len(uint(len(t.lits)*t.stride*4)))
+	used := make([]bool, 1<<size)    // by hash of gram
+	crowd := make([]uint16, 1<<size) // literals, by hash of window
+	shift := 32 - size
+	var deltas *[256]uint16
+	if t.kind == delta {
+		deltas = deltaRarities()
+	}
+	var cost, grams [maxLen]uint64
 	for k := range t.lits {
 		l := &t.lits[k]
-		n := len(l.text) - 3
+		c := l.chances(t.kind, deltas)
+		n := c.n - t.gram + 1
 		for i := range n {
-			gram := l.text[i : i+4]
-			entries := uint64(used[hash(t.gram(gram))>>shift])
-			steps := 1 + entries/fullBucket
-			if entries == 0 {
-				steps += candidateSteps
+			grams[i] = uint64(spread(t.ofGram(t.load(l, i))) >> shift)
+			cost[i] = c.gram(i, t.gram) + 64
+			if used[grams[i]] {
+				cost[i] /= sharedGram
 			}
-			cost[i] = weigh(gram, l.fold())>>8*steps + 1
 		}
 		windows := slide(cost[:n], t.stride)
 		for i := range windows {
-			c := uint64(crowd[t.windowHash(l, i)>>shift] / fullGroup)
-			windows[i] += c * c * c * c * (hotWeight >> 8)
+			if c := uint64(crowd[spread(t.windowHash(l, i))>>shift] / fullGroup); c > 0 {
+				windows[i] += c * c * c * c * crowdCost
+			}
 		}
 		at := cheapest(windows)
 		l.what |= uint32(at)
-		if c := &crowd[t.windowHash(l, at)>>shift]; *c < 1<<16-1 {
+		if c := &crowd[spread(t.windowHash(l, at))>>shift]; *c < math.MaxUint16 {
 			*c++
 		}
 		for p := range t.stride {
-			for _, g := range t.grams(room[:0], l, p) {
-				if u := &used[hash(g)>>shift]; *u < 1<<16-1 {
-					*u++
-				}
-			}
+			used[grams[at+p]] = true
 		}
 	}
 }
-
-// windowHash spreads the window at i of l.
-func (t *strideTier) windowHash(l *literal, i int) uint64 {
-	kind := uint32(0)
-	if l.fold() {
-		kind = foldKind
-	}
-	return hash(keyOf(l.text, i, t.stride, kind))
-}
-
-// gram returns the gram as the tier hashes it.
-func (t *strideTier) gram(gram []byte) uint32 {
-	g := binary.LittleEndian.Uint32(gram)
-	if t.lower {
-		g |= lower4
-	}
-	return g
-}
-
-// grams appends the grams under which phase p of l is entered.
-func (t *strideTier) grams(dst []uint32, l *literal, p int) []uint32 {
-	gram := l.text[l.window()+p:][:4]
-	if t.lower {
-		return append(dst, t.gram(gram))
-	}
-	return spellings(dst, gram, l.fold())
-}
-
-// hash spreads a gram over 64 bits; the upper half is good.
-func hash(gram uint32) uint64 { return uint64(gram) * hashFactor }
-
-// factor returns the tier's own factor in place of hashFactor: an odd number.
-func factor(salt uint32) uint64 { return hashFactor + uint64(salt)*saltFactor }
 
 // lowerCase returns b with ASCII capitals made small, and whether it has letters.
 func lowerCase(b []byte) ([]byte, bool) {

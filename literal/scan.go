@@ -3,8 +3,8 @@ package literal
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
-	"unsafe"
 )
 
 // Hit says that literal ID begins at byte At of the buffer.
@@ -14,9 +14,15 @@ type Hit struct {
 }
 
 const (
-	blockSize  = 32 << 10 // places of a block: all tiers pass over it while it is near
-	batchSize  = 1024     // places that are read before the candidates among them are looked at; power of two
-	longBucket = 16       // keys of a bucket from which on it is searched, not walked
+	blockSize = 32 << 10 // places of a block: all tiers pass over it while it is near
+	batchSize = 256      // candidates that are resolved together
+
+	// ahead is how many bytes the kernels may read after a place that they are
+	// given, and behind how many before it.
+	ahead  = 192
+	behind = 2 * maxStride
+
+	longBucket = 16 // keys of a bucket from which on it is searched, not walked
 )
 
 // run is one call of ScanN.
@@ -24,17 +30,29 @@ type run struct {
 	buf      []byte
 	from, to int // literals that begin here, in this block
 	hits     []Hit
-	most     int  // length of hits that is allowed
-	full     bool // there was one more
+	begin    int // of the block's in hits
+	most     int // hits that the block may have
+	limit    int // length of hits from which on the block is made shorter
 
-	found [batchSize]uint32 // candidates, counted from the batch's first place
-	open  [batchSize]candidate
+	bits  [(blockSize+maxLen+maxStride)/8 + 64]byte // of the places that were read, those that pass
+	found [batchSize]uint32                         // places, counted from the window's origin
+	masks [batchSize]byte                           // for each, the phases whose windows pass; see maskLanes
+
+	// The 4 bytes that were compared last in the short tier, and the links that
+	// fit them: runs of one byte are common.
+	lastWindow uint32
+	lastLinks  []*link
+	linkRoom   [16]*link
+
+	end  window                                  // the end of buf
+	room [ahead + behind + maxLen + 2*ahead]byte // of end
 }
 
-// candidate is a place whose gram has a bucket, and the keys of that.
-type candidate struct {
-	at         int
-	first, end uint32
+// window is a piece of the buffer as the kernels read it: its places are
+// readable from behind before them to ahead after them, or they are checked.
+type window struct {
+	bytes  []byte
+	origin int // of bytes in the buffer
 }
 
 // Scan appends to hits a Hit for every literal that begins in [from, to) and
@@ -61,177 +79,205 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 		return hits, from
 	}
 	r := run{buf: buf, hits: hits}
-	begin := len(hits)
-	for size := blockSize; a < b; {
-		before := len(r.hits)
-		r.from, r.to = a, min(a+size, b)
-		r.most = math.MaxInt
-		if before > begin || r.to-r.from > 1 {
-			r.most = begin + min(max, math.MaxInt-begin)
+	for ; a < b; a = r.to {
+		end := min(a+blockSize, b)
+		r.from, r.to = a, end
+		r.begin = len(r.hits)
+		r.most = max - (r.begin - len(hits))
+		r.limit = r.begin + r.most + r.most/4
+		if r.limit < 0 {
+			r.limit = math.MaxInt
 		}
 		s.block(&r)
-		if !r.full {
-			a = r.to
-			continue
+		if len(r.hits)-r.begin > r.most {
+			r.trim(r.to)
 		}
-		r.hits, r.full = r.hits[:before], false
-		if before-begin > max/2 || r.to-r.from == 1 {
-			return r.hits, a
+		if r.to == a {
+			if r.begin > len(hits) {
+				return r.hits, a
+			}
+			// One place has them all.
+			r.to, r.limit = a+1, math.MaxInt
+			s.block(&r)
 		}
-		size = (r.to - r.from) / 2
+		if r.to < end {
+			return r.hits, r.to
+		}
 	}
 	return r.hits, to
 }
 
+// trim makes the block so much shorter that it has no more hits than are
+// allowed, where all literals are known that begin before done; nothing is left
+// where one place has more. It does not make it shorter where done is not behind
+// its beginning.
+func (r *run) trim(done int) {
+	if done <= r.from {
+		r.limit = len(r.hits) + r.most/4 + 1
+		return
+	}
+	// In which of 256 parts is the number passed? If in the first, the same of
+	// that.
+	low, high := r.from, min(done, r.to)
+	for size := uint(bits.Len(uint(high-low) >> 8)); low == r.from && low < high; size = max(size, 8) - 8 {
+		var parts [256]int
+		for _, h := range r.hits[r.begin:] {
+			if h.At < high {
+				parts[uint8((h.At-low)>>size)]++
+			}
+		}
+		count := 0
+		for k := 0; low < high && count+parts[k] <= r.most; k++ {
+			count += parts[k]
+			low += 1 << size
+		}
+		low, high = min(low, high), min(low+1<<size, high)
+		if size == 0 {
+			break
+		}
+	}
+	r.to = low
+	kept := r.hits[:r.begin]
+	for _, h := range r.hits[r.begin:] {
+		if h.At < r.to {
+			kept = append(kept, h)
+		}
+	}
+	r.hits = kept
+}
+
 // block finds the literals of one block.
 func (s *Set) block(r *run) {
-	if s.pairs != nil {
-		s.scanPairs(r)
+	if s.short.links != nil {
+		s.scanShort(r)
 	}
 	for i := range s.tiers {
-		s.scanTier(&s.tiers[i], r)
+		t := &s.tiers[i]
+		if t.kind == delta {
+			s.scanDelta(t, r)
+			continue
+		}
+		s.scanTier(t, r)
 	}
+}
+
+// near returns the buffer from shortly before the block on.
+func (r *run) near() window {
+	origin := max(0, r.from-behind-maxLen)
+	return window{r.buf[origin:], origin}
+}
+
+// tail returns the end of the buffer, with zeros after it, in which every place
+// of the last ones that the buffer does not reach ahead of can be read.
+func (r *run) tail() window {
+	if r.end.bytes == nil {
+		r.end = window{r.room[:], max(0, len(r.buf)-ahead-behind-maxLen)}
+		copy(r.room[:], r.buf[r.end.origin:])
+	}
+	return r.end
 }
 
 // scanTier finds the block's literals of one stride tier.
 func (s *Set) scanTier(t *tier, r *run) {
-	end := min(r.to+t.reach, len(r.buf)-3)
-	for i := r.from; i < end && !r.full; {
-		stop := min(end, i+batchSize*t.stride)
-		n := t.probe(r.buf, i, stop, &r.found)
-		if n > 0 {
-			n = t.look(r, i, n)
-			s.resolve(t, r, n)
-		}
-		i += (stop - i + t.stride - 1) / t.stride * t.stride
-	}
-}
-
-// probe reads the gram at i and every stride-th place after it below end, which
-// is at most len(buf)-3, and lists the places that the filter passes, counted
-// from i: batchSize places at most are read. There is no branch on what is read.
-func (t *tier) probe(buf []byte, i, end int, found *[batchSize]uint32) (n int) {
-	p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(buf)), i)
-	words, mask := unsafe.Pointer(unsafe.SliceData(t.filter)), t.filterMask
-	out := unsafe.Pointer(found)
-	lower, stride, factor := t.lower, t.stride, t.factor
-	end -= i
-	at := 0
-	for ; at+stride < end; at += 2 * stride {
-		h := uint64(gramAt(p, at)|lower) * factor
-		w := wordAt(words, h, mask)
-		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
-		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
-		h = uint64(gramAt(p, at+stride)|lower) * factor
-		w = wordAt(words, h, mask)
-		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at + stride)
-		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
-	}
+	end := min(r.to+t.reach, len(r.buf))
+	at := s.scanPlaces(t, r, r.near(), r.from, min(end, len(r.buf)-ahead))
 	if at < end {
-		h := uint64(gramAt(p, at)|lower) * factor
-		w := wordAt(words, h, mask)
-		*(*uint32)(unsafe.Add(out, n<<2)) = uint32(at)
-		n += int(w >> (h >> 32 & 63) & (w >> (h >> 38 & 63)) & 1)
+		s.scanPlaces(t, r, r.tail(), at, end)
 	}
-	return n
 }
 
-// gramAt returns the gram at i of a buffer that is long enough.
-func gramAt(p unsafe.Pointer, i int) uint32 {
-	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:])
+// scanDelta is scanTier for a tier of kind delta.
+func (s *Set) scanDelta(t *tier, r *run) {
+	var room [blockSize + maxLen + maxStride + 2*ahead]byte
+	end := min(r.to+t.reach, len(r.buf))
+	near := r.buf[r.from:min(end+ahead, len(r.buf))]
+	deltas(room[:], near)
+	s.scanPlaces(t, r, window{room[:], r.from}, r.from, end)
 }
 
-// wordAt returns the filter's word for a hash; mask is eight times the greatest
-// index, which Open took from the filter's length.
-func wordAt(words unsafe.Pointer, h, mask uint64) uint64 {
-	return *(*uint64)(unsafe.Add(words, h>>(filterShift-3)&mask))
-}
-
-// look lists, of the n places found from base on, those whose keys are worth
-// comparing: the bucket holds several, or one that fits. The loops are free of
-// branches on what is read, so that the loads, mostly far ones, overlap.
-func (t *tier) look(r *run, base, n int) int {
-	m := 0
-	for _, at := range r.found[:n] {
-		i := base + int(at)
-		b := uint64(binary.LittleEndian.Uint32(r.buf[i:])|t.lower) * t.factor >> (t.indexShift & 63)
-		pair := t.index[b:][:2]
-		r.open[m&(batchSize-1)] = candidate{i, pair[0], pair[1]}
-		m += int((pair[0] - pair[1]) >> 31)
+// deltas writes each byte of b, but the last, exclusive-or the next to dst.
+func deltas(dst, b []byte) {
+	i := 0
+	for ; i+9 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:]) ^ binary.LittleEndian.Uint64(b[i+1:])
+		binary.LittleEndian.PutUint64(dst[i:], x)
 	}
-	n, m = m, 0
-	for _, c := range r.open[:n] {
-		key := t.keys[c.first]
-		differs := uint64(t.keyAt(r.buf, c.at, key) ^ key)
-		r.open[m&(batchSize-1)] = c
-		m += int((c.first+1-c.end)>>31 | uint32((differs-1)>>63))
+	for ; i+1 < len(b); i++ {
+		dst[i] = b[i] ^ b[i+1]
 	}
-	return m
 }
 
-// keyAt returns the key of a place, of the same kind as another.
-func (t *tier) keyAt(buf []byte, at int, like uint32) uint32 {
-	kind := like % kinds
-	return keyOf(buf, at-int(kind%maxStride), t.stride, kind)
-}
-
-// resolve compares the keys of the first n candidates, and the literals of those
-// that fit.
-func (s *Set) resolve(t *tier, r *run, n int) {
-	// Bytes -7 to 10, all that keys go by, of the last place that fitted none:
-	// it often comes again at once.
-	var missed [3]uint64
-	any := false
-	for k := range r.open[:n] {
-		c := &r.open[k]
-		around := [3]uint64{load8(r.buf, c.at-7), load8(r.buf, c.at), load8(r.buf, c.at+3)}
-		if any && around == missed {
-			continue
-		}
-		fits := false
-		if c.end-c.first > longBucket {
-			fits = s.search(t, r, c)
-		} else {
-			for e, key := range t.keys[c.first:c.end] {
-				if t.keyAt(r.buf, c.at, key) == key {
-					fits = true
-					s.matchGroup(t, r, c.at, t.vals[int(c.first)+e])
+// scanPlaces reads w at every stride-th place from at on that is below end,
+// resolves those that pass, and returns the first place that it did not read.
+func (s *Set) scanPlaces(t *tier, r *run, w window, at, end int) (next int) {
+	if at >= end {
+		return at
+	}
+	n := (end - at + t.stride - 1) / t.stride
+	groups := (n + 7) / 8
+	s.probe(t, w.bytes[at-w.origin:], groups, r.bits[:groups])
+	r.close(n, groups)
+	k := 0
+	for g := 0; g < groups; g += 8 {
+		for word := binary.LittleEndian.Uint64(r.bits[g:]); word != 0; word &= word - 1 {
+			r.found[k] = uint32(at - w.origin + (g*8+bits.TrailingZeros64(word))*t.stride)
+			if k++; k == batchSize {
+				s.resolve(t, r, w, k)
+				k = 0
+				if len(r.hits) > r.limit {
+					r.trim(w.origin + int(r.found[batchSize-1]) - t.reach)
 				}
 			}
 		}
-		if r.full {
-			return
+		if k == 0 && at+g*8*t.stride >= r.to+t.reach {
+			return end // the block was made shorter
 		}
-		if !fits {
-			missed, any = around, true
+	}
+	s.resolve(t, r, w, k)
+	return at + n*t.stride
+}
+
+// close clears the bits from n on, in the groups that were written and the 8
+// after them.
+func (r *run) close(n, groups int) {
+	clear(r.bits[groups : groups+8])
+	if n%8 != 0 {
+		r.bits[groups-1] &= 1<<(n%8) - 1
+	}
+}
+
+// resolve finds the literals at the first n places found.
+func (s *Set) resolve(t *tier, r *run, w window, n int) {
+	for half := 0; half*8 < t.stride; half++ {
+		s.look(t, r, w, n, half*8)
+		for k, mask := range r.masks[:n] {
+			mask &= t.lanes[half]
+			for ; mask != 0; mask &= mask - 1 {
+				s.match(t, r, w, int(r.found[k])-half*8-7+bits.TrailingZeros8(mask))
+			}
 		}
 	}
 }
 
-// search is resolve in a long bucket, whose keys ascend.
-func (s *Set) search(t *tier, r *run, c *candidate) (fits bool) {
-	keys := t.keys[c.first:c.end]
-	for _, kind := range t.kinds {
-		key := t.keyAt(r.buf, c.at, kind)
-		at, _ := slices.BinarySearch(keys, key)
-		for ; at < len(keys) && keys[at] == key && !r.full; at++ {
-			fits = true
-			s.matchGroup(t, r, c.at, t.vals[int(c.first)+at])
-		}
+// match compares the literals whose window may begin at i of w.
+func (s *Set) match(t *tier, r *run, w window, i int) {
+	key := spread(t.windowAt(w.bytes, i))
+	bucket := t.index[key>>(t.indexShift&31):][:2]
+	k, end := int(bucket[0]), int(bucket[1])
+	if end-k > longBucket {
+		at, _ := slices.BinarySearch(t.keys[k:end], key)
+		k += at
 	}
-	return fits
-}
-
-// matchGroup compares the literals of the group that val names with the place
-// that it gives them.
-func (s *Set) matchGroup(t *tier, r *run, at int, val uint32) {
-	at -= int(val & (maxStride - 1))
-	for i := val >> phaseBits; !r.full; i++ {
-		m := &t.members[i]
-		s.confirm(r, m, at-m.window())
-		if m.last() {
-			return
+	for ; k < end && t.keys[k] <= key; k++ {
+		if t.keys[k] != key {
+			continue
 		}
+		m := &t.members[k]
+		at := i - m.window()
+		if m.what>>16&(isFold|isXor) == 0 && m.length() >= 4 && load4(w.bytes, at+m.checked()) != m.check {
+			continue // of many with one window, most end here
+		}
+		s.confirm(r, m, w.origin+at)
 	}
 }
 
@@ -241,26 +287,20 @@ func (s *Set) confirm(r *run, m *member, at int) {
 	if at < r.from || at >= r.to || n > len(r.buf)-at {
 		return
 	}
-	if n >= 4 {
-		x := load4(r.buf, at+m.checked())
-		if m.fold() {
-			x |= lower4
-		}
-		if x != m.check {
-			return
-		}
-	}
 	there, text := r.buf[at:at+n], s.pool[m.off:][:n]
-	if m.fold() {
-		if !equalFold(there, text) {
+	switch {
+	case m.xor():
+		if key := there[0] ^ text[0]; key < byte(m.check) || key > byte(m.check>>8) || !equalUnder(there, text, key) {
 			return
 		}
-	} else if string(there) != string(text) {
-		return
-	}
-	if len(r.hits) >= r.most {
-		r.full = true
-		return
+	case m.fold():
+		if n >= 4 && load4(r.buf, at+m.checked())|lower4 != m.check || !equalFold(there, text) {
+			return
+		}
+	default:
+		if string(there) != string(text) {
+			return
+		}
 	}
 	r.hits = append(r.hits, Hit{m.id, at})
 }
@@ -272,6 +312,16 @@ func equalFold(b, text []byte) bool {
 			c |= 0x20
 		}
 		if c != text[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// equalUnder tells whether b is text, which is as long, under a key.
+func equalUnder(b, text []byte, key byte) bool {
+	for i, c := range b {
+		if c^key != text[i] {
 			return false
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 1
+	version    = 2
 	headerSize = 32
 	entrySize  = 32
 	alignment  = 64
