@@ -86,9 +86,28 @@ func (c *compiler) setFlags(o Options) {
 	case syntax.PCRE:
 		c.flags |= flagEmpty
 	}
-	if t.Flags.Anchored {
+	if t.Flags.Anchored || begins(t.Root) && (!o.Wide || t.Flags.Dialect != syntax.YARAX) {
 		c.flags |= flagAnchored
 	}
+}
+
+// begins tells whether every match asks for the start of the input first.
+// (YARA-X has more than one start in wide text.)
+func begins(n *syntax.Node) bool {
+	switch n.Op {
+	case syntax.Assert:
+		return n.Test == syntax.Begin
+	case syntax.Concat, syntax.Group:
+		return begins(n.Subs[0])
+	case syntax.Alt:
+		for _, s := range n.Subs {
+			if !begins(s) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // needsBack tells whether an expression has what no finite automaton does.

@@ -81,7 +81,7 @@ func (d *dfa) intern(list []uint32, near ctx) uint32 {
 	if id, ok := d.index[string(d.key)]; ok {
 		return id
 	}
-	if d.mem > maxDFA && len(d.near) > 1 {
+	if d.mem > d.m.limit && len(d.near) > 1 {
 		d.resets++
 		keep := append([]uint32(nil), list...)
 		d.reset()

@@ -70,6 +70,7 @@ type machine struct {
 	flags uint32
 	reach int64
 	entry uint32
+	limit int // bytes of one automaton
 
 	class  [256]symbol // of a byte
 	lastLF symbol      // of a line feed that ends the input, where EndLine asks
@@ -103,7 +104,7 @@ const (
 )
 
 func newMachine(p Program) *machine {
-	m := &machine{prog: p, flags: p.flags(), reach: p.reach(), entry: p.entry()}
+	m := &machine{prog: p, flags: p.flags(), reach: p.reach(), entry: p.entry(), limit: maxDFA}
 	m.code = make([]instr, p.len())
 	for i := range m.code {
 		m.code[i] = p.instr(i)

@@ -23,6 +23,9 @@ type Matcher struct {
 	mem      int
 	tape     tape
 	bt       backtracker
+
+	block  int64 // 0: blockSize
+	dfaMem int   // 0: maxDFA
 }
 
 const (
@@ -42,6 +45,9 @@ func (m *Matcher) machine(id uint32, p Program) *machine {
 		m.machines, m.mem = map[uint32]*machine{}, 0
 	}
 	k := newMachine(p)
+	if m.dfaMem > 0 {
+		k.limit = m.dfaMem
+	}
 	m.machines[id] = k
 	m.mem += k.size()
 	return k
@@ -470,17 +476,17 @@ type scan struct {
 // what starts in it is the program's reach; where that has no bound, one goes
 // backward through the whole input first and keeps the state at each block.
 func (s *scan) run(from, to int64) bool {
-	step := stepOf(s.wide)
+	step, size := stepOf(s.wide), s.blockSize()
 	var marks []checkpoint
 	if s.k.reach == 0 {
 		marks = s.checkpoints(from, to)
 	}
-	for a := from; a < to; a += blockSize {
-		b := min(a+blockSize, to)
+	for a := from; a < to; a += size {
+		b := min(a+size, to)
 		s.marks = append(s.marks[:0], make([]uint64, (b-a+63)/64)...)
 		for phase := range step {
 			if marks != nil {
-				c := marks[(a-from)/blockSize*step+phase]
+				c := marks[(a-from)/size*step+phase]
 				if c.hit {
 					s.backward(c.off, c.list, a, b)
 				}
@@ -496,6 +502,13 @@ func (s *scan) run(from, to int64) bool {
 	return true
 }
 
+func (s *scan) blockSize() int64 {
+	if s.m.block > 0 {
+		return s.m.block
+	}
+	return blockSize
+}
+
 // checkpoint is the state of the automaton at the end of a block.
 type checkpoint struct {
 	off  int64
@@ -504,18 +517,18 @@ type checkpoint struct {
 }
 
 func (s *scan) checkpoints(from, to int64) []checkpoint {
-	step := stepOf(s.wide)
-	n := (to - from + blockSize - 1) / blockSize
+	step, size := stepOf(s.wide), s.blockSize()
+	n := (to - from + size - 1) / size
 	out := make([]checkpoint, n*step)
 	for phase := range step {
 		off := s.in.Size()
 		off -= (off - from - phase) % step
 		var list []uint32
 		for i := n - 1; i >= 0; i-- {
-			a := from + i*blockSize
-			s.marks = append(s.marks[:0], make([]uint64, blockSize/64)...)
+			a := from + i*size
+			s.marks = append(s.marks[:0], make([]uint64, (size+63)/64)...)
 			c := checkpoint{off: off, list: list}
-			off, list = s.backward(off, list, a, min(a+blockSize, to))
+			off, list = s.backward(off, list, a, min(a+size, to))
 			for _, w := range s.marks {
 				c.hit = c.hit || w != 0
 			}

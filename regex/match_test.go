@@ -197,6 +197,15 @@ func checkScan(t testing.TB, src string, f syntax.Flags, data []byte, wide bool)
 	if fmt.Sprint(got) != fmt.Sprint(w) {
 		t.Fatalf("%q (dialect %d, wide %v) on %q: Scan\n got %v\nwant %v", src, f.Dialect, wide, data, got, w)
 	}
+	small := &Matcher{block: 1 + int64(len(src))%9, dfaMem: 1}
+	var again []hit
+	small.Scan(1, p, in, 0, int64(len(data))+1, func(off, n int64) bool {
+		again = append(again, hit{off, n})
+		return true
+	})
+	if fmt.Sprint(again) != fmt.Sprint(w) {
+		t.Fatalf("%q (dialect %d, wide %v) on %q: Scan in blocks\n got %v\nwant %v", src, f.Dialect, wide, data, again, w)
+	}
 	if !p.Linear() {
 		return
 	}

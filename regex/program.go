@@ -126,6 +126,9 @@ func (p Program) Greedy() bool { return p.flags()&flagGreedy != 0 }
 // backtracks, within the Matcher's limit.
 func (p Program) Linear() bool { return p.flags()&flagBack == 0 }
 
+// Anchored tells that matches begin at the start of the input only.
+func (p Program) Anchored() bool { return p.flags()&flagAnchored != 0 }
+
 // Check proves that the program is well-formed, so that running it, with one
 // of the places, cannot index out of range or run without bound.
 func (p Program) Check(places []uint32) error {
