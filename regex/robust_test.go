@@ -380,3 +380,57 @@ func hasOp(n *syntax.Node, op syntax.Op) bool {
 	}
 	return false
 }
+
+// A large input that is read in windows gives what one in memory does.
+func TestWindows(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	data := make([]byte, 300_000)
+	for i := range data {
+		data[i] = "abc \n"[r.IntN(5)]
+	}
+	for range 40 {
+		copy(data[r.IntN(len(data)-20):], "needle(12345)x")
+	}
+	for _, src := range []string{`needle\(\d+\)`, `\d{3,}.?x`, `[a-c]{9,}\s`, `needle[^x]*x`} {
+		for _, d := range []syntax.Dialect{syntax.YARA4, syntax.PCRE} {
+			p, atoms, err := Compile(parse(t, src, syntax.Flags{Dialect: d}), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			for _, window := range []int{0, 1, 1000, 70_000} {
+				var in Input = bytesInput(data)
+				if window > 0 {
+					in = NewReader(io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))))
+				}
+				m := &Matcher{}
+				var b strings.Builder
+				emit := func(off, n int64) bool {
+					fmt.Fprint(&b, off, ":", n, " ")
+					return true
+				}
+				m.Scan(1, p, in, 0, int64(len(data)), emit)
+				for _, a := range atoms {
+					for at := 0; ; at++ {
+						i := bytes.Index(data[at:], a.Literal)
+						if i < 0 {
+							break
+						}
+						if at += i; window > 1 {
+							from := max(0, at-window/2)
+							in.(*Reader).SetWindow(data[from:min(from+window, len(data))], int64(from))
+						}
+						m.Verify(1, p, a.Place, in, int64(at), emit)
+					}
+				}
+				fmt.Fprint(&b, m.Contains(1, p, in), m.Steps)
+				if want == "" {
+					want = b.String()
+				}
+				if b.String() != want || len(want) < 100 {
+					t.Errorf("%s, dialect %d, window %d: %d bytes of matches, want %d", src, d, window, b.Len(), len(want))
+				}
+			}
+		}
+	}
+}

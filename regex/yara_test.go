@@ -188,3 +188,47 @@ func checkRealYARA(t *testing.T, cases []yaraCase, data []byte) {
 		t.Errorf("only %d of %d are the same", same, len(cases))
 	}
 }
+
+var yaraPieces = []string{
+	"a", "b", ".", "*", "+", "?", "*?", "{2}", "{1,3}", "{,2}", "{2,}", "{,}", "{", "}", "{x", "{2", "(", ")", "|", "[", "]", "[ab]", "[^a]", "[]a]", "[^]]", "[a-c]",
+	"^", "$", `\b`, `\B`, `\w`, `\S`, `\x41`, `\xg`, `\x4`, `\n`, `\g`, `\.`, `\]`, `\1`, `\0`, "-", "[z-a]", `[\w-z]`, `[a\]`, `[a-\x7a]`, `[\x41-B]`, ",", "(?i)", "(a)", "(a|b)", "{32767}", "{32768}", "{3,2}", "é",
+}
+
+// TestYARASyntax compares which expressions are accepted.
+func TestYARASyntax(t *testing.T) {
+	if _, err := exec.LookPath("yarac"); err != nil {
+		t.Skip("no yarac command")
+	}
+	var text strings.Builder
+	var cases []yaraCase
+	for seed := range uint64(3000) {
+		k := &maker{Rand: rand.New(rand.NewPCG(seed, 81))}
+		src := "ab"
+		for range 1 + k.IntN(4) {
+			src += yaraPieces[k.IntN(len(yaraPieces))]
+		}
+		cases = append(cases, yaraCase{src: src})
+		text.WriteString(cases[seed].rule(int(seed)))
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.yar")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := exec.Command("yarac", "-w", file, filepath.Join(dir, "out")).CombinedOutput()
+	refused := map[string]bool{}
+	for _, m := range yaraRefused.FindAllStringSubmatch(string(out), -1) {
+		refused[m[1]] = true
+	}
+	differ := 0
+	for i, c := range cases {
+		_, err := syntax.Parse(c.src, syntax.Flags{})
+		if theirs := refused[strconv.Itoa(i)]; theirs != (err != nil) {
+			differ++
+			t.Errorf("%s: %v, yarac refuses: %v", c.src, err, theirs)
+		}
+	}
+	t.Logf("%d of %d refused, %d differ", len(refused), len(cases), differ)
+}
+
+var yaraRefused = regexp.MustCompile(`error: rule "r(\d+)"`)

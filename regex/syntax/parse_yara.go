@@ -139,7 +139,7 @@ func (p *parser) escapeYARA(pos int) (*Node, error) {
 			p.pos++
 			s, _ := perl(c)
 			return p.raw(s, pos), nil
-		case '1' <= c && c <= '9':
+		case '0' <= c && c <= '9':
 			return nil, p.fail(BadReference, pos, pos+2, "back-reference")
 		}
 	}
@@ -199,6 +199,9 @@ func (p *parser) classYARA(pos int) (*Node, error) {
 		p.pos++
 		if c == ']' {
 			break
+		}
+		if c >= 0x80 || p.at("-") && p.pos+1 < len(p.src) && p.src[p.pos+1] >= 0x80 {
+			return nil, p.fail(BadUnicode, from, p.pos, "character beyond ASCII in a class")
 		}
 		escaped := c == '\\'
 		if escaped {

@@ -156,6 +156,8 @@ func TestErrors(t *testing.T) {
 		{y4, `c{99999999999999999999}`, RepeatTooLarge, 1, 23},
 		{y4, `a+b+?`, MixedGreed, 2, 5},
 		{y4, `(a)\1`, BadReference, 3, 5},
+		{y4, `\0`, BadReference, 0, 2},
+		{y4, `[é]`, BadUnicode, 1, 2},
 		{yx, `a{`, BadRepeat, 1, 2},
 		{yx, `\g`, BadEscape, 0, 2},
 		{yx, `\1`, BadReference, 0, 2},
