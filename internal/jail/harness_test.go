@@ -4,12 +4,15 @@ package jail
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +27,8 @@ import (
 const (
 	brokerVariable = "JAIL_TEST_BROKER" // a spec
 	readerVariable = "JAIL_TEST_READER" // a spec
+	firstVariable  = "JAIL_TEST_FIRST"  // a uid, and conditions that are set before it is taken
+	roleVariable   = "JAIL_TEST_ROLE"   // a part to play, and its arguments
 )
 
 // A spec is one start of readers.
@@ -36,7 +41,9 @@ type spec struct {
 	Procs   string // GOMAXPROCS of the reader
 	Times   int    // readers, one after the other; 0 means 1
 	Filter  bool   // Broker() first
-	Kill    string // "parent": the broker dies with a reader running
+	Kill    string // "parent": the broker dies with a reader running; "close": the Starter is closed
+	Signals []int  // sent to the reader at work
+	Hold    bool   // the broker waits, with a reader running, until the test has looked
 }
 
 // An outcome is what came of it: of the last reader, or the first bad one.
@@ -67,11 +74,50 @@ func TestMain(m *testing.M) {
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
 			panic(err)
 		}
+		if first := strings.Fields(os.Getenv(firstVariable)); len(first) > 0 {
+			become(first[0], first[1:])
+		}
 		o := broker(s)
 		json.NewEncoder(os.Stdout).Encode(o)
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	if text := os.Getenv(roleVariable); text != "" {
+		json.NewEncoder(os.Stdout).Encode(role(strings.Fields(text)))
+		os.Exit(0)
+	}
+	code := m.Run()
+	for _, dir := range temporary {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// become meets conditions and then becomes another user.
+func become(uid string, names []string) {
+	for _, name := range names {
+		if err := conditions[name](); err != nil {
+			panic(err)
+		}
+	}
+	n, _ := strconv.Atoi(uid)
+	if n == 0 {
+		return
+	}
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(n, n, n), syscall.Setresuid(n, n, n)); err != nil {
+		panic(err)
+	}
+}
+
+// temporary are directories that other users can reach.
+var temporary []string
+
+func reachable() (string, error) {
+	dir, err := os.MkdirTemp("", "jail")
+	if err != nil {
+		return "", err
+	}
+	temporary = append(temporary, dir)
+	return dir, os.Chmod(dir, 0o755)
 }
 
 // reader locks itself, says so, and does its work.
@@ -109,6 +155,10 @@ func broker(s spec) (o outcome) {
 		if err := Broker(); err != nil {
 			return fail(err)
 		}
+	}
+	if s.Work == "probe" {
+		p := Probe()
+		return outcome{Status: Status{Walls: p.Walls}, Exit: fmt.Sprint(p.Seccomp)}
 	}
 	st := NewStarter()
 	var took []time.Duration
@@ -182,6 +232,10 @@ func one(st *Starter, s spec) (o outcome) {
 		}
 		o.Sealed = o.Status.Sealed()
 		o.look(p.Pid)
+		if s.Hold {
+			fmt.Fprintln(os.Stderr, "pid", p.Pid)
+			os.Stdin.Read(make([]byte, 1))
+		}
 		if s.Kill == "parent" {
 			fmt.Println(p.Pid)
 			unix.Kill(unix.Getpid(), unix.SIGKILL)
@@ -193,11 +247,12 @@ func one(st *Starter, s spec) (o outcome) {
 		feed(pair[0], s.Work)
 	}
 	unix.Shutdown(pair[0], unix.SHUT_WR)
+	for _, sig := range s.Signals {
+		time.Sleep(time.Millisecond)
+		unix.Kill(p.Pid, unix.Signal(sig))
+	}
 	rest, _ := io.ReadAll(io.LimitReader(outR, 1<<20))
 	o.Out = string(rest)
-	if s.Work == "wait" && s.Kill == "" {
-		p.Kill()
-	}
 	exit, err := p.Wait()
 	wg.Wait()
 	unix.Close(pair[0])
@@ -256,11 +311,8 @@ type build struct {
 }
 
 var pure = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "jail")
+	dir, err := reachable()
 	if err != nil {
-		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "pure.test")
@@ -274,11 +326,8 @@ var pure = sync.OnceValues(func() (string, error) {
 
 // copied is this binary where another user can reach it.
 var copied = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "jail")
+	dir, err := reachable()
 	if err != nil {
-		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "this.test")
@@ -326,22 +375,53 @@ func users() []int {
 // run runs a broker in a process of its own.
 func (b build) run(t *testing.T, uid int, s spec) outcome {
 	t.Helper()
+	return b.runWith(t, uid, s, &syscall.SysProcAttr{})
+}
+
+// runWith runs it with attributes, and conditions before it becomes the user.
+func (b build) runWith(t *testing.T, uid int, s spec, attr *syscall.SysProcAttr, first ...string) outcome {
+	t.Helper()
 	text, _ := json.Marshal(s)
-	c := exec.Command(b.path, "-test.run=^$")
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // so that a broker that hangs says so
+	defer cancel()
+	c := exec.CommandContext(ctx, b.path, "-test.run=^$")
 	c.Dir = "/"
 	c.Env = []string{brokerVariable + "=" + string(text), "TMPDIR=/tmp", "HOME=/nonexistent"}
-	if uid != os.Geteuid() {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	c.SysProcAttr = attr
+	if len(first) > 0 {
+		c.Env = append(c.Env, fmt.Sprintf("%s=%d %s", firstVariable, uid, strings.Join(first, " ")))
+	} else if uid != os.Geteuid() {
+		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 	}
 	var out, log bytes.Buffer
 	c.Stdout, c.Stderr = &out, &log
-	err := c.Run()
+	var seen outcome
+	if s.Hold {
+		in, _ := c.StdinPipe()
+		c.Stderr = nil
+		said, _ := c.StderrPipe()
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscanf(said, "pid %d\n", &pid); err == nil {
+			seen.look(pid)
+		}
+		in.Close()
+		io.Copy(&log, said)
+	} else if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err := c.Wait()
 	var o outcome
 	if jerr := json.Unmarshal(out.Bytes(), &o); jerr != nil && s.Kill != "parent" {
 		t.Fatalf("broker: %v: %s %s", err, out.String(), log.String())
 	}
 	if s.Kill == "parent" {
 		o.Out = out.String()
+	}
+	if s.Hold {
+		o.Outside, o.FDs, o.NS = seen.Outside, seen.FDs, seen.NS
 	}
 	return o
 }

@@ -3,10 +3,20 @@
 package jail
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(&b[0]) }
@@ -14,7 +24,7 @@ func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(&b[0]) }
 // TestWorks runs each kind of work under the filter.
 func TestWorks(t *testing.T) {
 	each(t, func(t *testing.T, b build, uid int) {
-		for _, work := range []string{"nothing", "gc", "goroutines", "timers", "panic", "big", "stack", "threads", "preempt", "recv", "scratch", "idle", "local time", "rules"} {
+		for _, work := range []string{"nothing", "gc", "goroutines", "timers", "panic", "big", "stack", "threads", "preempt", "recv", "scratch", "idle", "local time", "rules", "grow"} {
 			o := b.run(t, uid, spec{Work: work, Memory: 4 << 30})
 			if o.Error != "" || o.Exit != "exit 0" || !strings.HasPrefix(o.Out, "ok") || !o.Sealed {
 				t.Errorf("%s: %s %s: %q\n%s", work, o.Error, o.Exit, o.Out, o.Log)
@@ -23,42 +33,355 @@ func TestWorks(t *testing.T) {
 	})
 }
 
-func on(s Status) (out []string) {
+// TestOften starts many readers, for calls that the runtime makes rarely.
+func TestOften(t *testing.T) {
+	n := 50
+	if *full {
+		n = 2000
+	}
+	each(t, func(t *testing.T, b build, uid int) {
+		for i, s := range []spec{
+			{Work: "little"}, {Work: "little", Procs: "1"}, {Work: "little", Procs: "8"},
+			{Work: "little", Debug: "gcstoptheworld=1"}, {Work: "little", Debug: "asyncpreemptoff=1"},
+			{Work: "little", Debug: "gccheckmark=1,madvdontneed=1"}, {Work: "little", Debug: "decoratemappings=1,updatemaxprocs=1"},
+		} {
+			s.Times = max(n/(1+3*i), 10)
+			if o := b.run(t, uid, s); o.Error != "" {
+				t.Errorf("%+v: %s %s %q %s", s, o.Error, o.Exit, o.Out, o.Log)
+			} else if i == 0 {
+				t.Logf("start, lock and first message: %v, half of them below %v", o.First.Round(100*time.Microsecond), o.Median.Round(100*time.Microsecond))
+			}
+		}
+	})
+}
+
+func off(s Status) map[string]string {
+	out := map[string]string{}
 	for _, g := range s.Walls {
-		if g.On {
-			out = append(out, g.Wall)
+		if !g.On {
+			out[g.Wall] = g.Why
 		}
 	}
 	return out
 }
 
-func why(s Status, wall string) string {
-	i := slices.IndexFunc(s.Walls, func(g Given) bool { return g.Wall == wall })
-	if i < 0 {
-		return "no such wall"
+// TestForms takes rights away from the broker and holds what the reader reports
+// against what is then left.
+func TestForms(t *testing.T) {
+	const (
+		perm   = "EPERM: not allowed here"
+		nested = "needs a mount namespace"
+		spaces = "net_ns pid_ns ipc_ns mount_ns uts_ns cgroup_ns"
+	)
+	for _, c := range []struct {
+		deny       string
+		root, user map[string]string // walls that are off, besides the usual
+	}{
+		{"", nil, nil},
+		{"userns", nil, map[string]string{"user_ns " + spaces: perm, "root": nested}},
+		{"max_user_namespaces", nil, map[string]string{"user_ns " + spaces: "ENOSPC: not allowed here", "root": nested}},
+		{"allns", map[string]string{"user_ns " + spaces: perm, "root": nested}, map[string]string{"user_ns " + spaces: perm, "root": nested}},
+		{"netns", map[string]string{"net_ns": perm}, map[string]string{"net_ns": perm}},
+		{"cgroupns", map[string]string{"cgroup_ns": perm}, map[string]string{"cgroup_ns": perm}},
+		{"mountns", map[string]string{"mount_ns": perm, "root": nested}, map[string]string{"mount_ns": perm, "root": nested}},
+		{"mount", map[string]string{"root": perm}, map[string]string{"root": perm}},
+		{"pivot", map[string]string{"root": perm}, map[string]string{"root": perm}},
+		{"setuid", nil, nil},
+		{"anysetuid", map[string]string{"uid": "runs as root"}, nil},
+		{"landlock", map[string]string{"landlock": "this kernel has none"}, map[string]string{"landlock": "this kernel has none"}},
+		{"close_range", nil, nil},
+		{"leak", nil, nil},
+		{"filter", nil, nil},
+	} {
+		each(t, func(t *testing.T, b build, uid int) {
+			s := spec{Work: "nothing", Deny: []string{c.deny}, Filter: c.deny == "filter"}
+			if c.deny == "" || c.deny == "filter" {
+				s.Deny = nil
+			}
+			want := map[string]string{}
+			add := func(m map[string]string) {
+				for names, why := range m {
+					for _, n := range strings.Fields(names) {
+						want[n] = why
+					}
+				}
+			}
+			if b.cgo {
+				add(map[string]string{"root": "built with cgo", "landlock": "built with cgo"})
+			}
+			if uid == 0 {
+				add(map[string]string{"user_ns": "started by root: a real uid instead"})
+				add(c.root)
+				if b.cgo && want["root"] == perm {
+					want["root"] = "built with cgo"
+				}
+				if b.cgo && (c.deny == "setuid" || c.deny == "anysetuid") {
+					delete(want, "root") // it starts as root, and has what that takes
+				}
+				if b.cgo && c.deny == "anysetuid" {
+					want["capabilities"] = "built with cgo"
+				}
+			} else {
+				add(map[string]string{"uid": "runs as the caller"})
+				add(c.user)
+				if b.cgo && want["root"] == perm {
+					want["root"] = "built with cgo"
+				}
+			}
+			var o outcome
+			if c.deny == "max_user_namespaces" {
+				o = b.limited(t, uid, s)
+			} else {
+				o = b.run(t, uid, s)
+			}
+			if o.Error != "" || o.Exit != "exit 0" || o.Out != "ok" || !o.Sealed {
+				t.Fatalf("%s: %s %s: %q\n%s", c.deny, o.Error, o.Exit, o.Out, o.Log)
+			}
+			if got := off(o.Status); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: off:\n%v, want\n%v", c.deny, got, want)
+			}
+		})
 	}
-	return s.Walls[i].Why
 }
 
-// TestForms takes rights away from the broker and looks at what is left.
-func TestForms(t *testing.T) {
+// limited runs a broker in a user namespace in which no further one may be made.
+func (b build) limited(t *testing.T, uid int, s spec) outcome {
+	if os.Geteuid() != 0 {
+		t.Skip("setting max_user_namespaces for a namespace takes root")
+	}
+	s.Deny = nil
+	return b.runWith(t, uid, s, &syscall.SysProcAttr{
+		Cloneflags:                 unix.CLONE_NEWUSER,
+		UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65535}},
+		GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65535}},
+		GidMappingsEnableSetgroups: true,
+	}, "max_user_namespaces")
+}
+
+// TestOutside looks at locked readers with the kernel's own words.
+func TestOutside(t *testing.T) {
 	each(t, func(t *testing.T, b build, uid int) {
-		for _, deny := range []string{"", "userns", "allns", "netns", "cgroupns", "mountns", "mount", "pivot", "setuid", "anysetuid", "landlock", "close_range", "leak"} {
-			s := spec{Work: "nothing"}
+		for _, deny := range []string{"", "leak", "allns", "setuid"} {
+			s := spec{Work: "nothing", Hold: true}
 			if deny != "" {
 				s.Deny = []string{deny}
 			}
 			o := b.run(t, uid, s)
-			if o.Error != "" || o.Exit != "exit 0" || o.Out != "ok" || !o.Sealed {
-				t.Errorf("%s: %s %s: %q\n%s", deny, o.Error, o.Exit, o.Out, o.Log)
+			if o.Error != "" || o.Out != "ok" {
+				t.Fatalf("%s: %s %q %s", deny, o.Error, o.Out, o.Log)
 			}
-			if testing.Verbose() {
-				t.Logf("%s: on %v", deny, on(o.Status))
-				for _, g := range o.Status.Walls {
-					if g.Why != "" {
-						t.Logf("%s: %s: %s", deny, g.Wall, g.Why)
-					}
+			want := map[string]string{
+				"Seccomp": "2", "NoNewPrivs": "1", "CapInh": "0000000000000000", "CapPrm": "0000000000000000",
+				"CapEff": "0000000000000000", "CapAmb": "0000000000000000",
+			}
+			id := strconv.Itoa(uid)
+			if uid == 0 {
+				id = "65534"
+			}
+			want["Uid"], want["Gid"] = strings.Repeat(" "+id, 4)[1:], strings.Repeat(" "+id, 4)[1:]
+			if deny == "" && !b.cgo {
+				want["CapBnd"] = "0000000000000000"
+			}
+			if uid == 0 {
+				want["Groups"] = ""
+			}
+			for k, v := range want {
+				if got, ok := o.Outside[k]; !ok || got != v {
+					t.Errorf("%s: %s %q, want %q", deny, k, got, v)
 				}
+			}
+			fds := []*regexp.Regexp{}
+			for _, f := range []string{`0 /dev/null`, `1 pipe:.*`, `2 pipe:.*`, `3 socket:.*`, `4 /memfd:.*`, `5 .*\(deleted\)`, `\d+ anon_inode:\[event(poll|fd)\]`, `\d+ anon_inode:\[event(poll|fd)\]`} {
+				fds = append(fds, regexp.MustCompile(`^`+f+`$`))
+			}
+			if os.Geteuid() != 0 {
+				continue // the entries of a process that is not dumpable belong to root
+			}
+			slices.SortFunc(o.FDs, func(a, b string) int {
+				x, _ := strconv.Atoi(strings.Fields(a)[0])
+				y, _ := strconv.Atoi(strings.Fields(b)[0])
+				return x - y
+			})
+			ok := len(o.FDs) == len(fds)
+			for i := range min(len(o.FDs), len(fds)) {
+				ok = ok && fds[i].MatchString(o.FDs[i])
+			}
+			if !ok {
+				t.Errorf("%s: descriptors %q", deny, o.FDs)
+			}
+			for ns, other := range o.NS {
+				if want := deny != "allns" && (ns != "user_ns" || uid != 0); other != want {
+					t.Errorf("%s: %s is another: %v, want %v", deny, ns, other, want)
+				}
+			}
+			if len(o.NS) != namespaces {
+				t.Errorf("%s: namespaces %v", deny, o.NS)
+			}
+		}
+	})
+}
+
+// TestKilled has a reader do what it may not, and then, with what stops it left
+// out, the same again.
+func TestKilled(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		for work, without := range map[string]string{
+			"socket": "seccomp", "open": "seccomp", "write 3": "write.fd", "read 3": "read.fd", "fork": "clone.flags",
+			"file map": "mmap.flags", "kill": "seccomp", "high half": "write.fd",
+		} {
+			if o := b.run(t, uid, spec{Work: work}); o.Exit != "SIGSYS" || o.Out != "" {
+				t.Errorf("%s: %s %s %q", work, o.Error, o.Exit, o.Out)
+			}
+			o := b.run(t, uid, spec{Work: work, Without: []string{without}})
+			if o.Exit != "exit 0" || !strings.HasSuffix(o.Out, "survived") {
+				t.Errorf("%s without %s: %s %s %q %s", work, without, o.Error, o.Exit, o.Out, o.Log)
+			}
+			if o.Sealed != (without != "seccomp") {
+				t.Errorf("%s without %s: sealed %v", work, without, o.Sealed)
+			}
+		}
+	})
+}
+
+// TestDeaths are the ways in which a reader may end.
+func TestDeaths(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		stops := slices.Repeat([]int{int(unix.SIGSTOP), int(unix.SIGCONT)}, 20)
+		for _, c := range []struct {
+			work, exit, log string
+			signals         []int
+			deny            []string
+		}{
+			{work: "exit 7", exit: "exit 7", log: `^$`},
+			{work: "bad", exit: "exit 2", log: `SIGSEGV`},
+			{work: "goroutine", exit: "exit 2", log: `panic: in a goroutine`},
+			{work: "swell", exit: "exit 2", log: `out of memory|cannot allocate memory`},
+			{work: "wait", exit: "SIGKILL", signals: []int{int(unix.SIGKILL)}},
+			{work: "wait", exit: "SIGSEGV|exit 2", signals: []int{int(unix.SIGSEGV)}},
+			{work: "wait", exit: "SIGTERM|exit 2", signals: []int{int(unix.SIGTERM)}},
+			{work: "wait", exit: "SIGTERM", signals: []int{int(unix.SIGTERM)}, deny: []string{"allns"}},
+			{work: "idle", exit: "exit 0", signals: stops},
+			{work: "timers", exit: "exit 0", signals: stops},
+		} {
+			s := spec{Work: c.work, Memory: 512 << 20, Signals: c.signals, Deny: c.deny}
+			if o := b.run(t, uid, s); !regexp.MustCompile("^("+c.exit+")$").MatchString(o.Exit) || !regexp.MustCompile(c.log).MatchString(o.Log) || o.Error != "" {
+				t.Errorf("%s: %s %s %q\n%s", c.work, o.Error, o.Exit, o.Out, o.Log)
+			}
+		}
+	})
+}
+
+// gone waits until a process is no more, or waits for a parent that does not ask.
+func gone(pid int) bool {
+	for range 2000 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(text), ") Z ") {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false
+}
+
+// TestParentDies kills the broker: its reader goes with it.
+func TestParentDies(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		for _, deny := range [][]string{nil, {"allns"}} {
+			o := b.run(t, uid, spec{Work: "wait", Kill: "parent", Deny: deny})
+			pid, err := strconv.Atoi(strings.TrimSpace(o.Out))
+			if err != nil {
+				t.Fatalf("%v: %q", err, o.Out)
+			}
+			if !gone(pid) {
+				t.Errorf("%v: reader %d lives on", deny, pid)
+				unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+		if o := b.run(t, uid, spec{Work: "wait", Kill: "close"}); o.Exit != "SIGKILL" {
+			t.Errorf("starter closed: %s %s", o.Exit, o.Error)
+		}
+	})
+}
+
+// TestStartErrors are Starts that cannot succeed, and Lock outside of one.
+func TestStartErrors(t *testing.T) {
+	s := NewStarter()
+	if _, err := s.Start(Command{Path: "/nonexistent", Args: []string{"x"}}); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("no program: %v", err)
+	}
+	if _, err := s.Start(Command{Without: []string{"wal"}}); err == nil {
+		t.Error("unknown wall accepted")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Start(Command{}); !errors.Is(err, errClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := Lock(Config{Own: []int{0, 1, 2}}); err == nil || !strings.Contains(err.Error(), "GODEBUG") {
+		t.Errorf("lock without start: %v", err)
+	}
+}
+
+// TestNoLeak starts and ends many processes, some of them badly, and counts.
+func TestNoLeak(t *testing.T) {
+	s := NewStarter()
+	defer s.Close()
+	path, err := exec.LookPath("true")
+	if err != nil {
+		t.Skip("no program to start")
+	}
+	before := 0
+	for i := range 60 {
+		c := Command{Path: path, Args: []string{"true"}}
+		if i%3 == 2 {
+			c.Path = "/nonexistent"
+		}
+		p, err := s.Start(c)
+		if (err != nil) != (i%3 == 2) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			if i%3 == 1 {
+				if err := p.Kill(); err != nil {
+					t.Error(err)
+				}
+			}
+			first, err := p.Wait()
+			again, err2 := p.Wait()
+			if first != again || err != nil || err2 != nil {
+				t.Errorf("wait: %v %v, %v %v", first, err, again, err2)
+			}
+			if err := p.Kill(); err != nil {
+				t.Errorf("kill of a dead process: %v", err)
+			}
+		}
+		fds, _ := os.ReadDir("/proc/self/fd")
+		if i == 10 {
+			before = len(fds)
+		} else if i > 10 && len(fds) > before {
+			t.Fatalf("start %d: %d descriptors, %d before", i, len(fds), before)
+		}
+	}
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
+		t.Errorf("a child is left: %v", err)
+	}
+}
+
+// TestProbe holds the forecast against a real reader.
+func TestProbe(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		for _, deny := range [][]string{nil, {"userns"}, {"allns"}, {"netns"}, {"landlock"}} {
+			real := b.run(t, uid, spec{Work: "nothing", Deny: deny})
+			said := b.run(t, uid, spec{Work: "probe", Deny: deny})
+			if fmt.Sprint(off(real.Status)) != fmt.Sprint(off(said.Status)) {
+				t.Errorf("%v: %v, forecast %v", deny, off(real.Status), off(said.Status))
+			}
+			if said.Exit != "true" {
+				t.Errorf("%v: no filters", deny)
 			}
 		}
 	})

@@ -83,6 +83,9 @@ func Lock(c Config) (Status, error) {
 	if !strings.HasSuffix(os.Getenv("GODEBUG"), runtimeSettings) {
 		return l.status, fmt.Errorf("lock: GODEBUG is not as Start sets it: %q", os.Getenv("GODEBUG"))
 	}
+	// Where C is linked, no_new_privs is this thread's until the filter spreads it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	settle()
 	l.outside()
 	owned, err := l.descriptors(c.Own)

@@ -59,6 +59,8 @@ func brokerPolicy() policy {
 // make a socket for anything but this machine, and the doors around that. It
 // cannot be undone. Starting readers goes on as before.
 func Broker() error {
+	runtime.LockOSThread() // as in Lock
+	defer runtime.UnlockOSThread()
 	prog, err := brokerPolicy().assemble()
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -113,6 +115,8 @@ func egressPolicy() policy {
 // open already stays open. An error means that it must not go on. Where the
 // Status says that Landlock is not given, paths are not closed to it.
 func Egress(c EgressConfig) (Status, error) {
+	runtime.LockOSThread() // as in Lock
+	defer runtime.UnlockOSThread()
 	l := newLocker(nil)
 	for wall := range wallNoNewPrivs {
 		l.status.Walls[wall] = given(wall, false, codeNotReader, 0)

@@ -20,8 +20,13 @@ import (
 
 // works are what a locked reader does. An answer that begins with "ok" is good.
 var works = map[string]func() string{
-	"nothing":    func() string { return "ok" },
-	"wait":       func() string { select {} },
+	"nothing": func() string { return "ok" },
+	"wait": func() string {
+		for { // in the kernel, as a reader without a job is
+			unix.Nanosleep(&unix.Timespec{Sec: 3600}, nil)
+		}
+	},
+	"little":     workLittle,
 	"gc":         workGC,
 	"goroutines": workGoroutines,
 	"timers":     workTimers,
@@ -56,6 +61,22 @@ var works = map[string]func() string{
 		return "survived"
 	},
 	"grow": workGrow,
+}
+
+// workLittle is a short mixture.
+func workLittle() string {
+	var wg sync.WaitGroup
+	var n atomic.Int64
+	for i := range 20 {
+		wg.Go(func() {
+			b := make([]byte, 1<<uint(i))
+			n.Add(int64(len(b)))
+			time.Sleep(time.Duration(i%5) * 100 * time.Microsecond)
+		})
+	}
+	runtime.GC()
+	wg.Wait()
+	return fmt.Sprint("ok ", n.Load())
 }
 
 func workGC() string {
