@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,20 +12,16 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
-	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/internal/egress"
 	"github.com/showcause/showcause/ledger"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
@@ -51,7 +45,7 @@ func fetchCommand() *cobra.Command {
 none, and only if the folder compiles with them. Each request is written to the
 ledger before it is sent (see: showcause ledger), by a process of its own that
 can open no other file. No cookie, query string, ETag or identifier is sent.`,
-		Args: cobra.RangeArgs(1, maxErrands),
+		Args: cobra.RangeArgs(1, egress.MaxErrands),
 		RunE: func(c *cobra.Command, args []string) error {
 			return fetch(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), args, o)
 		},
@@ -96,14 +90,14 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 		return err
 	}
 	defer in.close()
-	job := egressJob{Version: release(), Proxy: o.proxy, InsecureHTTP: o.insecure, KeyLog: o.keys != ""}
+	job := egress.Job{Version: release(), Proxy: o.proxy, InsecureHTTP: o.insecure}
 	if o.ca != "" {
 		if job.CA, err = os.ReadFile(o.ca); err != nil {
 			return fmt.Errorf("certificates: %w", err)
 		}
 	}
 	for i, u := range urls {
-		job.Errands = append(job.Errands, errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max), Known: in.known(u, names[i])})
+		job.Errands = append(job.Errands, egress.Errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max), Known: in.known(u, names[i])})
 	}
 	results, err := sendOut(ctx, &job, in, o, stderr)
 	if err != nil {
@@ -151,29 +145,21 @@ func release() string {
 	return v
 }
 
-// sendOut runs the egress process and returns what it says of each errand.
-func sendOut(ctx context.Context, job *egressJob, in *incoming, o fetchOptions, stderr io.Writer) ([]fetched, error) {
+// sendOut has the errands run, each into a file of its own.
+func sendOut(ctx context.Context, job *egress.Job, in *incoming, o fetchOptions, stderr io.Writer) ([]egress.Answer, error) {
 	log, err := ledger.Open(o.ledger)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	keys, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	var keys *os.File
 	if o.keys != "" {
-		keys.Close()
-		keys, err = os.OpenFile(o.keys, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if keys, err = os.OpenFile(o.keys, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		defer keys.Close()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	defer keys.Close()
-	text, err := json.Marshal(job)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, egressDeadline)
-	defer cancel()
-	files := []*os.File{log.File(), keys}
+	var files []*os.File
 	for i := range job.Errands {
 		f, err := in.create(i)
 		if err != nil {
@@ -182,97 +168,30 @@ func sendOut(ctx context.Context, job *egressJob, in *incoming, o fetchOptions, 
 		defer f.Close()
 		files = append(files, f)
 	}
-	// The parent-death signal is tied to the thread that starts the process.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var c *exec.Cmd
-	var out, complaints bytes.Buffer
-	for _, drop := range []bool{true, false} {
-		c = exec.CommandContext(ctx, "/proc/self/exe", "egress")
-		c.Args[0] = "showcause"
-		c.Env = []string{"TZ=UTC", ledger.AirGapVariable + "=" + os.Getenv(ledger.AirGapVariable)}
-		for _, v := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
-			if s := os.Getenv(v); s != "" {
-				c.Env = append(c.Env, v+"="+s)
-			}
-		}
-		c.Dir = "/"
-		c.Stdin = bytes.NewReader(text)
-		c.Stdout = &capped{b: &out, left: 1 << 20}
-		c.Stderr = &capped{b: &complaints, left: 4 << 10}
-		c.ExtraFiles = files
-		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-		if drop && os.Geteuid() == 0 {
-			c.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-		}
-		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) } // it closes its entry
-		c.WaitDelay = egressGrace
-		if err = c.Start(); err == nil || !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EINVAL) {
-			break // else: root of a container that has no other users
-		}
-	}
+	answers, notes, err := egress.Run(ctx, job, log, keys, files)
 	if err != nil {
-		return nil, fmt.Errorf("egress: %w", err)
-	}
-	// From here on there is no way out of this process.
-	if err := jail.Broker(); err != nil && !errors.Is(err, jail.ErrUnsupported) {
-		fmt.Fprintf(stderr, "showcause: %v\n", err)
-	}
-	err = c.Wait()
-	if err != nil {
-		msg := strings.TrimPrefix(strings.TrimSpace(complaints.String()), "showcause: ")
 		if ctx.Err() != nil {
 			return nil, errInterrupted
 		}
-		return nil, fmt.Errorf("egress: %w: %s", err, showcause.Escape(msg))
+		return nil, errors.New(showcause.Escape(err.Error()))
 	}
-	if complaints.Len() > 0 {
-		fmt.Fprintln(stderr, showcause.Escape(strings.TrimSpace(complaints.String())))
+	if notes != "" {
+		fmt.Fprintln(stderr, showcause.Escape(notes))
 	}
-	return parseFetched(&out, len(job.Errands))
+	return answers, nil
 }
 
-// Bounds of an egress process as a whole, beside those of each request.
-const (
-	egressDeadline = 2 * time.Hour
-	egressGrace    = 10 * time.Second // to close its entry once it was told to end
-)
-
-// nobody is the user that the egress process is where root starts it.
-const nobody = 65534
-
-// capped keeps the first bytes of what is written to it, and fails then.
-type capped struct {
-	b    *bytes.Buffer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if len(p) > c.left {
-		return 0, errors.New("too much")
-	}
-	c.left -= len(p)
-	return c.b.Write(p)
-}
-
-// parseFetched reads what the egress process says. It is believed nothing that
-// is not checked later.
-func parseFetched(r io.Reader, want int) ([]fetched, error) {
-	var out []fetched
-	s := bufio.NewScanner(r)
-	for s.Scan() {
-		var f fetched
-		d := json.NewDecoder(bytes.NewReader(s.Bytes()))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			return nil, errors.New("egress: an answer that is none")
-		}
-		out = append(out, f)
-	}
-	if s.Err() != nil || len(out) != want {
-		return nil, fmt.Errorf("egress: %d answers to %d questions", len(out), want)
-	}
-	return out, nil
+// egressCommands are the commands that only a build with a way out has.
+func egressCommands() []*cobra.Command {
+	return []*cobra.Command{{
+		Use:    "egress",
+		Short:  "Talk to the network for another showcause process",
+		Args:   cobra.NoArgs,
+		Hidden: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return egress.Serve(c.Context(), c.InOrStdin(), c.OutOrStdout())
+		},
+	}}
 }
 
 // incoming is the folder that fetched files are in until they are taken.
@@ -285,9 +204,9 @@ type incoming struct {
 
 // remembered is what was fetched from a URL before.
 type remembered struct {
-	File       string     `json:"file"`
-	SHA256     string     `json:"sha256"`
-	Validators validators `json:"validators"`
+	File       string            `json:"file"`
+	SHA256     string            `json:"sha256"`
+	Validators egress.Validators `json:"validators"`
 }
 
 const memoName = ".fetched.json"
@@ -350,13 +269,13 @@ func (in *incoming) create(i int) (*os.File, error) {
 }
 
 // known returns what a server said of the file that we have.
-func (in *incoming) known(url, name string) validators {
+func (in *incoming) known(url, name string) egress.Validators {
 	r, ok := in.memo[url]
 	if !ok || r.File != name {
-		return validators{}
+		return egress.Validators{}
 	}
 	if _, sum, err := digestFile(filepath.Join(in.dir, name)); err != nil || sum != r.SHA256 {
-		return validators{}
+		return egress.Validators{}
 	}
 	return r.Validators
 }
@@ -388,7 +307,7 @@ func digestFile(path string) (int64, string, error) {
 
 // take checks what was fetched, tries whether the folder compiles with it, and
 // puts it in its place. The folder is as it was if anything is wrong.
-func (in *incoming) take(w io.Writer, names, urls []string, results []fetched, o rules.Options) error {
+func (in *incoming) take(w io.Writer, names, urls []string, results []egress.Answer, o rules.Options) error {
 	var fresh []int
 	for i, r := range results {
 		switch {
