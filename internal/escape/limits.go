@@ -141,7 +141,7 @@ func wallAttempts() []Attempt {
 			fd, err := g.sys(unix.SYS_OPENAT, atCwd, g.inDir("private"), unix.O_RDONLY, 0)
 			return opened(g, fd, err)
 		}),
-		same("uts", "namespace of the machine's name"), same("cgroup", "namespace of control groups"),
+		same("mnt", "namespace of mounts"), same("uts", "namespace of the machine's name"), same("cgroup", "namespace of control groups"),
 	}
 }
 

@@ -104,12 +104,12 @@ func memoryAttempts() []Attempt {
 		}},
 		plain(30, "get-seals", "the seals of the rule database", unix.SYS_FCNTL, fixed(4, unix.F_GET_SEALS, 0)),
 		plain(40, "memfd_secret", "memory that the kernel itself cannot read", unix.SYS_MEMFD_SECRET, fixed(0), unix.ENOSYS),
-		{Number: 48, Name: "futex-shared", What: "another reader woken through the shared rule database", before: func(g *ground) error {
+		{Number: 48, Name: "futex-shared", What: "waiting for another reader on the shared rule database", through: []unix.Errno{unix.EAGAIN, unix.ETIMEDOUT}, before: func(g *ground) error {
 			m, err := unix.Mmap(4, 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
 			g.pages["shared"] = m
 			return err
 		}, try: func(g *ground) error {
-			return g.call(unix.SYS_FUTEX, g.pages["shared"].address(), 1, 1, 0, 0, 0)
+			return g.call(unix.SYS_FUTEX, g.pages["shared"].address(), 0, 0, g.words(0, 0), 0, 0)
 		}},
 	}
 	return append(all, adviceAttempts()...)
@@ -181,8 +181,7 @@ func adviceAttempts() []Attempt {
 			return g.call(unix.SYS_SYNC_FILE_RANGE, uintptr(g.passed), 0, 4096, 2)
 		}},
 		plain(57, "fsync-fd5", "fsync of the scratch file", unix.SYS_FSYNC, fixed(5)),
-		plain(57, "sync", "every file system written back", unix.SYS_SYNC, nil),
-		plain(57, "syncfs-fd5", "the temporary folder's file system written back", unix.SYS_SYNCFS, fixed(5)),
+		plain(57, "syncfs-fd4", "a file system written back", unix.SYS_SYNCFS, fixed(4)),
 	}
 }
 

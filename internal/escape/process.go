@@ -89,7 +89,7 @@ func pidfd(g *ground) error {
 func processAttempts() []Attempt {
 	n := uintptr(len(token))
 	all := []Attempt{
-		plain(9, "ptrace-traceme", "being traced by whoever started the reader", unix.SYS_PTRACE, fixed(unix.PTRACE_TRACEME)),
+		{Number: 9, Name: "ptrace-traceme", What: "being traced by whoever started the reader", try: traceMe},
 		parentAttempt(9, "ptrace-broker", "tracing the broker", traceable, func(g *ground, pid uintptr) error {
 			return g.call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, pid, 0, 0)
 		}),
@@ -117,7 +117,7 @@ func processAttempts() []Attempt {
 		parentAttempt(39, "pidfd_open", "a pidfd of the broker", "", func(g *ground, pid uintptr) error {
 			return g.call(unix.SYS_PIDFD_OPEN, pid, 0)
 		}).answers(unix.ESRCH, unix.EINVAL),
-		{Number: 39, Name: "process_madvise", What: "advice about the broker's memory", denied: []unix.Errno{unix.EBADF}, needs: traceable, before: pidfd, try: func(g *ground) error {
+		{Number: 39, Name: "process_madvise", What: "advice about the broker's memory", denied: []unix.Errno{unix.EBADF}, needs: traceable + ", and CAP_SYS_NICE", before: pidfd, try: func(g *ground) error {
 			return g.call(unix.SYS_PROCESS_MADVISE, g.fd("broker"), g.words(uintptr(g.Secret)&^4095, 4096), 1, unix.MADV_COLD, 0)
 		}},
 		{Number: 39, Name: "process_mrelease", What: "the broker's memory released", denied: []unix.Errno{unix.EBADF}, through: []unix.Errno{unix.EINVAL}, needs: traceable, before: pidfd, try: func(g *ground) error {
@@ -136,6 +136,28 @@ func (g *ground) siginfo() uintptr {
 	p := g.mem(128)
 	copy(g.at(p, 12), g.at(g.ints(uint32(unix.SIGURG), 0, 1<<32-1), 12))
 	return p
+}
+
+// traceMe asks for being traced. A control run has a child do it: a thread that the broker traces without knowing would not
+// be reaped.
+func traceMe(g *ground) error {
+	if !g.Bare {
+		return g.call(unix.SYS_PTRACE, unix.PTRACE_TRACEME)
+	}
+	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if e != 0 {
+		return e
+	}
+	if pid == 0 {
+		code := uintptr(7)
+		if _, _, e := unix.RawSyscall(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0); e != 0 {
+			code = 8
+		}
+		for {
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
+		}
+	}
+	return g.born(int(pid))
 }
 
 // signalAttempts signal others: 21. Signal 0 checks all that a real one would and does nothing.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -23,7 +24,7 @@ import (
 )
 
 // patience is how long one attempt may take before it is stopped from outside.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // A Stage is the broker's side: it starts a fresh reader for each attempt and
 // judges by what it saw itself. Its methods may be called by several goroutines.
@@ -34,6 +35,7 @@ type Stage struct {
 	file    *os.File
 	hints   hints
 	sockets []int
+	whole   func() string // what breaks the work of a reader that lacks nothing; ""
 }
 
 // A Result is what became of one attempt.
@@ -57,6 +59,7 @@ func (r Result) String() string { return strings.TrimSpace(string(r.Outcome) + "
 // NewStage prepares what attempts reach for. Close it.
 func NewStage() (*Stage, error) {
 	s := &Stage{starter: jail.NewStarter()}
+	s.whole = sync.OnceValue(func() string { return s.work(workload) })
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -83,7 +86,7 @@ func (s *Stage) prepare() error {
 		Parent: os.Getpid(), Secret: at, SecretFD: int(s.file.Fd()),
 		Abstract: "showcause-" + filepath.Base(s.dir), Shm: -1, Spaces: map[string]uint64{},
 	}
-	for _, kind := range []string{"uts", "cgroup"} {
+	for _, kind := range []string{"mnt", "uts", "cgroup"} {
 		var st unix.Stat_t
 		if err := unix.Stat("/proc/self/ns/"+kind, &st); err == nil {
 			s.hints.Spaces[kind] = st.Ino
@@ -399,14 +402,39 @@ func (sc *scene) play(starter *jail.Starter, without []string) error {
 	}()
 	stop := time.AfterFunc(patience, func() { _ = p.Kill() }) // it is waited for all the same
 	sc.meanwhile(p)
-	sc.exit, err = p.Wait()
+	if err := sc.wait(p); err != nil {
+		return err
+	}
 	sc.hung = !stop.Stop()
 	// A process that the attempt left behind would hold the pipe open.
 	select {
 	case e := <-read:
-		return errors.Join(err, e)
+		return e
 	case <-time.After(time.Second):
-		return errors.Join(err, sc.ours[ourResults].Close(), <-read)
+		err := sc.ours[ourResults].Close()
+		<-read // ends by that
+		return err
+	}
+}
+
+// wait waits for the reader's end, but not for ever: an attempt may have made
+// the kernel hold its process back.
+func (sc *scene) wait(p *jail.Process) error {
+	type end struct {
+		exit jail.Exit
+		err  error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		x, err := p.Wait()
+		ended <- end{x, err}
+	}()
+	select {
+	case e := <-ended:
+		sc.exit = e.exit
+		return e.err
+	case <-time.After(patience + patience/4):
+		return errors.New("reader does not end, even killed")
 	}
 }
 

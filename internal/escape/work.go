@@ -201,7 +201,7 @@ func stopped() error {
 	if _, err := unix.Write(jail.Log, []byte(sleeping)); err != nil {
 		return err
 	}
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(150 * time.Millisecond)
 	return nil
 }
 
