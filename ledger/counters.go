@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // NetworkOf returns the bytes that the kernel counted on the interfaces of a
@@ -72,4 +73,27 @@ func netDev(r io.Reader, names []string) (out, in int64, err error) {
 		return 0, 0, fmt.Errorf("counters: no interface %s", left[0])
 	}
 	return out, in, nil
+}
+
+// ParseUnit reads what "systemctl show --timestamp=unix" says of a unit's
+// control group: the IP bytes out and in, and the time from which they count,
+// zero if systemd does not say it in this form.
+func ParseUnit(text string) (out, in int64, since time.Time, err error) {
+	values := map[string]string{}
+	for l := range strings.SplitSeq(text, "\n") {
+		k, v, _ := strings.Cut(l, "=")
+		values[k] = v
+	}
+	counter := func(k string) int64 {
+		n, cerr := strconv.ParseInt(values[k], 10, 64) // 2^64-1 is "none"
+		if cerr != nil && err == nil {
+			err = fmt.Errorf("no %s: it needs IPAccounting=yes, and is read while it is active", k)
+		}
+		return n
+	}
+	out, in = counter("IPEgressBytes"), counter("IPIngressBytes")
+	if n, terr := strconv.ParseInt(strings.TrimPrefix(values["InactiveExitTimestamp"], "@"), 10, 64); terr == nil && n > 0 {
+		since = time.Unix(n, 0)
+	}
+	return out, in, since, err
 }

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
@@ -85,11 +81,11 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 	if o.dir == "" {
 		o.dir = filepath.Join(filepath.Dir(o.ledger), "rules")
 	}
-	in, err := openIncoming(o.dir)
+	in, err := egress.OpenFolder(o.dir)
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	defer in.Close()
 	job := egress.Job{Version: release(), Proxy: o.proxy, InsecureHTTP: o.insecure}
 	if o.ca != "" {
 		if job.CA, err = os.ReadFile(o.ca); err != nil {
@@ -97,13 +93,41 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 		}
 	}
 	for i, u := range urls {
-		job.Errands = append(job.Errands, egress.Errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max), Known: in.known(u, names[i])})
+		job.Errands = append(job.Errands, egress.Errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max), Known: in.Known(u, names[i])})
 	}
 	results, err := sendOut(ctx, &job, in, o, stderr)
 	if err != nil {
 		return err
 	}
-	return in.take(stdout, names, urls, results, o.rules)
+	digests, err := in.Take(names, urls, results, func(set string) error { return tryRules(set, o.rules) })
+	if err != nil {
+		return errors.New(showcause.Escape(err.Error()))
+	}
+	for i, r := range results {
+		what, n := "fetched  ", r.Bytes
+		if r.Unchanged {
+			what, n = "unchanged", r.Now.Length
+		}
+		fmt.Fprintf(stdout, "%s  %s\n           from %s, %s, seq %d of the ledger\n           sha256 %s\n", what,
+			showcause.Escape(filepath.Join(o.dir, names[i])), showcause.Escape(urls[i]), size(n), r.Seq, showcause.Escape(digests[i]))
+	}
+	return nil
+}
+
+// tryRules compiles a folder, and throws the result away.
+func tryRules(dir string, o rules.Options) error {
+	data, err := rules.Compile([]string{dir}, o)
+	if err != nil {
+		return err
+	}
+	db, err := ruledb.New(data)
+	if err != nil {
+		return err
+	}
+	if db.Len() == 0 {
+		return errors.New("rules: none in what was fetched")
+	}
+	return nil
 }
 
 // fileNames are the names that the files will have: what the URLs end with.
@@ -146,7 +170,7 @@ func release() string {
 }
 
 // sendOut has the errands run, each into a file of its own.
-func sendOut(ctx context.Context, job *egress.Job, in *incoming, o fetchOptions, stderr io.Writer) ([]egress.Answer, error) {
+func sendOut(ctx context.Context, job *egress.Job, in *egress.Folder, o fetchOptions, stderr io.Writer) ([]egress.Answer, error) {
 	log, err := ledger.Open(o.ledger)
 	if err != nil {
 		return nil, err
@@ -161,7 +185,7 @@ func sendOut(ctx context.Context, job *egress.Job, in *incoming, o fetchOptions,
 	}
 	var files []*os.File
 	for i := range job.Errands {
-		f, err := in.create(i)
+		f, err := in.Create(i)
 		if err != nil {
 			return nil, err
 		}
@@ -192,225 +216,4 @@ func egressCommands() []*cobra.Command {
 			return egress.Serve(c.Context(), c.InOrStdin(), c.OutOrStdout())
 		},
 	}}
-}
-
-// incoming is the folder that fetched files are in until they are taken.
-type incoming struct {
-	dir  string // where they go
-	tmp  string
-	lock *os.File
-	memo map[string]remembered // by URL
-}
-
-// remembered is what was fetched from a URL before.
-type remembered struct {
-	File       string            `json:"file"`
-	SHA256     string            `json:"sha256"`
-	Validators egress.Validators `json:"validators"`
-}
-
-const memoName = ".fetched.json"
-
-// openIncoming makes the folders, and clears what an earlier process left.
-func openIncoming(dir string) (*incoming, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	in := &incoming{dir: dir, tmp: filepath.Join(dir, ".incoming"), memo: map[string]remembered{}}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	if err := os.Mkdir(in.tmp, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	in.lock, err = os.OpenFile(in.tmp, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	if err := unix.Flock(int(in.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		in.lock.Close()
-		return nil, fmt.Errorf("rules fetch: another one is at work in %s", showcause.Escape(dir))
-	}
-	if err := in.clear(); err != nil {
-		in.lock.Close()
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	if b, err := os.ReadFile(filepath.Join(dir, memoName)); err == nil {
-		if json.Unmarshal(b, &in.memo) != nil || in.memo == nil {
-			in.memo = map[string]remembered{} // spoilt: all is fetched
-		}
-	}
-	return in, nil
-}
-
-func (in *incoming) clear() error {
-	entries, err := os.ReadDir(in.tmp)
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(in.tmp, e.Name())))
-	}
-	return err
-}
-
-func (in *incoming) close() {
-	in.clear()
-	os.Remove(in.tmp)
-	in.lock.Close()
-}
-
-func (in *incoming) path(i int) string { return filepath.Join(in.tmp, fmt.Sprint(i)) }
-
-func (in *incoming) create(i int) (*os.File, error) {
-	f, err := os.OpenFile(in.path(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("rules fetch: %w", err)
-	}
-	return f, nil
-}
-
-// known returns what a server said of the file that we have.
-func (in *incoming) known(url, name string) egress.Validators {
-	r, ok := in.memo[url]
-	if !ok || r.File != name {
-		return egress.Validators{}
-	}
-	if _, sum, err := digestFile(filepath.Join(in.dir, name)); err != nil || sum != r.SHA256 {
-		return egress.Validators{}
-	}
-	return r.Validators
-}
-
-// digestFile returns the size and SHA-256 of a regular file.
-func digestFile(path string) (int64, string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return 0, "", err
-	}
-	if !st.Mode().IsRegular() {
-		return 0, "", fmt.Errorf("%s is not a regular file", path)
-	}
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return 0, "", err
-	}
-	if err := f.Sync(); err != nil {
-		return 0, "", err
-	}
-	return n, hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// take checks what was fetched, tries whether the folder compiles with it, and
-// puts it in its place. The folder is as it was if anything is wrong.
-func (in *incoming) take(w io.Writer, names, urls []string, results []egress.Answer, o rules.Options) error {
-	var fresh []int
-	for i, r := range results {
-		switch {
-		case r.Error != "":
-			return fmt.Errorf("%s (seq %d of the ledger); nothing was changed", showcause.Escape(r.Error), r.Seq)
-		case r.Status != 200:
-			return fmt.Errorf("%s: status %d (seq %d of the ledger); nothing was changed", showcause.Escape(urls[i]), r.Status, r.Seq)
-		case r.Unchanged:
-			continue
-		}
-		n, sum, err := digestFile(in.path(i))
-		if err != nil {
-			return fmt.Errorf("rules fetch: %w", err)
-		}
-		if n != r.Bytes || sum != r.SHA256 {
-			return fmt.Errorf("rules fetch: %s is not what the egress process says; nothing was changed", names[i])
-		}
-		fresh = append(fresh, i)
-	}
-	if len(fresh) > 0 {
-		if err := in.try(names, fresh, o); err != nil {
-			return fmt.Errorf("%w; nothing was changed", err)
-		}
-	}
-	for _, i := range fresh {
-		r := results[i]
-		if err := os.Rename(in.path(i), filepath.Join(in.dir, names[i])); err != nil {
-			return fmt.Errorf("rules fetch: %w", err)
-		}
-		in.memo[urls[i]] = remembered{File: names[i], SHA256: r.SHA256, Validators: r.Now}
-	}
-	if err := in.remember(); err != nil {
-		return fmt.Errorf("rules fetch: %w", err)
-	}
-	for i, r := range results {
-		what := "fetched   "
-		if r.Unchanged {
-			what = "unchanged "
-			r.Bytes, r.SHA256 = r.Now.Length, in.memo[urls[i]].SHA256
-		}
-		fmt.Fprintf(w, "%s %s\n           from %s, %s, seq %d of the ledger\n           sha256 %s\n", what,
-			showcause.Escape(filepath.Join(in.dir, names[i])), showcause.Escape(urls[i]), size(r.Bytes), r.Seq, showcause.Escape(r.SHA256))
-	}
-	return nil
-}
-
-// try compiles the folder as it will be.
-func (in *incoming) try(names []string, fresh []int, o rules.Options) error {
-	set := filepath.Join(in.tmp, "set")
-	if err := os.Mkdir(set, 0o700); err != nil {
-		return fmt.Errorf("rules fetch: %w", err)
-	}
-	isNew := map[string]bool{}
-	for _, i := range fresh {
-		isNew[names[i]] = true
-		if err := os.Symlink(in.path(i), filepath.Join(set, names[i])); err != nil {
-			return fmt.Errorf("rules fetch: %w", err)
-		}
-	}
-	old, err := os.ReadDir(in.dir)
-	if err != nil {
-		return fmt.Errorf("rules fetch: %w", err)
-	}
-	for _, e := range old {
-		if isNew[e.Name()] || e.IsDir() || e.Name()[0] == '.' || rules.IsCompiled(filepath.Join(in.dir, e.Name())) {
-			continue
-		}
-		if err := os.Symlink(filepath.Join(in.dir, e.Name()), filepath.Join(set, e.Name())); err != nil {
-			return fmt.Errorf("rules fetch: %w", err)
-		}
-	}
-	data, err := rules.Compile([]string{set}, o)
-	if err != nil {
-		return fmt.Errorf("rules fetch: %w", err)
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		return fmt.Errorf("rules fetch: %w", err)
-	}
-	if db.Len() == 0 {
-		return errors.New("rules fetch: no rule in what was fetched")
-	}
-	return nil
-}
-
-// remember writes down what the servers said, so that the next fetch can tell
-// what has not changed.
-func (in *incoming) remember() error {
-	b, err := json.MarshalIndent(in.memo, "", " ")
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(in.tmp, "memo")
-	if err := os.WriteFile(name, append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := os.Rename(name, filepath.Join(in.dir, memoName)); err != nil {
-		return err
-	}
-	d, err := os.Open(in.dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

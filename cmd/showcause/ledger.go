@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +81,7 @@ func ledgerShowCommand() *cobra.Command {
 				return err
 			}
 			w := c.OutOrStdout()
-			var t ledgerTable
+			var t ledger.Table
 			_, err = ledger.Read(d, func(e *ledger.Entry) error {
 				chosen := len(want) == 0 || slices.Contains(want, e.Seq) || e.Close != nil && slices.Contains(want, e.Close.Of)
 				switch {
@@ -96,17 +95,15 @@ func ledgerShowCommand() *cobra.Command {
 					return err
 				case len(want) > 0:
 					return showEntry(w, e)
-				default:
-					t.add(e)
 				}
-				return nil
+				return t.Add(e)
 			})
 			var fault *ledger.Fault
 			if err != nil && !errors.As(err, &fault) {
 				return err
 			}
 			if format == "text" && len(want) == 0 {
-				if err := t.print(w); err != nil {
+				if err := t.Print(w); err != nil {
 					return err
 				}
 			}
@@ -117,87 +114,6 @@ func ledgerShowCommand() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "text", "text, or json: the lines as they are")
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
-}
-
-// ledgerTable is the ledger for a person: a row a connection.
-type ledgerTable struct {
-	rows []ledgerRow
-	at   map[uint64]int // open rows by entry
-}
-
-type ledgerRow struct {
-	seq             uint64
-	time            time.Time
-	what, to, via   string
-	plain, out, in  int64
-	status, purpose string
-}
-
-func (t *ledgerTable) add(e *ledger.Entry) {
-	if t.at == nil {
-		t.at = map[uint64]int{}
-	}
-	r := ledgerRow{seq: e.Seq, time: e.Time, out: -1, in: -1, status: "no answer recorded"}
-	switch e.Kind {
-	case ledger.KindSend:
-		s := e.Send
-		path := ""
-		if request, _, ok := strings.Cut(s.Plain[min(s.Tunnel, int64(len(s.Plain))):], " HTTP/"); ok {
-			_, path, _ = strings.Cut(request, " ")
-		}
-		if strings.HasPrefix(path, "http://") { // asked of a proxy
-			r.to = path
-		} else {
-			r.to = fmt.Sprintf("%s://%s:%d%s", s.Scheme, s.Host, s.Port, path)
-		}
-		r.what, r.via, r.plain, r.purpose = s.Method, s.Address, s.BytesOut, string(s.Purpose)
-	case ledger.KindQuery:
-		q := e.Query
-		r.what, r.to, r.via, r.plain, r.purpose = "name", q.Host, q.Address, q.BytesOut, string(q.Purpose)
-	case ledger.KindClose:
-		i, ok := t.at[e.Close.Of]
-		if !ok {
-			return
-		}
-		delete(t.at, e.Close.Of)
-		row := &t.rows[i]
-		row.out, row.in = e.Close.WireOut, e.Close.WireIn
-		switch {
-		case e.Close.Error != "":
-			row.status = e.Close.Error
-		case e.Close.Status != 0:
-			row.status = strconv.Itoa(e.Close.Status)
-		default:
-			row.status = "answered"
-		}
-		return
-	case ledger.KindTorn:
-		r.what, r.to, r.status = "torn", fmt.Sprintf("%d bytes at offset %d, sha256 %s", e.Torn.Bytes, e.Torn.At, e.Torn.SHA256), "kept"
-	default:
-		return
-	}
-	t.at[e.Seq] = len(t.rows)
-	t.rows = append(t.rows, r)
-}
-
-func (t *ledgerTable) print(w io.Writer) error {
-	if len(t.rows) == 0 {
-		_, err := fmt.Fprintln(w, "nothing was sent")
-		return err
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "SEQ\tTIME\tPURPOSE\tWHAT\tTO\tADDRESS\tBYTES\tWIRE OUT\tWIRE IN\tANSWER")
-	count := func(n int64) string {
-		if n < 0 {
-			return "?"
-		}
-		return strconv.FormatInt(n, 10)
-	}
-	for _, r := range t.rows {
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.seq, r.time.Format("2006-01-02T15:04:05Z"), r.purpose, r.what,
-			showcause.Escape(r.to), r.via, r.plain, count(r.out), count(r.in), showcause.Escape(r.status))
-	}
-	return tw.Flush()
 }
 
 // showEntry shows one entry with its plaintext.
@@ -398,25 +314,8 @@ func unitCounters(ctx context.Context, unit string) (out, in int64, since time.T
 	if err != nil {
 		return 0, 0, since, fmt.Errorf("unit %s: systemctl: %w: %s", showcause.Escape(unit), err, showcause.Escape(strings.TrimSpace(complaints.String())))
 	}
-	return parseUnit(unit, string(text))
-}
-
-func parseUnit(unit, text string) (out, in int64, since time.Time, err error) {
-	values := map[string]string{}
-	for l := range strings.SplitSeq(text, "\n") {
-		k, v, _ := strings.Cut(l, "=")
-		values[k] = v
-	}
-	counter := func(k string) int64 {
-		n, cerr := strconv.ParseInt(values[k], 10, 64) // 2^64-1 is "none"
-		if cerr != nil && err == nil {
-			err = fmt.Errorf("unit %s: has no %s: it needs IPAccounting=yes, and is read while it is active", showcause.Escape(unit), k)
-		}
-		return n
-	}
-	out, in = counter("IPEgressBytes"), counter("IPIngressBytes")
-	if n, terr := strconv.ParseInt(strings.TrimPrefix(values["InactiveExitTimestamp"], "@"), 10, 64); terr == nil && n > 0 {
-		since = time.Unix(n, 0)
+	if out, in, since, err = ledger.ParseUnit(string(text)); err != nil {
+		err = fmt.Errorf("unit %s: %w", showcause.Escape(unit), err)
 	}
 	return out, in, since, err
 }
