@@ -7,6 +7,7 @@ import (
 	"github.com/showcause/showcause/unpack/cabinet"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/stream"
 	"github.com/showcause/showcause/unpack/zip"
 )
@@ -27,6 +28,7 @@ func All() []unpack.Format {
 		stream.Zstd(),
 		stream.LZ4(),
 		cabinet.Cab(),
+		sevenzip.Format(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),

@@ -338,14 +338,14 @@ type xzFilter struct {
 	props []byte
 }
 
-// reader undoes the filter (xz-file-format, section 5.3). Those for IA-64 and
-// RISC-V are not known here.
+// reader undoes the filter (xz-file-format, section 5.3). That for RISC-V is
+// not known here.
 func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
 	if f.id == 3 {
 		if len(f.props) != 1 {
 			return nil, codec.ErrLZMA
 		}
-		return &deltaReader{r: r, dist: int(f.props[0]) + 1}, nil
+		return codec.NewDelta(r, int(f.props[0])+1), nil
 	}
 	start := uint32(0)
 	switch len(f.props) {
@@ -357,21 +357,11 @@ func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
 	default:
 		return nil, codec.ErrLZMA
 	}
-	b := &branchReader{r: r, pos: start}
-	switch f.id {
-	case 4:
-		b.undo = (&x86Branch{}).undo
-	case 5:
-		b.undo = undoPowerPC
-	case 7:
-		b.undo = undoARM
-	case 8:
-		b.undo = undoThumb
-	case 9:
-		b.undo = undoSPARC
-	case 10:
-		b.undo = undoARM64
-	default:
+	if f.id > 10 {
+		return nil, unpack.Fail(xzFilterGap)
+	}
+	b, ok := codec.NewBranch(r, codec.Branch(f.id), start)
+	if !ok {
 		return nil, unpack.Fail(xzFilterGap)
 	}
 	return b, nil

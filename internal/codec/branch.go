@@ -1,9 +1,52 @@
-package stream
+package codec
 
 import (
 	"encoding/binary"
 	"io"
 )
+
+// NewDelta undoes the delta filter: to each byte the one dist (1 to 256) before
+// it is added.
+func NewDelta(r io.Reader, dist int) io.Reader { return &deltaReader{r: r, dist: dist} }
+
+// Branch is a filter for the calls of a kind of processor.
+type Branch uint8
+
+// The filters, with the numbers of the xz format (xz-file-format, section 5.3.2).
+const (
+	BranchX86   Branch = 4
+	BranchPPC   Branch = 5
+	BranchIA64  Branch = 6
+	BranchARM   Branch = 7
+	BranchThumb Branch = 8
+	BranchSPARC Branch = 9
+	BranchARM64 Branch = 10
+)
+
+// NewBranch undoes a branch filter over what stands at the address start. It
+// tells whether the filter is known.
+func NewBranch(r io.Reader, kind Branch, start uint32) (io.Reader, bool) {
+	b := &branchReader{r: r, pos: start}
+	switch kind {
+	case BranchX86:
+		b.undo = (&x86Branch{}).undo
+	case BranchPPC:
+		b.undo = undoPowerPC
+	case BranchIA64:
+		b.undo = undoIA64
+	case BranchARM:
+		b.undo = undoARM
+	case BranchThumb:
+		b.undo = undoThumb
+	case BranchSPARC:
+		b.undo = undoSPARC
+	case BranchARM64:
+		b.undo = undoARM64
+	default:
+		return nil, false
+	}
+	return b, true
+}
 
 // deltaReader adds to each byte the one dist before it.
 type deltaReader struct {
@@ -109,6 +152,39 @@ func undoSPARC(b []byte, pos uint32) int {
 			t := (v<<2 - (pos + uint32(i))) >> 2
 			t = (0-(t>>22&1))<<22&0x3fffffff | t&0x3fffff
 			binary.BigEndian.PutUint32(b[i:], t|0x40000000)
+		}
+	}
+	return i
+}
+
+// undoIA64 undoes IP-relative branches in the slots of bundles of 128 bits,
+// whose template tells which slots are branches.
+func undoIA64(b []byte, pos uint32) int {
+	const slots = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x04\x06\x06\x00\x00\x07\x07\x04\x04\x00\x00\x04\x04\x00\x00"
+	i := 0
+	for ; i+16 <= len(b); i += 16 {
+		mask := slots[b[i]&31]
+		for slot := range 3 {
+			if mask>>slot&1 == 0 {
+				continue
+			}
+			bit := 5 + 41*slot
+			at, shift := i+bit>>3, bit&7
+			var v uint64
+			for j := range 6 {
+				v |= uint64(b[at+j]) << (8 * j)
+			}
+			n := v >> shift
+			if n>>37&15 != 5 || n>>9&7 != 0 {
+				continue
+			}
+			t := uint32(n>>13&0xfffff | n>>36&1<<20)
+			t = (t<<4 - (pos + uint32(i))) >> 4
+			n = n&^(0x8fffff<<13) | uint64(t&0xfffff)<<13 | uint64(t&0x100000)<<16
+			v = v&(1<<shift-1) | n<<shift
+			for j := range 6 {
+				b[at+j] = byte(v >> (8 * j))
+			}
 		}
 	}
 	return i

@@ -1,0 +1,277 @@
+// Package sevenzip reads 7z archives.
+package sevenzip
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+var magic = []byte("7z\xbc\xaf\x27\x1c")
+
+const (
+	signature = 32 // bytes of the first header
+	// maxHeader is the size in bytes of the largest directory that is read; that
+	// of 100,000 files is 10 MB or so.
+	maxHeader = 32 << 20
+)
+
+// Format reads 7z archives (7-Zip, 7zFormat.txt), at the start of a layer, and
+// anywhere in a program.
+//
+//	first header   magic, version, CRC-32 of what follows; offset, size and
+//	               CRC-32 of the directory
+//	folders        streams, each behind a graph of coders
+//	directory      itself in a folder as a rule: where the streams stand, the
+//	               coders, sizes, checksums, names
+//
+// The files of a folder are cut from one stream. Each is a child, "7z.lzma2" by
+// what compresses the folder. What is encrypted is a gap for each file, and if
+// the directory is, one gap.
+func Format() unpack.Format {
+	return unpack.Format{
+		Name: "7z",
+		Match: func(p *unpack.Probe) bool {
+			return bytes.HasPrefix(p.Head, magic) || p.Source != nil && isProgram(p.Type)
+		},
+		Walk: walk,
+	}
+}
+
+// isProgram tells in what files archives are looked for anywhere.
+func isProgram(t filetype.Type) bool {
+	switch t {
+	case filetype.PE, filetype.DOS, filetype.ELF, filetype.MachO, filetype.Universal:
+		return true
+	}
+	return false
+}
+
+// plausible checks the first header as readers do. 7-Zip looks for a directory
+// also where all behind the version is zero.
+func plausible(b []byte) bool {
+	if len(b) < signature || !bytes.HasPrefix(b, magic) || b[6] != 0 {
+		return false
+	}
+	sum := binary.LittleEndian.Uint32(b[8:])
+	return crc32.ChecksumIEEE(b[12:signature]) == sum || sum == 0 && len(bytes.Trim(b[12:signature], "\x00")) == 0
+}
+
+func walk(src showcause.Source, out *unpack.Out) {
+	off := int64(0)
+	if head := bound.Head(src, signature); bytes.HasPrefix(head, magic) && !plausible(head) {
+		// The checksum is wrong, or the version, or it is cut short. It may be
+		// right all the same where the directory is.
+		a := archive{src: src, out: out}
+		if len(head) < signature || !a.walk(true) {
+			if len(head) < signature {
+				out.Gap(showcause.Corrupt, 0, -1)
+			}
+			return
+		}
+		off = max(a.end, 1)
+	}
+	for {
+		at, ok := out.Find(src, off, magic, plausible)
+		if !ok {
+			return
+		}
+		a := archive{src: bound.Section(src, at, -1), base: at, out: out}
+		if !a.walk(false) {
+			return
+		}
+		off = at + max(a.end, int64(len(magic)))
+	}
+}
+
+// archive is one archive while it is read. Offsets count from its start.
+type archive struct {
+	src  showcause.Source
+	base int64 // of src in the layer
+	out  *unpack.Out
+	end  int64
+	main *streams
+}
+
+// gap says that the archive could not be read.
+func (a *archive) gap(err error) bool {
+	code := showcause.Corrupt
+	var e *unpack.Error
+	if errors.As(err, &e) {
+		code = e.Code
+	}
+	a.out.Gap(code, a.base, -1)
+	return code != showcause.LimitWork
+}
+
+// walk reads the archive and tells whether to go on. damaged says that the
+// checksum of the first header does not fit.
+func (a *archive) walk(damaged bool) bool {
+	h, _ := bound.ReadAt(a.src, 0, signature, signature)
+	if len(h) < signature || !a.out.Work(1<<10) {
+		return false
+	}
+	off, n := int64(binary.LittleEndian.Uint64(h[12:])), int64(binary.LittleEndian.Uint64(h[20:]))
+	if off < 0 || n < 0 || damaged {
+		a.gap(nil)
+	}
+	if n == 0 && off == 0 && !damaged && binary.LittleEndian.Uint32(h[8:]) != 0 {
+		a.end = signature
+		return true // an empty archive
+	}
+	if off < 0 || n <= 0 || n > maxHeader || !a.out.Work(n/4) {
+		if !damaged && off >= 0 {
+			if n > maxHeader {
+				return a.gap(unpack.Fail(showcause.LimitMemory))
+			}
+			a.gap(nil)
+		}
+		return true
+	}
+	b, err := bound.ReadAt(a.src, bound.Add(signature, off), n, maxHeader)
+	if err != nil {
+		return a.gap(nil)
+	}
+	a.end = signature + off + n
+	if crc32.ChecksumIEEE(b) != binary.LittleEndian.Uint32(h[28:]) {
+		a.gap(nil)
+	}
+	return a.directory(b)
+}
+
+// directory reads the directory, through as many folders as it is in.
+func (a *archive) directory(b []byte) bool {
+	for range 4 {
+		d := &directory{b: b, work: a.out.Work}
+		switch d.byte() {
+		case idHeader:
+			all, err := a.header(d)
+			if err != nil && !a.gap(err) {
+				return false
+			}
+			return a.give(all)
+		case idEncodedHeader:
+			a.main = d.streams()
+			if d.err != nil || len(a.main.folders) == 0 {
+				return a.gap(d.err)
+			}
+			var err error
+			if b, err = a.encoded(a.main.folders[0]); err != nil {
+				return a.gap(err)
+			}
+		default:
+			return a.gap(nil)
+		}
+	}
+	return a.gap(nil)
+}
+
+// encoded reads the directory from a folder.
+func (a *archive) encoded(f *folder) ([]byte, error) {
+	if f.encrypted() {
+		return nil, unpack.Fail(showcause.Encrypted)
+	}
+	_, cost := f.op()
+	size := f.size()
+	if size > maxHeader {
+		return nil, unpack.Fail(showcause.LimitMemory)
+	}
+	if !a.out.Work(cost*size + 1<<14) {
+		return nil, unpack.Fail(showcause.LimitWork)
+	}
+	w := f.window()
+	if !a.out.Hold(w) {
+		return nil, unpack.Fail(showcause.LimitMemory)
+	}
+	defer a.out.Release(w)
+	r, err := a.content(f)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, size))
+	if err == nil && f.crc.known && crc32.ChecksumIEEE(b) != f.crc.v {
+		err = errHeader
+	}
+	return b, err
+}
+
+// header reads the directory's parts.
+func (a *archive) header(d *directory) (files, error) {
+	a.main = &streams{}
+	var all files
+	for d.err == nil {
+		switch d.byte() {
+		case idEnd:
+			return all, d.err
+		case idArchiveProperties:
+			for d.err == nil && d.byte() != idEnd {
+				d.skip()
+			}
+		case idAdditionalStreams:
+			d.streams()
+		case idMainStreams:
+			a.main = d.streams()
+		case idFiles:
+			all = d.files()
+		default:
+			d.fail()
+		}
+	}
+	return all, d.err
+}
+
+// give gives the files of each folder. Names are in the order of the files that
+// are not empty.
+func (a *archive) give(all files) bool {
+	for _, f := range a.main.folders {
+		for k := range f.packed {
+			if off, n, ok := a.main.packed(f.at + k); ok {
+				a.end = max(a.end, min(bound.Add(off, n), a.src.Size()))
+			}
+		}
+		if !a.folder(f, all.next) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *archive) folder(f *folder, name func() string) bool {
+	op, cost := f.op()
+	if f.encrypted() {
+		for _, s := range f.subs {
+			if !a.out.ChildGap(unpack.Child{Op: op, Name: name(), Size: s.size}, showcause.Encrypted) {
+				return false
+			}
+		}
+		if len(f.subs) == 0 && f.size() > 0 {
+			a.out.Gap(showcause.Encrypted, a.base, -1)
+		}
+		return true
+	}
+	s := unpack.Solid{Out: a.out, Open: func() (io.Reader, error) { return a.content(f) }, Cost: cost, Window: f.window()}
+	defer s.Close()
+	pos, size := int64(0), f.size()
+	for i, m := range f.subs {
+		last := i == len(f.subs)-1
+		n := name()
+		if m.size == 0 {
+			continue
+		}
+		if !s.Member(unpack.Child{Op: op, Name: n, Size: m.size}, unpack.Piece{Off: pos, Size: m.size, Summed: m.crc.known, CRC: m.crc.v, Last: last}) {
+			return false
+		}
+		pos = bound.Add(pos, m.size)
+	}
+	if pos < size { // no file has it
+		return s.Member(unpack.Child{Op: "7z.rest", Size: size - pos}, unpack.Piece{Off: pos, Size: size - pos, Last: true})
+	}
+	return true
+}
