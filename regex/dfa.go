@@ -21,6 +21,7 @@ type dfa struct {
 	index  map[string]uint32
 	mem    int
 	resets int
+	cost   int64 // of the states made, in steps
 
 	// Scratch.
 	mark  []uint32 // by program state: the generation in which it was seen
@@ -180,6 +181,10 @@ func (d *dfa) make(state uint32, s symbol) uint32 {
 	}
 	if v&^matched == none {
 		v |= special
+	}
+	// Where nothing had begun nor does now, the byte may have been passed over.
+	if state != none || v != none|special {
+		d.cost += 16 + 2*int64(len(d.list)+len(d.out))
 	}
 	if d.resets == resets {
 		d.next[state+uint32(s)] = v

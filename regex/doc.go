@@ -22,9 +22,11 @@
 // The automata are run as deterministic ones that are made while they run
 // (dfa.go), over classes of bytes that the expression does not tell apart. A
 // state is made at most once for a byte read and costs at most the size of the
-// program, memory is bounded, and every byte read counts as 1 step for each 64
-// instructions, whatever was kept from before: steps are a function of the
-// program and the input alone.
+// program, and memory is bounded: what is full is forgotten. Steps are a
+// function of the program and the input alone, whatever was kept from before:
+// around an atom every byte read counts 1 for each 16 instructions; a run over a
+// whole large input begins afresh, and counts 1 for each byte and more for each
+// state that it makes.
 //
 // What no finite automaton does (back-references, look-around, atomic groups,
 // \K, conditions) is run by the backtracker (backtrack.go), each attempt within

@@ -89,7 +89,7 @@ type machine struct {
 	// where a match can be empty or asks for tests. By bytes: what a match can
 	// begin with, and end with.
 	first, last *[256]bool
-	prefix      []byte // what every match begins with
+	only        int // the byte that every match begins with; -1: there are several
 
 	dfa [kinds]*dfa
 }
@@ -237,12 +237,16 @@ func (m *machine) edgesOf() {
 		return
 	}
 	m.first = m.bytesOf(d.list)
-	for q := m.entry; m.code[q].op == opClass && len(m.prefix) < MaxAtom; q = m.code[q].x {
-		s := m.prog.set(int(m.code[q].y))
-		if s.Len() != 1 {
-			break
+	m.only = -1
+	n := 0
+	for c, ok := range m.first {
+		if ok {
+			m.only = c
+			n++
 		}
-		m.prefix = s.Bytes(m.prefix)
+	}
+	if n > 1 {
+		m.only = -1
 	}
 	d.fresh()
 	d.list = d.list[:0]

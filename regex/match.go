@@ -54,14 +54,56 @@ func (m *Matcher) machine(id uint32, p Program) *machine {
 }
 
 // weight is what one byte costs: at worst, every state of the program is looked at.
-func (k *machine) weight() int64 { return 1 + int64(len(k.code))/64 }
+func (k *machine) weight() int64 { return 1 + int64(len(k.code))/16 }
 
-// budget returns how many symbols may still be read, at most.
-func (m *Matcher) budget(k *machine) int64 {
-	if m.Limit <= 0 {
+// large is the size of an input, bytes, from which a run over the whole of it
+// begins with a fresh automaton, so that what making its states costs is a
+// function of the input, and can be counted as it is. In place of that each
+// byte of a short run counts for as much as it may cost.
+const large = 64 << 10
+
+// job is one run of an automaton.
+type job struct {
+	m     *Matcher
+	d     *dfa
+	price int64 // of a byte
+	exact bool  // the making of states counts
+	mem   int
+}
+
+func (m *Matcher) job(k *machine, kind int) job {
+	d := k.automaton(kind)
+	return job{m: m, d: d, price: k.weight(), mem: d.mem}
+}
+
+// over makes it a run over a whole input; fresh, the first one.
+func (j *job) over(size int64, fresh bool) {
+	if size > large {
+		j.price, j.exact, j.d.cost = 1, true, 0
+		if fresh {
+			j.d.reset()
+		}
+	}
+}
+
+// left returns how many symbols may still be read, at most.
+func (j *job) left() int64 {
+	if j.m.Limit <= 0 {
 		return 1 << 62
 	}
-	return max(0, (m.Limit-m.Steps)/k.weight()+1)
+	return max(0, (j.m.Limit-j.m.Steps)/j.price+1)
+}
+
+// spent tells whether count symbols and the states made for them are too much.
+func (j *job) spent(count int64) bool {
+	return j.exact && j.m.Limit > 0 && j.m.Steps+count+j.d.cost > j.m.Limit
+}
+
+func (j *job) end(count int64) {
+	if j.m.Steps += count * j.price; j.exact {
+		j.m.Steps += j.d.cost
+	}
+	j.m.mem += j.d.mem - j.mem
 }
 
 // tape is the input as a machine reads it: a symbol for each byte, or, wide,
@@ -161,11 +203,11 @@ func (k *machine) reachIn(step int64) int64 {
 // ahead runs from program state q at the place off, and returns the end of the
 // match that counts.
 func (m *Matcher) ahead(k *machine, in Input, wide bool, q uint32, off int64) (end int64, ok bool) {
-	d := k.automaton(ahead)
-	mem := d.mem
+	j := m.job(k, ahead)
+	d := j.d
 	t := m.open(k, in, wide, false)
 	state := d.begin(q, k.ctx[t.before(off)])
-	left := min(k.reachIn(t.step), m.budget(k))
+	left := min(k.reachIn(t.step), j.left())
 	pos, count := off, int64(0)
 	for {
 		chunk, next, class := t.right(pos, left), d.next, &k.class
@@ -205,19 +247,18 @@ func (m *Matcher) ahead(k *machine, in Input, wide bool, q uint32, off int64) (e
 		}
 		pos, left, count = pos+t.step, left-1, count+1
 	}
-	m.Steps += (count + 1) * k.weight()
-	m.mem += d.mem - mem
+	j.end(count + 1)
 	return end, ok && !m.Exhausted()
 }
 
 // behind runs backward from program state q at the place off and calls emit
 // with every start, the last first, until it returns false.
 func (m *Matcher) behind(k *machine, in Input, wide bool, q uint32, off int64, emit func(start int64) bool) {
-	d := k.automaton(back)
-	mem := d.mem
+	j := m.job(k, back)
+	d := j.d
 	t := m.open(k, in, wide, true)
 	state := d.begin(q, k.ctx[t.after(off)])
-	left := min(k.reachIn(t.step), m.budget(k))
+	left := min(k.reachIn(t.step), j.left())
 	count, pos := int64(0), off
 	for {
 		chunk, next, class := t.left(pos, left), d.next, &k.class
@@ -257,8 +298,7 @@ func (m *Matcher) behind(k *machine, in Input, wide bool, q uint32, off int64, e
 		}
 		pos, left = pos-t.step, left-1
 	}
-	m.Steps += count * k.weight()
-	m.mem += d.mem - mem
+	j.end(count)
 }
 
 // Verify is called when the atom with the place was seen at offset at of the
@@ -377,11 +417,12 @@ func (m *Matcher) anywhere(k *machine, in Input, wide bool, off int64) bool {
 	if off > in.Size() {
 		return false
 	}
-	d := k.automaton(anywhere)
-	mem := d.mem
+	j := m.job(k, anywhere)
+	j.over(in.Size(), true)
+	d := j.d
 	t := m.open(k, in, wide, false)
 	state := d.intern(nil, k.ctx[t.before(off)])
-	left := m.budget(k)
+	left := j.left()
 	hit := false
 	count, pos := int64(0), off
 	for {
@@ -409,6 +450,9 @@ func (m *Matcher) anywhere(k *machine, in Input, wide bool, off int64) bool {
 		if pos, left, count = pos+int64(i), left-int64(i), count+int64(i); hit {
 			break
 		}
+		if j.spent(count) {
+			break
+		}
 		if i > 0 && left > 0 {
 			continue
 		}
@@ -421,18 +465,17 @@ func (m *Matcher) anywhere(k *machine, in Input, wide bool, off int64) bool {
 		state = to
 		pos, left = pos+t.step, left-1
 	}
-	m.Steps += count * k.weight()
-	m.mem += d.mem - mem
+	j.end(count)
 	return hit
 }
 
 // skip returns how many bytes can be passed over where nothing has begun.
 func (k *machine) skip(chunk []byte) int {
-	if n := len(k.prefix); n > 0 {
-		if i := bytes.Index(chunk, k.prefix); i >= 0 {
+	if k.only >= 0 {
+		if i := bytes.IndexByte(chunk, byte(k.only)); i >= 0 {
 			return i
 		}
-		return max(0, len(chunk)-n+1) // the rest may be the beginning of one
+		return len(chunk)
 	}
 	for i, c := range chunk {
 		if k.first[c] {
@@ -457,7 +500,7 @@ func (m *Matcher) Scan(id uint32, p Program, in Input, from, to int64, emit func
 		if k.flags&flagBack != 0 {
 			return m.scanBack(k, in, wide, from, to, emit)
 		}
-		s := scan{m: m, k: k, in: in, wide: wide, emit: emit}
+		s := scan{m: m, k: k, in: in, wide: wide, emit: emit, fresh: true}
 		return s.run(from, to)
 	})
 }
@@ -470,6 +513,7 @@ type scan struct {
 	wide  bool
 	emit  func(off, n int64) bool
 	marks []uint64
+	fresh bool // nothing was run yet
 }
 
 // run goes through the blocks. How far behind a block one has to begin to know
@@ -541,13 +585,15 @@ func (s *scan) checkpoints(from, to int64) []checkpoint {
 // backward runs the automaton of starts from off, with the list of its state,
 // down to a, and marks the starts from a to b-1. It returns where it ended.
 func (s *scan) backward(off int64, list []uint32, a, b int64) (int64, []uint32) {
-	d := s.k.automaton(starts)
-	mem := d.mem
+	j := s.m.job(s.k, starts)
+	j.over(s.in.Size(), s.fresh)
+	s.fresh = false
+	d := j.d
 	t := s.m.open(s.k, s.in, s.wide, true)
 	state := d.intern(list, s.k.ctx[t.after(off)])
-	left := s.m.budget(s.k)
+	left := j.left()
 	count := int64(0)
-	for off >= a && left > 0 {
+	for off >= a && left > 0 && !j.spent(count) {
 		chunk, next, class := t.left(off, min(left, off-a)), d.next, &s.k.class
 		i := len(chunk)
 		for i > 0 {
@@ -583,8 +629,7 @@ func (s *scan) backward(off int64, list []uint32, a, b int64) (int64, []uint32) 
 		left--
 		count++
 	}
-	s.m.Steps += count * s.k.weight()
-	s.m.mem += d.mem - mem
+	j.end(count)
 	return off, append([]uint32(nil), d.listOf(state)...)
 }
 

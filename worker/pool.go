@@ -48,7 +48,7 @@ const (
 	maxOut     = 32      // jobs that a reader holds
 	maxOutSize = 1 << 20 // bytes of all of them, if more than one
 	batch      = maxOut / 2
-	perWorker  = 64   // jobs that a pool holds for each reader
+	perWorker  = 128   // jobs that a pool holds for each reader
 	maxHeld    = 1024 // and in all: each is an open file
 
 	slow      = 250 * time.Millisecond // after which nothing waits behind a file

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -24,6 +25,8 @@ func md5hex(b []byte) string {
 // hold keeps memory and the compiler from being clever.
 var hold [][]byte
 
+var scriptWords = sync.OnceValue(newWords)
+
 // script is the scan of a reader that does what a file says, in its first line.
 func script(src showcause.Source) showcause.Report {
 	r := showcause.Report{Type: "text", Size: src.Size(), Spent: showcause.Spent{Bytes: src.Size(), Objects: 1}}
@@ -31,7 +34,7 @@ func script(src showcause.Source) showcause.Report {
 	line, _, _ := strings.Cut(head, "\n")
 	words := strings.Fields(line + " . .")
 	number := func(i int) uint64 { n, _ := strconv.ParseUint(words[i], 10, 64); return n }
-	e := encoder{words: newWords()}
+	e := encoder{words: scriptWords()}
 	say := func(b []byte) {
 		for len(b) > 0 {
 			n, err := unix.Write(1, b)

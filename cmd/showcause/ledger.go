@@ -274,25 +274,19 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 	}
 	t.Done()
 	wrong := append(t.Problems, t.Compare(out, in, o.pid != 0)...)
-	most := func(n int64) string {
-		if n == ledger.Unbounded {
-			return "not bounded"
+	count := func(n int64, none string) string {
+		if n < 0 {
+			return none
 		}
 		return number(n)
 	}
 	fmt.Fprintf(w, "ledger  %s, %s; %s of plaintext out\n", plural(int64(t.Sends), "request"), plural(int64(t.Queries), "name query"), plural(t.Plain, "byte"))
 	fmt.Fprintf(w, "        payload %s out (%s sent again), %s in\n", number(t.WireOut), number(t.Repeated), number(t.WireIn))
-	fmt.Fprintf(w, "        with headers: out %s to %s, in %s to %s\n", number(t.LeastOut), most(t.MostOut), number(t.LeastIn), most(t.MostIn))
+	fmt.Fprintf(w, "        with headers: out %s to %s, in %s to %s\n", number(t.LeastOut), count(t.MostOut, ""), number(t.LeastIn), count(t.MostIn, "not bounded"))
 	if t.Open > 0 {
 		fmt.Fprintf(w, "        %d without an answer on record, counted with the most they can be\n", t.Open)
 	}
-	count := func(n int64) string {
-		if n < 0 {
-			return "not known"
-		}
-		return number(n)
-	}
-	fmt.Fprintf(w, "kernel  out %s, in %s\n", count(out), count(in))
+	fmt.Fprintf(w, "kernel  out %s, in %s\n", count(out, "not known"), count(in, "not known"))
 	if len(wrong) > 0 {
 		for _, s := range wrong {
 			fmt.Fprintf(w, "DIFFERS %s\n", showcause.Escape(s))

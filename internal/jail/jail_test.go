@@ -179,7 +179,7 @@ func TestOutside(t *testing.T) {
 				id = "65534"
 			}
 			want["Uid"], want["Gid"] = strings.Repeat(" "+id, 4)[1:], strings.Repeat(" "+id, 4)[1:]
-			if deny == "" && !b.cgo {
+			if deny == "" && !b.cgo && uid == 0 {
 				want["CapBnd"] = "0000000000000000"
 			}
 			if uid == 0 {
@@ -219,6 +219,55 @@ func TestOutside(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPrivateProgram starts a program that only root may execute: it starts as
+// root, and changes its uid itself.
+func TestPrivateProgram(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("takes root")
+	}
+	for _, b := range builds(t) {
+		for _, mode := range []os.FileMode{0o700, 0o711} {
+			text, err := os.ReadFile(b.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, err := reachable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.path = dir + "/private.test"
+			if err := os.WriteFile(b.path, text, mode); err != nil {
+				t.Fatal(err)
+			}
+			o := b.run(t, 0, spec{Work: "little", Hold: true, Times: 2})
+			if o.Error != "" || !o.Sealed || o.Outside["Uid"] != "65534 65534 65534 65534" || o.Outside["CapEff"] != "0000000000000000" || o.Outside["Groups"] != "" {
+				t.Errorf("%s, mode %o: %s %s %v %q", b.name, mode, o.Error, o.Exit, off(o.Status), o.Outside)
+			}
+		}
+	}
+}
+
+// TestService is a broker that is not root and has a capability, as a service may.
+func TestService(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving a capability takes root")
+	}
+	for _, b := range builds(t) {
+		for _, deny := range [][]string{nil, {"allns"}} {
+			attr := &syscall.SysProcAttr{AmbientCaps: []uintptr{unix.CAP_DAC_READ_SEARCH}}
+			o := b.runWith(t, 1000, spec{Work: "little", Hold: true, Deny: deny}, attr)
+			if o.Error != "" || !o.Sealed {
+				t.Errorf("%s %v: %s", b.name, deny, o.Error)
+			}
+			for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+				if o.Outside[set] != "0000000000000000" && !(b.cgo && set == "CapInh") {
+					t.Errorf("%s %v: %s %s", b.name, deny, set, o.Outside[set])
+				}
+			}
+		}
+	}
 }
 
 // TestKilled has a reader do what it may not, and then, with what stops it left

@@ -95,7 +95,7 @@ func Lock(c Config) (Status, error) {
 	l.build(wallRlimits, func() error { return limits(c, l.status.Walls[wallUserNS].On) })
 	l.build(wallRoot, func() error { return l.root() })
 	l.capabilities()
-	l.build(wallDumpable, func() error { return prctl(unix.PR_SET_DUMPABLE, 0, 0) })
+	l.build(wallDumpable, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) })
 	if err := l.build(wallNoNewPrivs, func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0) }); err != nil {
 		return l.status, fmt.Errorf("lock: no_new_privs: %w", err)
 	}
@@ -204,6 +204,11 @@ func (l *locker) descriptors(own []int) (map[string]uint64, error) {
 	}
 	if !leftOut {
 		l.set(wallDescriptors, closeFrom(own))
+	}
+	for _, kind := range []string{"epoll", "eventfd"} {
+		if _, ok := owned[kind]; !ok {
+			return nil, fmt.Errorf("the runtime's %s is not seen in /proc/self/fd", kind)
+		}
 	}
 	return owned, nil
 }
@@ -335,7 +340,11 @@ func (l *locker) dropAll() {
 	if l.leftOut(wallCapabilities) {
 		return
 	}
-	bounding := dropBounding()
+	inside := l.status.Walls[wallUserNS].On
+	var bounding error
+	if !inside {
+		bounding = dropBounding()
+	}
 	err := dropCapabilities()
 	if err == nil || errors.Is(err, unix.ENOTSUP) {
 		if left := capabilitiesLeft(); left == nil {
@@ -343,8 +352,12 @@ func (l *locker) dropAll() {
 		}
 	}
 	l.set(wallCapabilities, err)
-	if r := because(bounding); err == nil && bounding != nil {
-		l.status.Walls[wallCapabilities] = given(wallCapabilities, true, codeBounding, r.number)
+	switch {
+	case err != nil:
+	case inside:
+		l.status.Walls[wallCapabilities] = given(wallCapabilities, true, codeInside, 0)
+	case bounding != nil:
+		l.status.Walls[wallCapabilities] = given(wallCapabilities, true, codeBounding, because(bounding).number)
 	}
 }
 
@@ -362,7 +375,10 @@ func (l *locker) dropUID() {
 	l.set(wallUID, nil)
 }
 
-// dropBounding empties the bounding set, which takes CAP_SETPCAP.
+// dropBounding empties the bounding set, which takes CAP_SETPCAP. It bounds what
+// starting a program may give, so it is the last thing to matter here. A new user
+// namespace comes with a full one that counts only inside; that is let be, since
+// each capability is a call on every thread.
 func dropBounding() error {
 	for c := uintptr(0); c < 64; c++ {
 		have, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
@@ -379,11 +395,9 @@ func dropBounding() error {
 	return nil
 }
 
+// dropCapabilities empties the permitted, effective and inheritable sets, and so
+// the ambient one, which the kernel keeps below them (capabilities(7)).
 func dropCapabilities() error {
-	// Ambient capabilities came with Linux 4.3; without them there are none.
-	if err := everywhere(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil && !errors.Is(err, unix.EINVAL) {
-		return err
-	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	err := everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&none[0])), 0)

@@ -125,7 +125,7 @@ func Egress(c EgressConfig) (Status, error) {
 		return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{}))
 	})
 	l.dropAll()
-	l.build(wallDumpable, func() error { return prctl(unix.PR_SET_DUMPABLE, 0, 0) })
+	l.build(wallDumpable, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) })
 	if err := l.build(wallNoNewPrivs, func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0) }); err != nil {
 		return l.status, fmt.Errorf("egress: no_new_privs: %w", err)
 	}

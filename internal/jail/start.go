@@ -141,9 +141,30 @@ func serve(work <-chan func(), ready chan<- struct{}) {
 		close(ready)
 		return
 	}
+	shed()
 	close(ready)
 	for f := range work {
 		f()
+	}
+}
+
+// shed takes from this thread, and so from what it starts, the capabilities that
+// no reader is started with: the caller's ambient ones (a service that is not
+// root has its rights that way), and most of the bounding set, which saves each
+// reader from dropping them one by one on each of its threads. Callers that may
+// not need not.
+func shed() {
+	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+	keep := []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_SETUID, unix.CAP_SETGID}
+	for c := uintptr(0); c < 64; c++ {
+		if have, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
+			return // beyond the last
+		} else if have == 0 || slices.Contains(keep, c) {
+			continue
+		}
+		if unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0) != nil {
+			return
+		}
 	}
 }
 

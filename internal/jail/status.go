@@ -46,6 +46,7 @@ const (
 	codeNotReader       // the role does not have this wall
 	codeUnverified      // Start says so; the reader sees its parent's
 	codeBounding        // number: errno of the bounding set
+	codeInside          // the bounding set is that of the reader's own user namespace
 	codeLast
 )
 
@@ -91,6 +92,8 @@ func (c code) text(number uint16) string {
 		return "not of this role"
 	case codeUnverified:
 		return "shared with the parent"
+	case codeInside:
+		return "bounding set full, inside its own user namespace only"
 	case codeBounding:
 		return "bounding set: " + errnoName(syscall.Errno(number))
 	}

@@ -25,7 +25,7 @@ func Walls() []Wall {
 		{"rlimits", "no core file, few descriptors, bounded data and scratch, no locked memory"},
 		{"dumpable", "no core file, no tracing, /proc entries belong to root"},
 		{"root", "the root directory is an empty read-only one: there are no paths"},
-		{"capabilities", "none, in none of the five sets"},
+		{"capabilities", "none to use, none to keep, none to pass on"},
 		{"no_new_privs", "no program gives rights by being started; needed by the next two"},
 		{"landlock", "no path may be opened, no port connected, nobody outside signalled, at the kernel's best ABI"},
 		{"seccomp", "no system call but those of the table, on all threads, or the process is killed"},
