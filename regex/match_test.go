@@ -264,7 +264,7 @@ func checkSeed(t testing.TB, seed uint64) {
 }
 
 func TestOracle(t *testing.T) {
-	for seed := range uint64(6000) {
+	for seed := range uint64(3000) {
 		checkSeed(t, seed)
 	}
 }

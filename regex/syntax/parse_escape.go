@@ -74,7 +74,11 @@ func (p *parser) escapePCRE(pos int) (*Node, error) {
 		return p.node(Keep, pos), nil
 	case 'h', 'H', 'v', 'V', 'N':
 		if c == 'N' && p.at("{") {
-			return nil, p.fail(Unsupported, pos, p.pos, "named character")
+			here := p.pos
+			if _, _, ok, err := p.bounds(); !ok && err == nil {
+				return nil, p.fail(Unsupported, pos, here, "named character")
+			}
+			p.pos = here
 		}
 		s, _ := perl(c)
 		return p.raw(s, pos), nil
