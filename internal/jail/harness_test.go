@@ -28,6 +28,8 @@ const (
 	brokerVariable = "JAIL_TEST_BROKER" // a spec
 	readerVariable = "JAIL_TEST_READER" // a spec
 	firstVariable  = "JAIL_TEST_FIRST"  // a uid, and conditions that are set before it is taken
+	portVariable   = "JAIL_TEST_PORT"   // somebody listens there
+	parentVariable = "JAIL_TEST_PARENT" // the broker's pid
 	roleVariable   = "JAIL_TEST_ROLE"   // a part to play, and its arguments
 )
 
@@ -39,6 +41,7 @@ type spec struct {
 	Memory  int64
 	Debug   string // GODEBUG of the reader
 	Procs   string // GOMAXPROCS of the reader
+	Env     []string
 	Times   int    // readers, one after the other; 0 means 1
 	Filter  bool   // Broker() first
 	Kill    string // "parent": the broker dies with a reader running; "close": the Starter is closed
@@ -213,7 +216,7 @@ func one(st *Starter, s spec) (o outcome) {
 	begin := time.Now()
 	p, err := st.Start(Command{
 		Args: []string{"reader"}, Files: []*os.File{null, outW, logW, control, rules, scratch}, Without: s.Without,
-		Env: []string{readerVariable + "=" + string(text), "GODEBUG=" + s.Debug, "GOMAXPROCS=" + s.Procs},
+		Env: append(s.Env, readerVariable+"="+string(text), "GODEBUG="+s.Debug, "GOMAXPROCS="+s.Procs, parentVariable+"="+strconv.Itoa(unix.Getpid())),
 	})
 	for _, f := range []*os.File{null, outW, logW, control, rules, scratch} {
 		f.Close()

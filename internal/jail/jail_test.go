@@ -5,6 +5,7 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -43,7 +44,7 @@ func TestOften(t *testing.T) {
 		for i, s := range []spec{
 			{Work: "little"}, {Work: "little", Procs: "1"}, {Work: "little", Procs: "8"},
 			{Work: "little", Debug: "gcstoptheworld=1"}, {Work: "little", Debug: "asyncpreemptoff=1"},
-			{Work: "little", Debug: "gccheckmark=1,madvdontneed=1"}, {Work: "little", Debug: "decoratemappings=1,updatemaxprocs=1"},
+			{Work: "little", Debug: "gccheckmark=1,madvdontneed=1"}, {Work: "little", Env: []string{"GOGC=1"}}, {Work: "little", Debug: "decoratemappings=1,updatemaxprocs=1"},
 		} {
 			s.Times = max(n/(1+3*i), 10)
 			if o := b.run(t, uid, s); o.Error != "" {
@@ -287,6 +288,68 @@ func TestKilled(t *testing.T) {
 			}
 			if o.Sealed != (without != "seccomp") {
 				t.Errorf("%s without %s: sealed %v", work, without, o.Sealed)
+			}
+		}
+	})
+}
+
+// TestEachWall puts up one wall at a time, and shows that it stops what passes
+// without it.
+func TestEachWall(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	all := []string{}
+	for _, w := range Walls() {
+		all = append(all, w.Name)
+	}
+	tries := func(b build, uid int, up ...string) string {
+		var without []string
+		for _, w := range all {
+			if !slices.Contains(up, w) {
+				without = append(without, w)
+			}
+		}
+		o := b.run(t, uid, spec{Work: "tries", Without: without, Deny: []string{"leak"}, Env: []string{portVariable + "=" + port}})
+		if o.Error != "" || o.Exit != "exit 0" {
+			t.Errorf("%v: %s %s %q %s", up, o.Error, o.Exit, o.Out, o.Log)
+		}
+		return o.Out
+	}
+	each(t, func(t *testing.T, b build, uid int) {
+		for _, c := range []struct {
+			up, open, stopped string
+			root, user, cgo   bool // where it is there
+		}{
+			{"net_ns", "connect ok", "connect EN", true, false, true},
+			{"pid_ns", "signal ok", "signal ESRCH", true, false, true},
+			{"uid", "uid 0", "uid 65534", true, false, true},
+			{"user_ns net_ns", "connect ok", "connect EN", false, true, true},
+			{"user_ns pid_ns", "signal ok", "signal ESRCH", false, true, true},
+			{"descriptors", "leaked ok", "leaked EBADF", true, true, true},
+			{"rlimits", "core and files as before", "no core, few files", true, true, true},
+			{"dumpable", "dumpable 1", "dumpable 0", true, true, true},
+			{"mount_ns root", "open ok", "open ENOENT", true, false, false},
+			{"user_ns mount_ns root", "open ok", "open ENOENT", false, true, false},
+			{"capabilities", "capabilities some", "capabilities none", true, false, false},
+			{"no_new_privs", "no_new_privs 0", "no_new_privs 1", true, true, true},
+			{"no_new_privs landlock", "open ok", "open EACCES", true, true, false},
+			{"no_new_privs landlock", "connect ok", "connect EACCES", true, true, false},
+		} {
+			if uid == 0 && !c.root || uid != 0 && !c.user || b.cgo && !c.cgo {
+				continue
+			}
+			if c.open == "no_new_privs 0" && b.cgo {
+				continue // it is spread by the filter
+			}
+			if got := tries(b, uid); !strings.Contains(got, c.open+"\n") {
+				t.Errorf("nothing up: no %q in %q", c.open, got)
+			}
+			if got := tries(b, uid, strings.Fields(c.up)...); !strings.Contains(got, c.stopped) {
+				t.Errorf("%s up: no %q in %q", c.up, c.stopped, got)
 			}
 		}
 	})

@@ -10,9 +10,11 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +62,8 @@ var works = map[string]func() string{
 		unix.RawSyscall(unix.SYS_WRITE, 1<<32|Result, uintptr(ptr(b)), 1)
 		return "survived"
 	},
-	"grow": workGrow,
+	"grow":  workGrow,
+	"tries": workTries,
 }
 
 // workLittle is a short mixture.
@@ -327,4 +330,50 @@ func workSwell() string {
 func workGrow() string {
 	_, err := unix.Pwrite(Scratch, []byte("x"), 2<<30)
 	return fmt.Sprint("ok ", err)
+}
+
+// workTries does what single walls stop, with the filter left out.
+func workTries() string {
+	var out strings.Builder
+	note := func(what string, err error) {
+		said := "ok"
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			said = unix.ErrnoName(errno)
+		} else if err != nil {
+			said = err.Error()
+		}
+		fmt.Fprintln(&out, what, said)
+	}
+	port, _ := strconv.Atoi(os.Getenv(portVariable))
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+	}
+	note("connect", err)
+	parent, _ := strconv.Atoi(os.Getenv(parentVariable))
+	note("signal", unix.Kill(parent, 0))
+	fmt.Fprintln(&out, "uid", unix.Getuid())
+	_, err = unix.FcntlInt(300, unix.F_GETFD, 0)
+	note("leaked", err)
+	var core, files unix.Rlimit
+	unix.Getrlimit(unix.RLIMIT_CORE, &core)
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
+	if core.Max == 0 && files.Max == 256 {
+		fmt.Fprintln(&out, "no core, few files")
+	} else {
+		fmt.Fprintln(&out, "core and files as before")
+	}
+	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	fmt.Fprintln(&out, "dumpable", dumpable)
+	_, err = unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+	note("open", err)
+	if capabilitiesLeft() == nil {
+		fmt.Fprintln(&out, "capabilities none")
+	} else {
+		fmt.Fprintln(&out, "capabilities some")
+	}
+	nnp, _ := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	fmt.Fprintln(&out, "no_new_privs", nnp)
+	return out.String()
 }
