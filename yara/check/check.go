@@ -334,7 +334,10 @@ func printable(name string) string {
 // nearest is the name among some that is most like another, empty if none is
 // near.
 func nearest(name string, among []string) string {
-	best, at := "", 1+len(name)/3
+	if len(name) < 3 {
+		return ""
+	}
+	best, at := "", 1+len(name)/4
 	for _, other := range among {
 		if d := distance(name, other, at); d <= at && other != name {
 			if d < at || best == "" {

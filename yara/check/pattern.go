@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -307,8 +308,7 @@ func (c *checker) regexp(l *syntax.Literal, pattern, nocase bool) *resyntax.Tree
 			}
 			return t
 		}
-		wrong, _ = err.(*resyntax.Error)
-		if wrong == nil {
+		if wrong == nil && !errors.As(err, &wrong) {
 			wrong = &resyntax.Error{End: len(l.Text), Detail: err.Error()}
 		}
 	}
