@@ -5,6 +5,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/archive"
 	"github.com/showcause/showcause/unpack/cabinet"
+	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/sevenzip"
@@ -20,6 +21,7 @@ func All() []unpack.Format {
 		archive.Tar(),
 		archive.Cpio(),
 		archive.Ar(),
+		disc.ISO9660(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),
