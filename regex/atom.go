@@ -73,12 +73,12 @@ func (c *cover) worth() int {
 }
 
 // atoms returns the atoms of the best cover; none if there is none.
-func (c *compiler) atoms(score func([]byte, bool) int) []Atom {
+func (c *compiler) atoms(root *syntax.Node, score func([]byte, bool) int) []Atom {
 	if score == nil {
 		score = func(b []byte, _ bool) int { return len(b) }
 	}
 	ch := chooser{score: score}
-	best := ch.best(c.t.Root)
+	best := ch.best(root)
 	if best == nil || len(best.seeds) > maxAtoms {
 		return nil
 	}
@@ -216,6 +216,8 @@ func (ch *chooser) inside(n *syntax.Node) *cover {
 		if n.Min > 0 {
 			return ch.best(n.Subs[0])
 		}
+	case syntax.Atomic:
+		return ch.best(n.Subs[0])
 	}
 	return nil
 }

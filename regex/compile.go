@@ -38,8 +38,12 @@ func Compile(t *syntax.Tree, o Options) (Program, []Atom, error) {
 	if c.back {
 		c.flags |= flagBack
 	}
+	root := t.Root
+	if !c.back {
+		root = simplify(root)
+	}
 	end := c.emit(instr{op: opMatch})
-	entry, err := c.node(t.Root, end)
+	entry, err := c.node(root, end)
 	if err == nil && t.Flags.Anchored {
 		entry, err = c.node(&syntax.Node{Op: syntax.Assert, Test: syntax.Begin}, entry)
 	}
@@ -47,7 +51,7 @@ func Compile(t *syntax.Tree, o Options) (Program, []Atom, error) {
 		return nil, nil, err
 	}
 	prog := c.encode(entry, o.reach(t.Flags.Dialect))
-	return prog, c.atoms(o.Score), nil
+	return prog, c.atoms(root, o.Score), nil
 }
 
 func (o *Options) reach(d syntax.Dialect) uint32 {
@@ -108,6 +112,34 @@ func begins(n *syntax.Node) bool {
 		return true
 	}
 	return false
+}
+
+// simplify returns the node without groups, which mean nothing to a program
+// that captures nothing, and with one class for alternatives that all are
+// classes: so that literals are seen across them.
+func simplify(n *syntax.Node) *syntax.Node {
+	switch n.Op {
+	case syntax.Group:
+		return simplify(n.Subs[0])
+	case syntax.Concat, syntax.Alt, syntax.Repeat:
+	default:
+		return n
+	}
+	out := *n
+	out.Subs = make([]*syntax.Node, len(n.Subs))
+	classes := n.Op == syntax.Alt
+	for i, s := range n.Subs {
+		out.Subs[i] = simplify(s)
+		classes = classes && out.Subs[i].Op == syntax.Class
+	}
+	if classes {
+		out.Op = syntax.Class
+		for _, s := range out.Subs {
+			out.Set.Or(s.Set)
+		}
+		out.Subs = nil
+	}
+	return &out
 }
 
 // needsBack tells whether an expression has what no finite automaton does.

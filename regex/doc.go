@@ -11,13 +11,16 @@
 // has one match, and which of the ends that is follows the engine (Program.Greedy).
 // An expression without an atom is searched for with Matcher.Scan.
 //
-//	"ab(c|d)+e"                        program            atoms
-//	                                   0 match
-//	                                   1 class e -> 0
-//	    \       / c \                  2 split 6, 1
-//	     a - b <     > + - e           3 class d -> 2     "abc" at 8, "abd" at 8
-//	            \ d /                  ...
-//	                                   8 class a -> 7
+//	ab(c|d)+e
+//
+//	0 match
+//	1 class e      then 0
+//	2 split        3, else 1                a     b    cd        e
+//	3 class cd     then 2                 6 --> 5 --> 4 --> 2 --> 1 --> 0
+//	4 class cd     then 2                                 ^ |
+//	5 class b      then 4                                 | v cd
+//	6 class a      then 5                                  3
+//	atoms "abc" and "abd", both at 6
 //
 // The automata are run as deterministic ones that are made while they run
 // (dfa.go), over classes of bytes that the expression does not tell apart. A

@@ -320,9 +320,9 @@ func (p *parser) posixName() (name string, ok bool) {
 	if !p.at("[:") {
 		return "", false
 	}
-	rest := p.src[p.pos+2:]
+	rest := p.src[p.pos+2 : min(p.pos+14, len(p.src))]
 	i := strings.Index(rest, ":]")
-	if i < 0 || i > 10 {
+	if i < 0 {
 		return "", false
 	}
 	if _, ok := posix(rest[:i]); !ok {

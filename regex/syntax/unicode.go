@@ -113,6 +113,7 @@ func (p *parser) property(pos int) (runes, error) {
 	if !p.unicode {
 		return nil, p.fail(BadUnicode, pos, p.pos, "Unicode class without (?u)")
 	}
+	p.nodes += 100 // what looking it up costs
 	name := ""
 	if p.eat("{") {
 		text, _, ok := strings.Cut(p.src[p.pos:], "}")
@@ -194,7 +195,7 @@ func (p *parser) runeClass(r runes, pos int) *Node {
 func (p *parser) foldRunes(r runes) runes {
 	out := slices.Clone(r)
 	for i := 0; i < len(r); i += 2 {
-		p.nodes += int(r[i+1]-r[i]) >> 8
+		p.nodes += int(r[i+1]-r[i]) >> 6
 		for c := r[i]; c <= r[i+1] && c < 0x20000 && p.nodes <= maxNodes; c++ {
 			for f := unicode.SimpleFold(c); f != c; f = unicode.SimpleFold(f) {
 				out = append(out, f, f)
@@ -331,6 +332,7 @@ func (p *parser) runesX(depth int) (runes, error) {
 			if err != nil {
 				return nil, err
 			}
+			p.nodes += len(in)
 			cur = append(cur, in...)
 			continue
 		}
@@ -374,14 +376,20 @@ func (p *parser) memberX(dst runes) (runes, error) {
 		switch c := p.src[p.pos+1]; c {
 		case 'd', 'D', 's', 'S', 'w', 'W':
 			p.pos += 2
-			if p.unicode {
-				return append(dst, perlRunes(c)...), nil
-			}
 			s, _ := perl(c)
-			return append(dst, setRunes(s)...), nil
+			r := setRunes(s)
+			if p.unicode {
+				r = perlRunes(c)
+			}
+			p.nodes += len(r) // so that what a class takes is bounded
+			return append(dst, r...), p.room()
 		case 'p', 'P':
 			p.pos++
 			r, err := p.property(pos)
+			if err == nil {
+				p.nodes += len(r)
+				err = p.room()
+			}
 			return append(dst, r...), err
 		case 'b', 'B', 'A', 'z':
 			return nil, p.fail(BadClass, pos, pos+2, "assertion in a class")
