@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ const (
 // separated by commas.
 func Reader(args []string, work Work) int {
 	runtime.LockOSThread()
+	signal.Reset() // a reader leaves signals alone; the command that runs this may not
 	if len(args) > 0 && args[0] == landed {
 		_, _ = unix.Write(1, []byte(landed)) // who started this program watches the descriptor
 		return 0

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -366,6 +367,43 @@ func (sc *scene) gifts(s *Stage) error {
 	return nil
 }
 
+// A process is a started reader: the jail's, or one that is not jailed.
+type process interface {
+	pid() int
+	Kill() error
+	Wait() (jail.Exit, error)
+}
+
+type jailed struct{ *jail.Process }
+
+func (p jailed) pid() int { return p.Pid }
+
+func startJailed(s *jail.Starter, c jail.Command) (process, error) {
+	p, err := s.Start(c)
+	return jailed{p}, err
+}
+
+// bare is a process with all the rights of its caller.
+type bare struct{ *os.Process }
+
+func (p bare) pid() int { return p.Pid }
+
+func (p bare) Wait() (jail.Exit, error) {
+	st, err := p.Process.Wait()
+	if err != nil {
+		return jail.Exit{}, err
+	}
+	if ws, ok := st.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return jail.Exit{Signal: ws.Signal()}, nil
+	}
+	return jail.Exit{Code: st.ExitCode()}, nil
+}
+
+func startBare(args, env []string, files []*os.File) (process, error) {
+	p, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}})
+	return bare{p}, err
+}
+
 // play starts the reader and waits for its end.
 func (sc *scene) play(starter *jail.Starter, without []string) error {
 	h, err := json.Marshal(sc.hints)
@@ -379,15 +417,15 @@ func (sc *scene) play(starter *jail.Starter, without []string) error {
 				walls = append(walls, name)
 			}
 		}
-		if sc.hints.Bare {
-			walls = append(walls, w.Name)
-		}
 	}
-	p, err := starter.Start(jail.Command{
-		Args: []string{"showcause", Command, sc.attempt.Name, string(h), strings.Join(without, ",")},
-		// A runtime of a fixed size, whatever the machine has.
-		Env: []string{"GOMAXPROCS=2"}, Files: sc.files, Without: walls,
-	})
+	args := []string{"showcause", Command, sc.attempt.Name, string(h), strings.Join(without, ",")}
+	env := []string{"GOMAXPROCS=2"} // a runtime of a fixed size, whatever the machine has
+	var p process
+	if sc.hints.Bare {
+		p, err = startBare(args, env, sc.files)
+	} else {
+		p, err = startJailed(starter, jail.Command{Args: args, Env: env, Files: sc.files, Without: walls})
+	}
 	for _, f := range sc.files {
 		err = errors.Join(err, f.Close())
 	}
@@ -419,7 +457,7 @@ func (sc *scene) play(starter *jail.Starter, without []string) error {
 
 // wait waits for the reader's end, but not for ever: an attempt may have made
 // the kernel hold its process back.
-func (sc *scene) wait(p *jail.Process) error {
+func (sc *scene) wait(p process) error {
 	type end struct {
 		exit jail.Exit
 		err  error

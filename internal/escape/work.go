@@ -206,19 +206,19 @@ func stopped() error {
 }
 
 // meanwhile is the broker's part in a workload: it stops the reader and lets it go on, or ends it by SIGTERM.
-func (sc *scene) meanwhile(p *jail.Process) {
+func (sc *scene) meanwhile(p process) {
 	if sc.attempt.Name != workload && sc.attempt.Name != workloadSignal || !sc.await() {
 		return
 	}
 	// None of these can fail but for a reader that is gone, which its exit tells.
 	if sc.attempt.Name == workloadSignal {
-		_ = unix.Kill(p.Pid, unix.SIGTERM)
+		_ = unix.Kill(p.pid(), unix.SIGTERM)
 		return
 	}
 	time.Sleep(20 * time.Millisecond)
-	_ = unix.Kill(p.Pid, unix.SIGSTOP)
+	_ = unix.Kill(p.pid(), unix.SIGSTOP)
 	time.Sleep(20 * time.Millisecond)
-	_ = unix.Kill(p.Pid, unix.SIGCONT)
+	_ = unix.Kill(p.pid(), unix.SIGCONT)
 }
 
 // sleeping is what a workload writes to its log when it waits for the broker.

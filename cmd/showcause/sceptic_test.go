@@ -1,0 +1,80 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var full = flag.Bool("full", false, "docs/sceptic.sh over as many files as for a sceptic")
+
+// sceptic runs the script with a command and gives its lines.
+func sceptic(t *testing.T, command, files, more string) (string, error) {
+	t.Helper()
+	c := exec.Command("sh", "../../docs/sceptic.sh", command)
+	c.Env = append(os.Environ(), "FILES="+files, "MORE="+more)
+	out, err := c.Output()
+	return string(out), err
+}
+
+// built is the command as it is released.
+func built(t *testing.T) string {
+	bin := filepath.Join(t.TempDir(), "showcause")
+	c := exec.Command("go", "build", "-trimpath", "-o", bin, ".")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// TestSceptic runs the script that lets an outsider see the jail from outside,
+// and holds that it can fail.
+func TestSceptic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("no /proc")
+	}
+	bin := built(t)
+	files, more := "600", "2000"
+	if *full {
+		files, more = "5000", "10000"
+	}
+	out, err := sceptic(t, bin, files, more)
+	t.Log("\n" + out)
+	if err != nil || strings.Contains(out, "FAIL") {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(out, "PASS") {
+		t.Skip("nothing could be checked: strace, tcpdump or root are missing; see above")
+	}
+
+	// A program that hides a call that it makes, and one that does not lock what reads.
+	for _, test := range []struct{ name, script, fails string }{
+		{"hidden", `case $1 in status) "$real" "$@" | sed 's/"name":"pread64"/"name":"preadX"/' ;; *) exec "$real" "$@" ;; esac`, "strace"},
+		{"unlocked", `case $1 in scan) shift; exec "$real" scan --jail=off "$@" ;; *) exec "$real" "$@" ;; esac`, "strace|proc"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "showcause")
+			if err := os.WriteFile(path, []byte("#!/bin/sh\nreal='"+bin+"'\n"+test.script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			out, err := sceptic(t, path, "50", "50")
+			t.Log("\n" + out)
+			for _, tool := range strings.Split(test.fails, "|") {
+				line := regexp.MustCompile(`(?m)^.*\((` + tool + `|/` + tool + `)\).*$`).FindString(out)
+				if strings.HasPrefix(line, "NOT RUN") {
+					t.Logf("not shown: %s", line)
+				} else if !strings.HasPrefix(line, "FAIL") || err == nil {
+					t.Errorf("%s: passes, want FAIL: %s", tool, line)
+				}
+			}
+		})
+	}
+}
