@@ -2,6 +2,7 @@
 // same database, one machine, whole processes in turn. It prints Markdown.
 //
 //	go run ./bench -runs 5
+//	go run ./bench -jail -corpus 1000   # with and without the jail
 //
 // It needs a ClamAV database (-db) and clamscan or clamd; what is not installed
 // is "not run". Inner loops have Go benchmarks of their own:
@@ -41,6 +42,7 @@ type bench struct {
 	testfiles string
 	files     []string
 	timeout   time.Duration
+	jail      bool   // the price of the jail, and nothing else
 	command   string // as anyone can run it
 
 	tmp, compiled       string
@@ -83,6 +85,7 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	f.StringVar(&b.out, "o", "", "write the result to this file too")
 	f.StringVar(&b.date, "date", time.Now().Format(time.DateOnly), "date to print")
 	f.StringVar(&b.showcause, "showcause", "", "showcause program (default: built from this source)")
+	f.BoolVar(&b.jail, "jail", false, "measure showcause with and without its jail, and nothing else; needs no ClamAV")
 	f.DurationVar(&b.timeout, "timeout", 2*time.Hour, "end the whole after this time")
 	f.Func("files", "file or folder to scan (repeatable; default /usr/bin)", func(s string) error {
 		b.files = append(b.files, s)
@@ -109,6 +112,8 @@ func commandLine(f *flag.FlagSet) string {
 		switch g.Name {
 		case "runs", "corpus", "threads":
 			words = append(words, "-"+g.Name, g.Value.String())
+		case "jail":
+			words = append(words, "-jail")
 		case "db":
 			words = append(words, "-db DIR")
 		case "files":
@@ -137,12 +142,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	b.variants()
-	rep, err := b.measureAll(ctx)
+	var text string
+	if b.jail {
+		text, err = b.priceOfJail(ctx)
+	} else {
+		b.variants()
+		var rep *report
+		if rep, err = b.measureAll(ctx); err == nil {
+			text = rep.markdown()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	text := rep.markdown()
 	if _, err := io.WriteString(stdout, text); err != nil {
 		return err
 	}
@@ -170,10 +182,14 @@ func (b *bench) find(ctx context.Context) error {
 		return err
 	}
 	if st, err := os.Stat(b.db); err != nil || !st.IsDir() {
+		if b.jail {
+			b.db = ""
+			return nil
+		}
 		return fmt.Errorf("%w: no ClamAV database at %s; name a folder with -db", errAbsent, b.db)
 	}
 	b.clamscan, b.clamdscan, b.clamd = program("clamscan"), program("clamdscan"), program("clamd")
-	if b.clamscan == "" && b.clamd == "" {
+	if b.clamscan == "" && b.clamd == "" && !b.jail {
 		return fmt.Errorf("%w: neither clamscan nor clamd is installed", errAbsent)
 	}
 	return nil
@@ -206,6 +222,9 @@ func (b *bench) prepare(ctx context.Context) error {
 		if err := command("go", "build", "-trimpath", "-o", b.showcause, "github.com/showcause/showcause/cmd/showcause"); err != nil {
 			return err
 		}
+	}
+	if b.db == "" {
+		return nil
 	}
 	b.compiled = filepath.Join(b.tmp, "rules.scdb")
 	return command(b.showcause, "rules", "compile", b.db, "-o", b.compiled)

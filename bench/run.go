@@ -46,21 +46,76 @@ func launch(args []string) error {
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := time.Now()
-	err := c.Run()
+	err := c.Start()
 	var s sample
-	s.Wall = time.Since(started)
+	if err == nil {
+		tree := watch(c.Process.Pid)
+		err = c.Wait()
+		s.Wall = time.Since(started)
+		s.Peak = tree()
+	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return err
 	}
 	s.CPU = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.Peak = u.Maxrss << 10
+		s.Peak = max(s.Peak, u.Maxrss<<10) // of the largest process
 	}
 	s.Exit = c.ProcessState.ExitCode()
 	if s.Floor, err = statusBytes("self", "VmHWM"); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.NewFile(3, "sample")).Encode(s)
+}
+
+// watch samples the memory of a process and all below it, and returns a
+// function that ends this and tells the most there was at a time, bytes: each
+// process's share of what it has in memory (Pss), or all of it where the kernel
+// does not tell shares to everybody.
+func watch(pid int) (stop func() int64) {
+	done, most := make(chan struct{}), make(chan int64)
+	go func() {
+		var peak int64
+		for {
+			var sum int64
+			for _, p := range below(pid) {
+				n, err := sharedBytes(p)
+				if err != nil {
+					n, _ = statusBytes(p, "VmRSS")
+				}
+				sum += n
+			}
+			peak = max(peak, sum)
+			select {
+			case <-done:
+				most <- peak
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 { close(done); return <-most }
+}
+
+// below lists a process and its descendants.
+func below(pid int) (out []string) {
+	out = []string{strconv.Itoa(pid)}
+	for i := 0; i < len(out); i++ {
+		tasks, _ := filepath.Glob(filepath.Join("/proc", out[i], "task", "*", "children"))
+		for _, t := range tasks {
+			text, _ := os.ReadFile(t)
+			out = append(out, strings.Fields(string(text))...)
+		}
+	}
+	return out
+}
+
+func sharedBytes(pid string) (int64, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", pid, "smaps_rollup"))
+	if err != nil {
+		return 0, err
+	}
+	return parseStatus(string(text), "Pss")
 }
 
 // measure runs a command under a launcher, and reads what it found from its output.
