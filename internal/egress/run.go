@@ -82,7 +82,8 @@ func Run(ctx context.Context, job *Job, log *ledger.Log, keys *os.File, files []
 func command(ctx context.Context, drop bool) *exec.Cmd {
 	c := exec.CommandContext(ctx, "/proc/self/exe", "egress")
 	c.Args[0] = "showcause"
-	c.Env = []string{"TZ=UTC", ledger.AirGapVariable + "=" + os.Getenv(ledger.AirGapVariable)}
+	// The runtime would keep files of its control group open.
+	c.Env = []string{"TZ=UTC", "GODEBUG=containermaxprocs=0,updatemaxprocs=0", ledger.AirGapVariable + "=" + os.Getenv(ledger.AirGapVariable)}
 	for _, v := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if s := os.Getenv(v); s != "" {
 			c.Env = append(c.Env, v+"="+s)
