@@ -51,13 +51,16 @@ func points(part []maskedByte) int {
 	return sum + 2*unique
 }
 
-// best is the best part of a run of bytes.
-func best(run []maskedByte) (part []maskedByte, score int) {
+// best is the best part of a run of bytes, or the first that is good enough.
+func best(run []maskedByte, enough int) (part []maskedByte, score int) {
 	score = -1 << 20
 	for i := range run {
-		for n := 1; n <= partLen && i+n <= len(run); n++ {
+		for n := min(partLen, len(run)-i); n > 0; n-- {
 			if s := points(run[i : i+n]); s > score {
 				part, score = run[i:i+n], s
+				if score >= enough {
+					return part, score
+				}
 			}
 		}
 	}
@@ -74,7 +77,11 @@ func slowText(p *syntax.Pattern) bool {
 			run = append(run, maskedByte{0, 0xFF})
 		}
 	}
-	part, score := best(run)
+	enough := goodPart
+	if p.Has("xor") != nil {
+		enough = partLen * 22 // the best there is
+	}
+	part, score := best(run, enough)
 	if x := p.Has("xor"); x != nil {
 		for key := x.Min; key <= x.Max; key++ {
 			coded := make([]maskedByte, len(part))
@@ -114,7 +121,7 @@ func hexPoints(parts []*syntax.Hex) int {
 	score := -1 << 20
 	var run []maskedByte
 	flush := func() {
-		_, s := best(run)
+		_, s := best(run, goodPart)
 		score = max(score, s)
 		run = nil
 	}
@@ -145,7 +152,7 @@ func hexPoints(parts []*syntax.Hex) int {
 // that it is going to be looked for by.
 func slowRegexp(t *resyntax.Tree, p *syntax.Pattern) bool {
 	_, atoms, err := regex.Compile(t, regex.Options{Ascii: true, Score: func(b []byte, _ bool) int {
-		_, s := best(masked(b))
+		_, s := best(masked(b), partLen*22)
 		return s
 	}})
 	if err != nil || len(atoms) == 0 {
@@ -156,7 +163,7 @@ func slowRegexp(t *resyntax.Tree, p *syntax.Pattern) bool {
 		least -= 12 // the zeros in between
 	}
 	for _, a := range atoms {
-		if _, s := best(masked(a.Literal)); s < least {
+		if _, s := best(masked(a.Literal), goodPart); s < least {
 			return true
 		}
 	}

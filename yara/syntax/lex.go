@@ -142,12 +142,16 @@ func (l *lexer) comment() bool {
 		}
 	} else {
 		i := strings.Index(rest[2:], "*/")
-		if i < 0 {
+		if i < 0 && l.dialect == source.YARAX {
 			l.report(source.UnclosedText, start, start+2, "comment without an end", "it begins here")
 			l.pos = len(l.text)
 			return false
 		}
-		n = i + 4
+		if n = i + 4; i < 0 { // YARA lets the end of the text end it
+			rest = strings.TrimRight(rest, " \t\r\n")
+			n = len(rest)
+			l.pos = len(l.text) - n
+		}
 	}
 	l.pos += n
 	text := strings.TrimRight(rest[:n], "\r")

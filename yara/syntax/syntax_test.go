@@ -308,3 +308,14 @@ func FuzzParse(f *testing.F) {
 		roundTrip(t, "fuzz", text, source.Dialect(d%3))
 	})
 }
+
+// TestUnclosedComment holds that the end of the text ends a comment, but in YARA-X.
+func TestUnclosedComment(t *testing.T) {
+	for _, text := range []string{"/*", "/* ", "/*/", "/* a\n", "rule a { condition: true } /* end \n\n", "// a\n/**"} {
+		for _, d := range []source.Dialect{source.Either, source.YARA, source.YARAX} {
+			if read := roundTrip(t, text, text, d); read != (d != source.YARAX) {
+				t.Errorf("%q in %s: %v", text, d, read)
+			}
+		}
+	}
+}
