@@ -48,7 +48,7 @@ const (
 	maxOut     = 32      // jobs that a reader holds
 	maxOutSize = 1 << 20 // bytes of all of them, if more than one
 	batch      = maxOut / 2
-	perWorker  = 128   // jobs that a pool holds for each reader
+	perWorker  = 128  // jobs that a pool holds for each reader
 	maxHeld    = 1024 // and in all: each is an open file
 
 	slow      = 250 * time.Millisecond // after which nothing waits behind a file
@@ -57,7 +57,7 @@ const (
 	endTime   = 2 * time.Second  // for a reader to end by itself
 
 	patience     = 3  // starts that fail before files do
-	morePatience = 10 // where one has not failed before: somebody ends readers
+	morePatience = 20 // where one has not failed before: somebody ends readers
 	maxBackOff   = time.Second
 )
 
