@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause/internal/escape"
+	"github.com/showcause/showcause/internal/escape/stage"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/scan"
@@ -125,15 +126,15 @@ func (o *selftestOptions) run(ctx context.Context, out io.Writer) error {
 	if o.table {
 		return o.printTable(out)
 	}
-	stage, err := escape.NewStage()
+	st, err := stage.New()
 	if err != nil {
 		return err
 	}
-	defer stage.Close()
+	defer st.Close()
 	if o.mutate {
-		return o.runMutations(ctx, stage, out)
+		return o.runMutations(ctx, st, out)
 	}
-	return o.runAttempts(ctx, stage, out)
+	return o.runAttempts(ctx, st, out)
 }
 
 // each calls f with every number below n, on several at a time, until ctx is done.
@@ -157,7 +158,7 @@ func each(ctx context.Context, n int, f func(int)) error {
 
 // attemptReport is one attempt in the jail, and the same without.
 type attemptReport struct {
-	escape.Result
+	stage.Result
 	Control string `json:"control,omitempty"`
 	vacuous bool
 }
@@ -168,7 +169,7 @@ type selftestReport struct {
 	Stopped  bool            `json:"stopped"`
 }
 
-func (o *selftestOptions) runAttempts(ctx context.Context, stage *escape.Stage, out io.Writer) error {
+func (o *selftestOptions) runAttempts(ctx context.Context, st *stage.Stage, out io.Writer) error {
 	var list []escape.Attempt
 	for _, a := range escape.List() {
 		if o.attempt == "" || o.attempt == a.Name {
@@ -181,9 +182,9 @@ func (o *selftestOptions) runAttempts(ctx context.Context, stage *escape.Stage, 
 	r := selftestReport{Attempts: make([]attemptReport, len(list)), Stopped: true}
 	err := each(ctx, len(list), func(i int) {
 		a := &r.Attempts[i]
-		a.Result = stage.Try(list[i])
+		a.Result = st.Try(list[i])
 		if o.control {
-			control := stage.Control(list[i])
+			control := st.Control(list[i])
 			a.Control, a.vacuous = control.String(), control.Stopped() && control.Outcome != escape.Skipped
 		}
 	})
@@ -257,21 +258,21 @@ func printWalls(out io.Writer, walls []jail.Given) {
 	_ = w.Flush() // what follows on out fails as well
 }
 
-func (o *selftestOptions) runMutations(ctx context.Context, stage *escape.Stage, out io.Writer) error {
-	list := escape.Mutations()
-	if err := each(ctx, len(list), func(i int) { list[i] = stage.Mutate(list[i]) }); err != nil {
+func (o *selftestOptions) runMutations(ctx context.Context, st *stage.Stage, out io.Writer) error {
+	list := stage.Mutations()
+	if err := each(ctx, len(list), func(i int) { list[i] = st.Mutate(list[i]) }); err != nil {
 		return err
 	}
 	proved := true
-	count := map[escape.Evidence]int{}
+	count := map[stage.Evidence]int{}
 	for _, m := range list {
 		count[m.Result]++
-		proved = proved && m.Result != escape.NotProved
+		proved = proved && m.Result != stage.NotProved
 	}
 	if o.format == "json" {
 		if err := newEncoder(out).Encode(struct {
-			Mutations []escape.Mutation `json:"mutations"`
-			Proved    bool              `json:"proved"`
+			Mutations []stage.Mutation `json:"mutations"`
+			Proved    bool             `json:"proved"`
 		}{list, proved}); err != nil {
 			return err
 		}
@@ -289,7 +290,7 @@ func (o *selftestOptions) runMutations(ctx context.Context, stage *escape.Stage,
 			return err
 		}
 		if _, err := fmt.Fprintf(out, "\n%d walls, checks and lines: %d proved, %d not given here, %d kept for what is rare, %d NOT PROVED\n",
-			len(list), count[escape.Proved], count[escape.NotGiven], count[escape.KeptFor], count[escape.NotProved]); err != nil {
+			len(list), count[stage.Proved], count[stage.NotGiven], count[stage.KeptFor], count[stage.NotProved]); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func archAttempts() []Attempt {
 		by(22, "syscall", "x32-open", "a file opened by its x32 number", func(g *ground) []uintptr { return []uintptr{x32 | unix.SYS_OPEN, g.str(passwd), 0, 0} }),
 		by(22, "syscall", "x32-getpid", "a listed call by its x32 number", func(*ground) []uintptr { return []uintptr{x32 | unix.SYS_GETPID} }),
 		by(22, "syscall", "x32-execve", "a program started by its own x32 number (520)", func(g *ground) []uintptr { return []uintptr{x32 | 520, g.str("/showcause-none"), 0, 0} }, unix.ENOENT),
-		{Number: 23, Name: "int80-getpid", What: "a call through int 0x80", before: old, through: []unix.Errno{unix.ENOSYS}, needs: "a kernel with 32-bit emulation", try: func(g *ground) error {
+		{Number: 23, Name: "int80-getpid", What: "a call through int 0x80", before: old, through: []unix.Errno{unix.ENOSYS}, Needs: "a kernel with 32-bit emulation", try: func(g *ground) error {
 			pid, err := g.gate("int80", 20)
 			if err == nil && int(pid) != unix.Getpid() {
 				return fmt.Errorf("int 0x80 gave %d", pid)
@@ -91,7 +91,7 @@ func oldCalls() []Attempt {
 			if err := g.call(unix.SYS_DUP2, 3, 1); err != nil {
 				return err
 			}
-			return g.call(unix.SYS_WRITE, 1, g.str(token), uintptr(len(token)))
+			return g.call(unix.SYS_WRITE, 1, g.str(Token), uintptr(len(Token)))
 		}},
 		{Number: 50, Name: "pipe", What: "a pipe by pipe", try: func(g *ground) error { return g.call(unix.SYS_PIPE, g.mem(8)) }},
 		plain(50, "epoll_create", "another poller, the old way", unix.SYS_EPOLL_CREATE, fixed(1)),

@@ -26,13 +26,13 @@ func tinyCode(at uint64, onlyRoot bool) []byte {
 		0xb8, 1, 0, 0, 0, // mov eax, SYS_write
 		0xbf, 1, 0, 0, 0, // mov edi, 1
 		0xbe, byte(text), byte(text>>8), byte(text>>16), byte(text>>24), // mov esi, text
-		0xba, byte(len(landed)), 0, 0, 0, // mov edx, len
+		0xba, byte(len(Landed)), 0, 0, 0, // mov edx, len
 		0x0f, 0x05, // syscall
 		0xbf, 9, 0, 0, 0, // end: mov edi, 9
 		0xb8, 60, 0, 0, 0, // mov eax, SYS_exit
 		0x0f, 0x05,
 	)
-	return append(c, landed...)
+	return append(c, Landed...)
 }
 
 // Machine code, called with one pointer in RAX (Go's internal convention, in

@@ -25,13 +25,13 @@ func tinyCode(_ uint64, onlyRoot bool) []byte {
 		0xd2800808,                        // mov x8, SYS_write (64)
 		0xd2800020,                        // mov x0, 1
 		0x100000c1,                        // adr x1, text (24 bytes on)
-		0xd2800002|uint32(len(landed))<<5, // mov x2, len
+		0xd2800002|uint32(len(Landed))<<5, // mov x2, len
 		0xd4000001,                        // svc 0
 		0xd2800ba8,                        // end: mov x8, SYS_exit (93)
 		0xd2800120,                        // mov x0, 9
 		0xd4000001,                        // svc 0
 	)...)
-	return append(c, landed...)
+	return append(c, Landed...)
 }
 
 func words32(w ...uint32) []byte {
@@ -73,7 +73,7 @@ func archAttempts() []Attempt {
 		{Number: 22, Name: "x32-socket", What: "a call number with the x32 bit"},
 		{Number: 23, Name: "int80-socket", What: "a call through int 0x80"},
 	} {
-		a.skip = "amd64 only: arm64 has no such calls"
+		a.Skip = "amd64 only: arm64 has no such calls"
 		all = append(all, a)
 	}
 	return all

@@ -10,7 +10,7 @@
 // (LetThrough), and only a kill by SIGSYS, or an answer that a wall gives,
 // counts as stopped.
 //
-//	broker (Stage)                                    reader (Reader)
+//	broker (package stage)                            reader (Reader)
 //	pipes, socketpair, sealed memfd, scratch   -->    before: what the attempt needs
 //	                                                  jail.Lock
 //	                                           <--    "locked", the walls given
@@ -41,27 +41,27 @@ type Attempt struct {
 	through []unix.Errno
 	// denied are answers by which a wall says no, besides EPERM and EACCES.
 	denied []unix.Errno
-	// needs says what the attempt needs to succeed without the jail, if an ordinary
+	// Needs says what the attempt needs to succeed without the jail, if an ordinary
 	// user of an ordinary kernel may lack it: "CAP_SYS_ADMIN". Empty: nothing.
-	needs string
-	// skip says why the attempt cannot be run at all on this architecture.
-	skip string
-	give gift
+	Needs string
+	// Skip says why the attempt cannot be run at all on this architecture.
+	Skip string
+	Give Gift // what the broker hands the reader besides the usual
 
 	before func(*ground) error // before the lock
 	try    func(*ground) error // after it; nil: it succeeded
 }
 
 // A gift is something that the broker gives the reader besides the usual descriptors.
-type gift int
+type Gift int
 
 const (
-	nothing    gift = iota
-	passedFile      // a read-only descriptor of a regular file over the control socket, as for a scan
-	passedRW        // the same, writable: a mistake of the broker's
-	queuedRW        // the same, still in the control socket when the attempt begins
-	leakedFile      // descriptor 6: a readable file that was open in the broker
-	leakedUDP       // descriptor 6: a datagram socket connected to the broker's listener
+	nothing    Gift = iota
+	PassedFile      // a read-only descriptor of a regular file over the control socket, as for a scan
+	PassedRW        // the same, writable: a mistake of the broker's
+	QueuedRW        // the same, still in the control socket when the attempt begins
+	LeakedFile      // descriptor 6: a readable file that was open in the broker
+	LeakedUDP       // descriptor 6: a datagram socket connected to the broker's listener
 )
 
 // An Outcome is what became of an attempt.
@@ -80,6 +80,9 @@ const (
 // errSkip says that an attempt cannot be made on this machine, with or without a jail.
 var errSkip = errors.New("not possible here")
 
+// Outcomes are those that a reader can report, in the order of its exit codes from CodeBase on.
+func Outcomes() []Outcome { return []Outcome{Succeeded, LetThrough, Denied, Skipped, Unclear} }
+
 func skipf(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errSkip, fmt.Sprintf(format, args...))
 }
@@ -93,8 +96,8 @@ func List() []Attempt {
 	return all
 }
 
-// find gives an attempt by its name.
-func find(name string) (Attempt, bool) {
+// Find gives an attempt by its name.
+func Find(name string) (Attempt, bool) {
 	for _, a := range List() {
 		if a.Name == name {
 			return a, true

@@ -63,7 +63,7 @@ func fileAttempts() []Attempt {
 			if err != nil {
 				return err
 			}
-			return g.call(unix.SYS_WRITE, fd, g.str(token), uintptr(len(token)))
+			return g.call(unix.SYS_WRITE, fd, g.str(Token), uintptr(len(Token)))
 		}),
 		paths(12, "openat-tmpfile", "a file without a name made", func(g *ground) error {
 			return g.call(unix.SYS_OPENAT, atCwd, g.str(g.Dir), unix.O_TMPFILE|unix.O_RDWR, 0o600)
@@ -77,7 +77,7 @@ func fileAttempts() []Attempt {
 				return err
 			}
 			buf := g.mem(64)
-			if err := g.call(unix.SYS_PREAD64, fd, buf, uintptr(len(token)), uintptr(g.Secret)); err != nil {
+			if err := g.call(unix.SYS_PREAD64, fd, buf, uintptr(len(Token)), uintptr(g.Secret)); err != nil {
 				return err
 			}
 			return g.holds(buf)
@@ -88,7 +88,7 @@ func fileAttempts() []Attempt {
 		}).need(traceable),
 		paths(12, "openat-upgrade", "a scanned file opened again for writing through /proc/self/fd", func(g *ground) error {
 			return g.call(unix.SYS_OPENAT, atCwd, g.str(fmt.Sprintf("/proc/self/fd/%d", g.passed)), unix.O_WRONLY, 0)
-		}).gives(passedFile),
+		}).gives(PassedFile),
 		paths(12, "openat-root", "the root folder read", func(g *ground) error {
 			fd, err := g.sys(unix.SYS_OPENAT, atCwd, g.str("/"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 			if err != nil {
@@ -141,7 +141,7 @@ func handleAttempts() []Attempt {
 			_, err := handle(g)
 			return err
 		}, unix.EOPNOTSUPP),
-		{Number: 13, Name: "open_by_handle_at", What: "a file opened by a handle, past all folders", needs: "CAP_DAC_READ_SEARCH",
+		{Number: 13, Name: "open_by_handle_at", What: "a file opened by a handle, past all folders", Needs: "CAP_DAC_READ_SEARCH",
 			through: []unix.Errno{unix.EOPNOTSUPP, unix.ESTALE}, before: func(g *ground) error {
 				h, err := handle(g)
 				g.vals["handle"] = h
@@ -175,7 +175,7 @@ func pathAttempts() []Attempt {
 		}),
 		at("readlinkat-fd", "the path of a scanned file", unix.SYS_READLINKAT, func(g *ground) []uintptr {
 			return []uintptr{atCwd, g.str(fmt.Sprintf("/proc/self/fd/%d", g.passed)), g.mem(4096), 4096}
-		}).gives(passedFile),
+		}).gives(PassedFile),
 		plain(47, "getcwd", "the working folder", unix.SYS_GETCWD, func(g *ground) []uintptr { return []uintptr{g.mem(4096), 4096} }),
 		at("chdir", "another working folder", unix.SYS_CHDIR, func(g *ground) []uintptr { return []uintptr{g.str("/etc")} }),
 		{Number: 47, Name: "fchdir", What: "the working folder by a descriptor", before: func(g *ground) error {
@@ -188,7 +188,7 @@ func pathAttempts() []Attempt {
 		}, try: func(g *ground) error { return g.call(unix.SYS_GETDENTS64, g.fd("etc"), g.mem(4096), 4096) }},
 		at("mkdirat", "a folder made", unix.SYS_MKDIRAT, func(g *ground) []uintptr { return []uintptr{atCwd, g.inDir("folder"), 0o700} }),
 		at("mknodat", "a named pipe made", unix.SYS_MKNODAT, func(g *ground) []uintptr { return []uintptr{atCwd, g.inDir("fifo"), unix.S_IFIFO | 0o600, 0} }),
-		at("symlinkat", "a symbolic link made", unix.SYS_SYMLINKAT, func(g *ground) []uintptr { return []uintptr{g.str(token), atCwd, g.inDir("link")} }),
+		at("symlinkat", "a symbolic link made", unix.SYS_SYMLINKAT, func(g *ground) []uintptr { return []uintptr{g.str(Token), atCwd, g.inDir("link")} }),
 		at("linkat-scratch", "the scratch file, which has no name, given one", unix.SYS_LINKAT, func(g *ground) []uintptr {
 			return []uintptr{atCwd, g.str("/proc/self/fd/5"), atCwd, g.inDir("named"), unix.AT_SYMLINK_FOLLOW}
 		}, unix.ENOENT, unix.EXDEV),
@@ -222,7 +222,7 @@ func metadataAttempts() []Attempt {
 	const owner = "the file's owner"
 	on := func(name, what string, nr uintptr, args func(g *ground) []uintptr) Attempt {
 		return plain(27, name, what, nr, func(g *ground) []uintptr { return append([]uintptr{uintptr(g.passed)}, args(g)...) },
-			unix.EOPNOTSUPP, unix.ENODATA).gives(passedFile)
+			unix.EOPNOTSUPP, unix.ENODATA).gives(PassedFile)
 	}
 	path := func(name, what string, try func(g *ground) error) Attempt {
 		return paths(27, name, what, try, unix.EOPNOTSUPP, unix.ENODATA)
@@ -232,7 +232,7 @@ func metadataAttempts() []Attempt {
 		on("fchown-passed", "the owner of a scanned file", unix.SYS_FCHOWN, func(*ground) []uintptr { return []uintptr{minus1, minus1} }).need(owner),
 		on("futimens-passed", "the times of a scanned file", unix.SYS_UTIMENSAT, func(g *ground) []uintptr { return []uintptr{0, g.words(1, 0, 1, 0), 0} }).need(owner),
 		on("fsetxattr-passed", "an attribute of a scanned file", unix.SYS_FSETXATTR, func(g *ground) []uintptr {
-			return []uintptr{g.str("user.showcause"), g.str(token), uintptr(len(token)), 0}
+			return []uintptr{g.str("user.showcause"), g.str(Token), uintptr(len(Token)), 0}
 		}).need("a file that may be written"),
 		on("fgetxattr-passed", "an attribute of a scanned file read", unix.SYS_FGETXATTR, func(g *ground) []uintptr {
 			return []uintptr{g.str("user.showcause"), g.mem(64), 64}
@@ -249,7 +249,7 @@ func metadataAttempts() []Attempt {
 			return g.call(unix.SYS_UTIMENSAT, atCwd, g.str(g.Dir), 0, 0)
 		}),
 		path("setxattr", "an attribute of a file by its path", func(g *ground) error {
-			return g.call(unix.SYS_SETXATTR, g.str(g.Dir), g.str("user.showcause"), g.str(token), uintptr(len(token)), 0)
+			return g.call(unix.SYS_SETXATTR, g.str(g.Dir), g.str("user.showcause"), g.str(Token), uintptr(len(Token)), 0)
 		}).need("a folder that may be written and is not sticky, or its owner"),
 		path("getxattr", "an attribute of a file read by its path", func(g *ground) error {
 			return g.call(unix.SYS_GETXATTR, g.str(passwd), g.str("user.showcause"), g.mem(64), 64)

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// token is what an attempt tries to carry out: its arrival anywhere outside is the proof.
-const token = "showcause-escape-token-5f1c"
+// Token is what an attempt tries to carry out: its arrival anywhere outside is the proof.
+const Token = "showcause-escape-token-5f1c"
 
-// hints is what an attacker who knows the broker well would know.
-type hints struct {
+// Hints is what an attacker who knows the broker well would know.
+type Hints struct {
 	Parent   int               // process id of the broker, in its own namespace
 	Secret   uint64            // address in the broker's memory where token stands
 	Target   uint64            // address in the broker's memory of 32 bytes that it watches
@@ -32,7 +32,7 @@ type hints struct {
 // ground is what an attempt stands on: the hints, a piece of memory that is not
 // the garbage collector's for the arguments of calls, and what before prepared.
 type ground struct {
-	hints
+	Hints
 	arena  []byte
 	used   int
 	keep   []int          // descriptors that Lock is told are the reader's own
@@ -42,12 +42,12 @@ type ground struct {
 	pages  map[string]page
 }
 
-func newGround(h hints) (*ground, error) {
+func newGround(h Hints) (*ground, error) {
 	arena, err := unix.Mmap(-1, 0, 1<<16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|lowMap)
 	if err != nil {
 		return nil, fmt.Errorf("arena: %w", err)
 	}
-	return &ground{hints: h, arena: arena, passed: -1, fds: map[string]int{}, vals: map[string]uintptr{}, pages: map[string]page{}}, nil
+	return &ground{Hints: h, arena: arena, passed: -1, fds: map[string]int{}, vals: map[string]uintptr{}, pages: map[string]page{}}, nil
 }
 
 // mem gives n zeroed bytes that stay where they are, 16-byte aligned.
@@ -139,7 +139,7 @@ func (g *ground) reads(fd uintptr) error {
 
 // holds says nil if the bytes at p begin with token.
 func (g *ground) holds(p uintptr) error {
-	if !bytes.HasPrefix(g.at(p, len(token)), []byte(token)) {
+	if !bytes.HasPrefix(g.at(p, len(Token)), []byte(Token)) {
 		return fmt.Errorf("call made, token not there")
 	}
 	return nil
@@ -179,7 +179,7 @@ func fixed(args ...uintptr) func(*ground) []uintptr {
 	return func(*ground) []uintptr { return args }
 }
 
-func (a Attempt) need(what string) Attempt               { a.needs = what; return a }
-func (a Attempt) gives(x gift) Attempt                   { a.give = x; return a }
+func (a Attempt) need(what string) Attempt               { a.Needs = what; return a }
+func (a Attempt) gives(x Gift) Attempt                   { a.Give = x; return a }
 func (a Attempt) prepared(f func(*ground) error) Attempt { a.before = f; return a }
 func (a Attempt) answers(denied ...unix.Errno) Attempt   { a.denied = denied; return a }

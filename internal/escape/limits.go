@@ -33,11 +33,11 @@ func limitAttempts() []Attempt {
 			// A sparse byte far out: nothing is used up where it is allowed.
 			return g.call(unix.SYS_PWRITE64, 5, g.str("x"), 1, 1<<30)
 		}},
-		{Number: 53, Name: "fill-memory", What: "more memory than the reader's limit", denied: []unix.Errno{unix.ENOMEM}, needs: "a kernel that overcommits memory", try: func(g *ground) error {
+		{Number: 53, Name: "fill-memory", What: "more memory than the reader's limit", denied: []unix.Errno{unix.ENOMEM}, Needs: "a kernel that overcommits memory", try: func(g *ground) error {
 			// MAP_NORESERVE: nothing is touched where it is allowed.
 			return g.call(unix.SYS_MMAP, 0, 64<<30, rw, anon|unix.MAP_NORESERVE, minus1, 0)
 		}},
-		{Number: 53, Name: "many-descriptors", What: "more descriptors than the reader's limit, taken from the control socket", give: passedFile, denied: []unix.Errno{unix.EMFILE}, try: func(g *ground) error {
+		{Number: 53, Name: "many-descriptors", What: "more descriptors than the reader's limit, taken from the control socket", Give: PassedFile, denied: []unix.Errno{unix.EMFILE}, try: func(g *ground) error {
 			// The kernel gives a descriptor the lowest free number below the limit. Whether there is one is seen in the limit.
 			lim := g.mem(16)
 			if err := g.call(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, 0, lim); err != nil {
@@ -47,7 +47,7 @@ func limitAttempts() []Attempt {
 				return unix.EMFILE
 			}
 			return nil
-		}, needs: "a limit of open files above 256"},
+		}, Needs: "a limit of open files above 256"},
 	}
 }
 
@@ -74,7 +74,7 @@ func identityAttempts() []Attempt {
 				return unix.EPERM // there is none to be had
 			}
 			return g.call(unix.SYS_CAPSET, header(g), data)
-		}, needs: "any capability"},
+		}, Needs: "any capability"},
 		plain(55, "setuid", "the user changed to root", unix.SYS_SETUID, fixed(0)).answers(unix.EINVAL).need("CAP_SETUID"),
 		plain(55, "setgid", "the group changed to root", unix.SYS_SETGID, fixed(0)).answers(unix.EINVAL).need("CAP_SETGID"),
 		plain(55, "setresuid", "all users changed", unix.SYS_SETRESUID, fixed(minus1, minus1, minus1)),
@@ -85,7 +85,7 @@ func identityAttempts() []Attempt {
 		plain(55, "setpgid", "another process group", unix.SYS_SETPGID, fixed(0, 0), unix.EPERM),
 		plain(55, "getsid", "the session", unix.SYS_GETSID, fixed(0)),
 		plain(55, "set_tid_address", "a word that the kernel clears at the end", unix.SYS_SET_TID_ADDRESS, func(g *ground) []uintptr { return []uintptr{g.mem(16)} }),
-		{Number: 55, Name: "get_robust_list", What: "the list of locks of the broker", needs: traceable, denied: []unix.Errno{unix.ESRCH}, try: func(g *ground) error {
+		{Number: 55, Name: "get_robust_list", What: "the list of locks of the broker", Needs: traceable, denied: []unix.Errno{unix.ESRCH}, try: func(g *ground) error {
 			return g.call(unix.SYS_GET_ROBUST_LIST, uintptr(g.Parent), g.mem(8), g.mem(8))
 		}},
 	}
@@ -110,7 +110,7 @@ func wallAttempts() []Attempt {
 			p, n := g.abstract(g.Abstract)
 			return g.call(unix.SYS_CONNECT, fd, p, n)
 		}},
-		{Number: 58, Name: "setuid-program", What: "a set-user-id program started", needs: "a program that root made set-user-id", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
+		{Number: 58, Name: "setuid-program", What: "a set-user-id program started", Needs: "a program that root made set-user-id", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
 			if g.Setuid == "" {
 				return skipf("only root can make a set-user-id program")
 			}

@@ -52,10 +52,10 @@ func memoryAttempts() []Attempt {
 				return err
 			}
 			return ran(mapped(addr))
-		}, needs: "a temporary folder that is not mounted noexec"},
-		{Number: 24, Name: "mmap-exec-passed", What: "a scanned file mapped executable", give: passedFile, try: func(g *ground) error {
+		}, Needs: "a temporary folder that is not mounted noexec"},
+		{Number: 24, Name: "mmap-exec-passed", What: "a scanned file mapped executable", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_MMAP, 0, 4096, rx, unix.MAP_PRIVATE, uintptr(g.passed), 0)
-		}, needs: "a folder that is not mounted noexec"},
+		}, Needs: "a folder that is not mounted noexec"},
 		{Number: 24, Name: "mprotect-exec", What: "memory with code in it made executable, and run", before: code, try: func(g *ground) error {
 			if err := g.call(unix.SYS_MPROTECT, g.pages["code"].address(), 4096, rx); err != nil {
 				return err
@@ -76,7 +76,7 @@ func memoryAttempts() []Attempt {
 			}
 			return ran(g.pages["code"])
 		}},
-		{Number: 24, Name: "mmap-passed", What: "a scanned file mapped: truncated under the reader, it is SIGBUS", give: passedFile, try: func(g *ground) error {
+		{Number: 24, Name: "mmap-passed", What: "a scanned file mapped: truncated under the reader, it is SIGBUS", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_MMAP, 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE, uintptr(g.passed), 0)
 		}},
 		{Number: 24, Name: "mmap-shared-rules", What: "the rule database mapped shared, to be felt by other readers", try: func(g *ground) error {
@@ -168,16 +168,16 @@ func adviceAttempts() []Attempt {
 			}
 			return err
 		}},
-		{Number: 57, Name: "readahead", What: "the page cache filled: seen by others", give: passedFile, try: func(g *ground) error {
+		{Number: 57, Name: "readahead", What: "the page cache filled: seen by others", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_READAHEAD, uintptr(g.passed), 0, 4096)
 		}},
-		{Number: 57, Name: "fadvise64", What: "the page cache emptied: seen by others", give: passedFile, try: func(g *ground) error {
+		{Number: 57, Name: "fadvise64", What: "the page cache emptied: seen by others", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_FADVISE64, uintptr(g.passed), 0, 4096, unix.FADV_DONTNEED)
 		}},
-		{Number: 57, Name: "cachestat", What: "what of a scanned file is in memory", give: passedFile, through: []unix.Errno{unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 57, Name: "cachestat", What: "what of a scanned file is in memory", Give: PassedFile, through: []unix.Errno{unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_CACHESTAT, uintptr(g.passed), g.words(0, 4096), g.mem(64), 0)
 		}},
-		{Number: 57, Name: "sync_file_range", What: "a scanned file written back", give: passedRW, try: func(g *ground) error {
+		{Number: 57, Name: "sync_file_range", What: "a scanned file written back", Give: PassedRW, try: func(g *ground) error {
 			return g.call(unix.SYS_SYNC_FILE_RANGE, uintptr(g.passed), 0, 4096, 2)
 		}},
 		plain(57, "fsync-fd5", "fsync of the scratch file", unix.SYS_FSYNC, fixed(5)),

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// landed is what a program that was started by an attempt writes to descriptor 1.
-const landed = "showcause-escape-landed"
+// Landed is what a program that was started by an attempt writes to descriptor 1.
+const Landed = "showcause-escape-landed"
 
 // argv gives the addresses of the arguments that make this program print landed, and of an empty environment.
 func (g *ground) argv() (argv, envp uintptr) {
-	return g.words(g.str("showcause"), g.str(Command), g.str(landed), 0), g.words(0)
+	return g.words(g.str("showcause"), g.str(Command), g.str(Landed), 0), g.words(0)
 }
 
 // execAttempts start programs: 7, 8.
@@ -30,7 +30,7 @@ func execAttempts() []Attempt {
 		if err != nil {
 			return err
 		}
-		if _, err := unix.Write(fd, tinyProgram(false)); err != nil {
+		if _, err := unix.Write(fd, Program(false)); err != nil {
 			return err
 		}
 		return g.own("exe", fd, nil)
@@ -48,7 +48,7 @@ func execAttempts() []Attempt {
 		{Number: 7, Name: "execve-shell", What: "a shell started", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
 			return present("/bin/sh")
 		}, try: func(g *ground) error {
-			argv := g.words(g.str("sh"), g.str("-c"), g.str("echo "+landed), 0)
+			argv := g.words(g.str("sh"), g.str("-c"), g.str("echo "+Landed), 0)
 			return g.call(unix.SYS_EXECVE, g.str("/bin/sh"), argv, g.words(0))
 		}},
 		{Number: 8, Name: "fexecve-memfd", What: "a program started that stands in memory", before: memory, try: at},
@@ -66,7 +66,7 @@ func present(path string) error {
 // parentAttempt does something to the broker, whose number it knows.
 func parentAttempt(number int, name, what, needs string, f func(g *ground, pid uintptr) error) Attempt {
 	// ESRCH is the answer of a pid namespace of its own.
-	return Attempt{Number: number, Name: name, What: what, needs: needs, denied: []unix.Errno{unix.ESRCH}, try: func(g *ground) error {
+	return Attempt{Number: number, Name: name, What: what, Needs: needs, denied: []unix.Errno{unix.ESRCH}, try: func(g *ground) error {
 		return f(g, uintptr(g.Parent))
 	}}
 }
@@ -87,7 +87,7 @@ func pidfd(g *ground) error {
 
 // processAttempts look into, steer or signal other processes: 9, 10, 11, 21, 39, 41, 42.
 func processAttempts() []Attempt {
-	n := uintptr(len(token))
+	n := uintptr(len(Token))
 	all := []Attempt{
 		{Number: 9, Name: "ptrace-traceme", What: "being traced by whoever started the reader", try: traceMe},
 		parentAttempt(9, "ptrace-broker", "tracing the broker", traceable, func(g *ground, pid uintptr) error {
@@ -101,10 +101,10 @@ func processAttempts() []Attempt {
 			return g.holds(buf)
 		}),
 		parentAttempt(10, "process_vm_writev", "the broker's memory written", traceable, func(g *ground, pid uintptr) error {
-			iov, _ := g.vec(token)
+			iov, _ := g.vec(Token)
 			return g.call(unix.SYS_PROCESS_VM_WRITEV, pid, iov, 1, g.words(uintptr(g.Target), n), 1, 0)
 		}),
-		{Number: 11, Name: "pidfd_getfd", What: "a descriptor taken out of the broker", needs: traceable, denied: []unix.Errno{unix.EBADF}, before: pidfd, try: func(g *ground) error {
+		{Number: 11, Name: "pidfd_getfd", What: "a descriptor taken out of the broker", Needs: traceable, denied: []unix.Errno{unix.EBADF}, before: pidfd, try: func(g *ground) error {
 			fd, err := g.sys(unix.SYS_PIDFD_GETFD, g.fd("broker"), uintptr(g.SecretFD), 0)
 			if err != nil {
 				return err
@@ -117,10 +117,10 @@ func processAttempts() []Attempt {
 		parentAttempt(39, "pidfd_open", "a pidfd of the broker", "", func(g *ground, pid uintptr) error {
 			return g.call(unix.SYS_PIDFD_OPEN, pid, 0)
 		}).answers(unix.ESRCH, unix.EINVAL),
-		{Number: 39, Name: "process_madvise", What: "advice about the broker's memory", denied: []unix.Errno{unix.EBADF}, needs: traceable + ", and CAP_SYS_NICE", before: pidfd, try: func(g *ground) error {
+		{Number: 39, Name: "process_madvise", What: "advice about the broker's memory", denied: []unix.Errno{unix.EBADF}, Needs: traceable + ", and CAP_SYS_NICE", before: pidfd, try: func(g *ground) error {
 			return g.call(unix.SYS_PROCESS_MADVISE, g.fd("broker"), g.words(uintptr(g.Secret)&^4095, 4096), 1, unix.MADV_COLD, 0)
 		}},
-		{Number: 39, Name: "process_mrelease", What: "the broker's memory released", denied: []unix.Errno{unix.EBADF}, through: []unix.Errno{unix.EINVAL}, needs: traceable, before: pidfd, try: func(g *ground) error {
+		{Number: 39, Name: "process_mrelease", What: "the broker's memory released", denied: []unix.Errno{unix.EBADF}, through: []unix.Errno{unix.EINVAL}, Needs: traceable, before: pidfd, try: func(g *ground) error {
 			return g.call(unix.SYS_PROCESS_MRELEASE, g.fd("broker"), 0)
 		}},
 		parentAttempt(39, "kcmp", "whether the broker shares descriptor 0 with the reader", traceable, func(g *ground, pid uintptr) error {
@@ -259,7 +259,7 @@ func scheduleAttempts() []Attempt {
 			}
 			hard := binary.NativeEndian.Uint64(g.at(old, 16)[8:])
 			return g.call(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, g.words(uintptr(hard+1), uintptr(hard+1)), 0)
-		}, needs: "CAP_SYS_RESOURCE"},
+		}, Needs: "CAP_SYS_RESOURCE"},
 		{Number: 42, Name: "setrlimit", What: "setrlimit", try: func(g *ground) error {
 			return g.call(unix.SYS_SETRLIMIT, unix.RLIMIT_NOFILE, limit(g))
 		}},
@@ -290,13 +290,13 @@ func (g *ground) born(pid int) error {
 
 // fork makes a process by clone with flags more; the child says landed on the results and ends with code 7.
 func (g *ground) fork(flags uintptr) error {
-	text := g.str(landed)
+	text := g.str(Landed)
 	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if e != 0 {
 		return e
 	}
 	if pid == 0 {
-		unix.RawSyscall(unix.SYS_WRITE, 1, text, uintptr(len(landed)))
+		unix.RawSyscall(unix.SYS_WRITE, 1, text, uintptr(len(Landed)))
 		for {
 			unix.RawSyscall(unix.SYS_EXIT_GROUP, 7, 0, 0)
 		}
@@ -304,8 +304,8 @@ func (g *ground) fork(flags uintptr) error {
 	return g.born(int(pid))
 }
 
-// tinyProgram is an ELF file of one page that writes landed to descriptor 1 and ends with code 9.
-func tinyProgram(onlyRoot bool) []byte {
+// Program is an ELF file of one page that writes landed to descriptor 1 and ends with code 9.
+func Program(onlyRoot bool) []byte {
 	const base, head = 0x10000, 64 + 56
 	code := tinyCode(base+head, onlyRoot)
 	var b bytes.Buffer

@@ -27,16 +27,14 @@ type Work func() (scan func(fd int) error, err error)
 // errWork says that a workload did not do what it should.
 var errWork = errors.New("work")
 
-// codeBase is the first exit code by which a reader says the outcome, should its
+// CodeBase is the first exit code by which a reader says the outcome, should its
 // pipe be gone; from there in the order of outcomes.
-const codeBase = 100
-
-func outcomes() []Outcome { return []Outcome{Succeeded, LetThrough, Denied, Skipped, Unclear} }
+const CodeBase = 100
 
 // What a reader says on descriptor 1, one line each.
 const (
-	sayLocked  = "\nescape locked "
-	sayOutcome = "\nescape outcome "
+	SayLocked  = "\nescape locked "
+	SayOutcome = "\nescape outcome "
 )
 
 // Reader is the reader's side: it prepares the attempt named, locks itself as a
@@ -46,14 +44,14 @@ const (
 func Reader(args []string, work Work) int {
 	runtime.LockOSThread()
 	signal.Reset() // a reader leaves signals alone; the command that runs this may not
-	if len(args) > 0 && args[0] == landed {
-		_, _ = unix.Write(1, []byte(landed)) // who started this program watches the descriptor
+	if len(args) > 0 && args[0] == Landed {
+		_, _ = unix.Write(1, []byte(Landed)) // who started this program watches the descriptor
 		return 0
 	}
 	if len(args) != 3 {
 		return 2
 	}
-	var h hints
+	var h Hints
 	if err := json.Unmarshal([]byte(args[1]), &h); err != nil {
 		return 2
 	}
@@ -61,10 +59,10 @@ func Reader(args []string, work Work) int {
 	if args[2] != "" {
 		without = strings.Split(args[2], ",")
 	}
-	if args[0] == workload || args[0] == workloadSignal {
+	if args[0] == Workload || args[0] == WorkloadSignal {
 		return say(LetThrough, labour(args[0], h, without, work))
 	}
-	a, ok := find(args[0])
+	a, ok := Find(args[0])
 	if !ok {
 		return 2
 	}
@@ -75,14 +73,14 @@ func Reader(args []string, work Work) int {
 // say reports an outcome.
 func say(o Outcome, detail string) int {
 	detail = strings.ReplaceAll(detail, "\n", " ")
-	_, _ = unix.Write(1, []byte(sayOutcome+string(o)+"|"+detail+"\n")) // the exit code says it too
-	return codeBase + slices.Index(outcomes(), o)
+	_, _ = unix.Write(1, []byte(SayOutcome+string(o)+"|"+detail+"\n")) // the exit code says it too
+	return CodeBase + slices.Index(Outcomes(), o)
 }
 
 // make prepares, locks and tries.
-func (a Attempt) make(h hints, without []string) (Outcome, string) {
-	if a.skip != "" {
-		return Skipped, a.skip
+func (a Attempt) make(h Hints, without []string) (Outcome, string) {
+	if a.Skip != "" {
+		return Skipped, a.Skip
 	}
 	g, err := newGround(h)
 	if err != nil {
@@ -95,7 +93,7 @@ func (a Attempt) make(h hints, without []string) (Outcome, string) {
 			return Unclear, "before the lock: " + err.Error()
 		}
 	}
-	if a.give == leakedFile || a.give == leakedUDP {
+	if a.Give == LeakedFile || a.Give == LeakedUDP {
 		if h.Bare {
 			g.keep = append(g.keep, 6)
 		}
@@ -103,7 +101,7 @@ func (a Attempt) make(h hints, without []string) (Outcome, string) {
 	if err := lock(h, g.keep, without); err != nil {
 		return Unclear, err.Error()
 	}
-	if a.give == passedFile || a.give == passedRW {
+	if a.Give == PassedFile || a.Give == PassedRW {
 		if g.passed, err = receive(); err != nil {
 			return Unclear, err.Error()
 		}
@@ -118,9 +116,9 @@ const (
 )
 
 // lock puts up the walls and says which there are.
-func lock(h hints, keep []int, without []string) error {
+func lock(h Hints, keep []int, without []string) error {
 	if h.Bare {
-		_, err := unix.Write(1, []byte(sayLocked+"\n"))
+		_, err := unix.Write(1, []byte(SayLocked+"\n"))
 		return err
 	}
 	st, err := jail.Lock(jail.Config{
@@ -133,6 +131,6 @@ func lock(h hints, keep []int, without []string) error {
 	if !st.Sealed() && !slices.Contains(without, "seccomp") && !slices.Contains(without, "no_new_privs") {
 		return fmt.Errorf("lock: not sealed")
 	}
-	_, err = unix.Write(1, []byte(sayLocked+hex.EncodeToString(st.Encode())+"\n"))
+	_, err = unix.Write(1, []byte(SayLocked+hex.EncodeToString(st.Encode())+"\n"))
 	return err
 }

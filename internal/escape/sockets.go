@@ -36,7 +36,7 @@ func socketAttempts() []Attempt {
 	}
 	return append(
 		all,
-		Attempt{Number: 1, Name: "socket-raw", What: "a raw ICMP socket", needs: "CAP_NET_RAW", try: func(g *ground) error {
+		Attempt{Number: 1, Name: "socket-raw", What: "a raw ICMP socket", Needs: "CAP_NET_RAW", try: func(g *ground) error {
 			return g.call(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
 		}},
 		Attempt{Number: 2, Name: "socketpair", What: "a pair of sockets", try: func(g *ground) error {
@@ -65,7 +65,7 @@ func (g *ground) dgram() error {
 	if err != nil {
 		return err
 	}
-	return g.call(unix.SYS_SENDTO, fd, g.str(token), uintptr(len(token)), 0, g.addr4(g.UDP), 16)
+	return g.call(unix.SYS_SENDTO, fd, g.str(Token), uintptr(len(Token)), 0, g.addr4(g.UDP), 16)
 }
 
 // descriptorAttempts misuse the descriptors that a reader has: 3, 4, 32 and more.
@@ -83,17 +83,17 @@ func descriptorAttempts() []Attempt {
 				}},
 			Attempt{Number: 4, Name: fmt.Sprintf("sendto-fd%d", fd), What: fmt.Sprintf("sendto on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
-					return g.call(unix.SYS_SENDTO, fd, g.str(token), uintptr(len(token)), 0, 0, 0)
+					return g.call(unix.SYS_SENDTO, fd, g.str(Token), uintptr(len(Token)), 0, 0, 0)
 				}},
 			Attempt{Number: 4, Name: fmt.Sprintf("sendmsg-fd%d", fd), What: fmt.Sprintf("sendmsg on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
-					return g.call(unix.SYS_SENDMSG, fd, g.msg(token, nil), 0)
+					return g.call(unix.SYS_SENDMSG, fd, g.msg(Token, nil), 0)
 				}},
 			Attempt{Number: 4, Name: fmt.Sprintf("sendmmsg-fd%d", fd), What: fmt.Sprintf("sendmmsg on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
 					// struct mmsghdr is a msghdr (56 bytes) and a length.
 					m := g.mem(64)
-					copy(g.at(m, 56), g.at(g.msg(token, nil), 56))
+					copy(g.at(m, 56), g.at(g.msg(Token, nil), 56))
 					return g.call(unix.SYS_SENDMMSG, fd, m, 1, 0)
 				}},
 		)
@@ -105,15 +105,15 @@ func descriptorAttempts() []Attempt {
 // controlAttempts are the other things that one can do to the control socket, and descriptors sent back over it.
 func controlAttempts() []Attempt {
 	return []Attempt{
-		{Number: 51, Name: "send-descriptor", What: "a scanned file's descriptor sent out over the control socket", give: passedFile, try: func(g *ground) error {
-			return g.call(unix.SYS_SENDMSG, 3, g.msg(token, unix.UnixRights(g.passed)), 0)
+		{Number: 51, Name: "send-descriptor", What: "a scanned file's descriptor sent out over the control socket", Give: PassedFile, try: func(g *ground) error {
+			return g.call(unix.SYS_SENDMSG, 3, g.msg(Token, unix.UnixRights(g.passed)), 0)
 		}},
 		{Number: 51, Name: "recvmsg-other", What: "recvmsg on a socket other than the control socket", before: func(g *ground) error {
 			p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
 				return err
 			}
-			if _, err := unix.Write(p[1], []byte(token)); err != nil {
+			if _, err := unix.Write(p[1], []byte(Token)); err != nil {
 				return err
 			}
 			return g.own("other", p[0], nil)
@@ -149,7 +149,7 @@ func controlAttempts() []Attempt {
 		}},
 		plain(51, "listen-fd3", "listen on the control socket", unix.SYS_LISTEN, fixed(3, 1), unix.EINVAL),
 		plain(51, "accept4-fd3", "accept on the control socket", unix.SYS_ACCEPT4, fixed(3, 0, 0, unix.SOCK_NONBLOCK), unix.EINVAL),
-		{Number: 52, Name: "read-leaked", What: "reading a file that was left open when the reader was started", give: leakedFile,
+		{Number: 52, Name: "read-leaked", What: "reading a file that was left open when the reader was started", Give: LeakedFile,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
 				buf := g.mem(64)
 				if err := g.call(unix.SYS_PREAD64, 6, buf, 64, 0); err != nil {
@@ -157,13 +157,13 @@ func controlAttempts() []Attempt {
 				}
 				return g.holds(buf)
 			}},
-		{Number: 52, Name: "send-leaked", What: "sending over a socket that was left open when the reader was started", give: leakedUDP,
+		{Number: 52, Name: "send-leaked", What: "sending over a socket that was left open when the reader was started", Give: LeakedUDP,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
-				return g.call(unix.SYS_SENDTO, 6, g.str(token), uintptr(len(token)), 0, 0, 0)
+				return g.call(unix.SYS_SENDTO, 6, g.str(Token), uintptr(len(Token)), 0, 0, 0)
 			}},
-		{Number: 52, Name: "write-leaked", What: "write(2) to a socket that was left open when the reader was started", give: leakedUDP,
+		{Number: 52, Name: "write-leaked", What: "write(2) to a socket that was left open when the reader was started", Give: LeakedUDP,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
-				return g.call(unix.SYS_WRITE, 6, g.str(token), uintptr(len(token)))
+				return g.call(unix.SYS_WRITE, 6, g.str(Token), uintptr(len(Token)))
 			}},
 	}
 }
@@ -195,7 +195,7 @@ func ioctlAttempts() []Attempt {
 	}
 	all := []Attempt{
 		{Number: 32, Name: "tiocsti", What: "a character typed into the controlling terminal", before: pty,
-			needs: "a terminal of its own, and dev.tty.legacy_tiocsti = 1 or CAP_SYS_ADMIN", through: []unix.Errno{unix.EIO}, try: func(g *ground) error {
+			Needs: "a terminal of its own, and dev.tty.legacy_tiocsti = 1 or CAP_SYS_ADMIN", through: []unix.Errno{unix.EIO}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, g.fd("tty"), unix.TIOCSTI, g.str("\n"))
 			}},
 		{Number: 32, Name: "tioclinux", What: "TIOCLINUX: a selection pasted on a console", before: pty, through: []unix.Errno{unix.ENOTTY, unix.EINVAL},
@@ -208,11 +208,11 @@ func ioctlAttempts() []Attempt {
 		{Number: 56, Name: "ioctl-siocspgrp", What: "signals of the control socket sent to another process", try: func(g *ground) error {
 			return g.call(unix.SYS_IOCTL, 3, unix.SIOCSPGRP, g.ints(uint32(unix.Getpid())))
 		}},
-		{Number: 56, Name: "ioctl-ficlone", What: "blocks of a scanned file shared into the scratch file", give: passedFile,
+		{Number: 56, Name: "ioctl-ficlone", What: "blocks of a scanned file shared into the scratch file", Give: PassedFile,
 			through: []unix.Errno{unix.EOPNOTSUPP, unix.EXDEV, unix.EINVAL, unix.ENOTTY}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, 5, unix.FICLONE, uintptr(g.passed))
 			}},
-		{Number: 56, Name: "ioctl-getflags", What: "the attributes of a scanned file", give: passedFile,
+		{Number: 56, Name: "ioctl-getflags", What: "the attributes of a scanned file", Give: PassedFile,
 			through: []unix.Errno{unix.ENOTTY, unix.EOPNOTSUPP}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, uintptr(g.passed), unix.FS_IOC_GETFLAGS, g.mem(8))
 			}},

@@ -17,40 +17,40 @@ func mountAttempts() []Attempt {
 		return g.own("tree", fd, err)
 	}
 	all := []Attempt{
-		{Number: 14, Name: "mount", What: "a file system mounted", needs: admin, try: func(g *ground) error {
+		{Number: 14, Name: "mount", What: "a file system mounted", Needs: admin, try: func(g *ground) error {
 			return g.call(unix.SYS_MOUNT, g.str("none"), g.str("/"), g.str("tmpfs"), 0, 0)
 		}},
-		{Number: 14, Name: "umount2", What: "a file system taken away", needs: admin, denied: []unix.Errno{unix.ENOENT}, through: []unix.Errno{unix.EINVAL, unix.EBUSY}, try: func(g *ground) error {
+		{Number: 14, Name: "umount2", What: "a file system taken away", Needs: admin, denied: []unix.Errno{unix.ENOENT}, through: []unix.Errno{unix.EINVAL, unix.EBUSY}, try: func(g *ground) error {
 			return g.call(unix.SYS_UMOUNT2, g.str("/etc"), 0)
 		}},
-		{Number: 14, Name: "fsopen", What: "a file system opened", needs: admin, try: func(g *ground) error {
+		{Number: 14, Name: "fsopen", What: "a file system opened", Needs: admin, try: func(g *ground) error {
 			return g.call(unix.SYS_FSOPEN, g.str("tmpfs"), 0)
 		}},
-		{Number: 14, Name: "fsmount", What: "fsmount", needs: admin, through: []unix.Errno{unix.EBADF, unix.EINVAL}, try: func(g *ground) error {
+		{Number: 14, Name: "fsmount", What: "fsmount", Needs: admin, through: []unix.Errno{unix.EBADF, unix.EINVAL}, try: func(g *ground) error {
 			return g.call(unix.SYS_FSMOUNT, 4, 0, 0)
 		}},
 		{Number: 14, Name: "fsconfig", What: "fsconfig", through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
 			return g.call(unix.SYS_FSCONFIG, 4, unix.FSCONFIG_CMD_CREATE, 0, 0, 0)
 		}},
-		{Number: 14, Name: "fspick", What: "a mounted file system taken up", needs: admin, try: func(g *ground) error {
+		{Number: 14, Name: "fspick", What: "a mounted file system taken up", Needs: admin, try: func(g *ground) error {
 			return g.call(unix.SYS_FSPICK, atCwd, g.str("/"), 0)
 		}},
 		{Number: 14, Name: "open_tree", What: "a tree of files opened", try: func(g *ground) error {
 			return g.call(unix.SYS_OPEN_TREE, atCwd, g.str("/"), 0)
 		}},
-		{Number: 14, Name: "open_tree-clone", What: "a tree of mounts copied", needs: admin, try: func(g *ground) error {
+		{Number: 14, Name: "open_tree-clone", What: "a tree of mounts copied", Needs: admin, try: func(g *ground) error {
 			return g.call(unix.SYS_OPEN_TREE, atCwd, g.str("/"), unix.OPEN_TREE_CLONE)
 		}},
-		{Number: 14, Name: "move_mount", What: "a mount moved", needs: admin, before: tree, through: []unix.Errno{unix.EINVAL, unix.ELOOP, unix.EBUSY}, try: func(g *ground) error {
+		{Number: 14, Name: "move_mount", What: "a mount moved", Needs: admin, before: tree, through: []unix.Errno{unix.EINVAL, unix.ELOOP, unix.EBUSY}, try: func(g *ground) error {
 			return g.call(unix.SYS_MOVE_MOUNT, g.fd("tree"), g.str(""), g.fd("tree"), g.str(""), unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 		}},
-		{Number: 14, Name: "mount_setattr", What: "the root made writable", needs: admin, try: func(g *ground) error {
+		{Number: 14, Name: "mount_setattr", What: "the root made writable", Needs: admin, try: func(g *ground) error {
 			return g.call(unix.SYS_MOUNT_SETATTR, atCwd, g.str("/"), 0, g.words(0, unix.MOUNT_ATTR_RDONLY, 0, 0), 32)
 		}},
-		{Number: 14, Name: "pivot_root", What: "another root", needs: admin, through: []unix.Errno{unix.EINVAL, unix.EBUSY}, try: func(g *ground) error {
+		{Number: 14, Name: "pivot_root", What: "another root", Needs: admin, through: []unix.Errno{unix.EINVAL, unix.EBUSY}, try: func(g *ground) error {
 			return g.call(unix.SYS_PIVOT_ROOT, g.str("/"), g.str("/"))
 		}},
-		{Number: 14, Name: "chroot", What: "another root by chroot", needs: "CAP_SYS_CHROOT", try: func(g *ground) error {
+		{Number: 14, Name: "chroot", What: "another root by chroot", Needs: "CAP_SYS_CHROOT", try: func(g *ground) error {
 			return g.call(unix.SYS_CHROOT, g.str("/"))
 		}},
 		{Number: 14, Name: "statmount", What: "what is mounted", through: []unix.Errno{unix.ENOSYS, unix.EINVAL, unix.ENOENT}, try: func(g *ground) error {
@@ -101,13 +101,13 @@ func namespaceAttempts() []Attempt {
 		plain(15, "unshare-files", "a table of descriptors of its own", unix.SYS_UNSHARE, fixed(unix.CLONE_FILES)),
 		plain(15, "unshare-user", "a user namespace of its own", unix.SYS_UNSHARE, fixed(unix.CLONE_NEWUSER), unix.EINVAL),
 		plain(15, "unshare-net", "a network namespace of its own", unix.SYS_UNSHARE, fixed(unix.CLONE_NEWNET)).need(admin),
-		{Number: 15, Name: "setns", What: "back into the broker's namespaces", needs: admin, before: func(g *ground) error {
+		{Number: 15, Name: "setns", What: "back into the broker's namespaces", Needs: admin, before: func(g *ground) error {
 			fd, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 			return g.own("ns", fd, err)
 		}, try: func(g *ground) error { return g.call(unix.SYS_SETNS, g.fd("ns"), 0) }},
-		{Number: 16, Name: "clone-newuser", What: "a process in a user namespace of its own", denied: []unix.Errno{unix.ENOSPC, unix.EUSERS}, needs: "user namespaces for everybody, and a process that is not in a chroot", try: func(g *ground) error { return g.fork(unix.CLONE_NEWUSER) }},
-		{Number: 16, Name: "clone-newnet", What: "a process in a network namespace of its own", needs: admin, try: func(g *ground) error { return g.fork(unix.CLONE_NEWNET) }},
-		{Number: 16, Name: "clone-newpid", What: "a process in a pid namespace of its own", needs: admin, try: func(g *ground) error { return g.fork(unix.CLONE_NEWPID) }},
+		{Number: 16, Name: "clone-newuser", What: "a process in a user namespace of its own", denied: []unix.Errno{unix.ENOSPC, unix.EUSERS}, Needs: "user namespaces for everybody, and a process that is not in a chroot", try: func(g *ground) error { return g.fork(unix.CLONE_NEWUSER) }},
+		{Number: 16, Name: "clone-newnet", What: "a process in a network namespace of its own", Needs: admin, try: func(g *ground) error { return g.fork(unix.CLONE_NEWNET) }},
+		{Number: 16, Name: "clone-newpid", What: "a process in a pid namespace of its own", Needs: admin, try: func(g *ground) error { return g.fork(unix.CLONE_NEWPID) }},
 		{Number: 44, Name: "fork", What: "a process", try: func(g *ground) error { return g.fork(0) }},
 		{Number: 44, Name: "clone-parent", What: "a process that the broker must reap", try: func(g *ground) error {
 			// The broker gets the child: only the number that came back can be looked at.
@@ -130,7 +130,7 @@ func namespaceAttempts() []Attempt {
 			}
 			return g.born(int(pid))
 		}},
-		{Number: 44, Name: "clone-thread-newnet", What: "a thread in a network namespace of its own", needs: admin, before: executable("fork", codeFork), try: func(g *ground) error {
+		{Number: 44, Name: "clone-thread-newnet", What: "a thread in a network namespace of its own", Needs: admin, before: executable("fork", codeFork), try: func(g *ground) error {
 			_, err := g.gate("fork", unix.SYS_CLONE, threadFlags|unix.CLONE_NEWNET)
 			return err
 		}},
@@ -172,7 +172,7 @@ func kernelAttempts() []Attempt {
 	}
 	const ring = "kernel.io_uring_disabled = 0"
 	all := []Attempt{
-		{Number: 6, Name: "io_uring_setup", What: "a ring: calls that no filter sees", through: []unix.Errno{unix.ENOSYS}, needs: ring, try: func(g *ground) error {
+		{Number: 6, Name: "io_uring_setup", What: "a ring: calls that no filter sees", through: []unix.Errno{unix.ENOSYS}, Needs: ring, try: func(g *ground) error {
 			return g.call(unix.SYS_IO_URING_SETUP, 1, g.mem(120))
 		}},
 		{Number: 6, Name: "io_uring_enter", What: "calls made through a ring", before: uring, try: func(g *ground) error {
@@ -184,25 +184,25 @@ func kernelAttempts() []Attempt {
 		{Number: 6, Name: "io_setup", What: "asynchronous input and output, the old way", through: []unix.Errno{unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_IO_SETUP, 1, g.words(0))
 		}},
-		{Number: 17, Name: "bpf-map", What: "a map of the kernel's programs", through: []unix.Errno{unix.ENOSYS}, needs: "CAP_BPF or kernel.unprivileged_bpf_disabled = 0", try: func(g *ground) error {
+		{Number: 17, Name: "bpf-map", What: "a map of the kernel's programs", through: []unix.Errno{unix.ENOSYS}, Needs: "CAP_BPF or kernel.unprivileged_bpf_disabled = 0", try: func(g *ground) error {
 			// BPF_MAP_CREATE: array, key 4, value 8, 1 entry.
 			return g.call(unix.SYS_BPF, 0, g.ints(2, 4, 8, 1, 0), 20)
 		}},
-		{Number: 17, Name: "bpf-get", What: "an object of the kernel's programs by a path", through: []unix.Errno{unix.ENOSYS, unix.ENOENT}, needs: "CAP_BPF", try: func(g *ground) error {
+		{Number: 17, Name: "bpf-get", What: "an object of the kernel's programs by a path", through: []unix.Errno{unix.ENOSYS, unix.ENOENT}, Needs: "CAP_BPF", try: func(g *ground) error {
 			return g.call(unix.SYS_BPF, 7, g.words(g.str("/sys/fs/bpf/showcause-none"), 0), 16)
 		}},
-		{Number: 18, Name: "perf_event_open", What: "counters of the processor", through: []unix.Errno{unix.ENOSYS, unix.ENOENT, unix.ENODEV}, needs: "kernel.perf_event_paranoid below 3", try: func(g *ground) error {
+		{Number: 18, Name: "perf_event_open", What: "counters of the processor", through: []unix.Errno{unix.ENOSYS, unix.ENOENT, unix.ENODEV}, Needs: "kernel.perf_event_paranoid below 3", try: func(g *ground) error {
 			// struct perf_event_attr: PERF_TYPE_SOFTWARE, size 64, PERF_COUNT_SW_TASK_CLOCK, exclude_kernel | exclude_hv.
 			return g.call(unix.SYS_PERF_EVENT_OPEN, g.words(1|64<<32, 1, 0, 0, 0, 1<<5|1<<6, 0, 0), 0, minus1, minus1, 0)
 		}},
 		plain(19, "keyctl", "a ring of keys", unix.SYS_KEYCTL, fixed(0, minus1-1, 1), unix.ENOSYS), // KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING
 		{Number: 19, Name: "add_key", What: "a key that outlives the reader", through: []unix.Errno{unix.ENOSYS}, try: func(g *ground) error {
-			return g.call(unix.SYS_ADD_KEY, g.str("user"), g.str("showcause"), g.str(token), uintptr(len(token)), minus1-1)
+			return g.call(unix.SYS_ADD_KEY, g.str("user"), g.str("showcause"), g.str(Token), uintptr(len(Token)), minus1-1)
 		}},
 		{Number: 19, Name: "request_key", What: "a key asked for", through: []unix.Errno{unix.ENOSYS, unix.ENOKEY}, try: func(g *ground) error {
 			return g.call(unix.SYS_REQUEST_KEY, g.str("user"), g.str("showcause-none"), 0, 0)
 		}},
-		{Number: 37, Name: "seccomp-filter", What: "another filter, which allows everything", needs: "no_new_privs, or CAP_SYS_ADMIN", before: func(g *ground) error {
+		{Number: 37, Name: "seccomp-filter", What: "another filter, which allows everything", Needs: "no_new_privs, or CAP_SYS_ADMIN", before: func(g *ground) error {
 			if !g.Bare {
 				return nil
 			}
@@ -266,19 +266,19 @@ func prctlAttempts() []Attempt {
 func machineAttempts() []Attempt {
 	all := []Attempt{
 		plain(46, "reboot", "the machine restarted (with a wrong magic number)", unix.SYS_REBOOT, fixed(0, 0, 0), unix.EINVAL).need("CAP_SYS_BOOT"),
-		{Number: 46, Name: "swapon", What: "swap space", needs: admin, through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 46, Name: "swapon", What: "swap space", Needs: admin, through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_SWAPON, g.str("/showcause-none"), 0)
 		}},
-		{Number: 46, Name: "swapoff", What: "swap space taken away", needs: admin, through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 46, Name: "swapoff", What: "swap space taken away", Needs: admin, through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_SWAPOFF, g.str("/showcause-none"))
 		}},
-		{Number: 46, Name: "init_module", What: "a module of the kernel", needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOEXEC, unix.EINVAL, unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 46, Name: "init_module", What: "a module of the kernel", Needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOEXEC, unix.EINVAL, unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_INIT_MODULE, g.str("x"), 1, g.str(""))
 		}},
-		{Number: 46, Name: "finit_module", What: "a module of the kernel from a descriptor", needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOEXEC, unix.EINVAL, unix.ENOSYS, unix.EBADF}, try: func(g *ground) error {
+		{Number: 46, Name: "finit_module", What: "a module of the kernel from a descriptor", Needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOEXEC, unix.EINVAL, unix.ENOSYS, unix.EBADF}, try: func(g *ground) error {
 			return g.call(unix.SYS_FINIT_MODULE, 4, g.str(""), 0)
 		}},
-		{Number: 46, Name: "delete_module", What: "a module of the kernel removed", needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 46, Name: "delete_module", What: "a module of the kernel removed", Needs: "CAP_SYS_MODULE", through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_DELETE_MODULE, g.str("showcause_none"), 0)
 		}},
 		plain(46, "kexec_load", "another kernel", unix.SYS_KEXEC_LOAD, fixed(0, 0, 0, 0xff), unix.EINVAL, unix.ENOSYS).need("CAP_SYS_BOOT"),
@@ -287,7 +287,7 @@ func machineAttempts() []Attempt {
 		}},
 		plain(46, "quotactl_fd", "quotas of the scratch file's file system", sysQuotactlFD, fixed(5, 0x80000400, 0, 0), unix.ENOSYS, unix.EINVAL, unix.ESRCH, unix.EFAULT, unix.EOPNOTSUPP),
 		plain(46, "syslog", "the kernel's log", unix.SYS_SYSLOG, fixed(10, 0, 0)).need("CAP_SYSLOG or kernel.dmesg_restrict = 0"),
-		{Number: 46, Name: "acct", What: "accounting of processes", needs: "CAP_SYS_PACCT", through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
+		{Number: 46, Name: "acct", What: "accounting of processes", Needs: "CAP_SYS_PACCT", through: []unix.Errno{unix.ENOENT, unix.ENOSYS}, try: func(g *ground) error {
 			return g.call(unix.SYS_ACCT, g.str("/showcause-none"))
 		}},
 		{Number: 46, Name: "clock_settime", What: "the clock set (to a time that is none)", through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
@@ -299,7 +299,7 @@ func machineAttempts() []Attempt {
 		{Number: 46, Name: "adjtimex", What: "the clock's steering", try: func(g *ground) error {
 			return g.call(unix.SYS_ADJTIMEX, g.mem(256))
 		}},
-		{Number: 46, Name: "sethostname", What: "the machine's name (one that is too long)", needs: admin, through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
+		{Number: 46, Name: "sethostname", What: "the machine's name (one that is too long)", Needs: admin, through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
 			return g.call(unix.SYS_SETHOSTNAME, g.mem(128), 100)
 		}},
 		{Number: 46, Name: "uname", What: "the kernel's version and the machine's name", try: func(g *ground) error { return g.call(unix.SYS_UNAME, g.mem(400)) }},

@@ -16,13 +16,13 @@ func transferAttempts() []Attempt {
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 			return err
 		}
-		if _, err := unix.Write(p[1], []byte(token)); err != nil {
+		if _, err := unix.Write(p[1], []byte(Token)); err != nil {
 			return err
 		}
 		return g.own("pipe", p[0], nil)
 	}
 	// The sealed memory that stands in for the rule database holds token at its start.
-	n := uintptr(len(token))
+	n := uintptr(len(Token))
 	all := []Attempt{
 		{Number: 5, Name: "splice-fd1", What: "splice from the rule database into the results", try: func(g *ground) error {
 			return g.call(unix.SYS_SPLICE, 4, g.words(0), 1, 0, n, 0)
@@ -31,19 +31,19 @@ func transferAttempts() []Attempt {
 			return g.call(unix.SYS_TEE, g.fd("pipe"), 1, n, 0)
 		}},
 		{Number: 5, Name: "vmsplice-fd1", What: "vmsplice of memory into the results", try: func(g *ground) error {
-			iov, _ := g.vec(token)
+			iov, _ := g.vec(Token)
 			return g.call(unix.SYS_VMSPLICE, 1, iov, 1, 0)
 		}},
 		{Number: 5, Name: "sendfile-fd1", What: "sendfile from the rule database into the results", try: func(g *ground) error {
 			return g.call(unix.SYS_SENDFILE, 1, 4, g.words(0), n)
 		}},
-		{Number: 5, Name: "sendfile-passed", What: "sendfile from a scanned file into the control socket", give: passedFile, try: func(g *ground) error {
+		{Number: 5, Name: "sendfile-passed", What: "sendfile from a scanned file into the control socket", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_SENDFILE, 3, uintptr(g.passed), g.words(0), n)
 		}},
 		{Number: 5, Name: "copy_file_range-fd1", What: "copy_file_range from the rule database into the results", through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
 			return g.call(unix.SYS_COPY_FILE_RANGE, 4, g.words(0), 1, 0, n, 0)
 		}},
-		{Number: 5, Name: "copy_file_range-fd5", What: "copy_file_range from a scanned file into the scratch file", give: passedFile,
+		{Number: 5, Name: "copy_file_range-fd5", What: "copy_file_range from a scanned file into the scratch file", Give: PassedFile,
 			through: []unix.Errno{unix.EXDEV}, try: func(g *ground) error {
 				return g.call(unix.SYS_COPY_FILE_RANGE, uintptr(g.passed), g.words(0), 5, g.words(0), n, 0)
 			}},
@@ -53,39 +53,39 @@ func transferAttempts() []Attempt {
 
 // writeAttempts write where the reader must not.
 func writeAttempts() []Attempt {
-	n := uintptr(len(token))
+	n := uintptr(len(Token))
 	to := func(number int, name, what string, fd func(*ground) uintptr) Attempt {
 		return Attempt{Number: number, Name: name, What: what, try: func(g *ground) error {
-			return g.call(unix.SYS_WRITE, fd(g), g.str(token), n)
+			return g.call(unix.SYS_WRITE, fd(g), g.str(Token), n)
 		}}
 	}
 	is := func(v uintptr) func(*ground) uintptr { return func(*ground) uintptr { return v } }
 	passed := func(g *ground) uintptr { return uintptr(g.passed) }
 	vector := func(name, what string, nr uintptr, fd func(*ground) uintptr, more ...uintptr) Attempt {
 		return Attempt{Number: 34, Name: name, What: what, try: func(g *ground) error {
-			iov, _ := g.vec(token)
+			iov, _ := g.vec(Token)
 			return g.call(nr, append([]uintptr{fd(g), iov, 1}, more...)...)
 		}}
 	}
 	all := []Attempt{
 		to(33, "write-fd3", "write(2) to the control socket", is(3)),
 		to(33, "write-fd5", "write(2) to the scratch file", is(5)),
-		to(33, "write-passed", "write(2) to a scanned file that was passed writable", passed).gives(passedRW),
+		to(33, "write-passed", "write(2) to a scanned file that was passed writable", passed).gives(PassedRW),
 		to(33, "write-fd5-high", "write(2) to the scratch file, the descriptor's upper half not zero", is(1<<32|5)),
 		to(33, "write-fd3-high", "write(2) to the control socket, the descriptor's upper half all ones", is(0xffffffff<<32|3)),
-		{Number: 34, Name: "pwrite64-passed", What: "pwrite64 to a scanned file that was passed writable", give: passedRW, try: func(g *ground) error {
-			return g.call(unix.SYS_PWRITE64, uintptr(g.passed), g.str(token), n, 0)
+		{Number: 34, Name: "pwrite64-passed", What: "pwrite64 to a scanned file that was passed writable", Give: PassedRW, try: func(g *ground) error {
+			return g.call(unix.SYS_PWRITE64, uintptr(g.passed), g.str(Token), n, 0)
 		}},
 		{Number: 34, Name: "pwrite64-fd4", What: "pwrite64 to the rule database", through: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
-			return g.call(unix.SYS_PWRITE64, 4, g.str(token), n, 0)
+			return g.call(unix.SYS_PWRITE64, 4, g.str(Token), n, 0)
 		}},
 		{Number: 34, Name: "pwrite64-fd3", What: "pwrite64 to the control socket", through: []unix.Errno{unix.ESPIPE}, try: func(g *ground) error {
-			return g.call(unix.SYS_PWRITE64, 3, g.str(token), n, 0)
+			return g.call(unix.SYS_PWRITE64, 3, g.str(Token), n, 0)
 		}},
-		{Number: 34, Name: "ftruncate-passed", What: "a scanned file that was passed writable cut to nothing", give: passedRW, try: func(g *ground) error {
+		{Number: 34, Name: "ftruncate-passed", What: "a scanned file that was passed writable cut to nothing", Give: PassedRW, try: func(g *ground) error {
 			return g.call(unix.SYS_FTRUNCATE, uintptr(g.passed), 0)
 		}},
-		{Number: 34, Name: "fallocate-passed", What: "a hole punched into a scanned file that was passed writable", give: passedRW,
+		{Number: 34, Name: "fallocate-passed", What: "a hole punched into a scanned file that was passed writable", Give: PassedRW,
 			through: []unix.Errno{unix.EOPNOTSUPP}, try: func(g *ground) error {
 				return g.call(unix.SYS_FALLOCATE, uintptr(g.passed), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096)
 			}},
@@ -95,7 +95,7 @@ func writeAttempts() []Attempt {
 		vector("writev-fd3", "writev to the control socket", unix.SYS_WRITEV, is(3)),
 		vector("writev-fd5", "writev to the scratch file", unix.SYS_WRITEV, is(5)),
 		vector("pwritev-fd5", "pwritev to the scratch file", unix.SYS_PWRITEV, is(5)),
-		vector("pwritev2-passed", "pwritev2 to a scanned file that was passed writable", unix.SYS_PWRITEV2, passed).gives(passedRW),
+		vector("pwritev2-passed", "pwritev2 to a scanned file that was passed writable", unix.SYS_PWRITEV2, passed).gives(PassedRW),
 	}
 	for _, r := range []struct {
 		name string
@@ -112,7 +112,7 @@ func writeAttempts() []Attempt {
 			if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 				return err
 			}
-			if _, err := unix.Write(p[1], []byte(token)); err != nil {
+			if _, err := unix.Write(p[1], []byte(Token)); err != nil {
 				return err
 			}
 			return g.own("pipe", p[0], nil)
@@ -123,29 +123,29 @@ func writeAttempts() []Attempt {
 			}
 			return g.holds(buf)
 		}},
-		Attempt{Number: 33, Name: "read-fd3", What: "read(2) from the control socket, which would drop passed descriptors", give: queuedRW, try: func(g *ground) error { return g.call(unix.SYS_READ, 3, g.mem(64), 64) }},
+		Attempt{Number: 33, Name: "read-fd3", What: "read(2) from the control socket, which would drop passed descriptors", Give: QueuedRW, try: func(g *ground) error { return g.call(unix.SYS_READ, 3, g.mem(64), 64) }},
 		plain(34, "lseek-passed", "lseek on a scanned file: its offset is shared with the broker", unix.SYS_LSEEK, func(g *ground) []uintptr {
 			return []uintptr{uintptr(g.passed), 0, unix.SEEK_SET}
-		}).gives(passedFile),
+		}).gives(PassedFile),
 	)
 }
 
 // dupAttempts put another descriptor under a number that is allowed: 36, 35.
 func dupAttempts() []Attempt {
 	// after a dup of the control socket over the results, write(2) to 1 would reach it
-	landed := func(g *ground, err error) error {
+	over := func(g *ground, err error) error {
 		if err != nil {
 			return err
 		}
-		return g.call(unix.SYS_WRITE, 1, g.str(token), uintptr(len(token)))
+		return g.call(unix.SYS_WRITE, 1, g.str(Token), uintptr(len(Token)))
 	}
 	all := []Attempt{
 		plain(36, "dup-fd3", "dup of the control socket", unix.SYS_DUP, fixed(3)),
 		{Number: 36, Name: "dup3-fd1", What: "the control socket put in the place of the results", try: func(g *ground) error {
-			return landed(g, g.call(unix.SYS_DUP3, 3, 1, 0))
+			return over(g, g.call(unix.SYS_DUP3, 3, 1, 0))
 		}},
-		{Number: 36, Name: "dup3-passed-fd1", What: "a scanned file put in the place of the results", give: passedRW, try: func(g *ground) error {
-			return landed(g, g.call(unix.SYS_DUP3, uintptr(g.passed), 1, 0))
+		{Number: 36, Name: "dup3-passed-fd1", What: "a scanned file put in the place of the results", Give: PassedRW, try: func(g *ground) error {
+			return over(g, g.call(unix.SYS_DUP3, uintptr(g.passed), 1, 0))
 		}},
 		closeAndReceive(1, unix.SYS_WRITE),
 		closeAndReceive(5, unix.SYS_PWRITE64),
@@ -166,11 +166,11 @@ func dupAttempts() []Attempt {
 	}
 	return append(
 		all,
-		Attempt{Number: 35, Name: "fcntl-setlease", What: "F_SETLEASE on a scanned file: others that open it wait", give: passedFile,
-			through: []unix.Errno{unix.EAGAIN, unix.EINVAL}, needs: "the file's owner, or CAP_LEASE", try: func(g *ground) error {
+		Attempt{Number: 35, Name: "fcntl-setlease", What: "F_SETLEASE on a scanned file: others that open it wait", Give: PassedFile,
+			through: []unix.Errno{unix.EAGAIN, unix.EINVAL}, Needs: "the file's owner, or CAP_LEASE", try: func(g *ground) error {
 				return g.call(unix.SYS_FCNTL, uintptr(g.passed), unix.F_SETLEASE, unix.F_RDLCK)
 			}},
-		Attempt{Number: 35, Name: "fcntl-setlk", What: "F_SETLK: a lock on a scanned file that others see", give: passedFile, try: func(g *ground) error {
+		Attempt{Number: 35, Name: "fcntl-setlk", What: "F_SETLK: a lock on a scanned file that others see", Give: PassedFile, try: func(g *ground) error {
 			// struct flock: type, whence, start, len, pid. A read lock of the whole file.
 			return g.call(unix.SYS_FCNTL, uintptr(g.passed), unix.F_SETLK, g.words(0, 0, 0, 0))
 		}},
@@ -180,7 +180,7 @@ func dupAttempts() []Attempt {
 		}, try: func(g *ground) error {
 			return g.call(unix.SYS_FCNTL, g.fd("dir"), unix.F_NOTIFY, 4) // DN_CREATE
 		}},
-		Attempt{Number: 35, Name: "flock-passed", What: "flock on a scanned file: a lock that others see", give: passedFile, try: func(g *ground) error {
+		Attempt{Number: 35, Name: "flock-passed", What: "flock on a scanned file: a lock that others see", Give: PassedFile, try: func(g *ground) error {
 			return g.call(unix.SYS_FLOCK, uintptr(g.passed), unix.LOCK_SH|unix.LOCK_NB)
 		}},
 		Attempt{Number: 35, Name: "close_range", What: "close_range", try: func(g *ground) error {
@@ -193,7 +193,7 @@ func dupAttempts() []Attempt {
 // that is writable by a mistake of the broker's, the filter takes it for the reader's own.
 func closeAndReceive(fd, write uintptr) Attempt {
 	return Attempt{
-		Number: 36, Name: fmt.Sprintf("close-and-receive-fd%d", fd), give: queuedRW,
+		Number: 36, Name: fmt.Sprintf("close-and-receive-fd%d", fd), Give: QueuedRW,
 		What: fmt.Sprintf("descriptor %d closed, so that a descriptor passed next takes its number", fd),
 		try: func(g *ground) error {
 			if err := g.call(unix.SYS_CLOSE, fd); err != nil {
@@ -206,7 +206,7 @@ func closeAndReceive(fd, write uintptr) Attempt {
 			if got != int(fd) {
 				return fmt.Errorf("descriptor came as %d", got)
 			}
-			return g.call(write, fd, g.str(token), uintptr(len(token)), 0)
+			return g.call(write, fd, g.str(Token), uintptr(len(Token)), 0)
 		},
 	}
 }

@@ -3,12 +3,10 @@
 package escape
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,16 +18,16 @@ import (
 // Names of the workloads, which are run like attempts: the real work of a
 // reader, and its end by a signal.
 const (
-	workload       = "work"
-	workloadSignal = "work-signal"
+	Workload       = "work"
+	WorkloadSignal = "work-signal"
 )
 
-// worked is what a workload that went to its end says.
-const worked = "the work was done"
+// Worked is what a workload that went to its end says.
+const Worked = "the work was done"
 
 // labour does what a reader does, so that a listed call which is taken away is
 // missed: it takes a passed file, scans it, and keeps the runtime busy.
-func labour(name string, h hints, without []string, work Work) string {
+func labour(name string, h Hints, without []string, work Work) string {
 	scan := func(int) error { return nil }
 	if work != nil {
 		var err error
@@ -40,9 +38,9 @@ func labour(name string, h hints, without []string, work Work) string {
 	if err := lock(h, nil, without); err != nil {
 		return err.Error()
 	}
-	if name == workloadSignal {
+	if name == WorkloadSignal {
 		// The broker sends SIGTERM now; Go gives the signal its default action and raises it again.
-		if _, err := unix.Write(jail.Log, []byte(sleeping)); err != nil {
+		if _, err := unix.Write(jail.Log, []byte(Sleeping)); err != nil {
 			return err.Error()
 		}
 		for {
@@ -63,7 +61,7 @@ func labour(name string, h hints, without []string, work Work) string {
 			return fmt.Errorf("%w: %w", errWork, err).Error()
 		}
 	}
-	return worked
+	return Worked
 }
 
 // read takes the size and the bytes of a passed file.
@@ -198,57 +196,13 @@ func timers() error {
 // stopped says on the log that it sleeps, so that the broker stops and continues
 // the process in the middle: the kernel then has it call restart_syscall.
 func stopped() error {
-	if _, err := unix.Write(jail.Log, []byte(sleeping)); err != nil {
+	if _, err := unix.Write(jail.Log, []byte(Sleeping)); err != nil {
 		return err
 	}
 	time.Sleep(150 * time.Millisecond)
 	return nil
 }
 
-// meanwhile is the broker's part in a workload: it stops the reader and lets it go on, or ends it by SIGTERM.
-func (sc *scene) meanwhile(p process) {
-	if sc.attempt.Name != workload && sc.attempt.Name != workloadSignal || !sc.await() {
-		return
-	}
-	// None of these can fail but for a reader that is gone, which its exit tells.
-	if sc.attempt.Name == workloadSignal {
-		_ = unix.Kill(p.pid(), unix.SIGTERM)
-		return
-	}
-	time.Sleep(20 * time.Millisecond)
-	_ = unix.Kill(p.pid(), unix.SIGSTOP)
-	time.Sleep(20 * time.Millisecond)
-	_ = unix.Kill(p.pid(), unix.SIGCONT)
-}
-
-// sleeping is what a workload writes to its log when it waits for the broker.
-const sleeping = "sleeping\n"
-
-// await waits until the reader sleeps; false if it is gone.
-func (sc *scene) await() bool {
-	var seen []byte
-	buf := make([]byte, 512)
-	for {
-		n, err := sc.ours[ourLog].Read(buf)
-		seen = append(seen, buf[:n]...)
-		if bytes.Contains(seen, []byte(sleeping)) {
-			return true
-		}
-		if err != nil || len(seen) > 64<<10 {
-			return false
-		}
-	}
-}
-
-// work runs a workload without the lines named. The text says what broke; it is
-// empty if the work was done.
-func (s *Stage) work(name string, without ...string) (broke string) {
-	r := s.run(Attempt{Name: name, give: passedFile}, without, false)
-	switch {
-	case name == workload && r.Outcome == LetThrough && r.How == worked:
-		return ""
-	case name == workloadSignal && r.Outcome == Unclear && (strings.HasPrefix(r.How, "exit 2") || r.How == "SIGTERM"):
-		return ""
-	}
-	return r.String()
-}
+// Sleeping is what a workload writes to its log when it waits for the broker: to be stopped for a moment and let go on, or,
+// in WorkloadSignal, to be ended by SIGTERM.
+const Sleeping = "sleeping\n"

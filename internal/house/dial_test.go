@@ -38,6 +38,7 @@ var passes = []pass{
 	{"internal/jail/*.go", "golang.org/x/sys/unix.*", "names system calls in its tables, to allow or refuse them"},
 	{"internal/jail/*_test.go", "*", "tries what the roles may and may not"},
 	{"internal/escape/*.go", "*", "tries, inside the jail, what the jail must stop"},
+	{"internal/escape/stage/*.go", "*", "listens on this machine for what must not arrive"},
 	{"worker/*.go", "golang.org/x/sys/unix.Send*", "passes descriptors to readers over a socket pair"},
 	{"worker/*_test.go", "*", "tries what the broker must refuse"},
 	{"cmd/showcause/*_test.go", "*", "the server that fetching is tried on, and a socket among the files to scan"},

@@ -1,6 +1,9 @@
 //go:build linux && (amd64 || arm64)
 
-package escape
+// Package stage plays the broker for attempts to get out of the jail: it gives
+// each a fresh reader, started and locked as those that scan, judges by what it
+// sees from outside, and shows what each wall stops by taking it away.
+package stage
 
 import (
 	"bytes"
@@ -21,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/showcause/showcause/internal/escape"
 	"github.com/showcause/showcause/internal/jail"
 )
 
@@ -34,33 +38,33 @@ type Stage struct {
 	dir     string // world-writable folders of attempts are made here
 	secret  []byte // token, where an attacker expects it
 	file    *os.File
-	hints   hints
+	hints   escape.Hints
 	sockets []int
 	whole   func() string // what breaks the work of a reader that lacks nothing; ""
 }
 
 // A Result is what became of one attempt.
 type Result struct {
-	Number  int         `json:"number"`
-	Name    string      `json:"name"`
-	What    string      `json:"what"`
-	Outcome Outcome     `json:"outcome"`
-	How     string      `json:"how,omitempty"` // "SIGSYS", "EPERM", "arrived outside: ..."
-	Status  jail.Status `json:"-"`             // the walls that the reader had
+	Number  int            `json:"number"`
+	Name    string         `json:"name"`
+	What    string         `json:"what"`
+	Outcome escape.Outcome `json:"outcome"`
+	How     string         `json:"how,omitempty"` // "SIGSYS", "EPERM", "arrived outside: ..."
+	Status  jail.Status    `json:"-"`             // the walls that the reader had
 }
 
 // Stopped says that the jail held, or that there was nothing to try.
 func (r Result) Stopped() bool {
-	return r.Outcome == Killed || r.Outcome == Denied || r.Outcome == Skipped
+	return r.Outcome == escape.Killed || r.Outcome == escape.Denied || r.Outcome == escape.Skipped
 }
 
 // String writes "killed SIGSYS", "denied EPERM", "SUCCEEDED".
 func (r Result) String() string { return strings.TrimSpace(string(r.Outcome) + " " + r.How) }
 
-// NewStage prepares what attempts reach for. Close it.
-func NewStage() (*Stage, error) {
+// New prepares what attempts reach for. Close it.
+func New() (*Stage, error) {
 	s := &Stage{starter: jail.NewStarter()}
-	s.whole = sync.OnceValue(func() string { return s.work(workload) })
+	s.whole = sync.OnceValue(func() string { return s.work(escape.Workload) })
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -75,15 +79,15 @@ func (s *Stage) prepare() error {
 	if s.file, err = os.OpenFile(filepath.Join(s.dir, "secret"), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return fmt.Errorf("stage: %w", err)
 	}
-	if _, err := s.file.WriteString(token); err != nil {
+	if _, err := s.file.WriteString(escape.Token); err != nil {
 		return fmt.Errorf("stage: %w", err)
 	}
 	if s.secret, err = unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON); err != nil {
 		return fmt.Errorf("stage: memory: %w", err)
 	}
-	copy(s.secret, token)
+	copy(s.secret, escape.Token)
 	at := uint64(uintptr(unsafe.Pointer(&s.secret[0])))
-	s.hints = hints{
+	s.hints = escape.Hints{
 		Parent: os.Getpid(), Secret: at, SecretFD: int(s.file.Fd()),
 		Abstract: "showcause-" + filepath.Base(s.dir), Shm: -1, Spaces: map[string]uint64{},
 	}
@@ -133,7 +137,7 @@ func reachable(path string) bool {
 // setuidProgram makes a program that says whether it runs as root. Where it cannot be made, the attempt is not run.
 func (s *Stage) setuidProgram() {
 	path := filepath.Join(s.dir, "setuid")
-	if os.Geteuid() != 0 || os.WriteFile(path, tinyProgram(true), 0o755) != nil || os.Chmod(path, 0o755|os.ModeSetuid) != nil {
+	if os.Geteuid() != 0 || os.WriteFile(path, escape.Program(true), 0o755) != nil || os.Chmod(path, 0o755|os.ModeSetuid) != nil {
 		return
 	}
 	s.hints.Setuid = path
@@ -172,7 +176,7 @@ func bindLocal(fd int) (port int, err error) {
 	return sa.(*unix.SockaddrInet4).Port, nil
 }
 
-// Close removes what NewStage made.
+// Close removes what New made.
 func (s *Stage) Close() error {
 	err := s.starter.Close()
 	for _, fd := range s.sockets {
@@ -195,22 +199,22 @@ func (s *Stage) Close() error {
 }
 
 // Try makes an attempt in a locked reader, without the walls, lines and checks named.
-func (s *Stage) Try(a Attempt, without ...string) Result { return s.run(a, without, false) }
+func (s *Stage) Try(a escape.Attempt, without ...string) Result { return s.run(a, without, false) }
 
 // Control makes an attempt in a process without a jail, of the caller's own
 // user: what the jail stops must succeed there, or at least reach the kernel.
-func (s *Stage) Control(a Attempt) Result {
+func (s *Stage) Control(a escape.Attempt) Result {
 	r := s.run(a, nil, true)
-	if r.Outcome == Denied && a.needs != "" {
-		return Result{r.Number, r.Name, r.What, Skipped, "not provable here: needs " + a.needs, r.Status}
+	if r.Outcome == escape.Denied && a.Needs != "" {
+		return Result{r.Number, r.Name, r.What, escape.Skipped, "not provable here: needs " + a.Needs, r.Status}
 	}
 	return r
 }
 
-func (s *Stage) run(a Attempt, without []string, bare bool) Result {
+func (s *Stage) run(a escape.Attempt, without []string, bare bool) Result {
 	r := Result{Number: a.Number, Name: a.Name, What: a.What}
-	if a.skip != "" {
-		r.Outcome, r.How = Skipped, a.skip
+	if a.Skip != "" {
+		r.Outcome, r.How = escape.Skipped, a.Skip
 		return r
 	}
 	sc, err := s.open(a, bare)
@@ -218,7 +222,7 @@ func (s *Stage) run(a Attempt, without []string, bare bool) Result {
 		err = sc.play(s.starter, without)
 	}
 	if err != nil {
-		r.Outcome, r.How = Unclear, err.Error()
+		r.Outcome, r.How = escape.Unclear, err.Error()
 	} else {
 		r.Outcome, r.How, r.Status = sc.judge()
 	}
@@ -228,8 +232,8 @@ func (s *Stage) run(a Attempt, without []string, bare bool) Result {
 
 // A scene is one reader with its descriptors, seen from outside.
 type scene struct {
-	attempt Attempt
-	hints   hints
+	attempt escape.Attempt
+	hints   escape.Hints
 	files   []*os.File // the reader's, from 0
 	ours    []*os.File // the broker's: results, log, control
 	passed  *os.File
@@ -249,7 +253,7 @@ const (
 )
 
 // open makes the descriptors of a reader, as for a scan.
-func (s *Stage) open(a Attempt, bare bool) (*scene, error) {
+func (s *Stage) open(a escape.Attempt, bare bool) (*scene, error) {
 	sc := &scene{attempt: a, hints: s.hints, udp: -1}
 	sc.hints.Bare = bare
 	null, err := os.Open(os.DevNull)
@@ -281,7 +285,7 @@ func (s *Stage) open(a Attempt, bare bool) (*scene, error) {
 	if err := os.Chmod(sc.hints.Dir, 0o777); err != nil {
 		return sc, err
 	}
-	if err := os.WriteFile(filepath.Join(sc.hints.Dir, "private"), []byte(token), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(sc.hints.Dir, "private"), []byte(escape.Token), 0o600); err != nil {
 		return sc, err
 	}
 	scratch, err := unnamed(sc.hints.Dir, "scratch", 8192)
@@ -303,7 +307,7 @@ func sealed() (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "rules")
-	if _, err := f.Write(append([]byte(token), make([]byte, 8192)...)); err != nil {
+	if _, err := f.Write(append([]byte(escape.Token), make([]byte, 8192)...)); err != nil {
 		return f, err
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
@@ -320,7 +324,7 @@ func unnamed(dir, name string, n int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := append([]byte(token), make([]byte, n-len(token))...)
+	data := append([]byte(escape.Token), make([]byte, n-len(escape.Token))...)
 	_, err = f.WriteAt(data, 0)
 	return f, errors.Join(err, os.Remove(f.Name()))
 }
@@ -334,8 +338,8 @@ func (sc *scene) gifts(s *Stage) error {
 	if sc.hints.UDP, err = bindLocal(sc.udp); err != nil {
 		return err
 	}
-	switch sc.attempt.give {
-	case passedFile, passedRW, queuedRW:
+	switch sc.attempt.Give {
+	case escape.PassedFile, escape.PassedRW, escape.QueuedRW:
 		f, err := os.OpenFile(filepath.Join(sc.hints.Dir, "passed"), os.O_CREATE|os.O_RDWR, 0o666)
 		if err != nil {
 			return err
@@ -345,18 +349,18 @@ func (sc *scene) gifts(s *Stage) error {
 		}
 		sc.passed = f
 		give := f
-		if sc.attempt.give == passedFile {
+		if sc.attempt.Give == escape.PassedFile {
 			if give, err = os.Open(f.Name()); err != nil {
 				return err
 			}
 			defer give.Close()
 		}
 		return unix.Sendmsg(int(sc.ours[ourControl].Fd()), []byte("x"), unix.UnixRights(int(give.Fd())), nil, 0)
-	case leakedFile:
+	case escape.LeakedFile:
 		f, err := os.Open(s.file.Name())
 		sc.files = append(sc.files, f)
 		return err
-	case leakedUDP:
+	case escape.LeakedUDP:
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -418,7 +422,7 @@ func (sc *scene) play(starter *jail.Starter, without []string) error {
 			}
 		}
 	}
-	args := []string{"showcause", Command, sc.attempt.Name, string(h), strings.Join(without, ",")}
+	args := []string{"showcause", escape.Command, sc.attempt.Name, string(h), strings.Join(without, ",")}
 	env := []string{"GOMAXPROCS=2"} // a runtime of a fixed size, whatever the machine has
 	var p process
 	if sc.hints.Bare {
@@ -477,10 +481,10 @@ func (sc *scene) wait(p process) error {
 }
 
 // judge says what came of it: first by what was seen here, then by the exit, then by what the reader says.
-func (sc *scene) judge() (Outcome, string, jail.Status) {
+func (sc *scene) judge() (escape.Outcome, string, jail.Status) {
 	out := sc.results.String()
 	var st jail.Status
-	_, after, locked := strings.Cut(out, sayLocked)
+	_, after, locked := strings.Cut(out, escape.SayLocked)
 	if locked {
 		line, _, _ := strings.Cut(after, "\n")
 		if b, err := hex.DecodeString(line); err == nil && !sc.hints.Bare {
@@ -488,63 +492,63 @@ func (sc *scene) judge() (Outcome, string, jail.Status) {
 		}
 	}
 	if seen := sc.arrived(after); seen != "" {
-		return Succeeded, "arrived outside: " + seen, st
+		return escape.Succeeded, "arrived outside: " + seen, st
 	}
 	said, detail := sc.said(after)
 	switch {
 	case sc.hung:
-		return Unclear, "no end within " + patience.String(), st
+		return escape.Unclear, "no end within " + patience.String(), st
 	case !locked:
-		if o, d := sc.said(out); o == Skipped || o == Unclear {
+		if o, d := sc.said(out); o == escape.Skipped || o == escape.Unclear {
 			return o, d, st
 		}
-		return Unclear, "never locked: " + sc.exit.String() + " " + sc.log(), st
+		return escape.Unclear, "never locked: " + sc.exit.String() + " " + sc.log(), st
 	case sc.exit.Signal == unix.SIGSYS:
-		return Killed, "SIGSYS", st
+		return escape.Killed, "SIGSYS", st
 	case sc.exit.Signal != 0:
-		return Unclear, sc.exit.String(), st
+		return escape.Unclear, sc.exit.String(), st
 	case said != "":
 		return said, detail, st
 	case sc.exit.Code == 9:
-		return Denied, "started, without rights", st
+		return escape.Denied, "started, without rights", st
 	}
-	return Unclear, sc.exit.String() + " " + sc.log(), st
+	return escape.Unclear, sc.exit.String() + " " + sc.log(), st
 }
 
 // said is the outcome that the reader wrote, or its exit code's.
-func (sc *scene) said(text string) (Outcome, string) {
-	if _, line, ok := strings.Cut(text, sayOutcome); ok {
+func (sc *scene) said(text string) (escape.Outcome, string) {
+	if _, line, ok := strings.Cut(text, escape.SayOutcome); ok {
 		line, _, _ = strings.Cut(line, "\n")
 		o, detail, _ := strings.Cut(line, "|")
-		if !slices.Contains(outcomes(), Outcome(o)) {
-			return Unclear, "the reader said something else"
+		if !slices.Contains(escape.Outcomes(), escape.Outcome(o)) {
+			return escape.Unclear, "the reader said something else"
 		}
-		return Outcome(o), detail
+		return escape.Outcome(o), detail
 	}
-	if i := sc.exit.Code - codeBase; sc.exit.Signal == 0 && i >= 0 && i < len(outcomes()) {
-		return outcomes()[i], ""
+	if i := sc.exit.Code - escape.CodeBase; sc.exit.Signal == 0 && i >= 0 && i < len(escape.Outcomes()) {
+		return escape.Outcomes()[i], ""
 	}
 	return "", ""
 }
 
 // arrived says where bytes of an attempt came out.
 func (sc *scene) arrived(results string) string {
-	if strings.Contains(results, token) || strings.Contains(results, landed) {
+	if strings.Contains(results, escape.Token) || strings.Contains(results, escape.Landed) {
 		return "results"
 	}
 	buf := make([]byte, 256)
 	oob := make([]byte, unix.CmsgSpace(16))
 	n, on, _, _, err := unix.Recvmsg(int(sc.ours[ourControl].Fd()), buf, oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-	if err == nil && bytes.Contains(buf[:n], []byte(token)) {
+	if err == nil && bytes.Contains(buf[:n], []byte(escape.Token)) {
 		if on > 0 {
 			return "a descriptor on the control socket"
 		}
 		return "control socket"
 	}
-	if n, _, err := unix.Recvfrom(sc.udp, buf, 0); err == nil && bytes.Contains(buf[:n], []byte(token)) {
+	if n, _, err := unix.Recvfrom(sc.udp, buf, 0); err == nil && bytes.Contains(buf[:n], []byte(escape.Token)) {
 		return "UDP"
 	}
-	if bytes.Contains(sc.watch, []byte(token)) {
+	if bytes.Contains(sc.watch, []byte(escape.Token)) {
 		return "the broker's memory"
 	}
 	if sc.passed != nil {

@@ -1,11 +1,12 @@
 //go:build linux && (amd64 || arm64)
 
-package escape
+package stage
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/showcause/showcause/internal/escape"
 	"github.com/showcause/showcause/internal/jail"
 )
 
@@ -154,7 +155,7 @@ func (s *Stage) Mutate(m Mutation) Mutation {
 
 // prove makes the attempt with and without the target.
 func (s *Stage) prove(m Mutation, p proof) Mutation {
-	a, ok := find(p.attempt)
+	a, ok := escape.Find(p.attempt)
 	if !ok {
 		m.Why = "no attempt is called " + p.attempt
 		return m
@@ -168,14 +169,14 @@ func (s *Stage) prove(m Mutation, p proof) Mutation {
 			return m
 		}
 	}
-	if with.Outcome == Skipped {
+	if with.Outcome == escape.Skipped {
 		m.Result, m.Why, m.With = KeptFor, with.How, ""
 		return m
 	}
 	without := s.Try(a, append(slices.Clone(p.aside), m.Name)...)
 	m.Without = without.String()
 	m.Result, m.harmless = NotProved, with.Stopped() && without.Stopped()
-	if with.Stopped() && (without.Outcome == Succeeded || without.Outcome == LetThrough) {
+	if with.Stopped() && (without.Outcome == escape.Succeeded || without.Outcome == escape.LetThrough) {
 		m.Result, m.Why = Proved, ""
 	}
 	return m
@@ -194,13 +195,13 @@ func (s *Stage) miss(m Mutation) Mutation {
 		m.With, m.Why = broke, "the work is not done even with the line"
 		return m
 	}
-	m.With = worked
+	m.With = escape.Worked
 	n := tries
 	if kept(m.Name) != "" {
 		n = rareTries
 	}
 	for range n {
-		for _, name := range []string{workload, workloadSignal} {
+		for _, name := range []string{escape.Workload, escape.WorkloadSignal} {
 			if broke := s.work(name, m.Name); broke != "" {
 				m.Without, m.Result = broke, Proved
 				if !strings.Contains(broke, "SIGSYS") {
@@ -210,6 +211,6 @@ func (s *Stage) miss(m Mutation) Mutation {
 			}
 		}
 	}
-	m.Without, m.harmless = worked, true
+	m.Without, m.harmless = escape.Worked, true
 	return m
 }
