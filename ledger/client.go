@@ -130,6 +130,9 @@ func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, erro
 	}
 	var after uint64
 	for hop := 0; ; hop++ {
+		if err := ctx.Err(); err != nil { // no entry for what is not tried
+			return Response{}, fmt.Errorf("%s: %w", t.url(), err)
+		}
 		if err := c.allowed(t); err != nil {
 			return Response{}, fmt.Errorf("url %s: %w", t.url(), err)
 		}

@@ -499,12 +499,12 @@ func TestSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for name, o := range map[string]Options{"idle": {Idle: 50 * time.Millisecond}, "total": {Total: 50 * time.Millisecond}, "cancel": {}} {
+	for name, o := range map[string]Options{"idle": {Idle: 200 * time.Millisecond}, "total": {Total: 200 * time.Millisecond}, "cancel": {}} {
 		for _, scheme := range []string{"http", "https"} {
 			c, dir := client(t, o)
 			ctx, cancel := context.WithCancel(t.Context())
 			if name == "cancel" {
-				time.AfterFunc(50*time.Millisecond, cancel)
+				time.AfterFunc(200*time.Millisecond, cancel)
 			}
 			_, err := c.Do(ctx, Request{URL: scheme + "://" + l.Addr().String(), Purpose: UpdateRules}, io.Discard)
 			cancel()
@@ -517,6 +517,19 @@ func TestSilent(t *testing.T) {
 				t.Errorf("%s %s: %v %+v", name, scheme, err, p)
 			}
 		}
+	}
+}
+
+// What is ended before it begins is not written down either.
+func TestEnded(t *testing.T) {
+	c, dir := client(t, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Do(ctx, Request{URL: "http://127.0.0.1:1/", Purpose: UpdateRules}, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if s := mustRead(t, dir); s.Lines != 1 {
+		t.Errorf("%d lines", s.Lines)
 	}
 }
 

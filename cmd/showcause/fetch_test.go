@@ -23,6 +23,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/showcause/showcause/ledger"
 )
 
 // serveFiles serves a folder to the script: serve DIR. $URL and $TLSURL say
@@ -87,6 +89,47 @@ func TestEgressProcess(t *testing.T) {
 	}
 	if n < 6 {
 		t.Errorf("%d descriptors seen:\n%s", n, got)
+	}
+}
+
+// Interrupted in the middle of an answer, the egress process closes its entry,
+// and the folder is as it was.
+func TestFetchInterrupted(t *testing.T) {
+	asked := make(chan bool, 1)
+	ended := make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000000")
+		w.Write(make([]byte, 1000))
+		w.(http.Flusher).Flush()
+		asked <- true
+		<-ended
+	}))
+	defer s.Close()
+	defer close(ended)
+	dir := t.TempDir()
+	c := process(t, dir, "rules", "fetch", s.URL+"/a.ndb", s.URL+"/b.ndb", "-o", "got", "--ledger", "led")
+	var out bytes.Buffer
+	c.Stderr = &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	c.Process.Signal(os.Interrupt)
+	if err := c.Wait(); err == nil || !strings.Contains(out.String(), "interrupted") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "got")); len(left) != 0 {
+		t.Errorf("left in the folder: %v", left)
+	}
+	var all []string
+	sum, err := ledger.Read(filepath.Join(dir, "led"), func(e *ledger.Entry) error {
+		if e.Close != nil {
+			all = append(all, e.Close.Error)
+		}
+		return nil
+	})
+	if err != nil || sum.Sends != 1 || sum.Open != 0 || len(all) != 1 || all[0] != "answer: interrupted" {
+		t.Errorf("%+v %q %v", sum, all, err)
 	}
 }
 
