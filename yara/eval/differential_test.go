@@ -19,6 +19,8 @@ type grow struct {
 	vars []string
 }
 
+func newGrow(seed uint64) *grow { return &grow{Rand: rand.New(rand.NewPCG(7, seed))} }
+
 func (g *grow) pick(s ...string) string { return s[g.IntN(len(s))] }
 
 // integer makes an integer expression.
@@ -129,7 +131,7 @@ func TestDifferential(t *testing.T) {
 	dir := t.TempDir()
 	answered, held := 0, 0
 	for round := range 60 {
-		g := &grow{Rand: rand.New(rand.NewPCG(7, uint64(round)))}
+		g := newGrow(uint64(round))
 		bin := []byte(g.pick("abcdabc-bab", "xxabxab", "", "abcabcabcabc", "\xff\x80ab\x00\x01\x02b"))
 		target := filepath.Join(dir, "target")
 		if err := os.WriteFile(target, bin, 0o600); err != nil {

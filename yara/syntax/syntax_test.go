@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,7 +52,13 @@ func dumpTo(b *strings.Builder, v reflect.Value) {
 		}
 		b.WriteString("]")
 	case reflect.String:
-		fmt.Fprintf(b, "%q", v.String())
+		b.WriteString(strconv.Quote(v.String()))
+	case reflect.Uint8, reflect.Uint32:
+		b.WriteString(strconv.FormatUint(v.Uint(), 10))
+	case reflect.Int64:
+		b.WriteString(strconv.FormatInt(v.Int(), 10))
+	case reflect.Bool:
+		b.WriteString(strconv.FormatBool(v.Bool()))
 	default:
 		fmt.Fprint(b, v.Interface())
 	}
