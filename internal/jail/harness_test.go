@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -451,6 +452,21 @@ func denied(lines ...Line) error {
 	return install(prog)
 }
 
+// keepCapabilities drops all others of this process.
+func keepCapabilities(mask uint64) error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &have[0]); err != nil {
+		return err
+	}
+	for i := range have {
+		m := uint32(mask >> (32 * i))
+		have[i].Effective &= m
+		have[i].Permitted &= m
+	}
+	return everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&have[0])), 0)
+}
+
 func noFlag(name string, bits uint64) Line {
 	return Line{Name: name, Nr: unix.SYS_CLONE, Action: Allow, Checks: []Check{{Name: name, Arg: 0, Op: NoneOf, Values: []uint64{bits}}}}
 }
@@ -459,14 +475,16 @@ const allNS = unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.
 
 // conditions make this machine a poorer one, for this process and its children.
 var conditions = map[string]func() error{
-	"userns":   func() error { return denied(noFlag("clone", unix.CLONE_NEWUSER)) },
-	"allns":    func() error { return denied(noFlag("clone", allNS)) },
-	"netns":    func() error { return denied(noFlag("clone", unix.CLONE_NEWNET)) },
-	"cgroupns": func() error { return denied(noFlag("clone", unix.CLONE_NEWCGROUP)) },
-	"mountns":  func() error { return denied(noFlag("clone", unix.CLONE_NEWNS)) },
-	"mount":    func() error { return denied(Line{Name: "mount", Nr: unix.SYS_MOUNT, Action: eperm}) },
-	"pivot":    func() error { return denied(Line{Name: "pivot_root", Nr: unix.SYS_PIVOT_ROOT, Action: eperm}) },
-	"setuid":   func() error { return denied(Line{Name: "setuid", Nr: unix.SYS_SETUID, Action: eperm}) },
+	"sys_admin":    func() error { return keepCapabilities(^uint64(1 << unix.CAP_SYS_ADMIN)) },
+	"capabilities": func() error { return keepCapabilities(0) },
+	"userns":       func() error { return denied(noFlag("clone", unix.CLONE_NEWUSER)) },
+	"allns":        func() error { return denied(noFlag("clone", allNS)) },
+	"netns":        func() error { return denied(noFlag("clone", unix.CLONE_NEWNET)) },
+	"cgroupns":     func() error { return denied(noFlag("clone", unix.CLONE_NEWCGROUP)) },
+	"mountns":      func() error { return denied(noFlag("clone", unix.CLONE_NEWNS)) },
+	"mount":        func() error { return denied(Line{Name: "mount", Nr: unix.SYS_MOUNT, Action: eperm}) },
+	"pivot":        func() error { return denied(Line{Name: "pivot_root", Nr: unix.SYS_PIVOT_ROOT, Action: eperm}) },
+	"setuid":       func() error { return denied(Line{Name: "setuid", Nr: unix.SYS_SETUID, Action: eperm}) },
 	"anysetuid": func() error {
 		return denied(Line{Name: "setuid", Nr: unix.SYS_SETUID, Action: eperm}, Line{Name: "r", Nr: unix.SYS_SETRESUID, Action: eperm})
 	},

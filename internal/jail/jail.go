@@ -27,7 +27,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -116,20 +115,6 @@ type Process struct {
 	Pid  int // as the caller sees it; inside it may be 1
 	proc *os.Process
 	wait func() (Exit, error)
-}
-
-func newProcess(p *os.Process) *Process {
-	return &Process{Pid: p.Pid, proc: p, wait: sync.OnceValues(func() (Exit, error) {
-		state, err := p.Wait()
-		if err != nil {
-			return Exit{}, fmt.Errorf("reader %d: wait: %w", p.Pid, err)
-		}
-		ws, ok := state.Sys().(syscall.WaitStatus)
-		if ok && ws.Signaled() {
-			return Exit{Signal: ws.Signal()}, nil
-		}
-		return Exit{Code: state.ExitCode()}, nil
-	})}
 }
 
 // Kill ends the process with SIGKILL. A process that has ended is no error.

@@ -42,9 +42,14 @@ func TestOften(t *testing.T) {
 	}
 	each(t, func(t *testing.T, b build, uid int) {
 		for i, s := range []spec{
-			{Work: "little"}, {Work: "little", Procs: "1"}, {Work: "little", Procs: "8"},
-			{Work: "little", Debug: "gcstoptheworld=1"}, {Work: "little", Debug: "asyncpreemptoff=1"},
-			{Work: "little", Debug: "gccheckmark=1,madvdontneed=1"}, {Work: "little", Env: []string{"GOGC=1"}}, {Work: "little", Debug: "decoratemappings=1,updatemaxprocs=1"},
+			{Work: "little"},
+			{Work: "little", Procs: "1"},
+			{Work: "little", Procs: "8"},
+			{Work: "little", Debug: "gcstoptheworld=1"},
+			{Work: "little", Debug: "asyncpreemptoff=1"},
+			{Work: "little", Debug: "gccheckmark=1,madvdontneed=1"},
+			{Work: "little", Env: []string{"GOGC=1"}},
+			{Work: "little", Debug: "decoratemappings=1,updatemaxprocs=1"},
 		} {
 			s.Times = max(n/(1+3*i), 10)
 			if o := b.run(t, uid, s); o.Error != "" {
@@ -246,7 +251,37 @@ func TestPrivateProgram(t *testing.T) {
 			if o.Error != "" || !o.Sealed || o.Outside["Uid"] != "65534 65534 65534 65534" || o.Outside["CapEff"] != "0000000000000000" || o.Outside["Groups"] != "" {
 				t.Errorf("%s, mode %o: %s %s %v %q", b.name, mode, o.Error, o.Exit, off(o.Status), o.Outside)
 			}
+			o = b.run(t, 0, spec{Work: "wait", Kill: "parent"})
+			if pid, err := strconv.Atoi(strings.TrimSpace(o.Out)); err != nil || !gone(pid) {
+				t.Errorf("%s, mode %o: its parent died: %q lives on", b.name, mode, o.Out)
+			}
 		}
+	}
+}
+
+// TestLesserRoot is root without CAP_SYS_ADMIN, as in most containers: a user
+// namespace gives what it cannot.
+func TestLesserRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("takes root")
+	}
+	for _, b := range builds(t) {
+		if b.cgo {
+			continue // a capability cannot be dropped on all threads
+		}
+		o := b.run(t, 0, spec{Work: "little", Hold: true, Deny: []string{"sys_admin"}})
+		if o.Error != "" || !o.Sealed || len(off(o.Status)) != 0 || o.Outside["Uid"] != "65534 65534 65534 65534" || o.Outside["Groups"] != "" {
+			t.Errorf("%s: %s %s %v %q", b.name, o.Error, o.Exit, off(o.Status), o.Outside)
+		}
+		o = b.run(t, 0, spec{Work: "little", Hold: true, Deny: []string{"sys_admin", "userns"}})
+		if o.Error != "" || !o.Sealed || o.Outside["Uid"] != "65534 65534 65534 65534" || o.Outside["CapEff"] != "0000000000000000" {
+			t.Errorf("%s, no user namespaces: %s %s %v %q", b.name, o.Error, o.Exit, off(o.Status), o.Outside)
+		}
+		o = b.run(t, 0, spec{Work: "little", Hold: true, Deny: []string{"capabilities"}})
+		if o.Error != "" || !o.Sealed || o.Outside["CapEff"] != "0000000000000000" || o.Outside["Seccomp"] != "2" {
+			t.Errorf("%s, no capabilities: %s %s %v %q", b.name, o.Error, o.Exit, off(o.Status), o.Outside)
+		}
+		t.Log(off(o.Status))
 	}
 }
 

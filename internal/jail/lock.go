@@ -373,6 +373,8 @@ func (l *locker) dropUID() {
 		return
 	}
 	l.set(wallUID, nil)
+	// The kernel forgets the parent-death signal with the uid.
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 }
 
 // dropBounding empties the bounding set, which takes CAP_SETPCAP. It bounds what

@@ -36,6 +36,9 @@ func errnoName(e syscall.Errno) string {
 // no file.
 const nobody = 65534
 
+// namespaces are the walls wallUserNS to wallCgroupNS.
+const namespaces = wallCgroupNS + 1
+
 // The variables a reader is started with.
 const (
 	// jailVariable tells Lock what Start gave.
@@ -337,6 +340,20 @@ func (s *Starter) try(f form) error {
 		return nil
 	}
 	return err
+}
+
+func newProcess(p *os.Process) *Process {
+	return &Process{Pid: p.Pid, proc: p, wait: sync.OnceValues(func() (Exit, error) {
+		state, err := p.Wait()
+		if err != nil {
+			return Exit{}, fmt.Errorf("reader %d: wait: %w", p.Pid, err)
+		}
+		ws, ok := state.Sys().(syscall.WaitStatus)
+		if ok && ws.Signaled() {
+			return Exit{Signal: ws.Signal()}, nil
+		}
+		return Exit{Code: state.ExitCode()}, nil
+	})}
 }
 
 func (s *Starter) launch(f form, c Command) (*os.Process, error) {

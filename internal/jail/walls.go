@@ -52,6 +52,3 @@ const (
 	wallSeccomp
 	wallCount
 )
-
-// namespaces are the walls wallUserNS to wallCgroupNS.
-const namespaces = wallCgroupNS + 1

@@ -150,12 +150,13 @@ func workPanic() string {
 	}
 	var null *[4]int
 	zero := caught
+	none := map[string]map[string]int{}["none"]
 	for range 100 {
 		try(func() { null[2] = 1 })
 		try(func() { _ = 1 / zero })
 		try(func() { _ = make([]int, 3)[caught+5] })
 		try(func() { panic(errors.New("x")) })
-		try(func() { var m map[string]int; m["x"] = 1 })
+		try(func() { none["x"] = 1 })
 	}
 	_ = debug.Stack()
 	return fmt.Sprint("ok ", caught)
