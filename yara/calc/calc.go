@@ -157,8 +157,10 @@ func (c *calc) log(a []module.Value, hex bool) module.Value {
 		switch {
 		case v.Kind == module.String:
 			b.WriteString(escape(v.Text))
-		case v.Kind == module.Float:
+		case v.Kind == module.Float && c.h.Dialect == source.YARA:
 			b.WriteString(strconv.FormatFloat(v.Float, 'f', 6, 64))
+		case v.Kind == module.Float:
+			b.WriteString(strconv.FormatFloat(v.Float, 'f', -1, 64))
 		case v.Kind == module.Int && hex:
 			b.WriteString("0x" + strconv.FormatUint(uint64(v.Int), 16))
 		default:

@@ -106,14 +106,16 @@ func TestFunctions(t *testing.T) {
 
 func TestConsole(t *testing.T) {
 	var out []string
-	h := Host{Log: func(line string) { out = append(out, line) }}
+	h := Host{Dialect: source.YARA, Log: func(line string) { out = append(out, line) }}
 	for _, args := range [][]module.Value{{s("a\x00b")}, {s("n="), i(5)}, {f(1.5)}} {
 		if !call(t, "console", "log", "", h, args...).Truth() {
 			t.Error("not true")
 		}
 	}
 	call(t, "console", "hex", "", h, s("n="), i(-1))
-	if got, want := strings.Join(out, "|"), `a\x00b|n=5|1.500000|n=0xffffffffffffffff`; got != want {
+	h.Dialect = source.YARAX
+	call(t, "console", "log", "", h, f(1.5))
+	if got, want := strings.Join(out, "|"), `a\x00b|n=5|1.500000|n=0xffffffffffffffff|1.5`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -152,11 +152,12 @@ func (c *checker) namespace(name string) *namespace {
 }
 
 const (
-	maxIncludes  = 16   // files in each other, as YARA has it
-	maxFiles     = 4096 // files included in all
-	maxDiags     = 1000 // told in all
-	loopNesting  = 4    // loops in each other, YARA
-	maxPatterns  = 10000
+	maxIncludes  = 16    // files in each other, as YARA has it
+	maxFiles     = 4096  // files included in all
+	maxDiags     = 1000  // told in all
+	loopNesting  = 4     // loops in each other, YARA
+	maxPatterns  = 64000 // of a rule, YARA-X
+	fewPatterns  = 10000 // and YARA
 	patternParts = 10000 // alternatives of a hex pattern
 )
 

@@ -13,8 +13,12 @@ import (
 
 // patterns checks the strings section of a rule.
 func (c *checker) patterns(r *Rule) {
-	if len(r.Patterns) > maxPatterns {
-		c.err(source.TooManyPatterns, r.Name.Span, "too many patterns in a rule", fmt.Sprintf("%d, at most %d", len(r.Patterns), maxPatterns))
+	most := maxPatterns
+	if c.o.Dialect == source.YARA {
+		most = fewPatterns
+	}
+	if len(r.Patterns) > most {
+		c.err(source.TooManyPatterns, r.Name.Span, "too many patterns in a rule", fmt.Sprintf("%d, at most %d", len(r.Patterns), most))
 	}
 	values := map[string]*syntax.Pattern{}
 	for i, p := range r.Patterns {
