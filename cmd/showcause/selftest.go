@@ -185,7 +185,7 @@ func (o *selftestOptions) runAttempts(ctx context.Context, st *stage.Stage, out 
 		a.Result = st.Try(list[i])
 		if o.control {
 			control := st.Control(list[i])
-			a.Control, a.vacuous = control.String(), control.Stopped() && control.Outcome != escape.Skipped
+			a.Control, a.vacuous = control.String(), !control.Reached()
 		}
 	})
 	if err != nil {

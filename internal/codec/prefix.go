@@ -171,6 +171,15 @@ func (b *Bits) Symbol(p *Prefix) (int, error) {
 	return sym, nil
 }
 
+// ReadByte implements io.ByteReader: the next eight bits.
+func (b *Bits) ReadByte() (byte, error) {
+	v := b.Take(8)
+	return byte(v), b.Err()
+}
+
+// Held returns how many bits were read from the input and not used.
+func (b *Bits) Held() int64 { return int64(b.n) - int64(b.over) }
+
 // Beyond returns how many bits were used or looked at that the input does not have.
 func (b *Bits) Beyond() uint { return b.over }
 

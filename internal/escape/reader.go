@@ -111,7 +111,7 @@ func (a Attempt) make(h Hints, without []string) (Outcome, string) {
 
 // limits of a reader of a self-test: more than any attempt needs, less than what filling attempts ask for.
 const (
-	readerMemory = 4 << 30
+	readerMemory = 2 << 30
 	readerFile   = 64 << 20
 )
 

@@ -116,9 +116,9 @@ func unreadFormats() []Input {
 	pdf := func(name string, f func() []byte) Input { return in(33, "PDF: "+name, Either, f) }
 	return []Input{
 		in(30, "7z: encrypted headers", Incomplete, sevenZip, "corrupt"),
-		in(30, "RAR 5", Incomplete, func() []byte { return rar("\x01\x00") }, "unsupported.format.rar"),
-		in(30, "RAR 4", Incomplete, func() []byte { return rar("\x00") }, "unsupported.format.rar"),
-		in(30, "zip that holds a RAR", Incomplete, func() []byte { return zipOf(pack("x", rar("\x01\x00"))) }, "unsupported.format.rar"),
+		in(30, "RAR 5", Incomplete, func() []byte { return rar("\x01\x00") }, "corrupt"),
+		in(30, "RAR 4", Incomplete, func() []byte { return rar("\x00") }, "corrupt"),
+		in(30, "zip that holds a RAR", Incomplete, func() []byte { return zipOf(pack("x", rar("\x01\x00"))) }, "corrupt"),
 		in(31, "ISO 9660", Either, func() []byte { return disc(false) }),
 		in(31, "ISO 9660 and UDF", Either, func() []byte { return disc(true) }),
 		ole("a chain of sectors that leads to itself", func(fat, _ []byte) { le.PutUint32(fat[12:], 2) }),

@@ -34,7 +34,7 @@ var works = map[string]func() string{
 	"timers":     workTimers,
 	"panic":      workPanic,
 	"big":        workBig,
-	"stack":      func() string { return fmt.Sprint("ok ", deep(2_000_000)) },
+	"stack":      func() string { return fmt.Sprint("ok ", deep(500_000)) },
 	"threads":    workThreads,
 	"preempt":    workPreempt,
 	"recv":       workRecv,
@@ -163,8 +163,8 @@ func workPanic() string {
 }
 
 func workBig() string {
-	for range 3 {
-		b := make([]byte, 256<<20)
+	for range 2 {
+		b := make([]byte, 128<<20)
 		for i := 0; i < len(b); i += 4096 {
 			b[i] = 1
 		}
@@ -206,18 +206,18 @@ func workPreempt() string {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	var n atomic.Int64
-	for range 6 {
+	for range 3 {
 		wg.Go(func() {
 			x := uint32(1)
 			for !stop.Load() {
-				for range 1_000_000 {
+				for range 200_000 {
 					x = x*1664525 + 1013904223
 				}
 				n.Add(int64(x & 1))
 			}
 		})
 	}
-	for range 20 {
+	for range 8 {
 		runtime.GC()
 		time.Sleep(time.Millisecond)
 	}
@@ -300,7 +300,7 @@ func workIdle() string {
 	}
 	b = nil
 	runtime.GC()
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(1500 * time.Millisecond)
 	return fmt.Sprint("ok ", len(b))
 }
 

@@ -82,7 +82,7 @@ type iso struct {
 type volume struct {
 	block  int64
 	joliet bool
-	root   []byte // nil if there is no tree
+	root   []byte   // nil if there is no tree
 	tables [2]int64 // of paths, in either byte order
 	size   int64    // of a table
 }

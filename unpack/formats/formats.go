@@ -8,6 +8,7 @@ import (
 	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/stream"
 	"github.com/showcause/showcause/unpack/zip"
@@ -31,6 +32,7 @@ func All() []unpack.Format {
 		stream.LZ4(),
 		cabinet.Cab(),
 		sevenzip.Format(),
+		rar.Format(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),

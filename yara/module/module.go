@@ -52,8 +52,10 @@ const (
 
 // String is the kind as messages name it.
 func (k Kind) String() string {
-	return [...]string{"undefined", "boolean", "integer", "float", "string", "regular expression", "structure",
-		"array", "map", "function"}[k]
+	return [...]string{
+		"undefined", "boolean", "integer", "float", "string", "regular expression", "structure",
+		"array", "map", "function",
+	}[k]
 }
 
 // Type is the type of a value.

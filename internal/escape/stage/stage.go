@@ -58,6 +58,11 @@ func (r Result) Stopped() bool {
 	return r.Outcome == escape.Killed || r.Outcome == escape.Denied || r.Outcome == escape.Skipped
 }
 
+// Reached says of a control run that the attempt is not vacuous, or that it says what it lacks here.
+func (r Result) Reached() bool {
+	return r.Outcome == escape.Succeeded || r.Outcome == escape.LetThrough || r.Outcome == escape.Skipped
+}
+
 // String writes "killed SIGSYS", "denied EPERM", "SUCCEEDED".
 func (r Result) String() string { return strings.TrimSpace(string(r.Outcome) + " " + r.How) }
 
