@@ -141,7 +141,8 @@ func handleAttempts() []Attempt {
 			_, err := handle(g)
 			return err
 		}, unix.EOPNOTSUPP),
-		{Number: 13, Name: "open_by_handle_at", What: "a file opened by a handle, past all folders", Needs: "CAP_DAC_READ_SEARCH",
+		{
+			Number: 13, Name: "open_by_handle_at", What: "a file opened by a handle, past all folders", Needs: "CAP_DAC_READ_SEARCH",
 			through: []unix.Errno{unix.EOPNOTSUPP, unix.ESTALE}, before: func(g *ground) error {
 				h, err := handle(g)
 				g.vals["handle"] = h
@@ -153,7 +154,8 @@ func handleAttempts() []Attempt {
 			}, try: func(g *ground) error {
 				fd, err := g.sys(unix.SYS_OPEN_BY_HANDLE_AT, g.fd("etc"), g.vals["handle"], unix.O_RDONLY)
 				return opened(g, fd, err)
-			}},
+			},
+		},
 	}
 }
 

@@ -75,27 +75,35 @@ func descriptorAttempts() []Attempt {
 		// connect asks for an address that is not there: a socket says so, anything else that it is no socket.
 		all = append(
 			all,
-			Attempt{Number: 3, Name: fmt.Sprintf("connect-fd%d", fd), What: fmt.Sprintf("connect on descriptor %d", fd),
+			Attempt{
+				Number: 3, Name: fmt.Sprintf("connect-fd%d", fd), What: fmt.Sprintf("connect on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK, unix.ECONNREFUSED, unix.EISCONN, unix.EINVAL},
 				try: func(g *ground) error {
 					p, n := g.abstract("showcause-nobody-listens-here")
 					return g.call(unix.SYS_CONNECT, fd, p, n)
-				}},
-			Attempt{Number: 4, Name: fmt.Sprintf("sendto-fd%d", fd), What: fmt.Sprintf("sendto on descriptor %d", fd),
+				},
+			},
+			Attempt{
+				Number: 4, Name: fmt.Sprintf("sendto-fd%d", fd), What: fmt.Sprintf("sendto on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
 					return g.call(unix.SYS_SENDTO, fd, g.str(Token), uintptr(len(Token)), 0, 0, 0)
-				}},
-			Attempt{Number: 4, Name: fmt.Sprintf("sendmsg-fd%d", fd), What: fmt.Sprintf("sendmsg on descriptor %d", fd),
+				},
+			},
+			Attempt{
+				Number: 4, Name: fmt.Sprintf("sendmsg-fd%d", fd), What: fmt.Sprintf("sendmsg on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
 					return g.call(unix.SYS_SENDMSG, fd, g.msg(Token, nil), 0)
-				}},
-			Attempt{Number: 4, Name: fmt.Sprintf("sendmmsg-fd%d", fd), What: fmt.Sprintf("sendmmsg on descriptor %d", fd),
+				},
+			},
+			Attempt{
+				Number: 4, Name: fmt.Sprintf("sendmmsg-fd%d", fd), What: fmt.Sprintf("sendmmsg on descriptor %d", fd),
 				through: []unix.Errno{unix.ENOTSOCK}, try: func(g *ground) error {
 					// struct mmsghdr is a msghdr (56 bytes) and a length.
 					m := g.mem(64)
 					copy(g.at(m, 56), g.at(g.msg(Token, nil), 56))
 					return g.call(unix.SYS_SENDMMSG, fd, m, 1, 0)
-				}},
+				},
+			},
 		)
 	}
 	all = append(all, controlAttempts()...)
@@ -149,22 +157,28 @@ func controlAttempts() []Attempt {
 		}},
 		plain(51, "listen-fd3", "listen on the control socket", unix.SYS_LISTEN, fixed(3, 1), unix.EINVAL),
 		plain(51, "accept4-fd3", "accept on the control socket", unix.SYS_ACCEPT4, fixed(3, 0, 0, unix.SOCK_NONBLOCK), unix.EINVAL),
-		{Number: 52, Name: "read-leaked", What: "reading a file that was left open when the reader was started", Give: LeakedFile,
+		{
+			Number: 52, Name: "read-leaked", What: "reading a file that was left open when the reader was started", Give: LeakedFile,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
 				buf := g.mem(64)
 				if err := g.call(unix.SYS_PREAD64, 6, buf, 64, 0); err != nil {
 					return err
 				}
 				return g.holds(buf)
-			}},
-		{Number: 52, Name: "send-leaked", What: "sending over a socket that was left open when the reader was started", Give: LeakedUDP,
+			},
+		},
+		{
+			Number: 52, Name: "send-leaked", What: "sending over a socket that was left open when the reader was started", Give: LeakedUDP,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
 				return g.call(unix.SYS_SENDTO, 6, g.str(Token), uintptr(len(Token)), 0, 0, 0)
-			}},
-		{Number: 52, Name: "write-leaked", What: "write(2) to a socket that was left open when the reader was started", Give: LeakedUDP,
+			},
+		},
+		{
+			Number: 52, Name: "write-leaked", What: "write(2) to a socket that was left open when the reader was started", Give: LeakedUDP,
 			denied: []unix.Errno{unix.EBADF}, try: func(g *ground) error {
 				return g.call(unix.SYS_WRITE, 6, g.str(Token), uintptr(len(Token)))
-			}},
+			},
+		},
 	}
 }
 
@@ -194,36 +208,48 @@ func ioctlAttempts() []Attempt {
 		return g.own("tty", s, nil)
 	}
 	all := []Attempt{
-		{Number: 32, Name: "tiocsti", What: "a character typed into the controlling terminal", before: pty,
+		{
+			Number: 32, Name: "tiocsti", What: "a character typed into the controlling terminal", before: pty,
 			Needs: "a terminal of its own, and dev.tty.legacy_tiocsti = 1 or CAP_SYS_ADMIN", through: []unix.Errno{unix.EIO}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, g.fd("tty"), unix.TIOCSTI, g.str("\n"))
-			}},
-		{Number: 32, Name: "tioclinux", What: "TIOCLINUX: a selection pasted on a console", before: pty, through: []unix.Errno{unix.ENOTTY, unix.EINVAL},
+			},
+		},
+		{
+			Number: 32, Name: "tioclinux", What: "TIOCLINUX: a selection pasted on a console", before: pty, through: []unix.Errno{unix.ENOTTY, unix.EINVAL},
 			try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, g.fd("tty"), 0x541c, g.str("\x02"))
-			}},
+			},
+		},
 		{Number: 56, Name: "ioctl-siocgifconf", What: "the addresses of this machine, asked on the control socket", try: func(g *ground) error {
 			return g.call(unix.SYS_IOCTL, 3, unix.SIOCGIFCONF, g.words(0, 0))
 		}},
 		{Number: 56, Name: "ioctl-siocspgrp", What: "signals of the control socket sent to another process", try: func(g *ground) error {
 			return g.call(unix.SYS_IOCTL, 3, unix.SIOCSPGRP, g.ints(uint32(unix.Getpid())))
 		}},
-		{Number: 56, Name: "ioctl-ficlone", What: "blocks of a scanned file shared into the scratch file", Give: PassedFile,
+		{
+			Number: 56, Name: "ioctl-ficlone", What: "blocks of a scanned file shared into the scratch file", Give: PassedFile,
 			through: []unix.Errno{unix.EOPNOTSUPP, unix.EXDEV, unix.EINVAL, unix.ENOTTY}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, 5, unix.FICLONE, uintptr(g.passed))
-			}},
-		{Number: 56, Name: "ioctl-getflags", What: "the attributes of a scanned file", Give: PassedFile,
+			},
+		},
+		{
+			Number: 56, Name: "ioctl-getflags", What: "the attributes of a scanned file", Give: PassedFile,
 			through: []unix.Errno{unix.ENOTTY, unix.EOPNOTSUPP}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, uintptr(g.passed), unix.FS_IOC_GETFLAGS, g.mem(8))
-			}},
-		{Number: 56, Name: "ioctl-nsgetparent", What: "NS_GET_USERNS on a descriptor", through: []unix.Errno{unix.ENOTTY},
-			try: func(g *ground) error { return g.call(unix.SYS_IOCTL, 3, 0xb701) }},
+			},
+		},
+		{
+			Number: 56, Name: "ioctl-nsgetparent", What: "NS_GET_USERNS on a descriptor", through: []unix.Errno{unix.ENOTTY},
+			try: func(g *ground) error { return g.call(unix.SYS_IOCTL, 3, 0xb701) },
+		},
 	}
 	for fd := uintptr(0); fd <= 5; fd++ {
-		all = append(all, Attempt{Number: 32, Name: fmt.Sprintf("tiocsti-fd%d", fd), What: fmt.Sprintf("TIOCSTI on descriptor %d", fd),
+		all = append(all, Attempt{
+			Number: 32, Name: fmt.Sprintf("tiocsti-fd%d", fd), What: fmt.Sprintf("TIOCSTI on descriptor %d", fd),
 			through: []unix.Errno{unix.ENOTTY, unix.EINVAL}, try: func(g *ground) error {
 				return g.call(unix.SYS_IOCTL, fd, unix.TIOCSTI, g.str("\n"))
-			}})
+			},
+		})
 	}
 	return append(all, Attempt{Number: 56, Name: "ioctl-fionread", What: "FIONREAD on the control socket", try: func(g *ground) error {
 		return g.call(unix.SYS_IOCTL, 3, unix.TIOCINQ, g.mem(8))

@@ -43,10 +43,12 @@ func transferAttempts() []Attempt {
 		{Number: 5, Name: "copy_file_range-fd1", What: "copy_file_range from the rule database into the results", through: []unix.Errno{unix.EINVAL}, try: func(g *ground) error {
 			return g.call(unix.SYS_COPY_FILE_RANGE, 4, g.words(0), 1, 0, n, 0)
 		}},
-		{Number: 5, Name: "copy_file_range-fd5", What: "copy_file_range from a scanned file into the scratch file", Give: PassedFile,
+		{
+			Number: 5, Name: "copy_file_range-fd5", What: "copy_file_range from a scanned file into the scratch file", Give: PassedFile,
 			through: []unix.Errno{unix.EXDEV}, try: func(g *ground) error {
 				return g.call(unix.SYS_COPY_FILE_RANGE, uintptr(g.passed), g.words(0), 5, g.words(0), n, 0)
-			}},
+			},
+		},
 	}
 	return append(append(all, writeAttempts()...), dupAttempts()...)
 }
@@ -85,10 +87,12 @@ func writeAttempts() []Attempt {
 		{Number: 34, Name: "ftruncate-passed", What: "a scanned file that was passed writable cut to nothing", Give: PassedRW, try: func(g *ground) error {
 			return g.call(unix.SYS_FTRUNCATE, uintptr(g.passed), 0)
 		}},
-		{Number: 34, Name: "fallocate-passed", What: "a hole punched into a scanned file that was passed writable", Give: PassedRW,
+		{
+			Number: 34, Name: "fallocate-passed", What: "a hole punched into a scanned file that was passed writable", Give: PassedRW,
 			through: []unix.Errno{unix.EOPNOTSUPP}, try: func(g *ground) error {
 				return g.call(unix.SYS_FALLOCATE, uintptr(g.passed), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096)
-			}},
+			},
+		},
 		{Number: 34, Name: "fallocate-fd5", What: "the disk filled by fallocate of the scratch file", through: []unix.Errno{unix.EOPNOTSUPP}, try: func(g *ground) error {
 			return g.call(unix.SYS_FALLOCATE, 5, 0, 0, 4096)
 		}},
@@ -166,10 +170,12 @@ func dupAttempts() []Attempt {
 	}
 	return append(
 		all,
-		Attempt{Number: 35, Name: "fcntl-setlease", What: "F_SETLEASE on a scanned file: others that open it wait", Give: PassedFile,
+		Attempt{
+			Number: 35, Name: "fcntl-setlease", What: "F_SETLEASE on a scanned file: others that open it wait", Give: PassedFile,
 			through: []unix.Errno{unix.EAGAIN, unix.EINVAL}, Needs: "the file's owner, or CAP_LEASE", try: func(g *ground) error {
 				return g.call(unix.SYS_FCNTL, uintptr(g.passed), unix.F_SETLEASE, unix.F_RDLCK)
-			}},
+			},
+		},
 		Attempt{Number: 35, Name: "fcntl-setlk", What: "F_SETLK: a lock on a scanned file that others see", Give: PassedFile, try: func(g *ground) error {
 			// struct flock: type, whence, start, len, pid. A read lock of the whole file.
 			return g.call(unix.SYS_FCNTL, uintptr(g.passed), unix.F_SETLK, g.words(0, 0, 0, 0))
