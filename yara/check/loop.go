@@ -170,7 +170,7 @@ func (c *checker) forIn(e *syntax.ForIn) value {
 
 // newVariable refuses a name that a variable around it has, as YARA does.
 func (c *checker) newVariable(name syntax.Ident) {
-	if v := c.cur.find(name.Name); v != nil && c.o.Dialect != source.YARAX {
+	if v := c.cur.find(name.Name); v != nil && c.o.Dialect == source.YARA {
 		c.err(source.DuplicateVariable, name.Span, "variable `"+name.Name+"` stands twice", "again").
 			also(v.name.Span, "first here")
 	}

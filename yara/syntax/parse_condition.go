@@ -101,12 +101,24 @@ func (p *parser) counted(x Expr) *Quantifier {
 	start := x.Range().Start
 	switch {
 	case p.is("%") && p.peek(1).text == "of":
+		if !p.percentOf(x) {
+			return nil
+		}
 		p.next()
 		return &Quantifier{Span: p.since(start), N: x, Percent: true}
 	case p.is("of"):
 		return &Quantifier{Span: p.since(start), N: x}
 	}
 	return nil
+}
+
+// percentOf refuses a percentage that is computed without brackets in YARA-X.
+func (p *parser) percentOf(x Expr) bool {
+	if _, computed := x.(*Binary); computed && p.dialect == source.YARAX {
+		p.tell(source.OtherDialect, x.Range(), "computed percentage", "YARA only; YARA-X takes it in brackets")
+		return false
+	}
+	return true
 }
 
 // compare reads comparisons that follow x and bind stronger than least. YARA

@@ -14,7 +14,11 @@ func (p *parser) quantifier() *Quantifier {
 	if p.stop || !p.operand(q.N) {
 		return nil
 	}
-	if p.accept("%") {
+	if p.is("%") {
+		if !p.percentOf(q.N) {
+			return nil
+		}
+		p.next()
 		q.Percent = true
 	}
 	q.Span = p.since(q.Start)

@@ -288,7 +288,7 @@ func (h *hexParser) jump() *Hex {
 	switch {
 	case j.Min > j.Max:
 		h.fail(start, h.pos, "invalid jump in a hex pattern", "the lower bound is above the upper one")
-	case h.depth > 0 && j.Max == Unbounded && h.dialect != source.YARAX:
+	case h.depth > 0 && j.Max == Unbounded && h.dialect == source.YARA:
 		h.fail(start, h.pos, "unbounded jump in an alternative", "YARA takes none here")
 	case h.depth > 0 && j.Max > farJump && h.dialect == source.YARA:
 		h.fail(start, h.pos, "long jump in an alternative", "at most "+strconv.Itoa(farJump)+" bytes here")
