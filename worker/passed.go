@@ -27,8 +27,9 @@ type passed struct {
 	grew  bool        // a copy, and there was more
 }
 
-// pass looks at what was opened and gives what is passed of it. A file that can
-// be written to by its descriptor is opened again; one of no size is copied.
+// pass looks at what was opened and gives what is passed of it. A file whose
+// descriptor can write, or cannot read at any place, is opened again; one of no
+// size is copied.
 func pass(f *os.File) (passed, error) {
 	p := passed{file: f}
 	c, err := f.SyscallConn()
@@ -62,7 +63,7 @@ func (p *passed) look(fd int) error {
 	if err != nil {
 		return p.fail("fcntl", err)
 	}
-	if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_PATH != 0 {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&(unix.O_PATH|unix.O_DIRECT) != 0 {
 		if err := p.reopen(fd); err != nil {
 			return err
 		}

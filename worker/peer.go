@@ -20,8 +20,9 @@ type peer struct {
 	p      *Pool
 	proc   Process
 	result *os.File // its reports
+	errors *os.File // what its runtime prints
 	log    lastWords
-	logged chan struct{} // closed when its log has ended
+	logged chan struct{} // closed when that has ended
 
 	sending sync.Mutex // held while jobs are picked and sent, and to close
 	control *os.File   // guarded by sending; nil when closed
@@ -71,15 +72,15 @@ func (p *Pool) spawn() (r *peer, err error) {
 		}
 	}()
 	r = &peer{p: p, logged: make(chan struct{}), since: time.Now()}
-	var resultW, logR, logW *os.File
+	var resultW, logW *os.File
 	if r.result, resultW, err = pipe("results"); err != nil {
 		return nil, fmt.Errorf("reader: pipe: %w", err)
 	}
 	ours, theirs = append(ours, r.result), append(theirs, resultW)
-	if logR, logW, err = pipe("log"); err != nil {
+	if r.errors, logW, err = pipe("log"); err != nil {
 		return nil, fmt.Errorf("reader: pipe: %w", err)
 	}
-	ours, theirs = append(ours, logR), append(theirs, logW)
+	ours, theirs = append(ours, r.errors), append(theirs, logW)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reader: socket: %w", err)
@@ -101,8 +102,7 @@ func (p *Pool) spawn() (r *peer, err error) {
 	}
 	go func() {
 		defer close(r.logged)
-		_, _ = io.Copy(&r.log, logR)
-		logR.Close()
+		_, _ = io.Copy(&r.log, r.errors)
 	}()
 	// A reader that is gone by now shows in its results.
 	_ = unix.Sendmsg(int(r.control.Fd()), set.encode(), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
@@ -134,7 +134,8 @@ func (p *Pool) start() {
 	p.bury(r, r.reap())
 }
 
-// kill ends a reader at once. The first cause stands.
+// kill ends a reader at once. The first cause stands. A process can be out of
+// the kernel's reach, waiting for a file system: it is not waited for then.
 func (r *peer) kill(c cause) {
 	r.p.mu.Lock()
 	if r.cause == causeNone {
@@ -142,6 +143,7 @@ func (r *peer) kill(c cause) {
 	}
 	r.p.mu.Unlock()
 	_ = r.proc.Kill()
+	_ = r.result.SetReadDeadline(time.Now().Add(endTime))
 }
 
 // retire has a reader end: by itself if nothing is asked of it, or else at once.
@@ -154,7 +156,14 @@ func (r *peer) retire(c cause) {
 		r.kill(c)
 	}
 	r.hangUp()
-	time.AfterFunc(endTime, func() { r.kill(c) }) // it may not want to
+	time.AfterFunc(endTime, func() { // it may not want to
+		r.p.mu.Lock()
+		silent := r.silent
+		r.p.mu.Unlock()
+		if !silent {
+			r.kill(c)
+		}
+	})
 }
 
 // hangUp closes the control socket.
@@ -174,14 +183,31 @@ func (r *peer) reap() jail.Exit {
 	r.silent = true
 	r.p.mu.Unlock()
 	r.hangUp()
-	t := time.AfterFunc(endTime, func() { r.kill(causeProtocol) })
-	exit, err := r.proc.Wait()
-	t.Stop()
-	if err != nil {
-		exit = jail.Exit{Code: -1}
+	ended := make(chan jail.Exit, 1)
+	go func() {
+		exit, err := r.proc.Wait()
+		if err != nil {
+			exit = jail.Exit{Code: -1}
+		}
+		ended <- exit
+	}()
+	exit := jail.Exit{Code: -1}
+	t := time.NewTimer(endTime)
+	defer t.Stop()
+	select {
+	case exit = <-ended:
+	case <-t.C:
+		r.kill(causeProtocol)
+		t.Reset(endTime)
+		select {
+		case exit = <-ended:
+		case <-t.C:
+		}
 	}
 	r.result.Close()
+	_ = r.errors.SetReadDeadline(time.Now().Add(endTime))
 	<-r.logged
+	r.errors.Close()
 	return exit
 }
 

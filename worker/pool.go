@@ -46,7 +46,8 @@ type Process interface {
 
 const (
 	maxOut     = 32      // jobs that a reader holds
-	maxOutSize = 1 << 20 // bytes of all of them, if more than one
+	maxOutSize = 1 << 20 // bytes of all of them, if more than two
+	maxTwo     = 8 << 20 // and of two; a file that is larger is alone
 	batch      = maxOut / 2
 	perWorker  = 128  // jobs that a pool holds for each reader
 	maxHeld    = 1024 // and in all: each is an open file

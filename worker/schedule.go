@@ -143,7 +143,7 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 	var passed []*job
 	for len(jobs) < most && len(p.queue) > 0 {
 		j := p.queue[0]
-		if !j.finished && len(r.out) > 0 && r.bytes+j.size > maxOutSize {
+		if !j.finished && !r.room(j) {
 			break
 		}
 		p.queue = p.queue[1:]
@@ -158,6 +158,12 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 	}
 	p.requeue(passed)
 	return jobs, false
+}
+
+// room tells whether a reader may hold a job besides what it holds.
+func (r *peer) room(j *job) bool {
+	size := r.bytes + j.size
+	return len(r.out) == 0 || size <= maxOutSize || len(r.out) == 1 && size <= maxTwo
 }
 
 // fresh tells whether a reader that has scanned nothing is there or coming. p.mu is held.

@@ -33,6 +33,7 @@ func limitAttempts() []Attempt {
 			// A sparse byte far out: nothing is used up where it is allowed.
 			return g.call(unix.SYS_PWRITE64, 5, g.str("x"), 1, 1<<30)
 		}},
+		plain(53, "fill-disk-ftruncate", "the scratch file made larger than its limit by ftruncate", unix.SYS_FTRUNCATE, fixed(5, 1<<40)).answers(unix.EFBIG).need("a file system that takes files of 1 TiB"),
 		{Number: 53, Name: "fill-memory", What: "more memory than the reader's limit", denied: []unix.Errno{unix.ENOMEM}, Needs: "a kernel that overcommits memory", try: func(g *ground) error {
 			// In pieces, none of which is too much for a small machine. Nothing is touched.
 			const piece = 256 << 20

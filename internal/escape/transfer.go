@@ -5,6 +5,8 @@ package escape
 import (
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -153,6 +155,7 @@ func dupAttempts() []Attempt {
 		}},
 		closeAndReceive(1, unix.SYS_WRITE),
 		closeAndReceive(5, unix.SYS_PWRITE64),
+		closeAndReceive(0, unix.SYS_WRITE).named("close-and-receive-eventfd", "the runtime's event counter closed, so that a descriptor passed next takes its number", eventCounter),
 	}
 	for _, f := range []struct {
 		name, what string
@@ -196,12 +199,16 @@ func dupAttempts() []Attempt {
 }
 
 // closeAndReceive closes a descriptor of its own that it may write to, and takes the next passed one in its place: if
-// that is writable by a mistake of the broker's, the filter takes it for the reader's own.
+// that is writable by a mistake of the broker's, the filter takes it for the reader's own. A before may set another
+// descriptor, "own".
 func closeAndReceive(fd, write uintptr) Attempt {
 	return Attempt{
 		Number: 36, Name: fmt.Sprintf("close-and-receive-fd%d", fd), Give: QueuedRW,
 		What: fmt.Sprintf("descriptor %d closed, so that a descriptor passed next takes its number", fd),
 		try: func(g *ground) error {
+			if own, ok := g.fds["own"]; ok {
+				fd = uintptr(own)
+			}
 			if err := g.call(unix.SYS_CLOSE, fd); err != nil {
 				return err
 			}
@@ -215,6 +222,23 @@ func closeAndReceive(fd, write uintptr) Attempt {
 			return g.call(write, fd, g.str(Token), uintptr(len(Token)), 0)
 		},
 	}
+}
+
+func (a Attempt) named(name, what string, before func(*ground) error) Attempt {
+	a.Name, a.What, a.before = name, what, before
+	return a
+}
+
+// eventCounter finds the descriptor by which the runtime wakes its own poller.
+func eventCounter(g *ground) error {
+	time.Sleep(time.Microsecond) // the first timer opens it
+	for fd := range 64 {
+		if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil && target == "anon_inode:[eventfd]" {
+			g.fds["own"] = fd // the jail keeps it of its own accord
+			return nil
+		}
+	}
+	return skipf("the runtime has no event counter")
 }
 
 // receive takes a descriptor from the control socket.

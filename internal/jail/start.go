@@ -261,11 +261,7 @@ func (f form) without(names []string) form {
 	if f.uid == uidMap && f.flags&unix.CLONE_NEWUSER == 0 {
 		f.uid = uidKeep
 		f.caps = false
-		for i := range nsFlags {
-			if f.flags&nsFlags[i] != 0 {
-				f.why[i] = reason{codeErrno, uint16(unix.EPERM)}
-			}
-		}
+		f.deny(f, unix.EPERM)
 		f.flags = 0
 	}
 	return f
@@ -281,8 +277,10 @@ func (s *Starter) survey(want form) form {
 			got.uid, got.why[wallUID] = uidKeep, because(err)
 		}
 	}
-	if root {
+	if root && hasSysAdmin() {
 		s.add(&got, want)
+	} else if root {
+		got.deny(want, unix.EPERM)
 	}
 	if user := want.flags&unix.CLONE_NEWUSER != 0 || root && got.flags == 0 && want.why[wallUserNS].code != codeLeftOut; user {
 		base := got
@@ -291,11 +289,7 @@ func (s *Starter) survey(want form) form {
 			got.why[wallUserNS] = because(err)
 			if !root {
 				got.uid = uidKeep
-				for i := range nsFlags {
-					if want.flags&nsFlags[i] != 0 {
-						got.why[i] = because(err)
-					}
-				}
+				got.deny(want, err)
 			}
 		} else {
 			base.why[wallUserNS] = reason{}
@@ -310,6 +304,24 @@ func (s *Starter) survey(want form) form {
 		}
 	}
 	return got
+}
+
+// deny notes one reason for all that is wanted.
+func (f *form) deny(want form, err error) {
+	for i, flag := range nsFlags {
+		if want.flags&flag != 0 {
+			f.why[i] = because(err)
+		}
+	}
+}
+
+// hasSysAdmin says that the caller has what namespaces take. Root in a container
+// mostly has not, and needs not try one after the other.
+func hasSysAdmin() bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have [2]unix.CapUserData
+	err := unix.Capget(&hdr, &have[0])
+	return err != nil || have[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // add adds the wanted namespaces one by one.

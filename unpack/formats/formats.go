@@ -8,6 +8,7 @@ import (
 	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/stream"
@@ -33,6 +34,10 @@ func All() []unpack.Format {
 		cabinet.Cab(),
 		sevenzip.Format(),
 		rar.Format(),
+		legacy.LHA(),
+		legacy.ARJ(),
+		legacy.SZDD(),
+		legacy.KWAJ(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),

@@ -237,7 +237,7 @@ func (c *checker) regexpPattern(p *syntax.Pattern) {
 		c.warn(source.GreedyDotStar, c.within(p.Regexp, at.Pos, at.End), "any number of any bytes in a regular expression",
 			"say how many at most: .{,N}, .{1,N}, .{x,N}")
 	}
-	if slowRegexp(t, p) {
+	if slowRegexp(t, c.o.Dialect) {
 		c.slow(p)
 	}
 }

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"github.com/showcause/showcause/regex"
 	resyntax "github.com/showcause/showcause/regex/syntax"
 	"github.com/showcause/showcause/yara/source"
 	"github.com/showcause/showcause/yara/syntax"
@@ -67,23 +66,28 @@ func best(run []maskedByte, enough int) (part []maskedByte, score int) {
 	return part, score
 }
 
-// slowText says whether a text has no good part.
+// slowText says whether a text has no good part. The part is chosen in the text
+// itself; of wide text, its first bytes with zeros after them count, too.
 func slowText(p *syntax.Pattern) bool {
 	var run []maskedByte
-	wide := p.Has("wide") != nil && p.Has("ascii") == nil
 	for i := range len(p.Text.Text) {
 		run = append(run, maskedByte{p.Text.Text[i], 0xFF})
-		if wide {
-			run = append(run, maskedByte{0, 0xFF})
-		}
 	}
+	wide, xor := p.Has("wide") != nil, p.Has("xor")
 	enough := goodPart
-	if p.Has("xor") != nil {
+	if wide || xor != nil {
 		enough = partLen * 22 // the best there is
 	}
 	part, score := best(run, enough)
-	if x := p.Has("xor"); x != nil {
-		for key := x.Min; key <= x.Max; key++ {
+	if wide {
+		var wider []maskedByte
+		for _, b := range part[:min(len(part), partLen/2)] {
+			wider = append(wider, b, maskedByte{0, 0xFF})
+		}
+		score = min(score, points(wider))
+	}
+	if xor != nil {
+		for key := xor.Min; key <= xor.Max; key++ {
 			coded := make([]maskedByte, len(part))
 			for i, b := range part {
 				coded[i] = maskedByte{b.value ^ byte(key), b.mask}
@@ -148,46 +152,104 @@ func hexPoints(parts []*syntax.Hex) int {
 	return score
 }
 
-// slowRegexp says whether a regular expression has no good part: by the parts
-// that it is going to be looked for by.
-func slowRegexp(t *resyntax.Tree, p *syntax.Pattern) bool {
-	_, atoms, err := regex.Compile(t, regex.Options{Ascii: true, Score: func(b []byte, _ bool) int {
-		_, s := best(masked(b), partLen*22)
-		return s
-	}})
-	if err != nil || len(atoms) == 0 {
-		return true
+// slowRegexp says whether a regular expression has no good part.
+func slowRegexp(t *resyntax.Tree, d source.Dialect) bool {
+	w := runs{score: -1 << 20}
+	w.walk(t.Root)
+	w.flush()
+	if d == source.YARAX {
+		return w.score < 20
 	}
-	least := goodPart
-	if p.Has("wide") != nil && p.Has("ascii") == nil {
-		least -= 12 // the zeros in between
-	}
-	for _, a := range atoms {
-		if _, s := best(masked(a.Literal), goodPart); s < least {
-			return true
-		}
-	}
-	return false
+	return w.score < goodPart
 }
 
-func masked(b []byte) []maskedByte {
-	out := make([]maskedByte, len(b))
-	for i, c := range b {
-		out[i] = maskedByte{c, 0xFF}
+// runs finds the best part of a regular expression.
+type runs struct {
+	run   []maskedByte
+	score int
+}
+
+func (w *runs) flush() {
+	_, s := best(w.run, goodPart)
+	w.score = max(w.score, s)
+	w.run = nil
+}
+
+// longRun is where a run is cut, bytes: a repetition can make it very long.
+const longRun = 256
+
+// walk goes through a node. Single bytes and dots make runs; other classes and
+// what may be left out end them. Of alternatives, the worst counts.
+func (w *runs) walk(n *resyntax.Node) {
+	if len(w.run) > longRun {
+		w.flush()
 	}
-	return out
+	switch n.Op {
+	case resyntax.Class:
+		switch b, kind := single(&n.Set); kind {
+		case oneByte:
+			w.run = append(w.run, maskedByte{b, 0xFF})
+		case anyByte:
+			w.run = append(w.run, maskedByte{0, 0})
+		default:
+			w.flush()
+		}
+	case resyntax.Concat, resyntax.Group, resyntax.Atomic:
+		for _, s := range n.Subs {
+			w.walk(s)
+		}
+	case resyntax.Alt:
+		w.flush()
+		worst := 1 << 20
+		for _, s := range n.Subs {
+			sub := runs{score: -1 << 20}
+			sub.walk(s)
+			sub.flush()
+			worst = min(worst, sub.score)
+		}
+		w.score = max(w.score, worst)
+	case resyntax.Repeat:
+		for range min(n.Min, partLen) {
+			w.walk(n.Subs[0])
+		}
+		if n.Max != n.Min {
+			w.flush()
+		}
+	}
+}
+
+// What a class is.
+const (
+	manyBytes = iota
+	oneByte   // or a letter in both cases
+	anyByte   // with or without the line feed
+)
+
+func single(set *resyntax.Set) (b byte, kind int) {
+	var have []byte
+	n := 0
+	for c := range 256 {
+		if set.Has(byte(c)) {
+			if n++; n <= 2 {
+				have = append(have, byte(c))
+			}
+		}
+	}
+	switch {
+	case n == 1 || n == 2 && have[0]|0x20 == have[1] && have[1] >= 'a' && have[1] <= 'z':
+		return have[0], oneByte
+	case n == 256 || n == 255 && !set.Has('\n'):
+		return 0, anyByte
+	}
+	return 0, manyBytes
 }
 
 // dots finds a repetition without end of any bytes. YARA warns of all of them,
 // YARA-X of the greedy .* alone.
 func dots(n *resyntax.Node, d source.Dialect) (*resyntax.Node, bool) {
 	if n.Op == resyntax.Repeat && n.Max < 0 && n.Subs[0].Op == resyntax.Class {
-		set := n.Subs[0].Set
-		any := true
-		for b := range 256 {
-			any = any && (b == '\n' || set.Has(byte(b)))
-		}
-		if any && (d != source.YARAX || n.Min == 0 && !n.Lazy) {
+		_, kind := single(&n.Subs[0].Set)
+		if kind == anyByte && (d != source.YARAX || n.Min == 0 && !n.Lazy) {
 			return n, true
 		}
 	}

@@ -157,8 +157,9 @@ func TestRuleSets(t *testing.T) {
 					t.Errorf("%s is refused in %s:\n%s", path, d, render(set, diags))
 				}
 			}
-			roundTrip(t, filepath.Base(path), string(text), source.Either)
-			n++
+			if n++; n%5 == 0 || os.Getenv("SHOWCAUSE_LONG") != "" {
+				roundTrip(t, filepath.Base(path), string(text), source.Either)
+			}
 			return nil
 		})
 		if err != nil {
