@@ -50,16 +50,22 @@ func points(part []maskedByte) int {
 	return sum + 2*unique
 }
 
-// best is the best part of a run of bytes, or the first that is good enough.
+// best is the best part of a run of bytes, or the first that is good enough. A
+// part has all the bytes that there are, less what is not known at its ends.
 func best(run []maskedByte, enough int) (part []maskedByte, score int) {
 	score = -1 << 20
-	for i := range run {
-		for n := min(partLen, len(run)-i); n > 0; n-- {
-			if s := points(run[i : i+n]); s > score {
-				part, score = run[i:i+n], s
-				if score >= enough {
-					return part, score
-				}
+	for i := 0; i == 0 || i+partLen <= len(run); i++ {
+		window := run[i:min(len(run), i+partLen)]
+		for len(window) > 0 && window[0].mask == 0 {
+			window = window[1:]
+		}
+		for len(window) > 0 && window[len(window)-1].mask == 0 {
+			window = window[:len(window)-1]
+		}
+		if s := points(window); len(window) > 0 && s > score {
+			part, score = window, s
+			if score >= enough {
+				break
 			}
 		}
 	}
