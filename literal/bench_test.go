@@ -42,7 +42,7 @@ var wildcard = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]|!?\([^)]*\)|\*|\?.|.\?`)
 
 // mainLDB returns the longest run of each sub-signature of ClamAV's main.ldb,
 // cut to its best 32 bytes, without repetition.
-func mainLDB(b *testing.B) []Literal {
+func mainLDB(b testing.TB) []Literal {
 	dir := os.Getenv("SHOWCAUSE_DATA")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "shared", "data")
@@ -107,51 +107,84 @@ func drawn(src []byte, n int) []Literal {
 	return lits
 }
 
+// random returns n literals of a to b random bytes of an alphabet.
+func random(n, a, b int, set string) []Literal {
+	rng := rand.New(rand.NewPCG(2, uint64(n)))
+	bytesOf := alphabet(rng, set)
+	var lits []Literal
+	for range n {
+		lits = append(lits, Literal{Bytes: bytesOf(a + rng.IntN(b-a+1))})
+	}
+	return lits
+}
+
+// sameBeginning returns n literals that differ in their last bytes only.
+func sameBeginning(n int, beginning string) []Literal {
+	lits := random(n, 6, 6, "")
+	for i := range lits {
+		lits[i].Bytes = append([]byte(beginning), lits[i].Bytes...)
+	}
+	return lits
+}
+
+// benchScan scans data, some hits at a time, as package scan does. It reports
+// the hits in a KB, since what there is to find costs what it costs.
 func benchScan(b *testing.B, lits []Literal, data []byte) {
 	s := mustOpen(b, lits)
-	b.SetBytes(int64(len(data)))
-	var hits []Hit
-	for b.Loop() {
-		hits = s.Scan(data, 0, len(data), hits[:0])
-	}
-	b.ReportMetric(float64(len(hits)), "hits")
+	variants(s, func(name string) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			var hits []Hit
+			total := 0
+			for b.Loop() {
+				total = 0
+				for at := 0; at < len(data); {
+					hits, at = s.ScanN(data, at, len(data), hits[:0], 1<<14)
+					total += len(hits)
+				}
+			}
+			b.ReportMetric(float64(total)*1024/float64(len(data)), "hits/KB")
+		})
+	})
 	s.describe(b)
 }
 
 // describe logs the tiers.
 func (s *Set) describe(b testing.TB) {
-	b.Logf("short tier: %d links, wide %v", len(s.short.links), s.short.starts != nil && s.short.starts[8] < uint32(len(s.short.links)))
+	b.Logf("short tier: %d literals", len(s.short.links))
 	for i := range s.tiers {
 		t := &s.tiers[i]
-		b.Logf("stride %d gram %d kind %d: %d members, filter %d KB, windows %d KB", t.stride, t.gram, t.kind, len(t.members), len(t.filter)/256, len(t.windows)/256)
+		b.Logf("stride %d, grams of %d, kind %d: %d literals, filters of %d and %d KB", t.stride, t.gram, t.kind, len(t.members), len(t.filter)/256, len(t.windows)/256)
+	}
+}
+
+// BenchmarkCopy is what the machine's memory gives, to compare with.
+func BenchmarkCopy(b *testing.B) {
+	data := binaries(b, 64<<20)
+	to := make([]byte, len(data))
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		copy(to, data)
 	}
 }
 
 func BenchmarkScan(b *testing.B) {
-	data := binaries(b, 128<<20)
-	half := len(data) / 2
-	for _, n := range []int{1000, 10_000, 100_000} {
-		b.Run(fmt.Sprintf("random/%d", n), func(b *testing.B) {
-			rng := rand.New(rand.NewPCG(2, uint64(n)))
-			var lits []Literal
-			for range n {
-				lits = append(lits, Literal{Bytes: alphabet(rng, "")(8 + rng.IntN(33))})
-			}
-			benchScan(b, lits, data[half:])
-		})
-		b.Run(fmt.Sprintf("drawn/%d", n), func(b *testing.B) {
-			benchScan(b, drawn(data[:half], n), data[half:])
-		})
+	all := binaries(b, 64<<20)
+	known, data := all[:len(all)/2], all[len(all)/2:]
+	sizes := []int{1000, 10_000, 100_000, 1_000_000}
+	if testing.Short() {
+		sizes = sizes[:3]
 	}
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("random/%d", n), func(b *testing.B) { benchScan(b, random(n, 16, 40, ""), data) })
+		b.Run(fmt.Sprintf("short/%d", n), func(b *testing.B) { benchScan(b, random(n, 8, 40, ""), data) })
+		b.Run(fmt.Sprintf("drawn/%d", n), func(b *testing.B) { benchScan(b, drawn(known, n), data) })
+	}
+	b.Run("prefix/5000", func(b *testing.B) { benchScan(b, sameBeginning(5000, "This program cannot be run in DOS mode"), data) })
+	b.Run("common/5000", func(b *testing.B) { benchScan(b, random(5000, 8, 15, "\x00\xff \x01e"), data) })
+	b.Run("common/zeros", func(b *testing.B) { benchScan(b, random(5000, 8, 15, "\x00\xff \x01e"), make([]byte, 8<<20)) })
 	real := mainLDB(b)
-	for _, n := range []int{1000, 10_000, len(real)} {
-		var lits []Literal
-		for i := range n {
-			lits = append(lits, real[i*len(real)/n])
-		}
-		b.Run(fmt.Sprintf("main.ldb/%d", n), func(b *testing.B) { benchScan(b, lits, data[half:]) })
-	}
-	b.Run("main.ldb/zeros", func(b *testing.B) { benchScan(b, real, make([]byte, 8<<20)) })
+	b.Run("main.ldb", func(b *testing.B) { benchScan(b, real, data) })
 }
 
 func BenchmarkCompile(b *testing.B) {

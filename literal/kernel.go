@@ -24,17 +24,28 @@ func (s *Set) probe(t *tier, b []byte, groups int, out []byte) {
 
 func (t *tier) probePlain(b []byte, groups int, out []byte) {
 	p, filter := unsafe.Pointer(unsafe.SliceData(b)), unsafe.Pointer(unsafe.SliceData(t.filter))
-	h, shift, step := t.hasher, t.filterShift, t.stride
+	or, mask, salt, shift, step := t.or, t.gramMask, t.salt, t.filterShift, t.stride
 	for g := range out[:groups] {
-		acc := uint32(0)
-		for k := range 8 {
-			v := h.ofGram(gramAt(p, k*step))
-			w := wordAt(filter, spread(v)>>(shift&31))
-			acc |= w >> (v >> 27) & (w >> (v & 31)) & 1 << k
-		}
+		acc := passes(filter, (gramAt(p, 0)|or)&mask, salt, shift)
+		acc |= passes(filter, (gramAt(p, step)|or)&mask, salt, shift) << 1
+		acc |= passes(filter, (gramAt(p, 2*step)|or)&mask, salt, shift) << 2
+		acc |= passes(filter, (gramAt(p, 3*step)|or)&mask, salt, shift) << 3
+		acc |= passes(filter, (gramAt(p, 4*step)|or)&mask, salt, shift) << 4
+		acc |= passes(filter, (gramAt(p, 5*step)|or)&mask, salt, shift) << 5
+		acc |= passes(filter, (gramAt(p, 6*step)|or)&mask, salt, shift) << 6
+		acc |= passes(filter, (gramAt(p, 7*step)|or)&mask, salt, shift) << 7
 		out[g] = byte(acc)
 		p = unsafe.Add(p, 8*step)
 	}
+}
+
+// passes returns 1 where a filter passes the gram x, else 0; it is ofGram and
+// bitsOf, without a branch.
+func passes(filter unsafe.Pointer, x uint64, salt uint32, shift uint) uint32 {
+	v := uint32(x)*factorA + uint32(x>>32)*factorB + salt
+	v ^= v >> 15
+	w := wordAt(filter, spread(v)>>(shift&31))
+	return w >> (v >> 27) & (w >> (v & 31)) & 1
 }
 
 // gramAt returns the 8 bytes at i of a buffer that is long enough.
@@ -51,27 +62,26 @@ func wordAt(words unsafe.Pointer, i uint32) uint32 {
 // lanes of maskLanes, those of the phases from back to back+7.
 func (s *Set) look(t *tier, r *run, w window, n, back int) {
 	k := 0
-	if s.vector {
-		for ; k < n && r.found[k] < behind; k++ {
-			r.masks[k] = t.maskLanes(w.bytes, int(r.found[k])-back)
-		}
-		if k < n {
-			_ = w.bytes[int(r.found[n-1])+ahead-1]
-			t.lookVector(w.bytes, r.found[k:n], back, r.masks[k:n])
-		}
-		return
-	}
-	for ; k < n; k++ {
+	for ; k < n && r.found[k] < behind; k++ {
 		r.masks[k] = t.maskLanes(w.bytes, int(r.found[k])-back)
 	}
+	if k == n {
+		return
+	}
+	_ = w.bytes[int(r.found[n-1])+ahead-1]
+	if s.vector {
+		t.lookVector(w.bytes, r.found[k:n], back, r.masks[k:n])
+		return
+	}
+	t.lookPlain(w.bytes, r.found[k:n], back, r.masks[k:n])
 }
 
 // maskLanes returns which windows pass of those that begin at i-7 to i of b:
 // bit j is that at i-7+j, and so phase 7-j of a gram at i.
 func (t *tier) maskLanes(b []byte, i int) byte {
 	mask := byte(0)
-	for j := range 8 {
-		if x := i - 7 + j; x >= 0 && t.lanesHave(j) {
+	for j := 8 - min(8, t.stride); j < 8; j++ {
+		if x := i - 7 + j; x >= 0 {
 			v := t.windowAt(b, x)
 			bits := bitsOf(v)
 			if t.windows[spread(v)>>(t.windowShift&31)]&bits == bits {
@@ -82,8 +92,22 @@ func (t *tier) maskLanes(b []byte, i int) byte {
 	return mask
 }
 
-// lanesHave tells whether lane j is of any phase.
-func (t *tier) lanesHave(j int) bool { return t.lanes[0]>>j&1 != 0 }
+// lookPlain is maskLanes for places that are not less than behind.
+func (t *tier) lookPlain(b []byte, places []uint32, back int, out []byte) {
+	windows := unsafe.Pointer(unsafe.SliceData(t.windows))
+	h, shift, last := t.hasher, t.windowShift, t.width()-8
+	first := 8 - min(8, t.stride)
+	for k, place := range places {
+		p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), int(place)-back-7)
+		mask := uint32(0)
+		for j := first; j < 8; j++ {
+			v := h.ofWindow(gramAt(p, j), gramAt(p, j+last))
+			w := wordAt(windows, spread(v)>>(shift&31))
+			mask |= w >> (v >> 27) & (w >> (v & 31)) & 1 << j
+		}
+		out[k] = byte(mask)
+	}
+}
 
 // windowAt hashes the window at i of b.
 func (t *tier) windowAt(b []byte, i int) uint32 {
@@ -130,17 +154,30 @@ func (s *Set) shortPlaces(r *run, w window, at, end int) {
 // 4 bytes for each group: a bit is set where a bucket passes. b reaches ahead
 // bytes after the first place of the last group.
 func (t *shortTier) probePlain(b []byte, groups int, out []byte) {
-	m0, m1, m2, m3 := &t.masks[0], &t.masks[1], &t.masks[2], &t.masks[3]
 	for g := range groups {
 		c := (*[35]byte)(b[g*32:])
+		x := t.after(t.after(t.after(0, c[0]), c[1]), c[2])
+		y := t.after(t.after(t.after(0, c[16]), c[17]), c[18])
+		all := ^uint64(0)
+		for k := 3; k < 19; k++ { // two halves at a time
+			x, y = t.after(x, c[k]), t.after(y, c[k+16])
+			all &= x & y
+		}
 		acc := uint32(0)
-		for k := range uint(32) {
-			m := m0[c[k]] & m1[c[k+1]] & m2[c[k+2]] & m3[c[k+3]]
-			acc |= (uint32(m) + 0xffff) >> 16 << k
+		if all>>48 != 0xffff {
+			for k := range uint(32) {
+				m := t.masks[0][c[k]] & t.masks[1][c[k+1]] & t.masks[2][c[k+2]] & t.masks[3][c[k+3]]
+				acc |= (uint32(m) + 0xffff) >> 16 << k
+			}
 		}
 		binary.LittleEndian.PutUint32(out[g*4:], acc)
 	}
 }
+
+// after returns what refused is after one more byte. It has 16 bits for each
+// place of a window; the upper 16 are the buckets that refuse the window which
+// ends with that byte.
+func (t *shortTier) after(refused uint64, c byte) uint64 { return refused<<16 | t.refuse[c] }
 
 // matchShort compares the literals whose window may begin at i of w.
 func (s *Set) matchShort(r *run, w window, i int) {

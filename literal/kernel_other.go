@@ -17,9 +17,7 @@ func (*shortVectors) fill([]uint32) {}
 func (t *tier) probeVector(b []byte, groups int, out []byte) { t.probePlain(b, groups, out) }
 
 func (t *tier) lookVector(b []byte, places []uint32, back int, out []byte) {
-	for k, i := range places {
-		out[k] = t.maskLanes(b, int(i)-back)
-	}
+	t.lookPlain(b, places, back, out)
 }
 
 func (t *shortTier) probeVector(b []byte, groups int, out []byte) { t.probePlain(b, groups, out) }

@@ -364,6 +364,42 @@ func TestBlocks(t *testing.T) {
 	check(t, lits, buf)
 }
 
+// TestDense: more hits in a block than are asked for, so that it is made shorter,
+// from each kind of tier.
+func TestDense(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	for name, lits := range map[string][]Literal{
+		"short":      {{Bytes: []byte{0, 0}}, {Bytes: []byte{0, 0, 0, 0}}},
+		"stride":     {{Bytes: make([]byte, 40)}, {Bytes: make([]byte, 64)}},
+		"any case":   {{Bytes: []byte("aaaaaaaaaaaaaaaa"), Fold: true}, {Bytes: []byte("a"), Fold: true}},
+		"under keys": {{Bytes: []byte("aaaaaaaaaaaaaaaa"), XorLo: 1, XorHi: 255}, {Bytes: make([]byte, 9)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			buf := alphabet(rng, "")(2*blockSize + 5000)
+			clear(buf[3000 : blockSize+9000])
+			copy(buf[blockSize+20000:], bytes.Repeat([]byte("a"), 9000))
+			s := mustOpen(t, lits)
+			want := oracle(lits, buf, 0, len(buf))
+			variants(s, func(kernel string) {
+				for _, n := range []int{1000, 4096, 20000} {
+					var got []Hit
+					for from := 0; from < len(buf); {
+						before, next := len(got), 0
+						got, next = s.ScanN(buf, from, len(buf), got, n)
+						if k := len(got) - before; next <= from || k > max(n, len(lits)) {
+							t.Fatalf("%s, %d at a time, from %d: %d hits, next %d", kernel, n, from, k, next)
+						}
+						from = next
+					}
+					if !slices.Equal(sorted(got), want) {
+						t.Fatalf("%s, %d at a time: %d hits, want %d: %s", kernel, n, len(got), len(want), difference(got, want))
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestScanNAtLimits(t *testing.T) {
 	var lits []Literal
 	for range 100 {
@@ -454,7 +490,7 @@ func TestCrowd(t *testing.T) {
 		"zeros and a tail":     func() []byte { return append(make([]byte, 20), anything(3)...) },
 	} {
 		var lits []Literal
-		for range 20000 {
+		for range 10000 {
 			lits = append(lits, Literal{Bytes: one()})
 		}
 		s := mustOpen(t, lits)

@@ -43,6 +43,7 @@ type shortTier struct {
 	starts  []uint32 // of each bucket, in links
 	links   []link
 	masks   [shortPlaces][256]uint16 // buckets, by place and byte
+	refuse  [256]uint64              // by byte: the buckets that are not in masks, 16 bits for each place
 	vectors shortVectors
 }
 
@@ -131,6 +132,7 @@ func (s *Set) openShort(o *opener) bool {
 		half := table[k*32:][:32]
 		for b := range t.masks[k] {
 			t.masks[k][b] = uint16(half[b&15] & half[16+b>>4])
+			t.refuse[b] |= uint64(^t.masks[k][b]) << (16 * k)
 		}
 	}
 	t.vectors.fill(table)

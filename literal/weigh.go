@@ -151,9 +151,6 @@ func (w *weigher) groups(c choice, cut int) (open [2][]shape, cost uint64) {
 				}
 			}
 		})
-		if best == math.MaxUint64 { // all are too short to choose
-			best = 0
-		}
 		cost += best
 	}
 	return open, cost
