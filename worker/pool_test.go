@@ -546,3 +546,40 @@ func slicesRepeat(s string, n int) []string {
 	}
 	return out
 }
+
+// undead is a process that no signal reaches.
+type undead struct {
+	Process
+	gone chan bool
+}
+
+func (u undead) Kill() error { return nil }
+
+func (u undead) Wait() (jail.Exit, error) {
+	<-u.gone
+	_ = u.Process.Kill()
+	return u.Process.Wait()
+}
+
+// TestUndead holds that a process out of the kernel's reach holds up no file.
+func TestUndead(t *testing.T) {
+	b := &bare{}
+	gone := make(chan bool)
+	first := true
+	p := pool(t, nil, Options{
+		Workers: 1, AllowUnsealed: true, Timeout: func(int64) time.Duration { return 200 * time.Millisecond },
+		Spawn: func(c jail.Command) (Process, error) {
+			proc, err := b.spawn(c)
+			if first && err == nil {
+				first = false
+				return undead{proc, gone}, nil
+			}
+			return proc, err
+		},
+	}, "script", "open")
+	rs := each(t, p, []string{"loop\n", "fine\n"})
+	close(gone)
+	if !has(&rs[0], showcause.LimitTime) || rs[1].Verdict != showcause.NothingFound {
+		t.Errorf("%v %s, %v %s", rs[0].Verdict, codesOf(&rs[0]), rs[1].Verdict, codesOf(&rs[1]))
+	}
+}

@@ -117,7 +117,7 @@ func (p *Pool) failed(err error) (outs []outcome) {
 // pick takes jobs for a reader from the queue. It may say instead that the
 // reader is to end. p.mu and r.sending are held.
 func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
-	if !r.ready || r.retiring || r.lonely || r.cause != causeNone || len(r.out) > maxOut-batch {
+	if !r.ready || r.retiring || r.silent || r.lonely || r.cause != causeNone || len(r.out) > maxOut-batch {
 		return nil, false
 	}
 	p.prune()
@@ -139,7 +139,8 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 	} else if r.taken >= p.o.Recycle || len(p.queue) < batch || len(p.alone) > 0 {
 		return nil, false
 	}
-	most := min(max((len(p.queue)+p.live()-1)/p.live(), 1), batch)
+	live := max(p.live(), 1)
+	most := min((len(p.queue)+live-1)/live, batch)
 	var passed []*job
 	for len(jobs) < most && len(p.queue) > 0 {
 		j := p.queue[0]

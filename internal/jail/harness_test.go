@@ -493,9 +493,6 @@ var conditions = map[string]func() error{
 		return denied(Line{Name: "c", Nr: unix.SYS_CLOSE_RANGE, Action: NoSys})
 	},
 	"seccomp": func() error { return denied(Line{Name: "s", Nr: unix.SYS_SECCOMP, Action: eperm}) },
-	"nnp": func() error {
-		return denied(Line{Name: "p", Nr: unix.SYS_PRCTL, Action: eperm, Checks: []Check{{Name: "o", Op: OneOf, Values: []uint64{1000}}}})
-	},
 	// A user namespace in which no further one may be made, as an administrator sets it.
 	"max_user_namespaces": func() error {
 		return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0o644)

@@ -450,6 +450,19 @@ func TestParentDies(t *testing.T) {
 	})
 }
 
+// TestRefused is a kernel that takes no filter: the reader must not go on.
+func TestRefused(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		o := b.run(t, uid, spec{Work: "nothing", Deny: []string{"seccomp"}})
+		if o.Exit != "exit 9" || o.Out != "" || !strings.Contains(o.Log, "lock: seccomp: operation not permitted") {
+			t.Errorf("%s %s %q %s", o.Error, o.Exit, o.Out, o.Log)
+		}
+		if o = b.run(t, uid, spec{Work: "probe", Deny: []string{"seccomp"}}); o.Sealed || o.Status.Sealed() {
+			t.Errorf("forecast: %v", off(o.Status))
+		}
+	})
+}
+
 // TestStartErrors are Starts that cannot succeed, and Lock outside of one.
 func TestStartErrors(t *testing.T) {
 	s := NewStarter()
