@@ -138,12 +138,15 @@ func (p *Pool) start() {
 // the kernel's reach, waiting for a file system: it is not waited for then.
 func (r *peer) kill(c cause) {
 	r.p.mu.Lock()
-	if r.cause == causeNone {
+	first := r.cause == causeNone
+	if first {
 		r.cause = c
 	}
 	r.p.mu.Unlock()
 	_ = r.proc.Kill()
-	_ = r.result.SetReadDeadline(time.Now().Add(endTime))
+	if first {
+		_ = r.result.SetReadDeadline(time.Now().Add(endTime))
+	}
 }
 
 // retire has a reader end: by itself if nothing is asked of it, or else at once.
@@ -181,6 +184,7 @@ func (r *peer) hangUp() {
 func (r *peer) reap() jail.Exit {
 	r.p.mu.Lock()
 	r.silent = true
+	killed := r.cause != causeNone
 	r.p.mu.Unlock()
 	r.hangUp()
 	ended := make(chan jail.Exit, 1)
@@ -197,15 +201,17 @@ func (r *peer) reap() jail.Exit {
 	select {
 	case exit = <-ended:
 	case <-t.C:
-		r.kill(causeProtocol)
-		t.Reset(endTime)
-		select {
-		case exit = <-ended:
-		case <-t.C:
+		if !killed {
+			r.kill(causeProtocol)
+			t.Reset(endTime)
+			select {
+			case exit = <-ended:
+			case <-t.C:
+			}
 		}
 	}
 	r.result.Close()
-	_ = r.errors.SetReadDeadline(time.Now().Add(endTime))
+	_ = r.errors.SetReadDeadline(time.Now().Add(tick)) // if it is not gone, nor is its end of the pipe
 	<-r.logged
 	r.errors.Close()
 	return exit

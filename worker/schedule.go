@@ -319,7 +319,7 @@ func (p *Pool) look() {
 			if run > startTime {
 				ends[r] = causeStart
 			}
-		case len(r.out) > 0 && !r.silent:
+		case len(r.out) > 0 && !r.silent && r.cause == causeNone:
 			p.arm()
 			if c := p.judge(r, run); c != causeNone {
 				ends[r] = c

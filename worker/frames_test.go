@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+)
+
+// nobody is a process that is none.
+type nobody struct{}
+
+func (nobody) Kill() error              { return nil }
+func (nobody) Wait() (jail.Exit, error) { return jail.Exit{Code: 1}, nil }
+
+// listen has a peer that holds n jobs take what a reader wrote, in pieces, and
+// returns the answers that were given and the violation.
+func listen(t testing.TB, b []byte, n int, rng *rand.Rand) (reports []showcause.Report, err error) {
+	p, err := NewPool(Options{DB: database(), AllowUnsealed: true, Workers: 1, Spawn: func(jail.Command) (Process, error) { return nil, io.ErrClosedPipe }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &peer{p: p, proc: nobody{}, since: time.Now()}
+	var w *os.File
+	if r.result, w, err = pipe("results"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		p.slots <- struct{}{}
+		j := &job{id: uint64(i + 1), passed: passed{size: 100, whole: true}, at: []*peer{r}}
+		j.done = func(rep showcause.Report, err error) {
+			if err == nil {
+				reports = append(reports, rep)
+			}
+		}
+		r.out = append(r.out, j)
+	}
+	go func() {
+		defer w.Close()
+		for len(b) > 0 {
+			n, err := w.Write(b[:1+rng.IntN(len(b))])
+			if err != nil {
+				return
+			}
+			b = b[n:]
+		}
+	}()
+	err = r.receive()
+	r.result.Close()
+	if e := p.Close(); e != nil {
+		t.Error(e)
+	}
+	return reports, err
+}
+
+// stream is what an honest reader writes for n jobs.
+func stream(n int) []byte {
+	e, _ := both(false, false)
+	b := appendFrame(nil, frameReady, jail.Status{Walls: unlocked()}.Encode())
+	for i := range n {
+		r := showcause.Report{Type: "text", Size: 100, Spent: showcause.Spent{Objects: 1}}
+		b = e.report(b, uint64(i+1), &r)
+	}
+	return b
+}
+
+func TestFrames(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	whole := stream(20)
+	for range 20 {
+		if rs, err := listen(t, whole, 20, rng); err != nil || len(rs) != 20 {
+			t.Fatalf("%d answers, %v", len(rs), err)
+		}
+	}
+	if rs, err := listen(t, whole, 19, rng); err == nil || len(rs) != 19 {
+		t.Errorf("one answer too many: %d, %v", len(rs), err)
+	}
+	if rs, err := listen(t, whole[frameHead+jail.StatusSize:], 20, rng); err == nil || len(rs) != 0 {
+		t.Errorf("not ready: %d, %v", len(rs), err)
+	}
+	if rs, err := listen(t, append(stream(3), stream(0)...), 4, rng); err == nil || len(rs) != 3 {
+		t.Errorf("ready twice: %d, %v", len(rs), err)
+	}
+	whole = stream(4)
+	one := len(stream(1)) - len(stream(0))
+	for n := range whole {
+		rs, err := listen(t, whole[:n], 4, rng)
+		want := max(n-len(stream(0)), 0) / one
+		if len(rs) != want || (err == nil) != (n == 0 || n >= len(stream(0)) && (n-len(stream(0)))%one == 0) {
+			t.Fatalf("%d bytes: %d answers, want %d, %v", n, len(rs), want, err)
+		}
+	}
+}
+
+// FuzzFrames gives the broker what a hostile reader may write.
+func FuzzFrames(f *testing.F) {
+	f.Add(stream(0))
+	f.Add(stream(3))
+	f.Add(append(stream(1), 0xff, 0xff, 0xff, 0x7f, 3))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rs, err := listen(t, b, 3, rand.New(rand.NewPCG(1, uint64(len(b)))))
+		if len(rs) > 3 {
+			t.Errorf("%d answers to 3 jobs", len(rs))
+		}
+		_ = err
+		for i := range rs {
+			if rs[i].Size != 100 {
+				t.Errorf("size %d", rs[i].Size)
+			}
+		}
+	})
+}
+
+// TestReadyCancelled holds that a context that ends before a reader is there ends the wait.
+func TestReadyCancelled(t *testing.T) {
+	noLeak(t)
+	p := pool(t, &bare{}, Options{Workers: 1}, "mute")
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := p.Scan(ctx, tempFile(t, "x")); err != context.DeadlineExceeded {
+		t.Error(err)
+	}
+}
