@@ -24,6 +24,7 @@ func All() []unpack.Format {
 		archive.Cpio(),
 		archive.Ar(),
 		disc.ISO9660(),
+		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),
