@@ -53,6 +53,11 @@ func readerPolicy(own []int, owned map[string]uint64, leaveOut []string) policy 
 		if (l.Name == "pwrite64" || l.Name == "ftruncate") && !slices.Contains(own, Scratch) {
 			continue
 		}
+		if l.Name == "close" && !slices.Contains(own, Scratch) {
+			// Without a scratch a passed file may have its number.
+			values := &l.Checks[0].Values
+			*values = slices.DeleteFunc(*values, func(v uint64) bool { return v == Scratch })
+		}
 		p.lines = append(p.lines, l)
 	}
 	return p
@@ -149,7 +154,7 @@ func (p policy) check(c Check) ([]unix.SockFilter, error) {
 		}
 		values = append(values, v)
 	}
-	if len(values) == 0 || c.Op != OneOf && len(values) != 1 || c.Arg < 0 || c.Arg > 5 {
+	if len(values) == 0 || c.Op != OneOf && c.Op != NotIn && len(values) != 1 || c.Arg < 0 || c.Arg > 5 {
 		return nil, fmt.Errorf("filter: check %s: not well formed", c.Name)
 	}
 	for _, v := range values {
@@ -168,6 +173,10 @@ func (p policy) check(c Check) ([]unix.SockFilter, error) {
 			} else {
 				out = append(out, jump(opEqual, uint32(v), rest, 0))
 			}
+		}
+	case NotIn:
+		for _, v := range values {
+			out = append(out, jump(opEqual, uint32(v), fails, 0))
 		}
 	case NoneOf:
 		out = append(out, jump(opAnyBit, uint32(values[0]), fails, 0))

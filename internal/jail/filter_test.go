@@ -81,6 +81,8 @@ func holds(c Check, v uint64) bool {
 	switch c.Op {
 	case OneOf:
 		return slices.Contains(values, v)
+	case NotIn:
+		return v>>32 == 0 && !slices.Contains(values, v)
 	case NoneOf:
 		return v>>32 == 0 && v&values[0] == 0
 	case AllOf:

@@ -59,10 +59,11 @@ const (
 // An Op compares an argument, all 64 bits of it.
 type Op string
 
-// The comparisons. NoneOf and AllOf take one mask of 32 bits; bits above it
-// must be zero.
+// The comparisons. NoneOf and AllOf take one mask of 32 bits; the upper half of the argument
+// must be zero whatever is asked.
 const (
 	OneOf  Op = "in"
+	NotIn  Op = "not in"
 	NoneOf Op = "clear"
 	AllOf  Op = "set"
 )
@@ -81,7 +82,7 @@ func (c Check) String() string {
 	_, name, _ := strings.Cut(c.Name, ".")
 	var vs []string
 	for _, v := range c.Values {
-		if c.Op == OneOf && v < 1024 {
+		if (c.Op == OneOf || c.Op == NotIn) && v < 1024 {
 			vs = append(vs, strconv.FormatUint(v, 10))
 		} else {
 			vs = append(vs, fmt.Sprintf("%#x", v))

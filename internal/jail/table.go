@@ -45,7 +45,11 @@ func Table() []Line {
 			Checks: []Check{is("recvmsg.fd", 0, Control)},
 		},
 		{Name: "fstat", Nr: unix.SYS_FSTAT, Reason: "size of a file that was passed; takes no path"},
-		{Name: "close", Nr: unix.SYS_CLOSE, Reason: "a file that is answered"},
+		{
+			// Were one of the reader's own closed, the next file passed would take its number, and be written to as that.
+			Name: "close", Nr: unix.SYS_CLOSE, Reason: "a file that is answered; never one of the reader's own",
+			Checks: []Check{{Name: "close.fd", Arg: 0, Op: NotIn, Values: []uint64{Null, Result, Log, Control, Scratch}, Owned: []string{"epoll", "eventfd"}}},
+		},
 		{
 			Name: "write", Nr: unix.SYS_WRITE, Reason: "answers, what the runtime says when it dies, and waking its own poller",
 			Checks: []Check{{Name: "write.fd", Arg: 0, Op: OneOf, Values: []uint64{Result, Log}, Owned: []string{"eventfd"}}},
