@@ -53,6 +53,30 @@ func zipMethods() []string {
 		cmpsc terse lz77 zstd mp3 xz jpeg wavpack ppmd aes unknown`)
 }
 
+// archive is a format with what its members are derived by.
+type archive struct {
+	format string
+	words  []string
+}
+
+// members are the archives whose ops are the format and a word of its own.
+func members() (out []archive) {
+	for _, line := range strings.Split(strings.TrimSpace(`
+		7z       bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
+		arj      fast lzh stored
+		cab      lzx mszip quantum rest stored unknown
+		chm      lzx rest stored unknown
+		iso9660  boot file rest
+		kwaj     lzss mszip stored unknown xor
+		lha      lh0 lh1 lh4 lh5 lh6 lh7 lz4 lz5 lzs pm0 unknown
+		rar      lz3 lz5 service stored
+		szdd     lzss`), "\n") {
+		w := strings.Fields(line)
+		out = append(out, archive{w[0], w[1:]})
+	}
+	return out
+}
+
 // packers are the names that exe.Info.Packer gives.
 func packers() []string {
 	return strings.Fields(`yc pespin petite wwpack aspack upack fsg mew nspack pecompact upx mpress themida
@@ -62,11 +86,16 @@ func packers() []string {
 
 // allOps are the ways in which layers are derived, each once, in order.
 func allOps() []string {
-	ops := strings.Fields(`cab.stored cab.mszip cab.quantum cab.lzx cab.unknown cab.rest ar.file cpio.file cpio.rest tar.file tar.sparse
-		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream
+	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse
+		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream lzip.lzma lzop.lzo compress.lzw
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
 		macho.slice exe.embedded exe.payload exe.overlay
 		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
+	for _, f := range members() {
+		for _, m := range f.words {
+			ops = append(ops, f.format+"."+m)
+		}
+	}
 	for _, m := range strings.Fields("7bit 8bit binary unknown base64 quoted-printable uuencode yenc") {
 		ops = append(ops, "mime."+m, "mime."+m+".message", "mime."+m+".multipart")
 	}
@@ -92,11 +121,12 @@ func allCodes() []showcause.Code {
 	add(showcause.Ambiguous, strings.Fields(`overlap cpio.concatenated tar.checksum tar.size tar.concatenated
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
-		mime.encoding mime.header mime.type mbox.from uuencode.line`)...)
+		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed mime-readings message-partial message-external-body
-		cab zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
+		7z arj cab chm compress kwaj lha lzop rar rar-dictionary rar-filter zisofs iso9660-interleave
+		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
-	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "macho-universal-nested")
+	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
 	}

@@ -31,6 +31,10 @@ var notWords = map[string]string{
 var dynamic = map[string]string{
 	`stem(?) + "."`:                 "the name of an import, which is digested",
 	`"zip." + zipMethodWord(?)`:     "zipMethods",
+	`"lha." + ?`:                    "lhaOp",
+	`? + ".rest"`:                   "giveFiles, for chm",
+	`? + ".lzx"`:                    "giveFiles, for chm",
+	`"." + ?`:                       "a file name of KWAJ",
 	`"zip." + ?`:                    "zipMethods",
 	`".method." + ?`:                "zipMethods",
 	`".method." + zipMethodWord(?)`: "zipMethods",
