@@ -145,7 +145,7 @@ func (s *Set) shortPlaces(r *run, w window, at, end int) {
 			s.matchShort(r, w, at-w.origin+g+bits.TrailingZeros64(word))
 		}
 		if len(r.hits) > r.limit {
-			r.trim(at + g + 64 - s.short.reach)
+			r.trim()
 		}
 	}
 }

@@ -368,35 +368,80 @@ func TestBlocks(t *testing.T) {
 // from each kind of tier.
 func TestDense(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
+	// Every place of a wheel that turns has one of these, and their windows are
+	// at all distances from their beginnings.
+	turns := func(wheel []byte, n int) (lits []Literal) {
+		for i := range wheel {
+			lits = append(lits, Literal{Bytes: slices.Concat(wheel[i:], wheel, wheel)[:n]})
+		}
+		return lits
+	}
+	small, large := alphabet(rng, "")(16), alphabet(rng, "")(64)
 	for name, lits := range map[string][]Literal{
-		"short":      {{Bytes: []byte{0, 0}}, {Bytes: []byte{0, 0, 0, 0}}},
-		"stride":     {{Bytes: make([]byte, 40)}, {Bytes: make([]byte, 64)}},
-		"any case":   {{Bytes: []byte("aaaaaaaaaaaaaaaa"), Fold: true}, {Bytes: []byte("a"), Fold: true}},
-		"under keys": {{Bytes: []byte("aaaaaaaaaaaaaaaa"), XorLo: 1, XorHi: 255}, {Bytes: make([]byte, 9)}},
+		"turns, short":  turns(small, 12),
+		"turns, stride": turns(large, 60),
+		"short":         {{Bytes: []byte{0, 0}}, {Bytes: []byte{0, 0, 0, 0}}},
+		"stride":        {{Bytes: make([]byte, 40)}, {Bytes: make([]byte, 64)}},
+		"any case":      {{Bytes: []byte("aaaaaaaaaaaaaaaa"), Fold: true}, {Bytes: []byte("a"), Fold: true}},
+		"under keys":    {{Bytes: []byte("aaaaaaaaaaaaaaaa"), XorLo: 1, XorHi: 255}, {Bytes: make([]byte, 9)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			buf := alphabet(rng, "")(2*blockSize + 5000)
 			clear(buf[3000 : blockSize+9000])
 			copy(buf[blockSize+20000:], bytes.Repeat([]byte("a"), 9000))
+			copy(buf[blockSize+9000:], bytes.Repeat(small, 250))
+			copy(buf[blockSize+13000:], bytes.Repeat(large, 100))
 			s := mustOpen(t, lits)
-			want := oracle(lits, buf, 0, len(buf))
 			variants(s, func(kernel string) {
 				for _, n := range []int{1000, 4096, 20000} {
-					var got []Hit
-					for from := 0; from < len(buf); {
-						before, next := len(got), 0
-						got, next = s.ScanN(buf, from, len(buf), got, n)
-						if k := len(got) - before; next <= from || k > max(n, len(lits)) {
-							t.Fatalf("%s, %d at a time, from %d: %d hits, next %d", kernel, n, from, k, next)
-						}
-						from = next
-					}
-					if !slices.Equal(sorted(got), want) {
-						t.Fatalf("%s, %d at a time: %d hits, want %d: %s", kernel, n, len(got), len(want), difference(got, want))
-					}
+					inSteps(t, s, kernel, lits, buf, n)
+				}
+				for _, n := range []int{17, 100} { // fewer than the windows are away
+					inSteps(t, s, kernel, lits, buf[blockSize+8500:blockSize+14000], n)
 				}
 			})
 		})
+	}
+}
+
+// TestShorter: a literal whose window is far from its beginning is not lost where
+// the block is made shorter because of what begins after it and is found before.
+func TestShorter(t *testing.T) {
+	late := []byte("\x00\x00\x00\x00\x00\x00ther\x00\x00\x00\x00\x00\x00\xc3\x9e\x17\xb1")
+	lits := []Literal{{Bytes: late}}
+	for range 8 {
+		lits = append(lits, Literal{Bytes: []byte("ther")})
+	}
+	s := mustOpen(t, lits)
+	if len(s.short.links) != len(lits) || s.short.reach < 12 {
+		t.Fatalf("%d of %d literals in the short tier, reach %d", len(s.short.links), len(lits), s.short.reach)
+	}
+	rng := rand.New(rand.NewPCG(19, 20))
+	var buf []byte
+	for range 250 {
+		buf = append(append(buf, late...), make([]byte, rng.IntN(60))...)
+	}
+	variants(s, func(kernel string) {
+		for n := 9; n < 200; n += 3 {
+			inSteps(t, s, kernel, lits, buf, n)
+		}
+	})
+}
+
+// inSteps compares n hits at a time with the oracle.
+func inSteps(t *testing.T, s *Set, kernel string, lits []Literal, buf []byte, n int) {
+	t.Helper()
+	var got []Hit
+	for from := 0; from < len(buf); {
+		before, next := len(got), 0
+		got, next = s.ScanN(buf, from, len(buf), got, n)
+		if k := len(got) - before; next <= from || k > max(n, len(lits)) {
+			t.Fatalf("%s, %d at a time, from %d: %d hits, next %d", kernel, n, from, k, next)
+		}
+		from = next
+	}
+	if want := oracle(lits, buf, 0, len(buf)); !slices.Equal(sorted(got), want) {
+		t.Fatalf("%s, %d at a time: %d hits, want %d: %s", kernel, n, len(got), len(want), difference(got, want))
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 		}
 		s.block(&r)
 		if len(r.hits)-r.begin > r.most {
-			r.trim(r.to)
+			r.trim()
 		}
 		if r.to == a {
 			if r.begin > len(hits) {
@@ -107,18 +107,13 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 	return r.hits, to
 }
 
-// trim makes the block so much shorter that it has no more hits than are
-// allowed, where all literals are known that begin before done; nothing is left
-// where one place has more. It does not make it shorter where done is not behind
-// its beginning.
-func (r *run) trim(done int) {
-	if done <= r.from {
-		r.limit = len(r.hits) + r.most/4 + 1
-		return
-	}
+// trim makes the block so much shorter that no more hits are known in it than
+// are allowed; nothing is left where one place has more. Who reads it goes on to
+// the reach after its new end.
+func (r *run) trim() {
 	// In which of 256 parts is the number passed? If in the first, the same of
 	// that.
-	low, high := r.from, min(done, r.to)
+	low, high := r.from, r.to
 	for size := uint(bits.Len(uint(high-low) >> 8)); low == r.from && low < high; size = max(size, 8) - 8 {
 		var parts [256]int
 		for _, h := range r.hits[r.begin:] {
@@ -225,7 +220,7 @@ func (s *Set) scanPlaces(t *tier, r *run, w window, at, end int) (next int) {
 				s.resolve(t, r, w, k)
 				k = 0
 				if len(r.hits) > r.limit {
-					r.trim(w.origin + int(r.found[batchSize-1]) - t.reach)
+					r.trim()
 				}
 			}
 		}
