@@ -405,7 +405,6 @@ func TestAlsoUnread(t *testing.T) {
 		"unsupported.format.zstd-legacy":  "\x27\xb5\x2f\xfd\x00\x28",
 		"unsupported.format.pack":         "\x1f\x1e\x00\x00\x00\x2c\x05\x00\x00\x00\x08\x10",
 		"unsupported.format.lzh-compress": "\x1f\xa0\x00\x01",
-		"unsupported.format.lzip":         "LZIP\x00\x17",
 		"corrupt":                         "MSCF\x01\x00\x00\x00" + strings.Repeat("\x00", 17) + "\x01" + strings.Repeat("\x00", 20),
 	} {
 		r := s.Scan(showcause.Bytes(data))
