@@ -23,6 +23,8 @@ func All() []unpack.Format {
 		archive.Tar(),
 		archive.Cpio(),
 		archive.Ar(),
+		archive.RPM(),
+		archive.Xar(),
 		disc.ISO9660(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
