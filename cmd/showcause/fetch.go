@@ -17,6 +17,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/egress"
 	"github.com/showcause/showcause/ledger"
 	"github.com/showcause/showcause/ruledb"
@@ -109,7 +110,7 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 			what, n = "unchanged", r.Now.Length
 		}
 		fmt.Fprintf(stdout, "%s  %s\n           from %s, %s, seq %d of the ledger\n           sha256 %s\n", what,
-			showcause.Escape(filepath.Join(o.dir, names[i])), showcause.Escape(urls[i]), size(n), r.Seq, showcause.Escape(digests[i]))
+			showcause.Escape(filepath.Join(o.dir, names[i])), showcause.Escape(urls[i]), answer.Size(n), r.Seq, showcause.Escape(digests[i]))
 	}
 	return nil
 }

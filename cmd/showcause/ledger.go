@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ledger"
 )
 
@@ -169,7 +170,7 @@ func ledgerVerifyCommand() *cobra.Command {
 				fmt.Fprintf(w, "BROKEN  %s: entry %d does not have the digest that was noted, %s: the ledger was cut or written anew\n", showcause.Escape(d), seq, what)
 				return exitCode(exitFound)
 			}
-			fmt.Fprintf(w, "good    %s: %s, %s, %s\n", showcause.Escape(d), plural(s.Lines, "line"), plural(int64(s.Sends), "request"), plural(int64(s.Queries), "name query"))
+			fmt.Fprintf(w, "good    %s: %s, %s, %s\n", showcause.Escape(d), answer.Plural(s.Lines, "line"), answer.Plural(int64(s.Sends), "request"), answer.Plural(int64(s.Queries), "name query"))
 			fmt.Fprintf(w, "        from %s to %s\n", s.First.Format(time.RFC3339), s.Last.Format(time.RFC3339))
 			if s.Open > 0 {
 				fmt.Fprintf(w, "        %d without an answer on record: the writer died or is at work\n", s.Open)
@@ -178,7 +179,7 @@ func ledgerVerifyCommand() *cobra.Command {
 				fmt.Fprintf(w, "        torn: %d bytes at offset %d are kept, sha256 %s\n", t.Bytes, t.At, t.SHA256)
 			}
 			if s.Backward > 0 {
-				fmt.Fprintf(w, "        the clock went back %s\n", plural(int64(s.Backward), "time"))
+				fmt.Fprintf(w, "        the clock went back %s\n", answer.Plural(int64(s.Backward), "time"))
 			}
 			fmt.Fprintf(w, "head    %d:%s\n", s.Seq, s.Head)
 			return nil
@@ -278,11 +279,11 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 		if n < 0 {
 			return none
 		}
-		return number(n)
+		return answer.Number(n)
 	}
-	fmt.Fprintf(w, "ledger  %s, %s; %s of plaintext out\n", plural(int64(t.Sends), "request"), plural(int64(t.Queries), "name query"), plural(t.Plain, "byte"))
-	fmt.Fprintf(w, "        payload %s out (%s sent again), %s in\n", number(t.WireOut), number(t.Repeated), number(t.WireIn))
-	fmt.Fprintf(w, "        with headers: out %s to %s, in %s to %s\n", number(t.LeastOut), count(t.MostOut, ""), number(t.LeastIn), count(t.MostIn, "not bounded"))
+	fmt.Fprintf(w, "ledger  %s, %s; %s of plaintext out\n", answer.Plural(int64(t.Sends), "request"), answer.Plural(int64(t.Queries), "name query"), answer.Plural(t.Plain, "byte"))
+	fmt.Fprintf(w, "        payload %s out (%s sent again), %s in\n", answer.Number(t.WireOut), answer.Number(t.Repeated), answer.Number(t.WireIn))
+	fmt.Fprintf(w, "        with headers: out %s to %s, in %s to %s\n", answer.Number(t.LeastOut), count(t.MostOut, ""), answer.Number(t.LeastIn), count(t.MostIn, "not bounded"))
 	if t.Open > 0 {
 		fmt.Fprintf(w, "        %d without an answer on record, counted with the most they can be\n", t.Open)
 	}

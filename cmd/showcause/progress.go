@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 )
 
 // progress is a line on a terminal that says how far a scan is. It goes to
@@ -32,7 +33,7 @@ func (p *progress) clear() {
 	}
 }
 
-func (p *progress) show(t *totals) {
+func (p *progress) show(t *answer.Totals) {
 	if !p.on {
 		return
 	}
@@ -42,27 +43,5 @@ func (p *progress) show(t *totals) {
 	}
 	p.last = now
 	p.shown = true
-	fmt.Fprintf(p.w, "\r\x1b[K%s, %s, %s found", plural(t.files, "file"), size(t.bytes), number(t.verdicts[showcause.Found]))
-}
-
-// number writes an integer with commas.
-func number(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// size writes a number of bytes for a person.
-func size(n int64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
-	case n < 10_000_000_000:
-		return fmt.Sprintf("%d MB", n/1_000_000)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	fmt.Fprintf(p.w, "\r\x1b[K%s, %s, %s found", answer.Plural(t.Files, "file"), answer.Size(t.Bytes), answer.Number(t.Verdicts[showcause.Found]))
 }

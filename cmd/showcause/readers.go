@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
@@ -25,29 +26,11 @@ type readers interface {
 	Close() error
 }
 
-// jailReport says in every output how files were read.
-type jailReport struct {
-	Jail  string       `json:"mode"` // "sealed", or "off"
-	Walls []jail.Given `json:"walls,omitempty"`
-}
-
-const jailOff = "off"
-
-// lacks names the walls that are not given.
-func (j *jailReport) lacks() (out []string) {
-	for _, w := range j.Walls {
-		if !w.On {
-			out = append(out, w.Wall)
-		}
-	}
-	return out
-}
-
 // newReaders starts the jail, or does without it if the user says so.
 func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB) (readers, error) {
 	switch o.jail {
 	case "on":
-	case jailOff:
+	case answer.JailOff:
 		return newInProcess(ctx, db, o), nil
 	default:
 		return nil, fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
@@ -57,7 +58,7 @@ func compileCommand() *cobra.Command {
 				return err
 			}
 			if db.Len() == 0 {
-				return fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(args, ", ")), number(int64(db.Meta().Skipped)), reasons(db.Meta()))
+				return fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(args, ", ")), answer.Number(int64(db.Meta().Skipped)), reasons(db.Meta()))
 			}
 			if err := rules.Write(out, data); err != nil {
 				return err
@@ -68,7 +69,7 @@ func compileCommand() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s in %.1f s\n", showcause.Escape(out), size(int64(len(data))), time.Since(started).Seconds())
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s in %.1f s\n", showcause.Escape(out), answer.Size(int64(len(data))), time.Since(started).Seconds())
 			return nil
 		},
 	}
@@ -103,21 +104,21 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 func printMeta(w io.Writer, db *ruledb.DB) {
 	m := db.Meta()
 	for _, s := range m.Sources {
-		fmt.Fprintf(w, "%-28s %9s loaded", showcause.Escape(s.File), number(int64(s.Loaded)))
+		fmt.Fprintf(w, "%-28s %9s loaded", showcause.Escape(s.File), answer.Number(int64(s.Loaded)))
 		if s.Skipped > 0 {
-			fmt.Fprintf(w, " %7s skipped", number(int64(s.Skipped)))
+			fmt.Fprintf(w, " %7s skipped", answer.Number(int64(s.Skipped)))
 		}
 		for i, r := range slices.Sorted(maps.Keys(s.Reasons)) {
 			sep := ", "
 			if i == 0 {
 				sep = ": "
 			}
-			fmt.Fprintf(w, "%s%s %s", sep, r, number(int64(s.Reasons[r])))
+			fmt.Fprintf(w, "%s%s %s", sep, r, answer.Number(int64(s.Reasons[r])))
 		}
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s: %s with patterns, %s by digest; %s skipped\n",
-		plural(int64(db.Len()), "rule"), number(int64(m.Rules)), number(int64(m.Digests)), number(int64(m.Skipped)))
+		answer.Plural(int64(db.Len()), "rule"), answer.Number(int64(m.Rules)), answer.Number(int64(m.Digests)), answer.Number(int64(m.Skipped)))
 }
 
 func printSkips(w io.Writer, db *ruledb.DB) error {
@@ -150,10 +151,10 @@ func infoCommand() *cobra.Command {
 			opened := time.Since(started)
 			w := c.OutOrStdout()
 			printMeta(w, db)
-			fmt.Fprintf(w, "compiled by %s; %s; opened in %.1f ms\n", db.Meta().Tool, size(db.Size()), opened.Seconds()*1e3)
+			fmt.Fprintf(w, "compiled by %s; %s; opened in %.1f ms\n", db.Meta().Tool, answer.Size(db.Size()), opened.Seconds()*1e3)
 			for t, n := range db.Targets() {
 				if n > 0 {
-					fmt.Fprintf(w, "  target %-2d %-9s %9s rules with patterns\n", t, rule.Target(t), number(int64(n)))
+					fmt.Fprintf(w, "  target %-2d %-9s %9s rules with patterns\n", t, rule.Target(t), answer.Number(int64(n)))
 				}
 			}
 			if list {
@@ -190,22 +191,11 @@ func showCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				printRule(c.OutOrStdout(), "", info)
+				answer.PrintRule(c.OutOrStdout(), "", info)
 			}
 			return nil
 		},
 	}
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
-}
-
-// printRule prints a rule for a person, each line after indent.
-func printRule(w io.Writer, indent string, r ruledb.Info) {
-	fmt.Fprintf(w, "%srule     %s\n", indent, showcause.Escape(r.Name))
-	fmt.Fprintf(w, "%sfrom     %s, line %d\n", indent, showcause.Escape(r.File), r.Line)
-	fmt.Fprintf(w, "%stext     %s\n", indent, showcause.Escape(r.Text))
-	fmt.Fprintf(w, "%ssha256   %s\n", indent, r.Digest)
-	for i, p := range r.Patterns {
-		fmt.Fprintf(w, "%spattern  %d: %s\n", indent, i, p)
-	}
 }

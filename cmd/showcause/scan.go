@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -116,27 +117,10 @@ func (o *scanOptions) policy() showcause.Limits {
 	}
 }
 
-// result is what is said of one item.
-type result struct {
-	item
-	report showcause.Report
-	alerts []string // findings by policy: clamscan's --alert flags
-}
-
-// unread returns the codes of what was not read, each once.
-func (r *result) unread() (out []showcause.Code) {
-	for _, g := range r.report.Gaps {
-		if g.Code.Unread() && !slices.Contains(out, g.Code) {
-			out = append(out, g.Code)
-		}
-	}
-	return out
-}
-
 // accepts tells whether every reason for which a file is incomplete is one
 // that the user accepts: a code, or the beginning of one up to a dot.
-func (o *scanOptions) accepts(r *result) bool {
-	for _, c := range r.unread() {
+func (o *scanOptions) accepts(r *answer.Result) bool {
+	for _, c := range r.Unread() {
 		if !slices.ContainsFunc(o.accept, func(a string) bool {
 			return string(c) == a || strings.HasPrefix(string(c), a+".")
 		}) {
@@ -146,74 +130,52 @@ func (o *scanOptions) accepts(r *result) bool {
 	return true
 }
 
-// verdict is the verdict over the report, an error to read it, and alerts.
-func (r *result) verdict() showcause.Verdict {
-	switch {
-	case r.err != nil:
-		return showcause.Error
-	case len(r.alerts) > 0:
-		return showcause.Found
-	}
-	return r.report.Verdict
-}
-
-// printer writes results in their order, and then the totals.
-type printer interface {
-	result(*result) error
-	finish(*totals) error
-}
-
-// totals is what the summary says.
-type totals struct {
-	files, bytes, findings int64
-	verdicts               [4]int64
-	accepted               int64 // of the incomplete
-	skipped                map[string]int64
-	elapsed                time.Duration
-	interrupted            bool
-	db                     *ruledb.DB
-	jail                   jailReport
-}
-
 func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if o.jobs < 1 {
 		return fmt.Errorf("flag --jobs: want at least 1, have %d", o.jobs)
 	}
 	out := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
-	p, err := o.printer(out)
-	if err != nil {
-		return err
+	if _, err := answer.New(o.format, out, answer.Options{}, nil); err != nil {
+		return fmt.Errorf("flag --format: %w", err)
 	}
 	db, err := o.rules(c)
 	if err != nil {
 		return err
 	}
-	started := time.Now()
-	if e, ok := p.(interface{ rules(*ruledb.DB) }); ok {
-		e.rules(db)
+	mode := answer.Sealed
+	if o.jail == answer.JailOff {
+		mode = answer.JailOff
 	}
-	t := &totals{skipped: map[string]int64{}, db: db, jail: jailReport{Jail: jailOff}}
+	p, err := answer.New(o.format, out, answer.Options{
+		Version: version(), Quiet: o.quiet, Verbose: o.verbose, Explain: o.explain, NoSummary: bool(o.noSummary),
+		Infected: bool(o.infected), AllMatch: bool(o.allMatch), Jail: mode,
+	}, db)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	t := &answer.Totals{Skipped: map[string]int64{}, DB: db, Jail: answer.Jail{Mode: mode}}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	rd, err := o.newReaders(ctx, db)
 	if err != nil {
 		return err
 	}
-	if o.jail == jailOff {
+	if o.jail == answer.JailOff {
 		fmt.Fprintln(c.ErrOrStderr(), "showcause: without the jail: this process reads the files itself")
 	}
 	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
 	var printErr error
-	o.scanAll(ctx, rd, c.InOrStdin(), args, func(r *result) {
+	o.scanAll(ctx, rd, c.InOrStdin(), args, func(r *answer.Result) {
 		if printErr != nil {
 			return
 		}
-		t.add(r)
-		if r.verdict() == showcause.Incomplete && o.accepts(r) {
-			t.accepted++
+		t.Add(r)
+		if r.Verdict() == showcause.Incomplete && o.accepts(r) {
+			t.Accepted++
 		}
 		bar.clear()
-		printErr = p.result(r)
+		printErr = p.Result(r)
 		if printErr == nil && bar.on {
 			printErr = out.Flush()
 		}
@@ -223,19 +185,19 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 		}
 	})
 	if st, ok := rd.Status(); ok {
-		t.jail = jailReport{Jail: jailSealed, Walls: st.Walls}
+		t.Jail.Walls = st.Walls
 	}
 	if err := rd.Close(); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %v\n", err)
 	}
 	bar.clear()
-	t.elapsed = time.Since(started)
-	t.interrupted = c.Context().Err() != nil
-	if t.interrupted {
+	t.Elapsed = time.Since(started)
+	t.Interrupted = c.Context().Err() != nil
+	if t.Interrupted {
 		fmt.Fprintln(c.ErrOrStderr(), "showcause: interrupted: the rest was not scanned")
 	}
 	if printErr == nil {
-		printErr = p.finish(t)
+		printErr = p.Finish(t)
 	}
 	if printErr == nil {
 		printErr = out.Flush()
@@ -243,30 +205,15 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if printErr != nil {
 		return fmt.Errorf("output: %w", printErr)
 	}
-	return t.exit()
+	return exit(t)
 }
 
-func (t *totals) add(r *result) {
-	if r.skip != "" {
-		t.skipped[r.skip]++
-		return
-	}
-	t.files++
-	t.bytes += r.report.Size
-	t.verdicts[r.verdict()]++
-	t.findings += int64(len(r.alerts))
-	for i := range r.report.Findings {
-		if r.report.Findings[i].Allowed == "" {
-			t.findings++
-		}
-	}
-}
-
-func (t *totals) exit() error {
+// exit is the code over all that was scanned.
+func exit(t *answer.Totals) error {
 	switch {
-	case t.verdicts[showcause.Found] > 0:
+	case t.Verdicts[showcause.Found] > 0:
 		return exitCode(exitFound)
-	case t.interrupted || t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete]-t.accepted > 0:
+	case t.Interrupted || t.Verdicts[showcause.Error]+t.Verdicts[showcause.Incomplete]-t.Accepted > 0:
 		return exitCode(exitError)
 	}
 	return nil
@@ -284,11 +231,11 @@ func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
 	}
 	m := db.Meta()
 	if db.Len() == 0 {
-		return nil, fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(o.db, ", ")), number(int64(m.Skipped)), reasons(m))
+		return nil, fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(o.db, ", ")), answer.Number(int64(m.Skipped)), reasons(m))
 	}
 	if m.Skipped > 0 && !o.quiet {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %s of %s rules are left out%s\n",
-			number(int64(m.Skipped)), number(int64(m.Skipped+db.Len())), reasons(m))
+			answer.Number(int64(m.Skipped)), answer.Number(int64(m.Skipped+db.Len())), reasons(m))
 	}
 	return db, nil
 }
@@ -307,23 +254,20 @@ func reasons(m ruledb.Meta) string {
 		if i == 0 {
 			sep = ": "
 		}
-		fmt.Fprintf(&out, "%s%s %s", sep, r, number(int64(sum[r])))
+		fmt.Fprintf(&out, "%s%s %s", sep, r, answer.Number(int64(sum[r])))
 	}
 	return out.String()
 }
 
 // scanAll walks, has the files read, many at a time, and hands the results over
 // in the order of the walk.
-func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, args []string, each func(*result)) {
-	type task struct {
-		item
-		done chan result
-	}
+func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, args []string, each func(*answer.Result)) {
+	type task struct{ done chan answer.Result }
 	ordered := make(chan task, 64*o.jobs)
 	go func() {
 		w := o.walk
 		w.visit = func(i item) bool {
-			t := task{i, make(chan result, 1)}
+			t := task{make(chan answer.Result, 1)}
 			select {
 			case ordered <- t:
 			case <-ctx.Done():
@@ -333,7 +277,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, 
 				return false
 			}
 			if i.file == nil {
-				t.done <- result{item: i}
+				t.done <- answer.Result{Path: i.path, Skip: i.skip, Err: i.err}
 				return true
 			}
 			rd.Submit(ctx, i.file, func(r showcause.Report, err error) {
@@ -387,17 +331,16 @@ func (o *scanOptions) walkAll(ctx context.Context, w *walker, stdin io.Reader, a
 }
 
 // result is what is said of a file over what its reader said.
-func (o *scanOptions) result(ctx context.Context, i item, report showcause.Report, err error) result {
-	r := result{item: i, report: report}
-	r.err = err
+func (o *scanOptions) result(ctx context.Context, i item, report showcause.Report, err error) answer.Result {
+	r := answer.Result{Path: i.path, Err: err, Report: report}
 	if ctx.Err() != nil {
-		r.err = errInterrupted
+		r.Err = errInterrupted
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return r
 	}
 	seen := map[string]bool{}
-	for _, g := range r.report.Gaps {
+	for _, g := range r.Report.Gaps {
 		name := ""
 		switch {
 		case bool(o.alertExceeds) && strings.HasPrefix(string(g.Code), "limit."):
@@ -407,7 +350,7 @@ func (o *scanOptions) result(ctx context.Context, i item, report showcause.Repor
 		}
 		if name != "" && !seen[name] {
 			seen[name] = true
-			r.alerts = append(r.alerts, name)
+			r.Alerts = append(r.Alerts, name)
 		}
 	}
 	return r

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/escape"
 	"github.com/showcause/showcause/internal/escape/stage"
 	"github.com/showcause/showcause/internal/jail"
@@ -198,7 +199,7 @@ func (o *selftestOptions) runAttempts(ctx context.Context, st *stage.Stage, out 
 		}
 	}
 	if o.format == "json" {
-		err = newEncoder(out).Encode(r)
+		err = answer.NewEncoder(out).Encode(r)
 	} else {
 		err = r.text(out, o.control)
 	}
@@ -270,7 +271,7 @@ func (o *selftestOptions) runMutations(ctx context.Context, st *stage.Stage, out
 		proved = proved && m.Result != stage.NotProved
 	}
 	if o.format == "json" {
-		if err := newEncoder(out).Encode(struct {
+		if err := answer.NewEncoder(out).Encode(struct {
 			Mutations []stage.Mutation `json:"mutations"`
 			Proved    bool             `json:"proved"`
 		}{list, proved}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/rules"
 )
@@ -54,11 +55,11 @@ Exit code: 0 files can be read in the jail; 2 this kernel cannot give it.`,
 			case "text":
 				err = r.text(c.OutOrStdout())
 			case "json":
-				err = newEncoder(c.OutOrStdout()).Encode(r)
+				err = answer.NewEncoder(c.OutOrStdout()).Encode(r)
 			default:
 				return fmt.Errorf("flag --format: %q is not one of text, json", format)
 			}
-			if err == nil && r.Jail != jailSealed {
+			if err == nil && r.Jail != answer.Sealed {
 				return exitCode(exitError)
 			}
 			return err
@@ -69,10 +70,7 @@ Exit code: 0 files can be read in the jail; 2 this kernel cannot give it.`,
 	return c
 }
 
-const (
-	jailSealed = "sealed"
-	jailNone   = "none"
-)
+const jailNone = "none"
 
 func newStatus(calls bool) (*statusReport, error) {
 	db, err := rules.Default()
@@ -85,7 +83,7 @@ func newStatus(calls bool) (*statusReport, error) {
 		Jail: jailNone, Walls: offer.Walls,
 	}
 	if (jail.Status{Walls: offer.Walls}).Sealed() {
-		r.Jail = jailSealed
+		r.Jail = answer.Sealed
 	}
 	if calls {
 		for _, l := range jail.Table() {
@@ -103,7 +101,7 @@ func (r *statusReport) text(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "%s, %d built-in rules, Linux %s, %s\n\n", r.Version, r.Rules, showcause.Escape(r.Kernel), r.Arch)
 	switch r.Jail {
-	case jailSealed:
+	case answer.Sealed:
 		fmt.Fprintln(w, "jail: readers are locked in; no network, no files but those passed, no programs")
 	default:
 		fmt.Fprintln(w, "jail: NOT GIVEN by this kernel; scan refuses to run without --jail=off")

@@ -1,4 +1,4 @@
-package main
+package answer
 
 import (
 	"encoding/json"
@@ -11,7 +11,6 @@ import (
 	"github.com/showcause/showcause/ruledb"
 )
 
-// The part of SARIF 2.1.0 (OASIS, section 3) that a scan fills.
 type (
 	sarifLog struct {
 		Schema  string     `json:"$schema"`
@@ -80,31 +79,29 @@ type sarifPrinter struct {
 	names map[string]bool
 }
 
-func newSarifPrinter(w io.Writer) *sarifPrinter {
+func newSarif(w io.Writer, o Options, db *ruledb.DB) *sarifPrinter {
 	return &sarifPrinter{
-		w: w, known: map[uint32]int{}, names: map[string]bool{},
+		w: w, db: db, known: map[uint32]int{}, names: map[string]bool{},
 		run: sarifRun{
-			Tool:    sarifTool{sarifDriver{Name: "showcause", Version: version(), Rules: []sarifRule{}}},
+			Tool:    sarifTool{sarifDriver{Name: "showcause", Version: o.Version, Rules: []sarifRule{}}},
 			Results: []sarifResult{},
 		},
 		call: sarifInvocation{Notifications: []sarifNotification{}},
 	}
 }
 
-func (p *sarifPrinter) rules(db *ruledb.DB) { p.db = db }
-
-func (p *sarifPrinter) result(r *result) error {
-	if r.skip != "" {
+func (p *sarifPrinter) Result(r *Result) error {
+	if r.Skip != "" {
 		return nil
 	}
-	if r.err != nil {
-		p.notify(r.path, "error", "unreadable: "+errorText(r.err))
+	if r.Err != nil {
+		p.notify(r.Path, "error", "unreadable: "+errorText(r.Err))
 	}
-	for i, a := range r.alerts {
+	for i, a := range r.Alerts {
 		p.add(r, &showcause.Finding{Rule: a, Index: math.MaxUint32 - uint32(i)}, ruledb.Info{})
 	}
-	for i := range r.report.Findings {
-		f := &r.report.Findings[i]
+	for i := range r.Report.Findings {
+		f := &r.Report.Findings[i]
 		if f.Allowed != "" {
 			continue
 		}
@@ -114,18 +111,18 @@ func (p *sarifPrinter) result(r *result) error {
 		}
 		p.add(r, f, info)
 	}
-	for i := range r.report.Gaps {
-		g := &r.report.Gaps[i]
+	for i := range r.Report.Gaps {
+		g := &r.Report.Gaps[i]
 		level, what := "warning", "not read: "
 		if !g.Code.Unread() {
 			level, what = "note", "read in every way it can be read: "
 		}
-		p.notify(r.path, level, what+string(g.Code)+": "+place(r.path, g.Trail)+stretch(g))
+		p.notify(r.Path, level, what+string(g.Code)+": "+place(r.Path, g.Trail)+stretch(g))
 	}
 	return nil
 }
 
-func (p *sarifPrinter) add(r *result, f *showcause.Finding, info ruledb.Info) {
+func (p *sarifPrinter) add(r *Result, f *showcause.Finding, info ruledb.Info) {
 	id, text := showcause.Escape(f.Rule), info.Text
 	index, ok := p.known[f.Index]
 	if ok {
@@ -145,7 +142,7 @@ func (p *sarifPrinter) add(r *result, f *showcause.Finding, info ruledb.Info) {
 	}
 	res := sarifResult{
 		RuleID: id, RuleIndex: index, Level: "error",
-		Message: sarifText{id + " in " + place(r.path, f.Trail)}, Locations: []sarifLocation{location(r.path, f)},
+		Message: sarifText{id + " in " + place(r.Path, f.Trail)}, Locations: []sarifLocation{location(r.Path, f)},
 	}
 	if f.Digest != "" {
 		res.Properties = map[string]any{"trail": f.Trail.String(), "matches": f.Matches, "ruleSHA256": f.Digest}
@@ -175,14 +172,14 @@ func (p *sarifPrinter) notify(path, level, text string) {
 	p.call.Notifications = append(p.call.Notifications, sarifNotification{level, sarifText{text}, []sarifLocation{location(path, nil)}})
 }
 
-func (p *sarifPrinter) finish(t *totals) error {
-	if t.interrupted {
+func (p *sarifPrinter) Finish(t *Totals) error {
+	if t.Interrupted {
 		p.call.Notifications = append(p.call.Notifications, sarifNotification{"error", sarifText{"interrupted: the rest was not scanned"}, []sarifLocation{}})
 	}
-	if t.jail.Jail == jailOff {
+	if t.Jail.Mode == JailOff {
 		p.call.Notifications = append(p.call.Notifications, sarifNotification{"warning", sarifText{"without the jail: this process read the files itself (--jail=off)"}, []sarifLocation{}})
 	}
-	p.call.Successful = !t.interrupted && t.verdicts[showcause.Error]+t.verdicts[showcause.Incomplete] == 0
+	p.call.Successful = !t.Interrupted && t.Verdicts[showcause.Error]+t.Verdicts[showcause.Incomplete] == 0
 	p.run.Invocations = []sarifInvocation{p.call}
 	e := json.NewEncoder(p.w)
 	e.SetEscapeHTML(false)

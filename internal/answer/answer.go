@@ -1,0 +1,159 @@
+// Package answer writes what a scan found and what it did not read: for a
+// person, as JSON, as SARIF, and as clamscan does.
+package answer
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
+)
+
+// Options are what is shown.
+type Options struct {
+	Version string // what this program calls itself
+
+	Quiet, Verbose, Explain, NoSummary bool
+	Infected, AllMatch                 bool   // clamscan's
+	Jail                               string // Sealed or JailOff
+}
+
+// Result is what is said of one file, or of what is no content of its own.
+type Result struct {
+	Path   string
+	Skip   string // why it is not content of its own: "symlink", "device"; no part of the verdict
+	Err    error  // why it could not be read
+	Report showcause.Report
+	Alerts []string // findings by policy: clamscan's --alert flags
+}
+
+// Unread returns the codes of what was not read, each once.
+func (r *Result) Unread() (out []showcause.Code) {
+	for _, g := range r.Report.Gaps {
+		if g.Code.Unread() && !slices.Contains(out, g.Code) {
+			out = append(out, g.Code)
+		}
+	}
+	return out
+}
+
+// Verdict is the verdict over the report, an error to read it, and alerts.
+func (r *Result) Verdict() showcause.Verdict {
+	switch {
+	case r.Err != nil:
+		return showcause.Error
+	case len(r.Alerts) > 0:
+		return showcause.Found
+	}
+	return r.Report.Verdict
+}
+
+// Totals is what the summary says.
+type Totals struct {
+	Files, Bytes, Findings int64
+	Verdicts               [4]int64
+	Accepted               int64 // of the incomplete
+	Skipped                map[string]int64
+	Elapsed                time.Duration
+	Interrupted            bool
+	DB                     *ruledb.DB
+	Jail                   Jail
+}
+
+// Add counts a result.
+func (t *Totals) Add(r *Result) {
+	if r.Skip != "" {
+		t.Skipped[r.Skip]++
+		return
+	}
+	t.Files++
+	t.Bytes += r.Report.Size
+	t.Verdicts[r.Verdict()]++
+	t.Findings += int64(len(r.Alerts))
+	for i := range r.Report.Findings {
+		if r.Report.Findings[i].Allowed == "" {
+			t.Findings++
+		}
+	}
+}
+
+// Jail says how files were read.
+type Jail struct {
+	Mode  string       `json:"mode"` // Sealed or JailOff
+	Walls []jail.Given `json:"walls,omitempty"`
+}
+
+// How files were read.
+const (
+	Sealed  = "sealed" // by processes in the jail
+	JailOff = "off"    // by the process that opened them
+)
+
+// Lacks names the walls that are not given.
+func (j *Jail) Lacks() (out []string) {
+	for _, w := range j.Walls {
+		if !w.On {
+			out = append(out, w.Wall)
+		}
+	}
+	return out
+}
+
+// Printer writes results in their order, and then the totals.
+type Printer interface {
+	Result(*Result) error
+	Finish(*Totals) error
+}
+
+// New returns the printer of a format: text, json, sarif, clamscan. The rules
+// of the findings are those of db.
+func New(format string, w io.Writer, o Options, db *ruledb.DB) (Printer, error) {
+	switch format {
+	case "text":
+		return &textPrinter{w: w, o: o, db: db, gaps: map[showcause.Code]*gapGroup{}}, nil
+	case "json":
+		return &jsonPrinter{e: NewEncoder(w), o: o, db: db}, nil
+	case "sarif":
+		return newSarif(w, o, db), nil
+	case "clamscan":
+		return &clamscanPrinter{w: w, o: o, db: db}, nil
+	}
+	return nil, fmt.Errorf("%q is not one of text, json, sarif, clamscan", format)
+}
+
+// number writes an integer with commas.
+func Number(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// size writes a number of bytes for a person.
+func Size(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d B", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%d kB", n/1000)
+	case n < 10_000_000_000:
+		return fmt.Sprintf("%d MB", n/1_000_000)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// printRule prints a rule for a person, each line after indent.
+func PrintRule(w io.Writer, indent string, r ruledb.Info) {
+	fmt.Fprintf(w, "%srule     %s\n", indent, showcause.Escape(r.Name))
+	fmt.Fprintf(w, "%sfrom     %s, line %d\n", indent, showcause.Escape(r.File), r.Line)
+	fmt.Fprintf(w, "%stext     %s\n", indent, showcause.Escape(r.Text))
+	fmt.Fprintf(w, "%ssha256   %s\n", indent, r.Digest)
+	for i, p := range r.Patterns {
+		fmt.Fprintf(w, "%spattern  %d: %s\n", indent, i, p)
+	}
+}
