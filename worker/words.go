@@ -70,7 +70,9 @@ func members() (out []archive) {
 		kwaj     lzss mszip stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lz4 lz5 lzs pm0 unknown
 		rar      lz3 lz5 service stored
-		szdd     lzss`), "\n") {
+		rpm      payload
+		szdd     lzss
+		xar      gzip stored toc`), "\n") {
 		w := strings.Fields(line)
 		out = append(out, archive{w[0], w[1:]})
 	}
@@ -123,7 +125,7 @@ func allCodes() []showcause.Code {
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed mime-readings message-partial message-external-body
-		7z arj cab chm compress kwaj lha lzop rar rar-dictionary rar-filter zisofs iso9660-interleave
+		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
 	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested")

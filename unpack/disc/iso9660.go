@@ -298,6 +298,12 @@ func (i *iso) directory(d *dir, v volume) {
 	i.visited[d.at] = true
 	i.claim(d.at, (d.size+sector-1)/sector*sector)
 	var parts [][]record // the extents of a file that has several
+	self := false        // every directory names itself first
+	defer func() {
+		if !self {
+			i.out.Gap(showcause.Corrupt, min(d.at, i.src.Size()), -1)
+		}
+	}()
 	for off := int64(0); off < d.size && !i.stop; {
 		n := min(v.block-off%v.block, d.size-off)
 		b, err := bound.ReadAt(i.src, d.at+off, n, n)
@@ -305,6 +311,7 @@ func (i *iso) directory(d *dir, v volume) {
 			return
 		}
 		if err != nil {
+			self = true // one gap is enough
 			i.out.Gap(showcause.Corrupt, min(d.at+off, i.src.Size()), -1)
 			return
 		}
@@ -322,6 +329,7 @@ func (i *iso) directory(d *dir, v volume) {
 		b = b[:size]
 		if b[32] == 1 && b[33] <= 1 { // the directory itself, and the one above
 			i.susp(b[34:], v)
+			self = true
 			continue
 		}
 		parts = i.entry(d, b, v, parts)

@@ -136,7 +136,7 @@ func (u *unpack3) startPPM() error {
 		if mem > maxModel {
 			return unpack.Fail(showcause.LimitMemory)
 		}
-		if !u.work(int64(mem)/4 + 1<<14) {
+		if !u.work(int64(mem)/2 + 1<<14) {
 			return unpack.Fail(showcause.LimitWork)
 		}
 		if err := u.model.Start(order, mem); err != nil {

@@ -355,7 +355,7 @@ func (o *opener) ppmd(c coder, r io.Reader, charge func(int64) error) (io.Reader
 	if mem > ppmd.MaxMemory {
 		return nil, unpack.Fail(showcause.LimitMemory)
 	}
-	if err := charge(int64(mem)/4 + 1<<16); err != nil {
+	if err := charge(int64(mem)/2 + 1<<16); err != nil {
 		return nil, err
 	}
 	p := &ppmdReader{in: buffered(r)}
