@@ -18,27 +18,37 @@ type nobody struct{}
 func (nobody) Kill() error              { return nil }
 func (nobody) Wait() (jail.Exit, error) { return jail.Exit{Code: 1}, nil }
 
-// listen has a peer that holds n jobs take what a reader wrote, in pieces, and
-// returns the answers that were given and the violation.
-func listen(t testing.TB, b []byte, n int, rng *rand.Rand) (reports []showcause.Report, err error) {
+// holding returns a peer that holds n jobs, in a pool of its own, and where
+// their reports go.
+func holding(t testing.TB, n int) (*peer, *[]showcause.Report) {
 	p, err := NewPool(Options{DB: database(), AllowUnsealed: true, Workers: 1, Spawn: func(jail.Command) (Process, error) { return nil, io.ErrClosedPipe }})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { p.Close() })
+	reports := new([]showcause.Report)
 	r := &peer{p: p, proc: nobody{}, since: time.Now()}
-	var w *os.File
-	if r.result, w, err = pipe("results"); err != nil {
-		t.Fatal(err)
-	}
 	for i := range n {
 		p.slots <- struct{}{}
 		j := &job{id: uint64(i + 1), passed: passed{size: 100, whole: true}, at: []*peer{r}}
 		j.done = func(rep showcause.Report, err error) {
 			if err == nil {
-				reports = append(reports, rep)
+				*reports = append(*reports, rep)
 			}
 		}
 		r.out = append(r.out, j)
+	}
+	return r, reports
+}
+
+// listen has a peer that holds n jobs take what a reader wrote, in pieces, and
+// returns the answers that were given and the violation.
+func listen(t testing.TB, b []byte, n int, rng *rand.Rand) ([]showcause.Report, error) {
+	r, reports := holding(t, n)
+	var w *os.File
+	var err error
+	if r.result, w, err = pipe("results"); err != nil {
+		t.Fatal(err)
 	}
 	go func() {
 		defer w.Close()
@@ -52,10 +62,7 @@ func listen(t testing.TB, b []byte, n int, rng *rand.Rand) (reports []showcause.
 	}()
 	err = r.receive()
 	r.result.Close()
-	if e := p.Close(); e != nil {
-		t.Error(e)
-	}
-	return reports, err
+	return *reports, err
 }
 
 // stream is what an honest reader writes for n jobs.
@@ -103,11 +110,12 @@ func FuzzFrames(f *testing.F) {
 	f.Add(stream(3))
 	f.Add(append(stream(1), 0xff, 0xff, 0xff, 0x7f, 3))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rs, err := listen(t, b, 3, rand.New(rand.NewPCG(1, uint64(len(b)))))
-		if len(rs) > 3 {
-			t.Errorf("%d answers to 3 jobs", len(rs))
+		r, reports := holding(t, 3)
+		rest, err := r.frames(b, r.p.set.maxFrame())
+		rs := *reports
+		if len(rs) > 3 || err == nil && len(rest) > 4 && len(rest) >= 4+int(le.Uint32(rest)) {
+			t.Errorf("%d answers to 3 jobs, %d bytes are left", len(rs), len(rest))
 		}
-		_ = err
 		for i := range rs {
 			if rs[i].Size != 100 {
 				t.Errorf("size %d", rs[i].Size)
