@@ -92,7 +92,12 @@ type dir struct {
 	at, size int64
 	name     string
 	up       *dir
+	depth    int
 }
+
+// isoDepth is how deep directories are followed. ISO 9660 has 8 levels, and
+// programs that write more are bound by the length of a path.
+const isoDepth = 512
 
 func (i *iso) walk() {
 	vols := i.descriptors(isoData)
@@ -292,7 +297,11 @@ func (i *iso) directory(d *dir, v volume) {
 			return
 		}
 	}
-	if i.visited[d.at] || !i.work(1024) {
+	if i.visited[d.at] || !i.work(1024+int64(d.depth)*4) {
+		return
+	}
+	if d.depth > isoDepth {
+		i.out.Gap(showcause.LimitDepth, min(d.at, i.src.Size()), -1)
 		return
 	}
 	i.visited[d.at] = true
@@ -352,7 +361,7 @@ func (i *iso) entry(d *dir, b []byte, v volume, parts [][]record) [][]record {
 	}
 	if all[0].isDir() {
 		for _, r := range all {
-			i.directory(&dir{r.at, r.size, name, d}, v)
+			i.directory(&dir{r.at, r.size, name, d, d.depth + 1}, v)
 		}
 		return nil
 	}

@@ -173,6 +173,19 @@ func TestOdd(t *testing.T) {
 	}
 }
 
+// A chain of a thousand directories ends with a gap, and the stack holds.
+func TestDeep(t *testing.T) {
+	m := simple(false)
+	for n := 30; n < 1030; n++ {
+		m.dir(n, rec("D", uint32(n+1), sector, 2, ""))
+	}
+	m.dir(1030)
+	m.dir(21, rec("D", 30, sector, 2, ""))
+	if r := unpacktest.Walk(t, ISO9660(), m.b, showcause.Limits{}); !r.Has(showcause.LimitDepth) {
+		t.Errorf("%s", r)
+	}
+}
+
 // paths writes a table of paths that has the folder.
 func (m *image) paths() {
 	d := m.sector(16)
