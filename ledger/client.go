@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -129,6 +130,7 @@ func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, erro
 		return Response{}, fmt.Errorf("url %s: %w", plainText(r.URL, 200), err)
 	}
 	var after uint64
+	least := here // the nearest that may be asked
 	for hop := 0; ; hop++ {
 		if err := ctx.Err(); err != nil { // no entry for what is not tried
 			return Response{}, fmt.Errorf("%s: %w", t.url(), err)
@@ -136,7 +138,10 @@ func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, erro
 		if err := c.allowed(t); err != nil {
 			return Response{}, fmt.Errorf("url %s: %w", t.url(), err)
 		}
-		resp, to, err := c.hop(ctx, r, t, after, w)
+		resp, to, at, err := c.hop(ctx, r, t, after, least, w)
+		if resp.Seq == 0 {
+			resp.Seq = after // nothing was sent in this hop
+		}
 		if err != nil {
 			return resp, fmt.Errorf("%s: %w", t.url(), err)
 		}
@@ -150,7 +155,7 @@ func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, erro
 		if err != nil {
 			return resp, fmt.Errorf("%s: redirect to %s: %w", t.url(), plainText(to, 200), err)
 		}
-		t, after = next, resp.Seq
+		t, after, least = next, resp.Seq, at
 	}
 }
 
@@ -181,27 +186,31 @@ func redirect(from target, to string) (target, error) {
 		return t, err
 	case from.scheme == "https" && t.scheme != "https":
 		return t, errors.New("from https to http")
-	case t.local() && !from.local():
+	case t.distance() == here && !from.local():
 		return t, errors.New("from another machine to this one")
 	}
 	return t, nil
 }
 
 // hop sends one request to one of a host's addresses. Another address is tried
-// only as long as nothing of the request was sent.
-func (c *Client) hop(ctx context.Context, r Request, t target, after uint64, w io.Writer) (resp Response, to string, err error) {
+// only as long as nothing of the request was sent. A redirect (after is not 0)
+// is followed to nothing nearer than least; at is how near the host was that
+// answered, as far as it can be known.
+func (c *Client) hop(ctx context.Context, r Request, t target, after uint64, least distance, w io.Writer) (resp Response, to string, at distance, err error) {
 	peer := t
 	if c.proxy != nil {
 		peer = *c.proxy
 	}
 	addrs, err := c.resolve(ctx, peer.host, r.Purpose)
 	if err != nil {
-		return resp, "", err
+		return resp, "", far, err
 	}
+	addrs = slices.DeleteFunc(slices.Clone(addrs), netip.Addr.IsUnspecified) // names no machine; Linux takes it for this one
 	if after != 0 || t.scheme == "http" && !c.o.InsecureHTTP {
-		if addrs, err = reachable(t, addrs, c.proxy != nil); err != nil {
-			return resp, "", err
-		}
+		addrs = reachable(t, addrs, least, c.proxy != nil)
+	}
+	if len(addrs) == 0 {
+		return resp, "", far, errors.New("the host's address is not one that may be asked here")
 	}
 	method := "GET"
 	if r.Head {
@@ -221,32 +230,33 @@ func (c *Client) hop(ctx context.Context, r Request, t target, after uint64, w i
 		if _, err := netip.ParseAddr(t.host); t.scheme == "https" && err != nil {
 			s.SNI = t.host
 		}
+		at = t.distance()
+		if c.proxy == nil {
+			at = distanceOf(a)
+		}
 		var sent bool
 		resp, to, sent, err = c.exchange(ctx, r, t, s, tunnel, request, w)
 		if err == nil || sent || ctx.Err() != nil {
 			break
 		}
 	}
-	return resp, to, err
+	return resp, to, at, err
 }
 
 // reachable keeps the addresses that a host may have: for plain http those of
-// this machine; behind a redirect from elsewhere, those of other machines.
-func reachable(t target, addrs []netip.Addr, proxied bool) ([]netip.Addr, error) {
+// this machine; behind a redirect those that are not nearer than who redirected
+// there. What a proxy asks is known only where the URL has an address.
+func reachable(t target, addrs []netip.Addr, least distance, proxied bool) []netip.Addr {
 	if proxied {
-		return addrs, nil
-	}
-	var keep []netip.Addr
-	for _, a := range addrs {
-		here := a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast()
-		if here == t.local() {
-			keep = append(keep, a)
+		if d := t.distance(); d < least && !t.local() {
+			return nil
 		}
+		return addrs
 	}
-	if len(keep) == 0 {
-		return nil, errors.New("the host's address is not one that may be asked here")
-	}
-	return keep, nil
+	return slices.DeleteFunc(addrs, func(a netip.Addr) bool {
+		d := distanceOf(a)
+		return (d == here) != t.local() || d < least && d != here
+	})
 }
 
 // exchange writes the entry, connects, sends, reads the answer and closes the
