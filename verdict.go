@@ -47,6 +47,7 @@ const (
 	LimitWork   Code = "limit.work"
 	LimitTime   Code = "limit.time"
 	LimitMemory Code = "limit.memory"
+	LimitSpill  Code = "limit.scratch" // no room, or none at all, for what does not fit in memory
 	Encrypted   Code = "encrypted"
 	Unsupported Code = "unsupported" // always narrowed: unsupported.format.*, unsupported.method.*, unsupported.packer.*
 	Corrupt     Code = "corrupt"

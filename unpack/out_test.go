@@ -245,11 +245,11 @@ func TestSpill(t *testing.T) {
 		want string
 	}{
 		{"fits in memory", nil, nil, 16 * M, "[16777216]"},
-		{"no disk", nil, nil, 16*M + 1, "[16777216] 1:limit.size@16777216+1"},
-		{"disk does not open", &disk{}, errors.New("denied"), 20 * M, "[16777216] 1:limit.size@16777216+4194304"},
+		{"no disk", nil, nil, 16*M + 1, "[16777216] 1:limit.scratch@16777216+1"},
+		{"disk does not open", &disk{}, errors.New("denied"), 20 * M, "[16777216] 1:limit.scratch@16777216+4194304"},
 		{"disk", &disk{room: 64 * M}, nil, 20*M + 5, "[20971525]"},
-		{"disk full at once", &disk{room: 5 * M}, nil, 20 * M, "[16777216] 1:limit.size@16777216+4194304"},
-		{"disk full later", &disk{room: 18 * M}, nil, 20 * M, "[18874368] 1:limit.size@18874368+2097152"},
+		{"disk full at once", &disk{room: 5 * M}, nil, 20 * M, "[16777216] 1:limit.scratch@16777216+4194304"},
+		{"disk full later", &disk{room: 18 * M}, nil, 20 * M, "[18874368] 1:limit.scratch@18874368+2097152"},
 		{"disk just", &disk{room: 20 * M}, nil, 20 * M, "[20971520]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

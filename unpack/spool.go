@@ -108,7 +108,7 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 	}
 	if _, err := f.WriteAt(s.mem, 0); err != nil {
 		f.Close()
-		return Fail(showcause.LimitSize) // what is in memory is still scanned
+		return Fail(showcause.LimitSpill) // what is in memory is still scanned
 	}
 	s.file = f
 	buf := s.mem[:min(cap(s.mem), 1<<20)]
@@ -122,7 +122,7 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 		if !isZero(buf[:n]) {
 			if _, werr := f.WriteAt(buf[:n], at); werr != nil {
 				s.n = at
-				return Fail(showcause.LimitSize)
+				return Fail(showcause.LimitSpill)
 			}
 		}
 		if err != nil {
@@ -137,7 +137,7 @@ func (s *spool) refuse(r io.Reader) error {
 	if n, err := readFull(r, one[:]); n == 0 {
 		return err
 	}
-	return Fail(showcause.LimitSize)
+	return Fail(showcause.LimitSpill)
 }
 
 func (s *spool) source() showcause.Source {

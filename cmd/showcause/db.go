@@ -42,7 +42,15 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
-		if st.IsDir() || !rules.IsCompiled(path) {
+		if st.IsDir() {
+			continue
+		}
+		if f, err := os.Open(path); err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		} else {
+			f.Close()
+		}
+		if !rules.IsCompiled(path) {
 			continue
 		}
 		if len(paths) > 1 {

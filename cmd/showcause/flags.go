@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -31,6 +32,24 @@ func (b *byteSize) Set(s string) error {
 		return errors.New("want a number of bytes such as 4096, 25M or 1G")
 	}
 	*b = byteSize(n << shift)
+	return nil
+}
+
+// milliseconds is a flag value: a number of them, as clamscan takes it, or with a unit.
+type milliseconds int64
+
+func (m *milliseconds) String() string { return strconv.FormatInt(int64(*m), 10) }
+func (m *milliseconds) Type() string   { return "time" }
+
+func (m *milliseconds) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if d, derr := time.ParseDuration(s); err != nil && derr == nil {
+		n, err = d.Milliseconds(), nil
+	}
+	if err != nil || n < 0 || n > 1<<40 {
+		return errors.New("want a number of milliseconds such as 120000, or 90s or 5m")
+	}
+	*m = milliseconds(n)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ type readers interface {
 }
 
 // newReaders starts the jail, or does without it if the user says so.
-func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB) (readers, error) {
+func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, stderr io.Writer) (readers, error) {
 	switch o.jail {
 	case "on":
 	case answer.JailOff:
@@ -38,6 +39,11 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB) (readers, e
 	offer := jail.Probe()
 	if !(jail.Status{Walls: offer.Walls}).Sealed() {
 		return nil, fmt.Errorf("jail: this kernel (%s, %s) cannot lock the process that reads files; --jail=off scans without, and every report then says so", showcause.Escape(offer.Kernel), offer.Arch)
+	}
+	if f, err := scratch(); err != nil {
+		fmt.Fprintf(stderr, "showcause: no temporary files in %s: %v; what unpacks to more than 16 MB is not read whole\n", showcause.Escape(os.TempDir()), err)
+	} else {
+		f.Close()
 	}
 	// From here on this process cannot get a network socket, nor can what it starts.
 	if err := jail.Broker(); err != nil {

@@ -33,7 +33,7 @@ type scanOptions struct {
 		fileSize, scanSize, ratio, work byteSize
 		objects, memory                 byteSize
 		depth                           int
-		time                            int64 // milliseconds
+		time                            milliseconds
 	}
 	jail   string
 	walk   walker
@@ -105,8 +105,8 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
 	scanFlags(f)
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
-	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files (default 1G)")
-	f.Int64Var(&o.limits.time, "max-scantime", 0, "milliseconds for one file, on the clock; what takes longer is incomplete (default 5 minutes and a second for each 4 MiB)")
+	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files, at least 64M (default 1G)")
+	f.Var(&o.limits.time, "max-scantime", "milliseconds for one file, on the clock; what takes longer is incomplete (default 5 minutes and a second for each 4 MiB)")
 	f.SetNormalizeFunc(clamscanNames)
 }
 
@@ -130,9 +130,31 @@ func (o *scanOptions) accepts(r *answer.Result) bool {
 	return true
 }
 
-func (o *scanOptions) run(c *cobra.Command, args []string) error {
+// leastMemory is what a reader needs to do anything, bytes.
+const leastMemory = 64 << 20
+
+// check refuses flags that say nothing that can be done.
+func (o *scanOptions) check() error {
 	if o.jobs < 1 {
 		return fmt.Errorf("flag --jobs: want at least 1, have %d", o.jobs)
+	}
+	if m := o.limits.memory; m != 0 && m < leastMemory {
+		return fmt.Errorf("flag --max-memory: want at least 64M, have %d bytes", m)
+	}
+	for _, a := range o.accept {
+		head, _, _ := strings.Cut(a, ".")
+		switch showcause.Code(head) {
+		case "limit", showcause.Encrypted, showcause.Unsupported, showcause.Corrupt, showcause.Changed, showcause.Unreadable, showcause.Crash:
+		default:
+			return fmt.Errorf("flag --accept: %q is no reason for which something is not read: limit, encrypted, unsupported, corrupt, changed, unreadable, crash, each narrowed after a dot", a)
+		}
+	}
+	return nil
+}
+
+func (o *scanOptions) run(c *cobra.Command, args []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	out := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
 	if _, err := answer.New(o.format, out, answer.Options{}, nil); err != nil {
@@ -154,10 +176,13 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	started := time.Now()
-	t := &answer.Totals{Skipped: map[string]int64{}, DB: db, Jail: answer.Jail{Mode: mode}}
+	t := &answer.Totals{Skipped: map[string]int64{}, DB: db, Jail: answer.Jail{Mode: answer.JailIdle}}
+	if mode == answer.JailOff {
+		t.Jail.Mode = mode
+	}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
-	rd, err := o.newReaders(ctx, db)
+	rd, err := o.newReaders(ctx, db, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -185,7 +210,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 		}
 	})
 	if st, ok := rd.Status(); ok {
-		t.Jail.Walls = st.Walls
+		t.Jail = answer.Jail{Mode: mode, Walls: st.Walls}
 	}
 	if err := rd.Close(); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %v\n", err)

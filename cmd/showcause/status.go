@@ -11,12 +11,14 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ledger"
 	"github.com/showcause/showcause/rules"
 )
 
 // statusReport is what status prints as JSON.
 type statusReport struct {
 	Version  string       `json:"version"`
+	AirGap   string       `json:"air_gap,omitempty"` // why nothing can be fetched
 	Rules    int          `json:"rules"`
 	Kernel   string       `json:"kernel"`
 	Arch     string       `json:"arch"`
@@ -85,6 +87,9 @@ func newStatus(calls bool) (*statusReport, error) {
 	if (jail.Status{Walls: offer.Walls}).Sealed() {
 		r.Jail = answer.Sealed
 	}
+	if err := ledger.AirGap(); err != nil {
+		r.AirGap = err.Error()
+	}
 	if calls {
 		for _, l := range jail.Table() {
 			c := callReport{Name: l.Name, Number: l.Nr, Action: string(l.Action), Reason: l.Reason}
@@ -105,6 +110,9 @@ func (r *statusReport) text(out io.Writer) error {
 		fmt.Fprintln(w, "jail: readers are locked in; no network, no files but those passed, no programs")
 	default:
 		fmt.Fprintln(w, "jail: NOT GIVEN by this kernel; scan refuses to run without --jail=off")
+	}
+	if r.AirGap != "" {
+		fmt.Fprintf(w, "network: %s\n", showcause.Escape(r.AirGap))
 	}
 	reason := map[string]string{}
 	for _, wall := range jail.Walls() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
 )
 
 // item is one thing that a walk came upon, in the order of the walk.
@@ -195,7 +198,7 @@ func deviceOf(st fs.FileInfo) uint64 {
 func spoolInput(ctx context.Context, r io.Reader, max int64) (*os.File, error) {
 	f, err := scratch()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("temporary file in %s: %w", showcause.Escape(os.TempDir()), err)
 	}
 	if max > 0 {
 		r = io.LimitReader(r, max+1)
@@ -203,6 +206,9 @@ func spoolInput(ctx context.Context, r io.Reader, max int64) (*os.File, error) {
 	done := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(struct{ io.Writer }{f}, r)
+		if errors.Is(err, unix.ENOSPC) {
+			err = fmt.Errorf("temporary file in %s: %w", showcause.Escape(os.TempDir()), err)
+		}
 		done <- err
 	}()
 	select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/showcause/showcause"
@@ -52,9 +53,27 @@ func (r *Result) Verdict() showcause.Verdict {
 	return r.Report.Verdict
 }
 
+// read is about how many bytes of the file itself were read: less from the
+// first place on that was not.
+func (r *Result) read() int64 {
+	n := r.Report.Size
+	for i := range r.Report.Gaps {
+		g := &r.Report.Gaps[i]
+		if len(g.Trail) > 0 {
+			continue
+		}
+		switch head, _, _ := strings.Cut(string(g.Code), "."); {
+		case g.Code == showcause.LimitSize, g.Code == showcause.LimitTime, g.Code == showcause.LimitMemory,
+			g.Code == showcause.Unreadable, head == string(showcause.Crash) && g.Code != showcause.Crash:
+			n = min(n, g.Offset)
+		}
+	}
+	return n
+}
+
 // Totals is what the summary says.
 type Totals struct {
-	Files, Bytes, Findings int64
+	Files, Bytes, Findings int64 // bytes that were read
 	Verdicts               [4]int64
 	Accepted               int64 // of the incomplete
 	Skipped                map[string]int64
@@ -71,7 +90,7 @@ func (t *Totals) Add(r *Result) {
 		return
 	}
 	t.Files++
-	t.Bytes += r.Report.Size
+	t.Bytes += r.read()
 	t.Verdicts[r.Verdict()]++
 	t.Findings += int64(len(r.Alerts))
 	for i := range r.Report.Findings {
@@ -83,14 +102,15 @@ func (t *Totals) Add(r *Result) {
 
 // Jail says how files were read.
 type Jail struct {
-	Mode  string       `json:"mode"` // Sealed or JailOff
+	Mode  string       `json:"mode"` // Sealed, JailOff or JailIdle
 	Walls []jail.Given `json:"walls,omitempty"`
 }
 
 // How files were read.
 const (
-	Sealed  = "sealed" // by processes in the jail
-	JailOff = "off"    // by the process that opened them
+	Sealed   = "sealed" // by processes in the jail
+	JailOff  = "off"    // by the process that opened them
+	JailIdle = "idle"   // none was read
 )
 
 // Lacks names the walls that are not given.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
@@ -138,15 +139,20 @@ func clamscanOrder(db *ruledb.DB, fs []showcause.Finding) []showcause.Finding {
 }
 
 func (p *clamscanPrinter) Finish(t *Totals) error {
-	if p.o.NoSummary {
-		return nil
-	}
 	jail := ""
 	if t.Jail.Mode == JailOff {
 		jail = "Jail: off\n"
 	}
-	_, err := fmt.Fprintf(p.w, "\n----------- SCAN SUMMARY -----------\nKnown viruses: %d\nEngine version: %s\nScanned files: %d\nInfected files: %d\nTotal errors: %d\nData scanned: %.2f MB\nTime: %.3f sec\n%s",
+	if p.o.NoSummary {
+		_, err := io.WriteString(p.w, jail)
+		return err
+	}
+	const stamp = "2006:01:02 15:04:05"
+	whole := int(t.Elapsed.Seconds())
+	ended := time.Now()
+	_, err := fmt.Fprintf(p.w, "\n----------- SCAN SUMMARY -----------\nKnown viruses: %d\nEngine version: %s\nScanned files: %d\nInfected files: %d\nTotal errors: %d\n"+
+		"Data scanned: %.2f MB\nTime: %.3f sec (%d m %d s)\nStart Date: %s\nEnd Date:   %s\n%s",
 		t.DB.Len(), p.o.Version, t.Files, t.Verdicts[showcause.Found], t.Verdicts[showcause.Error]+t.Verdicts[showcause.Incomplete],
-		float64(t.Bytes)/(1<<20), t.Elapsed.Seconds(), jail)
+		float64(t.Bytes)/(1<<20), t.Elapsed.Seconds(), whole/60, whole%60, ended.Add(-t.Elapsed).Format(stamp), ended.Format(stamp), jail)
 	return err
 }

@@ -77,10 +77,14 @@ func (p *textPrinter) Result(r *Result) error {
 			}
 		}
 		line := fmt.Sprintf("%s %s  %s%s\n", word, showcause.Escape(f.Rule), place(r.Path, f.Trail), tail)
-		if said[line] && !p.o.Explain {
-			continue // two rules of one name
+		key := line
+		if p.o.Explain {
+			key += fmt.Sprint(f.Index, f.Matches)
 		}
-		said[line] = true
+		if said[key] {
+			continue // two rules of one name, or the same found by another reading of the container
+		}
+		said[key] = true
 		if _, err := io.WriteString(p.w, line); err != nil {
 			return err
 		}
@@ -172,6 +176,9 @@ func excerpt(m showcause.Match) string {
 }
 
 func (p *textPrinter) Finish(t *Totals) error {
+	if t.Jail.Mode == JailOff {
+		fmt.Fprintln(p.w, "without the jail: this process read the files itself (--jail=off)")
+	}
 	if p.o.Quiet {
 		return nil
 	}
@@ -238,10 +245,7 @@ func (p *textPrinter) summary(t *Totals) error {
 	if t.Accepted > 0 {
 		accepted = fmt.Sprintf(" (%s accepted)", Number(t.Accepted))
 	}
-	switch lacks := t.Jail.Lacks(); {
-	case t.Jail.Mode == JailOff:
-		fmt.Fprintln(p.w, "without the jail: this process read the files itself (--jail=off)")
-	case p.o.Verbose && len(lacks) > 0:
+	if lacks := t.Jail.Lacks(); p.o.Verbose && len(lacks) > 0 {
 		fmt.Fprintf(p.w, "jail: sealed, without %s (showcause status says why)\n", strings.Join(lacks, ", "))
 	}
 	_, err := fmt.Fprintf(p.w, "%s, %s in %s%s, %s%s: %s found, %s error, %s incomplete%s, %s nothing found\n",
