@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/elf"
 	"flag"
 	"os"
 	"os/exec"
@@ -76,5 +77,29 @@ func TestSceptic(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoLibrary holds that the command as it is released carries no C library
+// and needs none: no name is looked up by one.
+func TestNoLibrary(t *testing.T) {
+	f, err := elf.Open(built(t))
+	if err != nil {
+		t.Skipf("not an ELF system: %v", err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("has a %v", p.Type)
+		}
+	}
+	names, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range names {
+		if strings.HasSuffix(s.Name, "getaddrinfo") || strings.HasPrefix(s.Name, "x_cgo_") {
+			t.Errorf("has %s", s.Name)
+		}
 	}
 }
