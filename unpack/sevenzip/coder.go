@@ -126,10 +126,6 @@ func (f *folder) window() int64 {
 			if len(c.props) == 1 {
 				n += min(lzma2Dict(c.props[0]), size)
 			}
-		case coderPPMd:
-			if len(c.props) == 5 {
-				n += int64(binary.LittleEndian.Uint32(c.props[1:]))
-			}
 		case coderBzip2:
 			n += 4 << 20
 		case coderZstd:
@@ -161,6 +157,7 @@ func (a *archive) content(f *folder) (io.Reader, error) {
 	if i < 0 {
 		return nil, errHeader
 	}
+	a.modelUsed = false
 	o := opener{a, f}
 	return o.coder(i, 0)
 }
@@ -312,13 +309,18 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 		}
 		return codec.NewBunzip(s, buffered(s), size, o.a.out.Work)
 	case coderZstd:
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		in := buffered(r)
+		h, _ := in.Peek(6)
+		if err := charge(zstdCost(h)); err != nil {
+			return nil, err
+		}
+		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}
-		return &zstdReader{d}, charge(maxWindow / 4)
+		return &zstdReader{d}, nil
 	case coderLZ4:
-		return lz4.NewReader(r), charge(8 << 18)
+		return lz4.NewReader(r), charge(1 << 17)
 	}
 	if b, ok := codec.NewBranch(r, codec.Branch(min(oldBranch(c.id), 255)), start(c.props)); ok {
 		return b, nil
@@ -332,6 +334,15 @@ func start(props []byte) uint32 {
 		return binary.LittleEndian.Uint32(props)
 	}
 	return 0
+}
+
+// zstdCost is the work of the window that a frame's header asks for (RFC 8878,
+// section 3.1.1.1), which the decoder makes at once.
+func zstdCost(h []byte) int64 {
+	if len(h) < 6 || h[4]&0x20 != 0 {
+		return 1 << 17
+	}
+	return min(int64(1)<<(10+h[5]>>3), maxWindow)/4 + 1<<16
 }
 
 // zstdReader lets go of the decoder.
@@ -355,18 +366,38 @@ func (o *opener) ppmd(c coder, r io.Reader, charge func(int64) error) (io.Reader
 	if mem > ppmd.MaxMemory {
 		return nil, unpack.Fail(showcause.LimitMemory)
 	}
-	if err := charge(int64(mem)/2 + 1<<16); err != nil {
+	if o.a.modelUsed {
+		return nil, unpack.Fail(gapMethod) // two at a time: nothing writes that
+	}
+	o.a.modelUsed = true
+	if o.a.modelSize != int64(mem) {
+		o.a.dropModel()
+		if !o.a.out.Hold(int64(mem)) {
+			return nil, unpack.Fail(showcause.LimitMemory)
+		}
+		o.a.model, o.a.modelSize = &ppmd.Model{}, int64(mem)
+		if err := charge(int64(mem) / 2); err != nil {
+			return nil, err
+		}
+	}
+	p := &ppmdReader{m: o.a.model, in: buffered(r)}
+	if err := p.m.Start(int(c.props[0]), mem); err != nil {
 		return nil, err
 	}
-	p := &ppmdReader{in: buffered(r)}
-	if err := p.m.Start(int(c.props[0]), mem); err != nil {
+	if err := charge(1 << 16); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
+// dropModel lets go of the model that the folders with PPMd share.
+func (a *archive) dropModel() {
+	a.out.Release(a.modelSize)
+	a.model, a.modelSize = nil, 0
+}
+
 type ppmdReader struct {
-	m     ppmd.Model
+	m     *ppmd.Model
 	in    *bufio.Reader
 	begun bool
 	err   error

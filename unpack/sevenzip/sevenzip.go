@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/ppmd"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -98,6 +99,10 @@ type archive struct {
 	out  *unpack.Out
 	end  int64
 	main *streams
+
+	model     *ppmd.Model // that of the last folder with PPMd
+	modelSize int64       // bytes
+	modelUsed bool        // by the folder that was opened last
 }
 
 // gap says that the archive could not be read.
@@ -114,6 +119,7 @@ func (a *archive) gap(err error) bool {
 // walk reads the archive and tells whether to go on. damaged says that the
 // checksum of the first header does not fit.
 func (a *archive) walk(damaged bool) bool {
+	defer a.dropModel()
 	h, _ := bound.ReadAt(a.src, 0, signature, signature)
 	if len(h) < signature || !a.out.Work(1<<10) {
 		return false
