@@ -26,7 +26,6 @@ type peer struct {
 
 	sending sync.Mutex // held while jobs are picked and sent, and to close
 	control *os.File   // guarded by sending; nil when closed
-	oob     []byte
 	msg     []byte
 
 	// Guarded by Pool.mu.
@@ -167,6 +166,12 @@ func (r *peer) retire(c cause) {
 			r.kill(c)
 		}
 	})
+}
+
+// settle waits until nothing is being sent.
+func (r *peer) settle() {
+	r.sending.Lock()
+	defer r.sending.Unlock()
 }
 
 // hangUp closes the control socket.

@@ -318,8 +318,7 @@ func (p *Pool) deliver(outs []outcome) {
 	for i := range outs {
 		o := &outs[i]
 		for _, r := range o.at {
-			r.sending.Lock()
-			r.sending.Unlock() //nolint:staticcheck // an empty critical section: it waits
+			r.settle()
 		}
 		if o.j.ctx != nil {
 			o.j.ctx()

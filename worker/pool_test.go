@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"flag"
@@ -583,5 +585,38 @@ func TestUndead(t *testing.T) {
 	close(gone)
 	if !has(&rs[0], showcause.LimitTime) || rs[1].Verdict != showcause.NothingFound {
 		t.Errorf("%v %s, %v %s", rs[0].Verdict, codesOf(&rs[0]), rs[1].Verdict, codesOf(&rs[1]))
+	}
+}
+
+// TestSpill scans what is too large for memory, in what is, by a descriptor
+// that could write.
+func TestSpill(t *testing.T) {
+	noLeak(t)
+	zip := func(b []byte) []byte {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		w.Write(b)
+		w.Close()
+		return out.Bytes()
+	}
+	large := append(make([]byte, 20<<20), marker...)
+	rand.NewChaCha8([32]byte{}).Read(large[:1<<20])
+	input := zip(zip(append(bytes.Clone(large), zip(append(make([]byte, 17<<20), marker...))...)))
+	for _, with := range []bool{true, false} {
+		o := Options{Names: true}
+		if with {
+			o.Scratch = unlinked(t)
+		}
+		p := pool(t, nil, o, "real")
+		f, err := unlinked(t)()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Write(input)
+		r, err := p.Scan(context.Background(), f)
+		f.Close()
+		if want := map[bool]showcause.Verdict{true: showcause.Found, false: showcause.Incomplete}[with]; err != nil || r.Verdict != want || strings.Contains(codesOf(&r), "limit.") == with {
+			t.Errorf("scratch %v: %v %s %v", with, r.Verdict, codesOf(&r), err)
+		}
 	}
 }

@@ -56,9 +56,8 @@ func Read(o Reading) error {
 
 // reader is the state of a reader's process.
 type reader struct {
-	scan    func(showcause.Source) showcause.Report
-	encode  encoder
-	scratch *scratch
+	scan   func(showcause.Source) showcause.Report
+	encode encoder
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
 	out   []byte

@@ -202,8 +202,7 @@ func (p *Pool) requeue(jobs []*job) {
 
 // answers takes what a reader answered and gives it more.
 func (p *Pool) answers(r *peer, got []answered) {
-	r.sending.Lock()
-	r.sending.Unlock() //nolint:staticcheck // see deliver: a reader can answer what it was not sent yet
+	r.settle() // a reader can answer what it was not sent yet
 	var outs []outcome
 	p.mu.Lock()
 	for i := range got {

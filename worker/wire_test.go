@@ -328,7 +328,8 @@ func count(fs []showcause.Finding) (n int) {
 func TestClamped(t *testing.T) {
 	e, d := both(false, false)
 	r := showcause.Report{Type: "zip", Size: 10, Gaps: []showcause.Gap{
-		{Code: showcause.Corrupt, Offset: -5, Length: -7}, {Code: showcause.Corrupt, Offset: 11, Length: math.MaxInt64},
+		{Code: showcause.Corrupt, Offset: -5, Length: -7},
+		{Code: showcause.Corrupt, Offset: 11, Length: math.MaxInt64},
 		{Trail: make(showcause.Trail, 1), Code: showcause.Corrupt, Offset: math.MaxInt64, Length: math.MinInt64},
 	}}
 	out, err := d.report(body(e.report(nil, 1, &r)), 1, 10)
