@@ -36,9 +36,8 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, stderr io.W
 	default:
 		return nil, fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
 	}
-	offer := jail.Probe()
-	if !(jail.Status{Walls: offer.Walls}).Sealed() {
-		return nil, fmt.Errorf("jail: this kernel (%s, %s) cannot lock the process that reads files; --jail=off scans without, and every report then says so", showcause.Escape(offer.Kernel), offer.Arch)
+	if err := jail.Available(); err != nil {
+		return nil, fmt.Errorf("jail: the kernel cannot lock the process that reads files: %w; --jail=off scans without, and every report then says so", err)
 	}
 	if f, err := scratch(); err != nil {
 		fmt.Fprintf(stderr, "showcause: no temporary files in %s: %v; what unpacks to more than 16 MB is not read whole\n", showcause.Escape(os.TempDir()), err)

@@ -30,6 +30,9 @@ func Lock(Config) (Status, error) { return Status{}, ErrUnsupported }
 // Broker returns ErrUnsupported.
 func Broker() error { return ErrUnsupported }
 
+// Hide returns ErrUnsupported.
+func Hide() error { return ErrUnsupported }
+
 // EgressPaths is empty.
 func EgressPaths() []string { return nil }
 
@@ -38,3 +41,6 @@ func Egress(EgressConfig) (Status, error) { return Status{}, ErrUnsupported }
 
 // Probe offers nothing.
 func Probe() Offer { return Offer{} }
+
+// Available returns why no reader can be locked here.
+func Available() error { return ErrUnsupported }
