@@ -302,3 +302,18 @@ func TestArNamesAreShort(t *testing.T) {
 		t.Errorf("%d bytes for 300 names", n)
 	}
 }
+
+// A payload whose names and sizes are elsewhere is told, not passed over.
+func TestCpioStripped(t *testing.T) {
+	b := []byte("07070X00000000\x00\x00content that is somebody's")
+	p := unpacktest.Probe(showcause.Bytes(b))
+	if !Cpio().Match(p) {
+		t.Fatal("not seen")
+	}
+	var gaps []showcause.Gap
+	out := unpack.NewOut(unpack.NewBudget(showcause.Limits{}, int64(len(b)), nil), nil, func(showcause.Layer) { t.Error("a child") }, func(g showcause.Gap) { gaps = append(gaps, g) })
+	Cpio().Walk(showcause.Bytes(b), out)
+	if len(gaps) != 1 || gaps[0].Code != "unsupported.method.cpio-stripped" || gaps[0].Length != int64(len(b)) {
+		t.Errorf("%+v", gaps)
+	}
+}
