@@ -325,10 +325,24 @@ func machineAttempts() []Attempt {
 	return all
 }
 
+// passing makes an object that outlives its process, and removes it again by the second call.
+func passing(number int, name, what string, nr, ctl uintptr, args []uintptr) Attempt {
+	return Attempt{Number: number, Name: name, What: what, through: []unix.Errno{unix.ENOSYS}, try: func(g *ground) error {
+		id, err := g.sys(nr, args...)
+		if err != nil {
+			return err
+		}
+		if nr == unix.SYS_SEMGET {
+			return g.call(ctl, id, 0, unix.IPC_RMID)
+		}
+		return g.call(ctl, id, unix.IPC_RMID, 0)
+	}}
+}
+
 // ipcAttempts are 20.
 func ipcAttempts() []Attempt {
 	return []Attempt{
-		plain(20, "shmget", "a shared memory segment", unix.SYS_SHMGET, fixed(0, 4096, unix.IPC_CREAT|0o600), unix.ENOSYS),
+		passing(20, "shmget", "a shared memory segment", unix.SYS_SHMGET, unix.SYS_SHMCTL, []uintptr{0, 4096, unix.IPC_CREAT | 0o600}),
 		plain(20, "shmat-broker", "the broker's shared memory", unix.SYS_SHMAT, func(g *ground) []uintptr { return []uintptr{uintptr(g.Shm), 0, unix.SHM_RDONLY} }).
 			answers(unix.EINVAL, unix.EIDRM).prepared(func(g *ground) error {
 			if g.Shm < 0 {
@@ -336,17 +350,11 @@ func ipcAttempts() []Attempt {
 			}
 			return nil
 		}),
-		plain(20, "semget", "a set of semaphores", unix.SYS_SEMGET, fixed(0, 1, unix.IPC_CREAT|0o600), unix.ENOSYS),
-		plain(20, "msgget", "a message queue", unix.SYS_MSGGET, fixed(0, unix.IPC_CREAT|0o600), unix.ENOSYS),
-		{Number: 20, Name: "msgsnd", What: "a message sent", before: func(g *ground) error {
-			id, err := g.sys(unix.SYS_MSGGET, 0, unix.IPC_CREAT|0o600)
-			if err != nil {
-				return skipf("msgget: %v", err)
-			}
-			g.vals["queue"] = id
-			return nil
-		}, try: func(g *ground) error {
-			return g.call(unix.SYS_MSGSND, g.vals["queue"], g.words(1, 0, 0), 8, unix.IPC_NOWAIT)
+		passing(20, "semget", "a set of semaphores", unix.SYS_SEMGET, unix.SYS_SEMCTL, []uintptr{0, 1, unix.IPC_CREAT | 0o600}),
+		passing(20, "msgget", "a message queue", unix.SYS_MSGGET, unix.SYS_MSGCTL, []uintptr{0, unix.IPC_CREAT | 0o600}),
+		// A queue that is none: one that is would have to be removed again, which a locked reader cannot.
+		{Number: 20, Name: "msgsnd", What: "a message sent", through: []unix.Errno{unix.EINVAL, unix.EIDRM, unix.ENOSYS}, try: func(g *ground) error {
+			return g.call(unix.SYS_MSGSND, 1<<31-1, g.words(1, 0, 0), 8, unix.IPC_NOWAIT)
 		}},
 		{Number: 20, Name: "mq_open", What: "a POSIX message queue", through: []unix.Errno{unix.ENOSYS}, denied: []unix.Errno{unix.ENOENT}, try: func(g *ground) error {
 			name := fmt.Sprintf("showcause-%d-%d", g.Parent, unix.Getpid())

@@ -37,6 +37,7 @@ func proofs() []proof {
 		{"descriptors", "read-leaked", nil},
 		{"rlimits", "fill-disk", nil},
 		{"dumpable", "dumpable", []string{s}},
+		{"dumpable", "dumpable", []string{s, "uid"}}, // a change of uid after the start takes it too
 		{"root", "openat-read", []string{s, l}},
 		{"capabilities", "capset-all", []string{s}},
 		{"no_new_privs", "setuid-program", []string{s, l, "root", "mount_ns", "user_ns"}},
