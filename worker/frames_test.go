@@ -5,8 +5,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
@@ -38,6 +41,7 @@ func holding(t testing.TB, n int) (*peer, *[]showcause.Report) {
 		}
 		r.out = append(r.out, j)
 	}
+	r.sent = n
 	return r, reports
 }
 
@@ -84,13 +88,13 @@ func TestFrames(t *testing.T) {
 			t.Fatalf("%d answers, %v", len(rs), err)
 		}
 	}
-	if rs, err := listen(t, whole, 19, rng); err == nil || len(rs) != 19 {
+	if rs, err := listen(t, whole, 19, rng); err == nil || len(rs) > 19 {
 		t.Errorf("one answer too many: %d, %v", len(rs), err)
 	}
 	if rs, err := listen(t, whole[frameHead+jail.StatusSize:], 20, rng); err == nil || len(rs) != 0 {
 		t.Errorf("not ready: %d, %v", len(rs), err)
 	}
-	if rs, err := listen(t, append(stream(3), stream(0)...), 4, rng); err == nil || len(rs) != 3 {
+	if rs, err := listen(t, append(stream(3), stream(0)...), 4, rng); err == nil || len(rs) > 3 {
 		t.Errorf("ready twice: %d, %v", len(rs), err)
 	}
 	whole = stream(4)
@@ -132,5 +136,42 @@ func TestReadyCancelled(t *testing.T) {
 	defer cancel()
 	if _, err := p.Scan(ctx, tempFile(t, "x")); err != context.DeadlineExceeded {
 		t.Error(err)
+	}
+}
+
+// TestUnsentAnswers holds that an answer to a job that was not sent is a
+// violation, also if its sending fails meanwhile.
+func TestUnsentAnswers(t *testing.T) {
+	r, reports := holding(t, 5)
+	r.ready, r.sent = true, 3
+	jobs := stream(5)[len(stream(0)):]
+	r.sending.Lock()
+	unsent := r.out[3:5:5]
+	done := make(chan error)
+	go func() {
+		_, err := r.frames(jobs, 1<<20)
+		done <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	r.p.deliver(r.p.unsent(r, slices.Clone(unsent), unix.EPIPE))
+	r.sending.Unlock()
+	if err := <-done; err == nil {
+		t.Error("no violation")
+	}
+	if len(*reports) != 0 || len(r.out) != 3 || len(r.p.queue) != 2 {
+		t.Errorf("%d answers, %d held, %d queued", len(*reports), len(r.out), len(r.p.queue))
+	}
+	if _, err := r.frames(jobs[:3*len(jobs)/5], 1<<20); err != nil || len(*reports) != 3 || len(r.out) != 0 {
+		t.Errorf("%v: %d answers, %d held", err, len(*reports), len(r.out))
+	}
+}
+
+// TestChunk holds that no answer is believed that comes with a violation.
+func TestChunk(t *testing.T) {
+	r, reports := holding(t, 3)
+	r.ready = true
+	jobs := stream(3)[len(stream(0)):]
+	if _, err := r.frames(append(jobs, 1, 0, 0, 0, 77), 1<<20); err == nil || len(*reports) != 0 || len(r.out) != 3 {
+		t.Errorf("%v: %d answers, %d held", err, len(*reports), len(r.out))
 	}
 }

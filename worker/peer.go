@@ -36,6 +36,9 @@ type peer struct {
 	cause    cause
 	why      error     // it cannot start
 	out      []*job    // what it holds, in the order of sending
+	sent     int       // how many of them were sent for certain: the others may yet be taken back
+	deaf     time.Time // since when nothing can be sent to it, or zero
+	answered int       // jobs that it answered
 	bytes    int64     // of all of them
 	taken    int       // jobs that it got
 	since    time.Time // when the first of them became the first
@@ -280,10 +283,9 @@ func (r *peer) frames(b []byte, limit int) (rest []byte, err error) {
 			break
 		}
 	}
-	if err != nil {
+	if err != nil { // nothing that comes with a violation is believed
 		r.kill(causeProtocol)
-	}
-	if len(outs) > 0 {
+	} else if len(outs) > 0 {
 		r.p.answers(r, outs)
 	}
 	return b, err
@@ -297,14 +299,13 @@ type answered struct {
 
 // answer reads the answer to the first job that has none.
 func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
-	r.p.mu.Lock()
-	if !r.ready || len(outs) >= len(r.out) {
-		r.p.mu.Unlock()
-		return outs, wrong("an answer that nobody asked for")
+	j, finished := r.due(len(outs))
+	if j == nil {
+		r.settle() // a reader can answer before it is noted here that the job was sent
+		if j, finished = r.due(len(outs)); j == nil {
+			return outs, wrong("an answer that nobody asked for")
+		}
 	}
-	j := r.out[len(outs)]
-	finished := j.finished
-	r.p.mu.Unlock()
 	rep, err := r.p.decoder.report(body, j.id, j.size)
 	if err != nil {
 		return outs, err
@@ -314,6 +315,17 @@ func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
 		rep.Conclude()
 	}
 	return append(outs, answered{j, rep}), nil
+}
+
+// due returns the job whose answer is the n-th from now, if it was sent. Nothing
+// but that answer takes it from r.out, while the reader is listened to.
+func (r *peer) due(n int) (j *job, finished bool) {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if !r.ready || n >= r.sent {
+		return nil, false
+	}
+	return r.out[n], r.out[n].finished
 }
 
 // readied notes that a reader is locked.
@@ -372,8 +384,13 @@ func (p *Pool) send(r *peer) {
 		err = r.transmit(jobs)
 	}
 	var outs []outcome
-	if err != nil {
+	switch {
+	case err != nil:
 		outs = p.unsent(r, jobs, err)
+	case len(jobs) > 0:
+		p.mu.Lock()
+		r.sent = len(r.out)
+		p.mu.Unlock()
 	}
 	r.sending.Unlock()
 	p.deliver(outs)
@@ -385,7 +402,7 @@ func (p *Pool) send(r *peer) {
 // transmit sends jobs in one message. r.sending is held.
 func (r *peer) transmit(jobs []*job) error {
 	if r.control == nil {
-		return unix.EPIPE
+		return os.ErrClosed
 	}
 	fds := make([]int, len(jobs))
 	orders := make([]order, len(jobs))
@@ -413,7 +430,14 @@ func (p *Pool) unsent(r *peer, jobs []*job, err error) (outs []outcome) {
 			outs = p.finish(outs, j, showcause.Report{}, j.fail("scan", os.ErrClosed))
 		}
 	}
+	r.lonely = false
 	p.requeue(jobs)
+	switch {
+	case err == unix.EPIPE, err == unix.ECONNRESET, err == unix.ENOTCONN, // it has closed its end, or is dying: which, is seen soon
+		err == unix.EAGAIN && len(r.out) == 0: // it has answered more than it took
+		r.deaf = time.Now()
+		p.arm()
+	}
 	time.AfterFunc(tick, p.dispatch) // nothing else may come to pass
 	return outs
 }

@@ -117,7 +117,7 @@ func (p *Pool) failed(err error) (outs []outcome) {
 // pick takes jobs for a reader from the queue. It may say instead that the
 // reader is to end. p.mu and r.sending are held.
 func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
-	if !r.ready || r.retiring || r.silent || r.lonely || r.cause != causeNone || len(r.out) > maxOut-batch {
+	if !r.ready || r.retiring || r.silent || r.lonely || r.cause != causeNone || !r.deaf.IsZero() || len(r.out) > maxOut-batch {
 		return nil, false
 	}
 	p.prune()
@@ -202,18 +202,17 @@ func (p *Pool) requeue(jobs []*job) {
 
 // answers takes what a reader answered and gives it more.
 func (p *Pool) answers(r *peer, got []answered) {
-	r.settle() // a reader can answer what it was not sent yet
 	var outs []outcome
 	p.mu.Lock()
-	for i := range got {
+	for i := range got { // these are the first of r.out: see due
 		j := got[i].j
 		r.bytes -= j.size
 		j.at = slices.DeleteFunc(j.at, func(q *peer) bool { return q == r })
 		outs = p.finish(outs, j, got[i].r, nil)
 	}
-	n := copy(r.out, r.out[len(got):])
-	clear(r.out[n:])
-	r.out = r.out[:n]
+	r.out = slices.Delete(r.out, 0, len(got))
+	r.sent -= len(got)
+	r.answered += len(got)
 	r.since, r.late, r.lonely = time.Now(), 0, false
 	p.mu.Unlock()
 	p.send(r) // it waits; who asked can wait a little longer
@@ -318,7 +317,12 @@ func (p *Pool) look() {
 			if run > startTime {
 				ends[r] = causeStart
 			}
-		case len(r.out) > 0 && !r.silent && r.cause == causeNone:
+		case r.silent || r.cause != causeNone:
+		case !r.deaf.IsZero() && now.Sub(r.deaf) > endTime:
+			ends[r] = causeProtocol
+		case !r.deaf.IsZero():
+			p.arm()
+		case len(r.out) > 0:
 			p.arm()
 			if c := p.judge(r, run); c != causeNone {
 				ends[r] = c

@@ -118,6 +118,15 @@ func script(src showcause.Source) showcause.Report {
 	case "close":
 		unix.Close(1)
 		time.Sleep(time.Hour)
+	case "deaf": // hangs up, answers, and is there
+		unix.Close(3)
+		say(e.report(nil, number(1), &r))
+		time.Sleep(time.Hour)
+	case "guess": // answers what it does not take
+		for id := number(1); ; id++ {
+			say(e.report(nil, id, &r))
+			time.Sleep(3 * time.Millisecond)
+		}
 	case "flood":
 		b := e.report(nil, number(1), &r)
 		for {
