@@ -7,7 +7,11 @@
 // read. Built with the tag airgap, the package holds the words only.
 package egress
 
-import "github.com/showcause/showcause/ledger"
+import (
+	"fmt"
+
+	"github.com/showcause/showcause/ledger"
+)
 
 // MaxErrands bounds what one process is sent for.
 const MaxErrands = 64
@@ -55,4 +59,12 @@ type Answer struct {
 	Now       Validators `json:"now"`
 	Seq       uint64     `json:"seq"` // of the last send in the ledger
 	Error     string     `json:"error,omitempty"`
+}
+
+// entry names the entry in the ledger, if anything was sent.
+func (a *Answer) entry() string {
+	if a.Seq == 0 { // the ledger's own first line
+		return ""
+	}
+	return fmt.Sprintf(" (seq %d of the ledger)", a.Seq)
 }

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +22,8 @@ import (
 type Folder struct {
 	dir  string // where they go
 	tmp  string
+	root *os.Root // dir, and tmp, as they were when they were looked at: what becomes of their names is no matter
+	in   *os.Root
 	lock *os.File
 	memo map[string]remembered // by URL
 }
@@ -31,7 +35,10 @@ type remembered struct {
 	Validators Validators `json:"validators"`
 }
 
-const memoName = ".fetched.json"
+const (
+	memoName = ".fetched.json"
+	incoming = ".incoming"
+)
 
 // OpenFolder makes the folders, and clears what an earlier process left.
 func OpenFolder(dir string) (*Folder, error) {
@@ -39,26 +46,15 @@ func OpenFolder(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	in := &Folder{dir: dir, tmp: filepath.Join(dir, ".incoming"), memo: map[string]remembered{}}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	if err := os.Mkdir(in.tmp, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	in := &Folder{dir: dir, tmp: filepath.Join(dir, incoming), memo: map[string]remembered{}}
+	if err := in.open(); err != nil {
+		in.closeAll()
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	in.lock, err = os.OpenFile(in.tmp, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", err)
-	}
-	if err := unix.Flock(int(in.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		in.lock.Close()
-		return nil, fmt.Errorf("fetch: another one is at work in %s", dir)
-	}
-	if err := in.clear(); err != nil {
-		in.lock.Close()
-		return nil, fmt.Errorf("fetch: %w", err)
-	}
-	if b, err := os.ReadFile(filepath.Join(dir, memoName)); err == nil {
+	if b, err := in.root.ReadFile(memoName); err == nil {
 		if json.Unmarshal(b, &in.memo) != nil || in.memo == nil {
 			in.memo = map[string]remembered{} // spoilt: all is fetched
 		}
@@ -66,10 +62,66 @@ func OpenFolder(dir string) (*Folder, error) {
 	return in, nil
 }
 
+// open opens both folders, and refuses where others have a hand in them.
+func (in *Folder) open() (err error) {
+	if in.root, err = os.OpenRoot(in.dir); err != nil {
+		return err
+	}
+	if err := own(in.root, in.dir); err != nil {
+		return err
+	}
+	if err := in.root.Mkdir(incoming, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if st, err := in.root.Lstat(incoming); err != nil || !st.IsDir() {
+		return errors.Join(err, fmt.Errorf("%s is not a folder", in.tmp))
+	}
+	if in.in, err = in.root.OpenRoot(incoming); err != nil {
+		return err
+	}
+	if err := own(in.in, in.tmp); err != nil {
+		return err
+	}
+	if in.lock, err = in.in.Open("."); err != nil {
+		return err
+	}
+	if err := unix.Flock(int(in.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("another one is at work in %s", in.dir)
+	}
+	return in.clear()
+}
+
+func (in *Folder) closeAll() {
+	if in.lock != nil {
+		in.lock.Close()
+	}
+	for _, r := range []*os.Root{in.in, in.root} {
+		if r != nil {
+			r.Close()
+		}
+	}
+}
+
+// own refuses a folder in which others could put links and pipes in our way, or
+// rules of theirs.
+func own(r *os.Root, dir string) error {
+	st, err := r.Stat(".")
+	if err != nil {
+		return err
+	}
+	if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+		return fmt.Errorf("folder %s belongs to user %d, not to %d", dir, s.Uid, os.Geteuid())
+	}
+	if st.Mode()&0o022 != 0 {
+		return fmt.Errorf("folder %s has mode %04o: others can write to it", dir, st.Mode().Perm())
+	}
+	return nil
+}
+
 func (in *Folder) clear() error {
-	entries, err := os.ReadDir(in.tmp)
+	entries, err := fs.ReadDir(in.in.FS(), ".")
 	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(in.tmp, e.Name())))
+		err = errors.Join(err, in.in.RemoveAll(e.Name()))
 	}
 	return err
 }
@@ -77,15 +129,15 @@ func (in *Folder) clear() error {
 // Close removes what was not taken.
 func (in *Folder) Close() {
 	in.clear()
-	os.Remove(in.tmp)
-	in.lock.Close()
+	in.root.Remove(incoming)
+	in.closeAll()
 }
 
 func (in *Folder) path(i int) string { return filepath.Join(in.tmp, fmt.Sprint(i)) }
 
 // Create makes the file that errand i fills.
 func (in *Folder) Create(i int) (*os.File, error) {
-	f, err := os.OpenFile(in.path(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := in.in.OpenFile(fmt.Sprint(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
@@ -98,15 +150,15 @@ func (in *Folder) Known(url, name string) Validators {
 	if !ok || r.File != name {
 		return Validators{}
 	}
-	if _, sum, err := digestFile(filepath.Join(in.dir, name)); err != nil || sum != r.SHA256 {
+	if _, sum, err := digestFile(in.root, name); err != nil || sum != r.SHA256 {
 		return Validators{}
 	}
 	return r.Validators
 }
 
 // digestFile returns the size and SHA-256 of a regular file.
-func digestFile(path string) (int64, string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+func digestFile(r *os.Root, name string) (int64, string, error) {
+	f, err := r.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, "", err
 	}
@@ -116,7 +168,7 @@ func digestFile(path string) (int64, string, error) {
 		return 0, "", err
 	}
 	if !st.Mode().IsRegular() {
-		return 0, "", fmt.Errorf("%s is not a regular file", path)
+		return 0, "", fmt.Errorf("%s is not a regular file", name)
 	}
 	h := sha256.New()
 	n, err := io.Copy(h, f)
@@ -138,15 +190,15 @@ func (in *Folder) Take(names, urls []string, answers []Answer, try func(dir stri
 	for i, r := range answers {
 		switch {
 		case r.Error != "":
-			return nil, fmt.Errorf("%s (seq %d of the ledger); nothing was changed", r.Error, r.Seq)
+			return nil, fmt.Errorf("%s%s; nothing was changed", r.Error, r.entry())
 		case r.Status != 200:
-			return nil, fmt.Errorf("%s: status %d (seq %d of the ledger); nothing was changed", urls[i], r.Status, r.Seq)
+			return nil, fmt.Errorf("%s: status %d%s; nothing was changed", urls[i], r.Status, r.entry())
 		case r.Unchanged && in.memo[urls[i]].File == names[i]:
 			continue
 		case r.Unchanged:
 			return nil, fmt.Errorf("fetch: %s was not there before; nothing was changed", names[i])
 		}
-		n, sum, err := digestFile(in.path(i))
+		n, sum, err := digestFile(in.in, fmt.Sprint(i))
 		if err != nil {
 			return nil, fmt.Errorf("fetch: %w", err)
 		}
@@ -165,7 +217,7 @@ func (in *Folder) Take(names, urls []string, answers []Answer, try func(dir stri
 		}
 	}
 	for _, i := range fresh {
-		if err := os.Rename(in.path(i), filepath.Join(in.dir, names[i])); err != nil {
+		if err := in.root.Rename(filepath.Join(incoming, fmt.Sprint(i)), names[i]); err != nil {
 			return nil, fmt.Errorf("fetch: %w", err)
 		}
 		in.memo[urls[i]] = remembered{File: names[i], SHA256: answers[i].SHA256, Validators: answers[i].Now}
@@ -182,20 +234,20 @@ func (in *Folder) Take(names, urls []string, answers []Answer, try func(dir stri
 // stage makes a folder of links as the folder will be.
 func (in *Folder) stage(names []string, fresh []int) (string, error) {
 	set := filepath.Join(in.tmp, "set")
-	if err := os.Mkdir(set, 0o700); err != nil {
+	if err := in.in.Mkdir("set", 0o700); err != nil {
 		return "", err
 	}
 	isNew := map[string]bool{}
 	for _, i := range fresh {
 		isNew[names[i]] = true
-		if st, err := os.Lstat(filepath.Join(in.dir, names[i])); err == nil && st.IsDir() {
+		if st, err := in.root.Lstat(names[i]); err == nil && st.IsDir() {
 			return "", fmt.Errorf("%s is a folder", filepath.Join(in.dir, names[i]))
 		}
-		if err := os.Symlink(in.path(i), filepath.Join(set, names[i])); err != nil {
+		if err := in.in.Symlink(in.path(i), filepath.Join("set", names[i])); err != nil {
 			return "", err
 		}
 	}
-	old, err := os.ReadDir(in.dir)
+	old, err := fs.ReadDir(in.root.FS(), ".")
 	if err != nil {
 		return "", err
 	}
@@ -203,7 +255,7 @@ func (in *Folder) stage(names []string, fresh []int) (string, error) {
 		if isNew[e.Name()] || e.IsDir() || e.Name()[0] == '.' {
 			continue
 		}
-		if err := os.Symlink(filepath.Join(in.dir, e.Name()), filepath.Join(set, e.Name())); err != nil {
+		if err := in.in.Symlink(filepath.Join(in.dir, e.Name()), filepath.Join("set", e.Name())); err != nil {
 			return "", err
 		}
 	}
@@ -217,14 +269,13 @@ func (in *Folder) remember() error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(in.tmp, "memo")
-	if err := os.WriteFile(name, append(b, '\n'), 0o644); err != nil {
+	if err := in.in.WriteFile("memo", append(b, '\n'), 0o644); err != nil {
 		return err
 	}
-	if err := os.Rename(name, filepath.Join(in.dir, memoName)); err != nil {
+	if err := in.root.Rename(filepath.Join(incoming, "memo"), memoName); err != nil {
 		return err
 	}
-	d, err := os.Open(in.dir)
+	d, err := in.root.Open(".")
 	if err != nil {
 		return err
 	}

@@ -82,13 +82,7 @@ func Run(ctx context.Context, job *Job, log *ledger.Log, keys *os.File, files []
 func command(ctx context.Context, drop bool) *exec.Cmd {
 	c := exec.CommandContext(ctx, "/proc/self/exe", "egress")
 	c.Args[0] = "showcause"
-	// The runtime would keep files of its control group open.
-	c.Env = []string{"TZ=UTC", "GODEBUG=containermaxprocs=0,updatemaxprocs=0", ledger.AirGapVariable + "=" + os.Getenv(ledger.AirGapVariable)}
-	for _, v := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if s := os.Getenv(v); s != "" {
-			c.Env = append(c.Env, v+"="+s)
-		}
-	}
+	c.Env = environment()
 	c.Dir = "/"
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if drop {
@@ -97,6 +91,17 @@ func command(ctx context.Context, drop bool) *exec.Cmd {
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) } // it closes its entry
 	c.WaitDelay = grace
 	return c
+}
+
+// environment is that of the process. Nothing of ours is handed on but the word
+// that forbids: what the environment names (certificates, resolver options,
+// debug settings, libraries) would otherwise change who is trusted and asked.
+func environment() []string {
+	return []string{
+		"TZ=UTC",
+		"GODEBUG=containermaxprocs=0,updatemaxprocs=0", // the runtime would keep files of its control group open
+		ledger.AirGapVariable + "=" + os.Getenv(ledger.AirGapVariable),
+	}
 }
 
 // Bounds of the process as a whole, beside those of each request.
