@@ -62,7 +62,7 @@ type Response struct {
 	Length       int64  // as announced, -1: not
 	ETag         string // at most 256 bytes; never sent back
 	LastModified string
-	Seq          uint64 // of the last send in the ledger
+	Seq          uint64 // of the last send in the ledger, 0: there is none; also beside an error
 }
 
 // Client makes requests. It is safe for concurrent use.
@@ -133,10 +133,10 @@ func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, erro
 	least := here // the nearest that may be asked
 	for hop := 0; ; hop++ {
 		if err := ctx.Err(); err != nil { // no entry for what is not tried
-			return Response{}, fmt.Errorf("%s: %w", t.url(), err)
+			return Response{Seq: after}, fmt.Errorf("%s: %w", t.url(), err)
 		}
 		if err := c.allowed(t); err != nil {
-			return Response{}, fmt.Errorf("url %s: %w", t.url(), err)
+			return Response{Seq: after}, fmt.Errorf("url %s: %w", t.url(), err)
 		}
 		resp, to, at, err := c.hop(ctx, r, t, after, least, w)
 		if resp.Seq == 0 {

@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -286,9 +287,12 @@ func TestRedirect(t *testing.T) {
 		"/frag": "fragment", "/bad": "not a URL", "/nl": "not HTTP", "/long": "too long",
 	} {
 		n := len(pairs(t, dir))
-		_, err := c.Do(t.Context(), Request{URL: base + path, Purpose: UpdateRules}, io.Discard)
+		resp, err := c.Do(t.Context(), Request{URL: base + path, Purpose: UpdateRules}, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
+		}
+		if all := pairs(t, dir); resp.Seq != all[len(all)-1].seq {
+			t.Errorf("%s: seq %d, the last request is %d", path, resp.Seq, all[len(all)-1].seq)
 		}
 		if m := len(pairs(t, dir)) - n; m != 1 && path != "/loop" || path == "/loop" && m != 6 {
 			t.Errorf("%s: %d entries", path, m)
@@ -555,6 +559,92 @@ func TestTLSRefused(t *testing.T) {
 	}
 }
 
+// A certificate that is trusted, but of another name or time.
+func TestTLSNameAndTime(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, c := range []struct {
+		what        string
+		names       []string
+		from, until time.Time
+		good        bool
+	}{
+		{"good", []string{"localhost"}, now.Add(-time.Hour), now.Add(time.Hour), true},
+		{"another name", []string{"other.test", "*.localhost"}, now.Add(-time.Hour), now.Add(time.Hour), false},
+		{"expired", []string{"localhost"}, now.Add(-2 * time.Hour), now.Add(-time.Hour), false},
+		{"yet to come", []string{"localhost"}, now.Add(time.Hour), now.Add(2 * time.Hour), false},
+		{"no name but the common one", nil, now.Add(-time.Hour), now.Add(time.Hour), false},
+	} {
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, IsCA: true, BasicConstraintsValid: true,
+			NotBefore: c.from, NotAfter: c.until, DNSNames: c.names,
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AddCert(root)
+		plain, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := tls.NewListener(plain, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+		r := &recorder{Listener: l, answer: func(string) string { return ok("x") }}
+		r.wg.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				r.wg.Go(func() { r.handle(conn) })
+			}
+		})
+		cl, dir := client(t, Options{Roots: pool})
+		_, err = cl.Do(t.Context(), Request{URL: "https://localhost:" + r.port() + "/secret", Purpose: UpdateRules}, io.Discard)
+		asked := strings.Contains(strings.Join(r.requests(), ""), "secret")
+		p := pairs(t, dir)
+		if (err == nil) != c.good || asked != c.good || !c.good && (p[0].Error != "tls: certificate is not trusted" || p[0].Sent != 0) {
+			t.Errorf("%s: %v, asked %v, %+v", c.what, err, asked, p[0].Close)
+		}
+	}
+}
+
+// A server that drips its answer so that no single wait is long does not hold
+// us beyond the time of a request.
+func TestSlow(t *testing.T) {
+	for name, start := range map[string]string{"head": "HTTP/1.1 200 OK\r\nX: ", "body": "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			for _, err = io.WriteString(c, start); err == nil; _, err = io.WriteString(c, "a") {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}()
+		c, dir := client(t, Options{Idle: 20 * time.Second, Total: 500 * time.Millisecond})
+		_, err = c.Do(t.Context(), Request{URL: "http://" + l.Addr().String(), Purpose: UpdateRules}, io.Discard)
+		p := pairs(t, dir)
+		if err == nil || len(p) != 1 || p[0].Close == nil || !strings.HasSuffix(p[0].Error, "timed out") || p[0].BytesIn == 0 {
+			t.Errorf("%s: %v %+v", name, err, p)
+		}
+	}
+}
+
 // TLS below 1.2 is not spoken, and no ticket is sent back.
 func TestTLSVersion(t *testing.T) {
 	cert, pool := certificate(t)
@@ -802,6 +892,22 @@ func TestResolve(t *testing.T) {
 		}
 		if _, err := c.Do(t.Context(), Request{URL: "https://other.example.test/", Purpose: Witness}, io.Discard); err == nil || !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("%v", err)
+		}
+		var codes []int
+		var table Table
+		if _, err := Read(dir, func(e *Entry) error {
+			if e.Close != nil && e.Close.Of > s.Seq {
+				codes = append(codes, e.Close.Status)
+			}
+			return table.Add(e)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		table.Print(&b)
+		noSuch := strings.Count(b.String(), " no such name\n")
+		if len(codes) == 0 || slices.ContainsFunc(codes, func(n int) bool { return n != 3 && !truncate }) || noSuch == 0 || strings.Count(b.String(), " answered\n") < want {
+			t.Errorf("codes %v\n%s", codes, b.String())
 		}
 		n := len(got())
 		c.log.Close()

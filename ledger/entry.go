@@ -94,7 +94,7 @@ type Query struct {
 // gives none: no TCP, another system, no connection.
 type Close struct {
 	Of       uint64 `json:"of"`       // its seq
-	Status   int    `json:"status"`   // of HTTP, 0: no answer
+	Status   int    `json:"status"`   // of HTTP, 0: no answer; of a query the RCODE
 	Sent     int64  `json:"sent"`     // bytes of plaintext handed over, bytes_out at most
 	BytesIn  int64  `json:"bytes_in"` // bytes of plaintext that came back
 	WireOut  int64  `json:"wire_out"` // payload bytes of the connection, counted by us at the socket: TLS included

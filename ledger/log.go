@@ -37,6 +37,7 @@ type Log struct {
 // refuses a folder or file that others can write to, read or own, links, and a
 // ledger whose end is not in order.
 func Open(dir string) (*Log, error) {
+	dir = filepath.Clean(dir) // a slash at its end would follow a link
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

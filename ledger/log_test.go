@@ -676,6 +676,15 @@ func TestRefused(t *testing.T) {
 	refuse("folder in its place", func(_, f string) error { os.Remove(f); return os.Mkdir(f, 0o700) }, "is a directory")
 	refuse("pipe", func(_, f string) error { os.Remove(f); return syscall.Mkfifo(f, 0o600) }, "regular file")
 	refuse("linked folder", func(d, _ string) error { os.Rename(d, d+"x"); return os.Symlink(d+"x", d) }, "not a directory")
+	refuse("huge hole", func(_, f string) error { return os.Truncate(f, 1<<40) }, "ledger is broken")
+	link := func(d, _ string) error { os.Rename(d, d+"x"); return os.Symlink(d+"x", d) }
+	dir, file := tempLog(t, 1)
+	if err := link(dir, file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir + "/"); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("linked folder with a slash: %v", err)
+	}
 	if os.Getuid() == 0 {
 		refuse("file of another", func(_, f string) error { return os.Chown(f, 65534, 0) }, "belongs to user 65534")
 		refuse("folder of another", func(d, _ string) error { return os.Chown(d, 65534, 0) }, "belongs to user 65534")

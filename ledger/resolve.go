@@ -119,6 +119,7 @@ type question struct {
 	of       uint64
 	sent     int64
 	base     [2]int64 // bytes out and in before this packet
+	code     int      // RCODE of what was read last (RFC 1035, 4.1.1)
 	err      error
 }
 
@@ -134,7 +135,7 @@ func (q *question) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, q.asker.fail(err)
 	}
-	q.open, q.of, q.sent = true, seq, 0
+	q.open, q.of, q.sent, q.code = true, seq, 0, 0
 	if q.conn == nil {
 		raw, err := q.asker.client.dial.DialContext(q.ctx, q.network, q.server.String())
 		if err != nil {
@@ -158,7 +159,14 @@ func (q *question) Read(p []byte) (int, error) {
 	if q.conn == nil {
 		return 0, net.ErrClosed
 	}
+	at := 3 // where the code is in a packet
+	if q.network == "tcp" {
+		at += 2 - int(q.conn.in.Load()-q.base[1]) // behind the length; packets come in pieces
+	}
 	n, err := q.conn.Read(p)
+	if at >= 0 && at < n {
+		q.code = int(p[at] & 0xf)
+	}
 	if err != nil {
 		q.err = fmt.Errorf("answer: %w", err)
 	}
@@ -172,7 +180,7 @@ func (q *question) close() error {
 	}
 	q.open = false
 	k := noCount
-	done := &Close{Of: q.of, Sent: q.sent}
+	done := &Close{Of: q.of, Sent: q.sent, Status: q.code}
 	if q.conn != nil {
 		done.WireOut, done.WireIn = q.conn.out.Load()-q.base[0], q.conn.in.Load()-q.base[1]
 		done.BytesIn = done.WireIn

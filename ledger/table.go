@@ -59,6 +59,8 @@ func (t *Table) Add(e *Entry) error {
 		switch {
 		case e.Close.Error != "":
 			r.status = e.Close.Error
+		case r.what == "name" && e.Close.Status != 0:
+			r.status = nameCode(e.Close.Status)
 		case e.Close.Status != 0:
 			r.status = strconv.Itoa(e.Close.Status)
 		default:
@@ -73,6 +75,19 @@ func (t *Table) Add(e *Entry) error {
 	t.at[e.Seq] = len(t.rows)
 	t.rows = append(t.rows, r)
 	return nil
+}
+
+// nameCode is a name server's answer that is not the address (RFC 1035, 4.1.1).
+func nameCode(n int) string {
+	switch n {
+	case 2:
+		return "name server failed"
+	case 3:
+		return "no such name"
+	case 5:
+		return "name server refused"
+	}
+	return "name server's code " + strconv.Itoa(n)
 }
 
 // Print writes the table.
