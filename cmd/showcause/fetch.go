@@ -29,6 +29,7 @@ type fetchOptions struct {
 	dir, ledger      string
 	ca, proxy, keys  string
 	insecure, airGap bool
+	force            bool
 	max              byteSize
 	rules            rules.Options
 }
@@ -54,6 +55,7 @@ can open no other file. No cookie, query string, ETag or identifier is sent.`,
 	f.StringVar(&o.proxy, "proxy", "", "go through http://HOST:PORT; the environment names none")
 	f.StringVar(&o.keys, "tls-keylog", "", "append the secrets of TLS to this file, for who watches the wire")
 	f.BoolVar(&o.insecure, "insecure-http", false, "plain http to other machines too")
+	f.BoolVar(&o.force, "force", false, "fetch also what the server's date, length and ETag say is unchanged")
 	f.BoolVar(&o.airGap, "air-gap", false, "send nothing: refuse")
 	f.Var(&o.max, "max-size", "longest file")
 	f.BoolVar(&o.rules.PUA, "pua", false, "as for rules compile")
@@ -94,7 +96,11 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 		}
 	}
 	for i, u := range urls {
-		job.Errands = append(job.Errands, egress.Errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max), Known: in.Known(u, names[i])})
+		e := egress.Errand{URL: u, Purpose: ledger.UpdateRules, Max: int64(o.max)}
+		if !o.force {
+			e.Known = in.Known(u, names[i])
+		}
+		job.Errands = append(job.Errands, e)
 	}
 	results, err := sendOut(ctx, &job, in, o, stderr)
 	if err != nil {

@@ -362,6 +362,12 @@ func TestAirGapBuild(t *testing.T) {
 			t.Errorf("%s: %v: %s", args, err, out)
 		}
 	}
+	for _, args := range []string{"rules fetch --help", "rules --help"} {
+		out, err := exec.Command(gap, strings.Fields(args)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "it holds no code that talks to a network") {
+			t.Errorf("%s: %v: %s", args, err, out)
+		}
+	}
 	clean := filepath.Join(dir, "clean")
 	if err := os.WriteFile(clean, []byte("hello"), 0o644); err != nil {
 		t.Fatal(err)

@@ -83,7 +83,11 @@ func ledgerShowCommand() *cobra.Command {
 			}
 			w := c.OutOrStdout()
 			var t ledger.Table
-			_, err = ledger.Read(d, func(e *ledger.Entry) error {
+			seen := map[uint64]bool{}
+			s, err := ledger.Read(d, func(e *ledger.Entry) error {
+				if slices.Contains(want, e.Seq) {
+					seen[e.Seq] = true
+				}
 				chosen := len(want) == 0 || slices.Contains(want, e.Seq) || e.Close != nil && slices.Contains(want, e.Close.Of)
 				switch {
 				case !chosen:
@@ -108,7 +112,15 @@ func ledgerShowCommand() *cobra.Command {
 					return err
 				}
 			}
-			return broken(c.ErrOrStderr(), d, err)
+			if err := broken(c.ErrOrStderr(), d, err); err != nil {
+				return err
+			}
+			for _, n := range want {
+				if !seen[n] {
+					return fmt.Errorf("ledger show: no such entry: %d (the last is %d)", n, s.Seq)
+				}
+			}
+			return nil
 		},
 	}
 	dir.flag(c.Flags())
@@ -270,8 +282,12 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 	} else if o.unit != "" && t.Since.IsZero() {
 		return errors.New("ledger reconcile: systemd does not say when the unit started; name it with --since")
 	}
-	if _, err := ledger.Read(dir, t.Add); err != nil {
+	s, err := ledger.Read(dir, t.Add)
+	if err != nil {
 		return broken(w, dir, err)
+	}
+	if err := o.exists(s); err != nil {
+		return err
 	}
 	t.Done()
 	wrong := append(t.Problems, t.Compare(out, in, o.pid != 0)...)
@@ -295,6 +311,21 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 		return exitCode(exitFound)
 	}
 	fmt.Fprintln(w, "agree")
+	return nil
+}
+
+// exists refuses a beginning that is not there yet: nothing would be compared,
+// and all would agree. The entry that comes next may be named.
+func (o *reconcileOptions) exists(s ledger.Summary) error {
+	if o.from > s.Seq+1 {
+		return fmt.Errorf("ledger reconcile: flag --from: no such entry: %d (the last is %d)", o.from, s.Seq)
+	}
+	if o.since == "" {
+		return nil
+	}
+	if since, err := time.Parse(time.RFC3339Nano, o.since); err == nil && since.After(time.Now()) && since.After(s.Last) {
+		return fmt.Errorf("ledger reconcile: flag --since: no such entry: %s is yet to come", showcause.Escape(o.since))
+	}
 	return nil
 }
 
