@@ -26,8 +26,9 @@
 // Types, codes and ops are indexes into lists that both sides have compiled in
 // (words.go), rules are indexes in the database. Names and excerpts, which are
 // bytes of the input, are there only if the first message asked for them, as
-// quoted data. A reader that was taken over can say wrong things about the
-// file that it reads, in these words; it can say nothing else.
+// quoted data. A reader that was taken over can say wrong things about the file
+// that did it, those in the same message, and those that it is handed until it is
+// replaced, in these words; it can say nothing else.
 //
 // The reader scans one file after the other in the order of the jobs and
 // answers in that order, so that the first job without an answer is the one that
