@@ -249,7 +249,7 @@ func scheduleAttempts() []Attempt {
 			return g.call(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_BATCH, g.ints(0))
 		}},
 		{Number: 41, Name: "sched_setattr", What: "scheduling attributes", try: func(g *ground) error {
-			return g.call(unix.SYS_SCHED_SETATTR, 0, g.ints(48, unix.SCHED_BATCH, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 0)
+			return g.call(unix.SYS_SCHED_SETATTR, 0, g.ints(48, unix.SCHED_BATCH, 0, 0, 19, 0, 0, 0, 0, 0, 0, 0), 0)
 		}},
 		plain(41, "ioprio_set", "the priority of input and output", unix.SYS_IOPRIO_SET, fixed(1, 0, 2<<13|4)),
 		{Number: 42, Name: "prlimit64-up", What: "the limit of open files raised", try: func(g *ground) error {
