@@ -56,12 +56,13 @@ type Attempt struct {
 type Gift int
 
 const (
-	nothing    Gift = iota
-	PassedFile      // a read-only descriptor of a regular file over the control socket, as for a scan
-	PassedRW        // the same, writable: a mistake of the broker's
-	QueuedRW        // the same, still in the control socket when the attempt begins
-	LeakedFile      // descriptor 6: a readable file that was open in the broker
-	LeakedUDP       // descriptor 6: a datagram socket connected to the broker's listener
+	nothing       Gift = iota
+	PassedFile         // a read-only descriptor of a regular file over the control socket, as for a scan
+	PassedRW           // the same, writable: a mistake of the broker's
+	QueuedRW           // the same, still in the control socket when the attempt begins
+	LeakedFile         // descriptor 6: a readable file that was open in the broker
+	SetuidProgram      // a program with the set-user-id bit, where the broker can make one
+	LeakedUDP          // descriptor 6: a datagram socket connected to the broker's listener
 )
 
 // An Outcome is what became of an attempt.

@@ -120,7 +120,7 @@ func wallAttempts() []Attempt {
 			p, n := g.abstract(g.Abstract)
 			return g.call(unix.SYS_CONNECT, fd, p, n)
 		}},
-		{Number: 58, Name: "setuid-program", What: "a set-user-id program started", Needs: "a program that root made set-user-id", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
+		{Number: 58, Name: "setuid-program", What: "a set-user-id program started", Give: SetuidProgram, Needs: "a program that root made set-user-id", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
 			if g.Setuid == "" {
 				return skipf("only root can make a set-user-id program")
 			}

@@ -105,7 +105,6 @@ func (s *Stage) prepare() error {
 	if id, err := unix.SysvShmGet(unix.IPC_PRIVATE, 4096, unix.IPC_CREAT|0o666); err == nil {
 		s.hints.Shm = id
 	}
-	s.setuidProgram()
 	return s.listen()
 }
 
@@ -137,15 +136,6 @@ func reachable(path string) bool {
 			return true
 		}
 	}
-}
-
-// setuidProgram makes a program that says whether it runs as root. Where it cannot be made, the attempt is not run.
-func (s *Stage) setuidProgram() {
-	path := filepath.Join(s.dir, "setuid")
-	if os.Geteuid() != 0 || os.WriteFile(path, escape.Program(true), 0o755) != nil || os.Chmod(path, 0o755|os.ModeSetuid) != nil {
-		return
-	}
-	s.hints.Setuid = path
 }
 
 // listen opens what attempts connect to.
@@ -361,6 +351,8 @@ func (sc *scene) gifts(s *Stage) error {
 			defer give.Close()
 		}
 		return unix.Sendmsg(int(sc.ours[ourControl].Fd()), []byte("x"), unix.UnixRights(int(give.Fd())), nil, 0)
+	case escape.SetuidProgram:
+		return sc.setuidProgram(s.dir)
 	case escape.LeakedFile:
 		f, err := os.Open(s.file.Name())
 		sc.files = append(sc.files, f)
@@ -374,6 +366,21 @@ func (sc *scene) gifts(s *Stage) error {
 		return unix.Connect(fd, &unix.SockaddrInet4{Port: sc.hints.UDP, Addr: [4]byte{127, 0, 0, 1}})
 	}
 	return nil
+}
+
+// setuidProgram makes a program that says whether it runs as root, for as long as the attempt takes. Only root can; where
+// nobody does, the attempt is not made.
+func (sc *scene) setuidProgram(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	f, err := os.CreateTemp(dir, "setuid-")
+	if err != nil {
+		return err
+	}
+	sc.hints.Setuid = f.Name()
+	_, err = f.Write(escape.Program(true))
+	return errors.Join(err, f.Chmod(0o755|os.ModeSetuid), f.Close())
 }
 
 // A process is a started reader: the jail's, or one that is not jailed.
@@ -587,6 +594,9 @@ func (sc *scene) close() {
 	}
 	if sc.watch != nil {
 		unix.Munmap(sc.watch)
+	}
+	if sc.hints.Setuid != "" {
+		os.Remove(sc.hints.Setuid)
 	}
 	os.RemoveAll(sc.hints.Dir)
 }
