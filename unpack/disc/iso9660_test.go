@@ -206,8 +206,10 @@ func TestTools(t *testing.T) {
 		want[string(b)] = name
 		os.WriteFile(p, b, 0o600)
 	}
-	for _, args := range []string{"genisoimage -quiet -R -o", "genisoimage -quiet -J -joliet-long -D -o", "genisoimage -quiet -R -J -joliet-long -o", "genisoimage -quiet -D -o",
-		"xorriso -as mkisofs -quiet -R -J -joliet-long -o", "xorriso -as mkisofs -quiet -o"} {
+	for _, args := range []string{
+		"genisoimage -quiet -R -o", "genisoimage -quiet -J -joliet-long -D -o", "genisoimage -quiet -R -J -joliet-long -o", "genisoimage -quiet -D -o",
+		"xorriso -as mkisofs -quiet -R -J -joliet-long -o", "xorriso -as mkisofs -quiet -o",
+	} {
 		p := filepath.Join(dir, "x.iso")
 		os.Remove(p)
 		a := append(strings.Fields(args), p, in)
