@@ -119,7 +119,6 @@ func widen(b []byte) []byte {
 
 type chooser struct {
 	score func([]byte, bool) int
-	work  int
 }
 
 // run is a stretch of classes that stand next to each other. own tells that
