@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,4 +114,40 @@ func (l *lastWords) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.text)
+}
+
+// Incident is a reader that died, or said what no reader says, in a way that no
+// file accounts for: it may have been taken over by any of the files that it had
+// answered, and what it answered may be wrong.
+type Incident struct {
+	Code  showcause.Code // crash.protocol, crash.sigsys, or what it died of with nothing to read
+	Files int            // that it had answered
+}
+
+// maxIncidents is how many are kept: one is reason enough.
+const maxIncidents = 1000
+
+// Incidents returns the incidents so far. After Close there are no more.
+func (p *Pool) Incidents() []Incident {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.incidents)
+}
+
+// note keeps what is suspicious about a reader's end. Violations are, whatever it
+// was reading: that file may be scanned well by another reader, and an earlier
+// one be to blame. Other ends are if the reader was not reading. p.mu is held.
+func (p *Pool) note(r *peer, reading bool, exit jail.Exit) {
+	if len(p.incidents) >= maxIncidents {
+		return
+	}
+	code := classify(r.cause, exit, r.log.String())
+	switch {
+	case exit.Signal == unix.SIGSYS:
+		code = signalCode(exit.Signal)
+	case r.cause == causeProtocol:
+	case reading || r.cause != causeNone || exit == (jail.Exit{}):
+		return
+	}
+	p.incidents = append(p.incidents, Incident{code, r.answered})
 }

@@ -22,6 +22,9 @@ import (
 
 // TestMain is the reader too: what the pools of the tests start is this program.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "fuse" {
+		hangingFiles(os.Args[2])
+	}
 	if len(os.Args) > 2 && os.Args[1] == "reader" {
 		var o Reading
 		for _, a := range os.Args[2:] {

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -198,11 +200,77 @@ func fstat(fd int, st *unix.Stat_t) error {
 func (p *passed) close() {
 	if p.own {
 		p.own = false
-		p.file.Close()
+		if p.whole {
+			p.file.Close()
+		} else {
+			go p.file.Close() // its file system may not answer
+		}
 	}
 }
 
-// gapChanged is what is said of a file that was written to while it was read.
-func gapChanged() showcause.Gap {
-	return showcause.Gap{Code: showcause.Changed, Offset: 0, Length: -1}
+// errSlow says that a file system does not answer.
+var errSlow = errors.New("file system: no answer")
+
+// pass is pass, which waits for the file's file system, but not for ever.
+func (p *Pool) pass(ctx context.Context, f *os.File) (passed, error) {
+	type result struct {
+		in  passed
+		err error
+	}
+	r, err := within(p, ctx, func() result {
+		in, err := pass(f)
+		return result{in, err}
+	}, func(r result) { r.in.close() })
+	if err != nil {
+		return passed{}, err
+	}
+	return r.in, r.err
+}
+
+// changed returns the code for a file that was written to since it was taken,
+// or whose file system does not say.
+func (p *Pool) changed(j *job) showcause.Code {
+	if j.whole && !j.grew {
+		return ""
+	}
+	in := j.passed // the job may be answered, and its descriptor closed, before the call comes back
+	changed, err := within(p, context.Background(), in.changed, func(bool) {})
+	switch {
+	case err != nil:
+		return showcause.LimitTime
+	case changed:
+		return showcause.Changed
+	}
+	return ""
+}
+
+// within runs a call that may wait for a file system for ever, and returns
+// without its result if it takes too long, which late gets then. Too many such
+// calls are the end of the pool: each holds a thread.
+func within[T any](p *Pool, ctx context.Context, call func() T, late func(T)) (out T, err error) {
+	done := make(chan T, 1)
+	go func() { done <- call() }()
+	t := time.NewTimer(min(p.o.Timeout(0), statTime))
+	defer t.Stop()
+	select {
+	case out = <-done:
+		return out, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-p.ending:
+		err = ErrClosed
+	case <-t.C:
+		err = errSlow
+	}
+	if p.stuck.Add(1) >= maxStuck {
+		p.mu.Lock()
+		outs := p.die(nil, fmt.Errorf("files: %d calls that file systems do not answer", maxStuck))
+		p.mu.Unlock()
+		go p.deliver(outs)
+	}
+	go func() {
+		late(<-done)
+		p.stuck.Add(-1)
+	}()
+	return out, err
 }

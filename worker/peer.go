@@ -35,6 +35,7 @@ type peer struct {
 	silent   bool // its results have ended
 	cause    cause
 	why      error     // it cannot start
+	alive    error     // it cannot be killed
 	out      []*job    // what it holds, in the order of sending
 	sent     int       // how many of them were sent for certain: the others may yet be taken back
 	deaf     time.Time // since when nothing can be sent to it, or zero
@@ -145,10 +146,22 @@ func (r *peer) kill(c cause) {
 		r.cause = c
 	}
 	r.p.mu.Unlock()
-	_ = r.proc.Kill()
+	if err := r.proc.Kill(); err != nil {
+		r.p.mu.Lock()
+		r.alive = err
+		r.p.mu.Unlock()
+	}
 	if first {
 		_ = r.result.SetReadDeadline(time.Now().Add(endTime))
 	}
+}
+
+// unkillable says why a reader cannot be killed, if that was said. Pool.mu is held.
+func (r *peer) unkillable() string {
+	if r.alive == nil {
+		return ""
+	}
+	return ": " + r.alive.Error()
 }
 
 // retire has a reader end: by itself if nothing is asked of it, or else at once.
@@ -214,8 +227,13 @@ func (r *peer) reap() jail.Exit {
 			t.Reset(endTime)
 			select {
 			case exit = <-ended:
+				killed = false
 			case <-t.C:
+				killed = true
 			}
+		}
+		if killed {
+			r.lose(ended)
 		}
 	}
 	r.result.Close()
@@ -223,6 +241,21 @@ func (r *peer) reap() jail.Exit {
 	<-r.logged
 	r.errors.Close()
 	return exit
+}
+
+// lose gives a reader up that does not end, until it does.
+func (r *peer) lose(ended <-chan jail.Exit) {
+	p := r.p
+	p.mu.Lock()
+	p.lost++
+	p.mu.Unlock()
+	go func() {
+		<-ended
+		p.mu.Lock()
+		p.lost--
+		p.mu.Unlock()
+		p.dispatch()
+	}()
 }
 
 // receive takes a reader's frames until the pipe ends. An error is a violation.
@@ -310,9 +343,11 @@ func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
 	if err != nil {
 		return outs, err
 	}
-	if !finished && j.changed() {
-		rep.Gaps = append(rep.Gaps, gapChanged())
-		rep.Conclude()
+	if !finished {
+		if code := r.p.changed(j); code != "" {
+			rep.Gaps = append(rep.Gaps, showcause.Gap{Code: code, Offset: 0, Length: -1})
+			rep.Conclude()
+		}
 	}
 	return append(outs, answered{j, rep}), nil
 }

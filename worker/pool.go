@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/showcause/showcause"
@@ -60,6 +61,10 @@ const (
 	patience     = 3  // starts that fail before files do
 	morePatience = 20 // where one has not failed before: somebody ends readers
 	maxBackOff   = time.Second
+
+	maxLost  = 16          // readers that do not end when killed, before no more are started
+	maxStuck = 64          // calls of this process that wait for a file system, before no more are made
+	statTime = time.Minute // for a file system to say what a file is; less if a file may take less
 )
 
 // ErrClosed is returned for files that a closed Pool has not scanned.
@@ -80,6 +85,7 @@ type Pool struct {
 	slots   chan struct{} // a token for each job that is held
 	ending  chan struct{} // closed by Close
 	running sync.WaitGroup
+	stuck   atomic.Int32 // see within
 
 	mu       sync.Mutex // guards what follows; a peer's sending is taken before it
 	queue    []*job     // waiting, in order
@@ -95,6 +101,10 @@ type Pool struct {
 	failures int // starts that failed since the last that did not
 	failure  error
 	again    time.Time // when the next start may be tried
+
+	lost      int   // readers that were killed and did not end
+	dead      error // no reader will be started any more
+	incidents []Incident
 }
 
 // job is a file on its way.
@@ -221,19 +231,25 @@ func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Repor
 		done(showcause.Report{}, ErrClosed)
 		return
 	}
-	in, err := pass(f)
-	if err != nil {
+	if err := p.Err(); err != nil {
 		<-p.slots
 		done(showcause.Report{}, err)
 		return
 	}
+	in, err := p.pass(ctx, f)
+	if err != nil {
+		<-p.slots
+		if err == errSlow {
+			done(unread(0, -1, showcause.LimitTime), nil)
+		} else {
+			done(showcause.Report{}, err)
+		}
+		return
+	}
 	j := &job{passed: in, done: done, queued: true}
 	p.mu.Lock()
-	switch {
-	case p.closed:
+	if err = p.dead; p.closed {
 		err = ErrClosed
-	case p.hopeless() && time.Now().Before(p.again):
-		err = p.failure
 	}
 	if err != nil {
 		p.mu.Unlock()
@@ -257,8 +273,36 @@ func (p *Pool) Status() (s jail.Status, ok bool) {
 	return p.status, p.sealed
 }
 
-// Close ends all readers and returns when they are gone. Files that are not
-// answered yet get ErrClosed.
+// Err says why no file will be scanned any more: no reader can be started, or
+// too many do not end. All files that come then get this error at once.
+func (p *Pool) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// die gives up for good. p.mu is held.
+func (p *Pool) die(outs []outcome, err error) []outcome {
+	if p.dead == nil && !p.closed {
+		p.dead = err
+	}
+	return p.flush(outs)
+}
+
+// flush answers what waits, if there will be no reader for it. p.mu is held.
+func (p *Pool) flush(outs []outcome) []outcome {
+	if p.dead == nil {
+		return outs
+	}
+	for _, j := range slices.Concat(p.queue, p.alone) {
+		outs = p.finish(outs, j, showcause.Report{}, p.dead)
+	}
+	p.queue, p.alone = nil, nil
+	return outs
+}
+
+// Close ends all readers and returns when they are gone, or will not go. Files
+// that are not answered yet get ErrClosed.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -339,8 +383,8 @@ func (p *Pool) cancel(j *job, err error) {
 }
 
 // unread is the report on a file that no reader could finish.
-func unread(j *job, code showcause.Code) showcause.Report {
-	r := showcause.Report{Type: "data", Size: j.size, Gaps: []showcause.Gap{{Code: code, Offset: 0, Length: j.size}}}
+func unread(size, length int64, code showcause.Code) showcause.Report {
+	r := showcause.Report{Type: "data", Size: size, Gaps: []showcause.Gap{{Code: code, Offset: 0, Length: length}}}
 	r.Spent.Objects = 1
 	r.Conclude()
 	return r

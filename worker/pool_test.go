@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -9,11 +10,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -581,8 +584,16 @@ func TestUndead(t *testing.T) {
 			return proc, err
 		},
 	}, "script", "open")
-	rs := each(t, p, []string{"loop\n", "fine\n"})
+	waited := false
+	rs := each(t, p, []string{"loop\n", "fine\n"}, func(n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		waited = waited || n == 1 && (p.lost > 0 || len(p.peers) == 0)
+	})
 	close(gone)
+	if waited {
+		t.Error("the process was waited for")
+	}
 	if !has(&rs[0], showcause.LimitTime) || rs[1].Verdict != showcause.NothingFound {
 		t.Errorf("%v %s, %v %s", rs[0].Verdict, codesOf(&rs[0]), rs[1].Verdict, codesOf(&rs[1]))
 	}
@@ -639,5 +650,111 @@ func TestDeaf(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLost holds that processes that do not end are bounded, and that the pool
+// then says why it ends.
+func TestLost(t *testing.T) {
+	b := &bare{}
+	gone := make(chan bool)
+	p := pool(t, nil, Options{
+		Workers: 8, AllowUnsealed: true, Timeout: func(int64) time.Duration { return 100 * time.Millisecond },
+		Spawn: func(c jail.Command) (Process, error) {
+			proc, err := b.spawn(c)
+			return undead{proc, gone}, err
+		},
+	}, "script", "open")
+	t.Cleanup(func() { close(gone) }) // before the pool's: it ends all the same
+	late, failed := 0, 0
+	answers := make(chan error, 100)
+	for range 100 {
+		p.Submit(context.Background(), tempFile(t, "loop\n"), func(r showcause.Report, err error) {
+			if err == nil && !has(&r, showcause.LimitTime) {
+				err = fmt.Errorf("%v %s", r.Verdict, codesOf(&r))
+			}
+			answers <- err
+		})
+	}
+	for range 100 {
+		switch err := <-answers; {
+		case err == nil:
+			late++
+		case strings.Contains(err.Error(), "do not end"):
+			failed++
+		default:
+			t.Error(err)
+		}
+	}
+	if late < maxLost || failed == 0 || p.Err() == nil || b.started > maxLost+8 {
+		t.Errorf("%d late, %d failed, %d started, %v", late, failed, b.started, p.Err())
+	}
+	if _, err := p.Scan(context.Background(), tempFile(t, "fine\n")); err != p.Err() {
+		t.Errorf("then: %v", err)
+	}
+}
+
+// TestIncidents holds that a reader that does what no reader does is told of,
+// also if no file is left to blame.
+func TestIncidents(t *testing.T) {
+	noLeak(t)
+	for what, code := range map[string]showcause.Code{"fine": "", "later": "crash.sigsys", "twice 1": crashProtocol} {
+		o := Options{Workers: 1}
+		texts := []string{what + "\n", "fine\n", "fine\n"}
+		if code == "" {
+			o.Recycle, texts = 5, slicesRepeat("fine\n", 40)
+		}
+		p := pool(t, nil, o, "script")
+		for _, text := range texts {
+			scanText(t, p, text)
+		}
+		for i := 0; code != "" && len(p.Incidents()) == 0 && i < 1000; i++ {
+			time.Sleep(10 * time.Millisecond)
+		}
+		p.Close()
+		in := p.Incidents()
+		if code == "" && len(in) > 0 || code != "" && (len(in) == 0 || in[0].Code != code) {
+			t.Errorf("%s: %+v", what, in)
+		}
+	}
+}
+
+// TestHang holds that file systems that do not answer hold up nothing.
+func TestHang(t *testing.T) {
+	dir := t.TempDir()
+	c := exec.Command("/proc/self/exe", "fuse", dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread() // Pdeathsig is the thread's
+	defer runtime.UnlockOSThread()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Wait()
+	defer c.Process.Kill() // which ends all waits
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	if line != "ready\n" {
+		t.Skipf("no FUSE here: %s", line)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	p := pool(t, nil, Options{Workers: 1, Timeout: func(int64) time.Duration { return 500 * time.Millisecond }}, "real")
+	for _, name := range []string{"read", "stat"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Scan(context.Background(), f)
+		if err != nil || !has(&r, showcause.LimitTime) || r.Verdict != showcause.Incomplete {
+			t.Errorf("%s: %v %s %v", name, r.Verdict, codesOf(&r), err)
+		}
+		if r := scanText(t, p, "fine"); r.Verdict != showcause.NothingFound {
+			t.Errorf("after %s: %v %s", name, r.Verdict, codesOf(&r))
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -56,7 +56,7 @@ func (p *Pool) live() int {
 // grow starts readers, as many as there is work for. p.mu is held.
 func (p *Pool) grow() {
 	live := p.live()
-	if p.closed || live >= p.o.Workers || len(p.queue)+len(p.alone) == 0 || p.failures > 0 && time.Now().Before(p.again) {
+	if p.closed || p.dead != nil || p.lost >= maxLost || live >= p.o.Workers || len(p.queue)+len(p.alone) == 0 || p.failures > 0 && time.Now().Before(p.again) {
 		return
 	}
 	coming := p.starting
@@ -106,12 +106,9 @@ func (p *Pool) failed(err error) (outs []outcome) {
 	p.again = time.Now().Add(pause)
 	time.AfterFunc(pause+time.Millisecond, p.dispatch)
 	if p.hopeless() {
-		for _, j := range slices.Concat(p.queue, p.alone) {
-			outs = p.finish(outs, j, showcause.Report{}, p.failure)
-		}
-		p.queue, p.alone = nil, nil
+		outs = p.die(outs, p.failure)
 	}
-	return outs
+	return p.stranded(outs, "")
 }
 
 // pick takes jobs for a reader from the queue. It may say instead that the
@@ -236,9 +233,22 @@ func (p *Pool) bury(r *peer, exit jail.Exit) {
 	case len(left) > 0:
 		outs = p.blame(r, left, exit)
 	}
+	if r.ready {
+		p.note(r, len(left) > 0, exit)
+	}
+	outs = p.stranded(outs, r.unkillable())
 	p.mu.Unlock()
 	p.deliver(outs)
 	p.dispatch()
+}
+
+// stranded answers what waits if no reader will come for it: too many that were
+// killed are still there. p.mu is held.
+func (p *Pool) stranded(outs []outcome, why string) []outcome {
+	if p.lost >= maxLost && p.live() == 0 {
+		return p.die(outs, fmt.Errorf("readers: %d were killed and do not end%s", p.lost, why))
+	}
+	return p.flush(outs)
 }
 
 // stillborn says why a reader was not ready before it ended.
@@ -286,7 +296,7 @@ func (p *Pool) convict(outs []outcome, j *job, code showcause.Code, c cause) []o
 	}
 	j.deaths++
 	if c == causeTime || j.deaths > 1 {
-		return p.finish(outs, j, unread(j, code), nil)
+		return p.finish(outs, j, unread(j.size, j.size, code), nil)
 	}
 	j.careful = true
 	if !j.queued && len(j.at) == 0 {
@@ -329,11 +339,18 @@ func (p *Pool) look() {
 			}
 		}
 	}
+	var outs []outcome
+	for r, c := range ends {
+		if c == causeTime { // whether the process can be ended or not, and when
+			outs = p.finish(outs, r.out[0], unread(r.out[0].size, r.out[0].size, showcause.LimitTime), nil)
+		}
+	}
 	p.mu.Unlock()
 	for r, c := range ends {
 		r.kill(c)
 	}
 	p.dispatch()
+	p.deliver(outs)
 }
 
 // judge looks at a reader that has been busy with one file for a while. p.mu is held.

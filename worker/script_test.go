@@ -127,6 +127,8 @@ func script(src showcause.Source) showcause.Report {
 			say(e.report(nil, id, &r))
 			time.Sleep(3 * time.Millisecond)
 		}
+	case "later": // calls what is not allowed, with nothing to read
+		time.AfterFunc(50*time.Millisecond, func() { unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0) })
 	case "flood":
 		b := e.report(nil, number(1), &r)
 		for {
