@@ -33,6 +33,12 @@ func TestMain(m *testing.M) {
 				o.Scan = script
 			case "open":
 				o.Lock = func(jail.Config) (jail.Status, error) { return jail.Status{Walls: unlocked()}, nil }
+			case "claim": // to be locked
+				walls := unlocked()
+				for i := range walls {
+					walls[i].On = true
+				}
+				o.Lock = func(jail.Config) (jail.Status, error) { return jail.Status{Walls: walls}, nil }
 			case "mute":
 				time.Sleep(time.Hour)
 			case "refuse":

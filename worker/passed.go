@@ -70,10 +70,31 @@ func (p *passed) look(fd int) error {
 			return err
 		}
 	}
-	if p.size = p.stat.Size; p.size == 0 {
+	p.size = p.stat.Size
+	switch {
+	case p.size == 0:
 		return p.copy()
+	case p.size <= unsized && unix.Major(uint64(p.stat.Dev)) == 0 && ofKernel(p.fd): // a size that is none: sysfs says a page
+		if p.copy() != nil {
+			return nil // the reader is told why, when it reads
+		}
 	}
 	return nil
+}
+
+// ofKernel tells whether a file is made by the kernel when it is read (statfs(2),
+// linux/magic.h): its size is not that of its content.
+func ofKernel(fd int) bool {
+	var s unix.Statfs_t
+	if unix.Fstatfs(fd, &s) != nil {
+		return false
+	}
+	switch int64(s.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC,
+		unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.SELINUX_MAGIC, unix.PSTOREFS_MAGIC, 0x62656570: // configfs
+		return true
+	}
+	return false
 }
 
 // take makes p hold a file that was opened here.
@@ -103,7 +124,7 @@ func open(path string) (int, error) {
 	}
 }
 
-// copy reads a file that says it has no bytes. If there are some, they go into
+// copy reads a file that does not say how many bytes it has. If there are some, they go into
 // sealed memory: a reader reads by place, which such files need not allow.
 func (p *passed) copy() error {
 	b, err := io.ReadAll(io.LimitReader(unwaiting(p.fd), unsized+1))
@@ -111,6 +132,7 @@ func (p *passed) copy() error {
 		return p.fail("read", err)
 	}
 	if len(b) == 0 {
+		p.whole, p.size = p.size > 0, 0
 		return nil
 	}
 	p.grew = len(b) > unsized

@@ -118,7 +118,7 @@ func TestSealed(t *testing.T) {
 func TestUnsized(t *testing.T) {
 	noLeak(t)
 	p := pool(t, nil, Options{}, "real")
-	for _, path := range []string{"/proc/cpuinfo", "/proc/self/maps", "/proc/version"} {
+	for _, path := range []string{"/proc/cpuinfo", "/proc/self/maps", "/proc/version", "/sys/devices/system/cpu/online", "/sys/kernel/mm/transparent_hugepage/enabled"} {
 		f, err := os.Open(path)
 		if err != nil {
 			t.Skip(err)

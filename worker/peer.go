@@ -370,14 +370,22 @@ func (r *peer) readied(body []byte) error {
 		return wrong("%v", err)
 	}
 	p := r.p
+	var why error
+	switch {
+	case p.o.AllowUnsealed:
+	case !s.Sealed():
+		why = fmt.Errorf("%w: %s", errUnsealed, lacks(s))
+	default:
+		why = inspect(r.proc)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.ready {
 		return wrong("ready twice")
 	}
-	if !s.Sealed() && !p.o.AllowUnsealed {
-		r.why = fmt.Errorf("%w: %s", errUnsealed, lacks(s))
-		return r.why
+	if why != nil {
+		r.why = why
+		return why
 	}
 	r.ready = true
 	p.status, p.sealed = s, true
