@@ -80,8 +80,9 @@ func (c *cursor) count(size int) int {
 }
 
 // report reads the body of a report on the job id of size bytes. Any error is
-// a violation.
-func (d *decoder) report(body []byte, id uint64, size int64) (showcause.Report, error) {
+// a violation. Of a report that takes more than room bytes in memory, which it may
+// only if it alarms, or else a part of them, what makes the verdict stays.
+func (d *decoder) report(body []byte, id uint64, size, room int64) (showcause.Report, error) {
 	c := &cursor{b: body}
 	var r showcause.Report
 	if got := uint64(c.i64()); got != id {
@@ -109,7 +110,7 @@ func (d *decoder) report(body []byte, id uint64, size int64) (showcause.Report, 
 		return r, wrong("%d bytes for %d matches", len(body), matches)
 	}
 	names := map[uint32]ruledb.Info{}
-	r.Findings = make([]showcause.Finding, 0, findings)
+	keep := keeper{left: max(room/quietShare, leastRoom)}
 	for range findings {
 		f, err := d.finding(c, size, names)
 		if err != nil {
@@ -118,15 +119,21 @@ func (d *decoder) report(body []byte, id uint64, size int64) (showcause.Report, 
 		if matches -= len(f.Matches); matches < 0 {
 			return r, wrong("more matches than said")
 		}
-		r.Findings = append(r.Findings, f)
+		if keep.finding(&f, room) {
+			r.Findings = append(r.Findings, f)
+		}
 	}
-	r.Gaps = make([]showcause.Gap, 0, gaps)
 	for range gaps {
 		g, err := d.gap(c, size)
 		if err != nil {
 			return r, err
 		}
-		r.Gaps = append(r.Gaps, g)
+		if keep.gap(&g) {
+			r.Gaps = append(r.Gaps, g)
+		}
+	}
+	if keep.cut {
+		r.Gaps = append(r.Gaps, showcause.Gap{Code: limitReport, Offset: 0, Length: -1})
 	}
 	switch {
 	case c.short:
@@ -135,12 +142,6 @@ func (d *decoder) report(body []byte, id uint64, size int64) (showcause.Report, 
 		return r, wrong("%d bytes behind a report", len(c.b))
 	case matches != 0:
 		return r, wrong("fewer matches than said")
-	}
-	if findings == 0 {
-		r.Findings = nil
-	}
-	if gaps == 0 {
-		r.Gaps = nil
 	}
 	r.Conclude()
 	return r, nil

@@ -28,7 +28,10 @@
 // bytes of the input, are there only if the first message asked for them, as
 // quoted data. A reader that was taken over can say wrong things about the file
 // that did it, those in the same message, and those that it is handed until it is
-// replaced, in these words; it can say nothing else.
+// replaced (Options.Recycle files at most, 32 of them at once), in these words; it
+// can say nothing else. If it does anything that no reader does, it is ended, what
+// came in the same read is scanned again by another, and Pool.Incidents tells of
+// it: what it had answered before stands, and may be wrong.
 //
 // The reader scans one file after the other in the order of the jobs and
 // answers in that order, so that the first job without an answer is the one that

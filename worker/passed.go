@@ -233,6 +233,11 @@ func (p *passed) close() {
 // errSlow says that a file system does not answer.
 var errSlow = errors.New("file system: no answer")
 
+// scarce tells an error that may pass when others have closed something.
+func scarce(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN)
+}
+
 // pass is pass, which waits for the file's file system, but not for ever.
 func (p *Pool) pass(ctx context.Context, f *os.File) (passed, error) {
 	type result struct {
@@ -241,6 +246,10 @@ func (p *Pool) pass(ctx context.Context, f *os.File) (passed, error) {
 	}
 	r, err := within(p, ctx, func() result {
 		in, err := pass(f)
+		for pause := tick; scarce(err) && !errors.Is(err, unix.EAGAIN) && pause < maxScarce; pause *= 2 {
+			time.Sleep(pause)
+			in, err = pass(f)
+		}
 		return result{in, err}
 	}, func(r result) { r.in.close() })
 	if err != nil {

@@ -339,7 +339,13 @@ func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
 			return outs, wrong("an answer that nobody asked for")
 		}
 	}
-	rep, err := r.p.decoder.report(body, j.id, j.size)
+	r.p.mu.Lock()
+	room := r.p.waits.room()
+	r.p.mu.Unlock()
+	for i := range outs { // not counted yet
+		room -= weigh(&outs[i].r)
+	}
+	rep, err := r.p.decoder.report(body, j.id, j.size, max(room, leastRoom))
 	if err != nil {
 		return outs, err
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
@@ -27,11 +29,14 @@ type Options struct {
 	Excerpts bool             // the first bytes of matches are wanted
 	Formats  []string         // names of the formats that are unpacked; default all
 
-	Workers int                                 // readers at a time; default one a processor
-	Scratch func() (*os.File, error)            // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
-	Memory  int64                               // bytes of a reader's own memory; default 1 GiB
-	Timeout func(size int64) time.Duration      // wall clock for one file of size bytes; default 5 minutes and a second for each 4 MiB
-	Recycle int                                 // files that a reader scans before it is replaced; default 10,000
+	Workers int                            // readers at a time; default one a processor
+	Scratch func() (*os.File, error)       // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
+	Memory  int64                          // bytes of a reader's own memory; default 1 GiB
+	Timeout func(size int64) time.Duration // wall clock for one file of size bytes; default 5 minutes and a second for each 4 MiB
+	// Recycle is the number of files that a reader scans before it is replaced, and
+	// so how many one that was taken over can lie about. With 1 each file has a
+	// reader of its own. Default 10,000.
+	Recycle int
 	Args    []string                            // of a reader's program, which is this one; default {"showcause", "worker"}
 	Env     []string                            // of a reader, besides what the jail sets
 	Spawn   func(jail.Command) (Process, error) // starts a reader; default jail.Starter.Start
@@ -61,6 +66,8 @@ const (
 	patience     = 3  // starts that fail before files do
 	morePatience = 20 // where one has not failed before: somebody ends readers
 	maxBackOff   = time.Second
+
+	maxScarce = 10 * time.Second // of a pause before a file for which there is no descriptor is tried again
 
 	maxLost  = 16          // readers that do not end when killed, before no more are started
 	maxStuck = 64          // calls of this process that wait for a file system, before no more are made
@@ -105,6 +112,7 @@ type Pool struct {
 	lost      int   // readers that were killed and did not end
 	dead      error // no reader will be started any more
 	incidents []Incident
+	waits     waiting // reports behind one that is not there yet
 }
 
 // job is a file on its way.
@@ -154,7 +162,9 @@ func NewPool(o Options) (*Pool, error) {
 		return nil, err
 	}
 	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts}
-	p.slots = make(chan struct{}, min(perWorker*o.Workers, max(maxHeld, o.Workers)))
+	var held int
+	o.Workers, held = share(descriptors(), o.Workers)
+	p.slots = make(chan struct{}, held)
 	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, fmt.Errorf("readers: %w", err)
 	}
@@ -200,6 +210,37 @@ func choose(names []string) (bits uint64, err error) {
 	}
 	return bits, nil
 }
+
+// Descriptors: what this process has besides, and what a reader takes at most,
+// which is while it is started.
+const (
+	otherFiles  = 24
+	readerFiles = 10
+)
+
+// descriptors is how many this process may have open. Go has raised the soft
+// limit to the hard one at the start (package os).
+func descriptors() uint64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 1024
+	}
+	return l.Cur
+}
+
+// share divides descriptors into readers and files, of which each may be held
+// twice (see pass).
+func share(limit uint64, workers int) (readers, held int) {
+	left := int(min(limit, 1<<20)) - otherFiles
+	readers = max(min(workers, left/2/readerFiles), 1)
+	held = min(perWorker*readers, max(maxHeld, readers), (left-readerFiles*readers)/2)
+	return readers, max(held, 1)
+}
+
+// Room returns how many files the pool holds at a time: Submit waits while it has
+// so many. A caller that has as many more open at most, and few other things,
+// stays below the limit of descriptors.
+func (p *Pool) Room() int { return cap(p.slots) }
 
 // Scan scans a regular file, which it opens again for reading if need be. It
 // may be called from many goroutines, and should: a reader is handed several
@@ -258,6 +299,7 @@ func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Repor
 	}
 	p.nextID++
 	j.id = p.nextID
+	p.waits.submitted(j.id)
 	p.queue = append(p.queue, j)
 	if ctx.Done() != nil {
 		j.ctx = context.AfterFunc(ctx, func() { p.cancel(j, ctx.Err()) })
@@ -353,6 +395,7 @@ func (p *Pool) finish(outs []outcome, j *job, r showcause.Report, err error) []o
 		return outs
 	}
 	j.finished = true
+	p.waits.answered(j.id, weigh(&r))
 	return append(outs, outcome{j, slices.Clone(j.at), r, err})
 }
 

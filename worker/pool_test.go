@@ -541,8 +541,15 @@ func TestRecycle(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.started < 5 || b.started > 15 {
+	if b.started < 10 || b.started > 15 {
 		t.Errorf("%d readers for 500 files, 50 each", b.started)
+	}
+	one := &bare{}
+	each(t, pool(t, one, Options{Workers: 2, Recycle: 1}, "script"), slicesRepeat("fine\n", 20))
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if one.started < 20 {
+		t.Errorf("%d readers for 20 files, one each", one.started)
 	}
 }
 

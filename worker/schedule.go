@@ -88,7 +88,7 @@ func (p *Pool) grow() {
 // seems. p.mu is held.
 func (p *Pool) hopeless() bool {
 	most := patience
-	if p.sealed {
+	if p.sealed || scarce(p.failure) {
 		most = morePatience
 	}
 	return p.failures >= most && p.live() == 0
@@ -137,7 +137,7 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 		return nil, false
 	}
 	live := max(p.live(), 1)
-	most := min((len(p.queue)+live-1)/live, batch)
+	most := min((len(p.queue)+live-1)/live, batch, p.o.Recycle-r.taken)
 	var passed []*job
 	for len(jobs) < most && len(p.queue) > 0 {
 		j := p.queue[0]

@@ -132,7 +132,7 @@ func TestRoundTrip(t *testing.T) {
 		if int(le.Uint32(frame)) != len(frame)-4 {
 			t.Fatalf("length %d of %d bytes", le.Uint32(frame), len(frame))
 		}
-		out, err := d.report(body(frame), uint64(i), in.Size)
+		out, err := d.report(body(frame), uint64(i), in.Size, 1<<40)
 		if err != nil || !reflect.DeepEqual(in, out) {
 			t.Fatalf("%v\n%+v\n%+v", err, in, out)
 		}
@@ -147,11 +147,11 @@ func TestTruncated(t *testing.T) {
 		in := random(t, rng, e.names, e.excerpts)
 		b := body(e.report(nil, 1, &in))
 		for n := range b {
-			if _, err := d.report(b[:n], 1, in.Size); err == nil {
+			if _, err := d.report(b[:n], 1, in.Size, 1<<40); err == nil {
 				t.Fatalf("%d of %d bytes are a report", n, len(b))
 			}
 		}
-		if _, err := d.report(append(b, 0), 1, in.Size); err == nil {
+		if _, err := d.report(append(b, 0), 1, in.Size, 1<<40); err == nil {
 			t.Error("a byte behind is let pass")
 		}
 	}
@@ -173,7 +173,7 @@ func TestQuoteless(t *testing.T) {
 	if bytes.Contains(b, []byte("SECRET")) {
 		t.Error("quoted")
 	}
-	out, err := d.report(body(b), 1, 100)
+	out, err := d.report(body(b), 1, 100, 1<<40)
 	if err != nil || out.Findings[0].Trail[0].Name != "" || out.Findings[0].Matches[0].Excerpt != "" || out.Gaps[0].Code != otherCode {
 		t.Errorf("%+v %v", out, err)
 	}
@@ -237,13 +237,13 @@ func TestLies(t *testing.T) {
 	} {
 		r := good()
 		c.change(&r)
-		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000); (err == nil) != c.ok {
+		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	r := good()
 	b := body(e.report(nil, 7, &r))
-	if _, err := d.report(b, 8, 1000); err == nil {
+	if _, err := d.report(b, 8, 1000, 1<<40); err == nil {
 		t.Error("the answer for another job")
 	}
 	poke := func(at int, v byte) []byte {
@@ -265,7 +265,7 @@ func TestLies(t *testing.T) {
 		"gap offset":    poke(len(b)-9, 0x80),
 		"far gap":       poke(len(b)-10, 1),
 	} {
-		if _, err := d.report(bad, 7, 1000); err == nil {
+		if _, err := d.report(bad, 7, 1000, 1<<40); err == nil {
 			t.Errorf("%s: let pass", name)
 		}
 	}
@@ -300,7 +300,7 @@ func TestFit(t *testing.T) {
 		if len(frame)-4 > set.maxFrame() {
 			t.Errorf("names %v: %d bytes, at most %d", names, len(frame), set.maxFrame())
 		}
-		out, err := d.report(body(frame), 1, r.Size)
+		out, err := d.report(body(frame), 1, r.Size, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +332,7 @@ func TestClamped(t *testing.T) {
 		{Code: showcause.Corrupt, Offset: 11, Length: math.MaxInt64},
 		{Trail: make(showcause.Trail, 1), Code: showcause.Corrupt, Offset: math.MaxInt64, Length: math.MinInt64},
 	}}
-	out, err := d.report(body(e.report(nil, 1, &r)), 1, 10)
+	out, err := d.report(body(e.report(nil, 1, &r)), 1, 10, 1<<40)
 	if err != nil || fmt.Sprint(out.Gaps[0].Offset, out.Gaps[0].Length, out.Gaps[1].Offset, out.Gaps[2].Length) != "0 -1 10 -1" {
 		t.Errorf("%+v %v", out.Gaps, err)
 	}
@@ -353,7 +353,7 @@ func FuzzReport(f *testing.F) {
 		}
 		e, d := both(mode&1 != 0, mode&2 != 0)
 		size = max(size, 0)
-		r, err := d.report(b, 1, size)
+		r, err := d.report(b, 1, size, 1<<40)
 		if err != nil {
 			return
 		}
