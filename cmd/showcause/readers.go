@@ -24,6 +24,8 @@ type readers interface {
 	Submit(ctx context.Context, f *os.File, done func(showcause.Report, error))
 	// Status says what the jail gives, once a reader was ready.
 	Status() (jail.Status, bool)
+	// Err says why no file will be read any more.
+	Err() error
 	Close() error
 }
 
@@ -50,7 +52,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, stderr io.W
 	}
 	return worker.NewPool(worker.Options{
 		DB: db, Limits: o.policy(), Names: true, Excerpts: o.explain,
-		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(),
+		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
 }
 
@@ -103,6 +105,7 @@ func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.
 }
 
 func (p *inProcess) Status() (jail.Status, bool) { return jail.Status{}, false }
+func (p *inProcess) Err() error                  { return nil }
 
 func (p *inProcess) Close() error {
 	close(p.work)
@@ -112,6 +115,7 @@ func (p *inProcess) Close() error {
 
 // readMain is the reader's process: see worker.Read.
 func readMain() int {
+	_ = jail.Hide() // as early as can be; Lock does it again, and goes no further without
 	if err := worker.Read(worker.Reading{}); err != nil {
 		if !errors.Is(err, os.ErrClosed) {
 			fmt.Fprintf(os.Stderr, "showcause worker: %v\n", err)

@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/worker"
 )
 
 // scanOptions are the flags of scan.
@@ -35,9 +36,10 @@ type scanOptions struct {
 		depth                           int
 		time                            milliseconds
 	}
-	jail   string
-	walk   walker
-	accept []string
+	jail    string
+	recycle int
+	walk    walker
+	accept  []string
 
 	// clamscan's
 	recursive, infected, allMatch, noSummary, stdout yesNo
@@ -105,6 +107,7 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
 	scanFlags(f)
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
+	f.IntVar(&o.recycle, "recycle", 0, "files that one process reads before another takes its place; 1 gives each file its own (default 10000)")
 	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files, at least 64M (default 1G)")
 	f.Var(&o.limits.time, "max-scantime", "milliseconds for one file, on the clock; what takes longer is incomplete (default 5 minutes and a second for each 4 MiB)")
 	f.SetNormalizeFunc(clamscanNames)
@@ -137,6 +140,9 @@ const leastMemory = 64 << 20
 func (o *scanOptions) check() error {
 	if o.jobs < 1 {
 		return fmt.Errorf("flag --jobs: want at least 1, have %d", o.jobs)
+	}
+	if o.recycle < 0 {
+		return fmt.Errorf("flag --recycle: want at least 1, have %d", o.recycle)
 	}
 	if m := o.limits.memory; m != 0 && m < leastMemory {
 		return fmt.Errorf("flag --max-memory: want at least 64M, have %d bytes", m)
@@ -190,9 +196,14 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 		fmt.Fprintln(c.ErrOrStderr(), "showcause: without the jail: this process reads the files itself")
 	}
 	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
-	var printErr error
+	var printErr, jailErr error
 	o.scanAll(ctx, rd, c.InOrStdin(), args, func(r *answer.Result) {
-		if printErr != nil {
+		if jailErr == nil {
+			if jailErr = rd.Err(); jailErr != nil {
+				cancel() // no file fares better than this one
+			}
+		}
+		if printErr != nil || jailErr != nil && r.Err != nil {
 			return
 		}
 		t.Add(r)
@@ -215,6 +226,13 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err := rd.Close(); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %v\n", err)
 	}
+	if m, ok := rd.(interface{ Incidents() []worker.Incident }); ok {
+		for _, i := range m.Incidents() {
+			what := fmt.Sprintf("%s of a process that reads files, when it had none: what it said of %s before may be false", i.Code, answer.Plural(int64(i.Files), "file"))
+			t.Incidents = append(t.Incidents, what)
+			fmt.Fprintln(c.ErrOrStderr(), "showcause:", what)
+		}
+	}
 	bar.clear()
 	t.Elapsed = time.Since(started)
 	t.Interrupted = c.Context().Err() != nil
@@ -230,6 +248,9 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if printErr != nil {
 		return fmt.Errorf("output: %w", printErr)
 	}
+	if jailErr != nil && !t.Interrupted {
+		return fmt.Errorf("jail: no file can be read: %w", jailErr)
+	}
 	return exit(t)
 }
 
@@ -238,7 +259,7 @@ func exit(t *answer.Totals) error {
 	switch {
 	case t.Verdicts[showcause.Found] > 0:
 		return exitCode(exitFound)
-	case t.Interrupted || t.Verdicts[showcause.Error]+t.Verdicts[showcause.Incomplete]-t.Accepted > 0:
+	case t.Interrupted || len(t.Incidents) > 0 || t.Verdicts[showcause.Error]+t.Verdicts[showcause.Incomplete]-t.Accepted > 0:
 		return exitCode(exitError)
 	}
 	return nil

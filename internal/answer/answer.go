@@ -79,6 +79,7 @@ type Totals struct {
 	Skipped                map[string]int64
 	Elapsed                time.Duration
 	Interrupted            bool
+	Incidents              []string // readers that misbehaved outside a file: what they had said may be false
 	DB                     *ruledb.DB
 	Jail                   Jail
 }

@@ -79,6 +79,6 @@ func (p *jsonPrinter) Finish(t *Totals) error {
 		"files": t.Files, "bytes": t.Bytes, "findings": t.Findings, "skipped": t.Skipped,
 		"found": t.Verdicts[showcause.Found], "error": t.Verdicts[showcause.Error],
 		"incomplete": t.Verdicts[showcause.Incomplete], "nothing_found": t.Verdicts[showcause.NothingFound],
-		"accepted": t.Accepted, "rules": t.DB.Len(), "rules_left_out": t.DB.Meta().Skipped, "seconds": t.Elapsed.Seconds(), "interrupted": t.Interrupted, "jail": t.Jail,
+		"accepted": t.Accepted, "rules": t.DB.Len(), "rules_left_out": t.DB.Meta().Skipped, "seconds": t.Elapsed.Seconds(), "interrupted": t.Interrupted, "jail": t.Jail, "incidents": t.Incidents,
 	}})
 }
