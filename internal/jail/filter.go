@@ -5,8 +5,10 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -207,7 +209,67 @@ func install(prog []unix.SockFilter) error {
 	return nil
 }
 
+// answers makes a call that only the filter answers with this errno: is it there?
+// A supervisor can say that it was put up without doing so.
+func answers(nr, arg uintptr, want syscall.Errno) error {
+	if _, _, errno := unix.RawSyscall(nr, arg, 0, 0); errno != want {
+		return fmt.Errorf("seccomp: %w", errHollow)
+	}
+	return nil
+}
+
+// errHollow is a filter that the kernel took and does not apply.
+var errHollow = errors.New("installed, and not applied")
+
 var errThread = errors.New("has a filter of its own")
+
+// tryFilter puts a small filter on a thread of its own, which then ends, and sees
+// whether it is applied. The thread is gone when it returns: one with another
+// filter than its siblings would keep later filters away.
+func tryFilter() error {
+	prog, err := policy{lines: []Line{{Name: "probe", Nr: unix.SYS_SCHED_GET_PRIORITY_MAX, Action: NoSys}}, rest: Allow}.assemble()
+	if err != nil {
+		return err
+	}
+	type ended struct {
+		tid int
+		err error
+	}
+	done := make(chan ended)
+	var try func()
+	try = func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		tid := unix.Gettid()
+		if tid == unix.Getpid() { // the first thread would not end
+			again := make(chan struct{})
+			go func() { try(); close(again) }()
+			<-again
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- ended{tid, onThisThread(prog)}
+	}
+	go try()
+	e := <-done
+	for range 1000 {
+		if unix.Tgkill(unix.Getpid(), e.tid, 0) != nil {
+			return e.err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("seccomp: thread %d: does not end", e.tid)
+}
+
+func onThisThread(prog []unix.SockFilter) error {
+	if _, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("no_new_privs: %w", errno)
+	}
+	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&fprog))); errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return answers(unix.SYS_SCHED_GET_PRIORITY_MAX, unix.SCHED_NORMAL, unix.ENOSYS)
+}
 
 // filters says that the kernel has filters that kill the whole process.
 func filters() bool {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ const (
 	portVariable   = "JAIL_TEST_PORT"   // somebody listens there
 	parentVariable = "JAIL_TEST_PARENT" // the broker's pid
 	roleVariable   = "JAIL_TEST_ROLE"   // a part to play, and its arguments
+	openerVariable = "JAIL_TEST_OPENER" // the pid of a broker
 )
 
 // A spec is one start of readers.
@@ -47,6 +49,8 @@ type spec struct {
 	Filter  bool   // Broker() first
 	Kill    string // "parent": the broker dies with a reader running; "close": the Starter is closed
 	Signals []int  // sent to the reader at work
+	Late    bool   // the reader's main does not Hide
+	Race    bool   // a process of the reader's uid tries to open its memory meanwhile
 	Hold    bool   // the broker waits, with a reader running, until the test has looked
 }
 
@@ -70,6 +74,9 @@ func TestMain(m *testing.M) {
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
 			panic(err)
 		}
+		if !s.Late && !slices.Contains(s.Without, "dumpable") {
+			Hide()
+		}
 		reader(s)
 		os.Exit(0)
 	}
@@ -83,6 +90,10 @@ func TestMain(m *testing.M) {
 		}
 		o := broker(s)
 		json.NewEncoder(os.Stdout).Encode(o)
+		os.Exit(0)
+	}
+	if text := os.Getenv(openerVariable); text != "" {
+		opener(text)
 		os.Exit(0)
 	}
 	if text := os.Getenv(roleVariable); text != "" {
@@ -162,7 +173,14 @@ func broker(s spec) (o outcome) {
 	}
 	if s.Work == "probe" {
 		p := Probe()
-		return outcome{Status: Status{Walls: p.Walls}, Exit: fmt.Sprint(p.Seccomp)}
+		return outcome{Status: Status{Walls: p.Walls}, Exit: fmt.Sprint(p.Seccomp), Log: p.Why}
+	}
+	if s.Race {
+		stop, err := race()
+		if err != nil {
+			return fail(err)
+		}
+		defer func() { o.Outside = map[string]string{"race": stop()} }()
 	}
 	st := NewStarter()
 	var took []time.Duration
@@ -227,7 +245,7 @@ func one(st *Starter, s spec) (o outcome) {
 	}
 	var log bytes.Buffer
 	var wg sync.WaitGroup
-	wg.Go(func() { io.Copy(&log, io.LimitReader(logR, 1<<20)) })
+	wg.Go(func() { io.Copy(&log, io.LimitReader(logR, 1<<20)); io.Copy(io.Discard, logR) })
 	first := make([]byte, StatusSize)
 	if _, err := io.ReadFull(outR, first); err == nil {
 		o.First = time.Since(begin)
@@ -493,6 +511,23 @@ var conditions = map[string]func() error{
 		return denied(Line{Name: "c", Nr: unix.SYS_CLOSE_RANGE, Action: NoSys})
 	},
 	"seccomp": func() error { return denied(Line{Name: "s", Nr: unix.SYS_SECCOMP, Action: eperm}) },
+	// It asks for what there is as before, and is told that a filter was put up.
+	"hollow": func() error {
+		prog, err := policy{lines: []Line{{Name: "h", Nr: unix.SYS_SECCOMP, Action: NoSys, Checks: []Check{is("h.op", 0, unix.SECCOMP_SET_MODE_FILTER)}}}, rest: Allow, fail: Allow}.assemble()
+		if err != nil {
+			return err
+		}
+		for i := range prog {
+			if prog[i].K == verdict(NoSys) {
+				prog[i].K = unix.SECCOMP_RET_ERRNO // 0
+			}
+		}
+		if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+			return err
+		}
+		return install(prog)
+	},
+	"noseccomp": func() error { return denied(Line{Name: "s", Nr: unix.SYS_SECCOMP, Action: NoSys}) },
 	// A user namespace in which no further one may be made, as an administrator sets it.
 	"max_user_namespaces": func() error {
 		return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0o644)
@@ -508,4 +543,54 @@ var conditions = map[string]func() error{
 		}
 		return err
 	},
+}
+
+// race starts two openers against the readers of this process, and gives what ends them and says what they got.
+func race() (stop func() string, err error) {
+	var all []*exec.Cmd
+	var outs []*bytes.Buffer
+	for range 2 {
+		c := exec.Command("/proc/self/exe")
+		c.Env = []string{openerVariable + "=" + strconv.Itoa(os.Getpid())}
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: unix.SIGKILL}
+		out := &bytes.Buffer{}
+		c.Stdout = out
+		if err := c.Start(); err != nil {
+			return nil, err
+		}
+		all, outs = append(all, c), append(outs, out)
+	}
+	return func() string {
+		var said strings.Builder
+		for i, c := range all {
+			c.Process.Kill()
+			c.Wait()
+			said.Write(outs[i].Bytes())
+		}
+		return said.String()
+	}, nil
+}
+
+// opener opens the memory of the children of a process whenever it can, and says so.
+func opener(pid string) {
+	for {
+		tasks, _ := os.ReadDir("/proc/" + pid + "/task")
+		for _, task := range tasks {
+			text, _ := os.ReadFile("/proc/" + pid + "/task/" + task.Name() + "/children")
+			for _, child := range strings.Fields(string(text)) {
+				if child == strconv.Itoa(os.Getpid()) {
+					continue
+				}
+				fd, err := unix.Open("/proc/"+child+"/mem", unix.O_RDWR, 0)
+				if err != nil {
+					continue
+				}
+				name, _ := os.ReadFile("/proc/" + child + "/cmdline")
+				unix.Close(fd)
+				if bytes.HasPrefix(name, []byte("reader")) {
+					fmt.Println("opened")
+				}
+			}
+		}
+	}
 }

@@ -147,7 +147,7 @@ func (e Exit) String() string {
 // A Config is what a reader keeps.
 type Config struct {
 	Own      []int    // descriptors to keep
-	Memory   int64    // RLIMIT_DATA in bytes, 0 for none. Go asks for memory in arenas of 64 MiB
+	Memory   int64    // RLIMIT_DATA in bytes, and with 1 GiB more RLIMIT_AS beyond what is mapped at the lock; 0 for none. Go asks for memory in arenas of 64 MiB
 	FileSize int64    // RLIMIT_FSIZE in bytes: how large the scratch may grow
 	Files    int      // RLIMIT_NOFILE; 0 means 256
 	Without  []string // walls, lines, checks and "arch" to leave out: selftest and tests only
@@ -164,8 +164,9 @@ type EgressConfig struct {
 type Offer struct {
 	Kernel   string  `json:"kernel"` // uname -r
 	Arch     string  `json:"arch"`
-	Cgo      bool    `json:"cgo"`      // C is linked
-	Seccomp  bool    `json:"seccomp"`  // filters that kill the process, for all threads at once
-	Landlock int     `json:"landlock"` // ABI, 0 for none
-	Walls    []Given `json:"walls"`    // what a reader would get, one per Walls
+	Cgo      bool    `json:"cgo"`           // C is linked
+	Seccomp  bool    `json:"seccomp"`       // filters that kill the process, for all threads at once
+	Landlock int     `json:"landlock"`      // ABI, 0 for none
+	Walls    []Given `json:"walls"`         // what a reader would get, one per Walls
+	Why      string  `json:"why,omitempty"` // why readers cannot be locked; empty if they can
 }

@@ -93,7 +93,7 @@ func TestForms(t *testing.T) {
 		{"mount", map[string]string{"root": perm}, map[string]string{"root": perm}},
 		{"pivot", map[string]string{"root": perm}, map[string]string{"root": perm}},
 		{"setuid", nil, nil},
-		{"anysetuid", map[string]string{"uid": "runs as root"}, nil},
+		{"anysetuid", map[string]string{"uid": "runs as root", "user_ns": "started by root, which has no other uid to give here"}, nil},
 		{"landlock", map[string]string{"landlock": "this kernel has none"}, map[string]string{"landlock": "this kernel has none"}},
 		{"close_range", nil, nil},
 		{"leak", nil, nil},
@@ -113,22 +113,19 @@ func TestForms(t *testing.T) {
 				}
 			}
 			if b.cgo {
-				add(map[string]string{"root": "built with cgo", "landlock": "built with cgo"})
+				add(map[string]string{"landlock": "built with cgo"})
 			}
 			if uid == 0 {
 				add(map[string]string{"user_ns": "started by root: a real uid instead"})
 				add(c.root)
-				if b.cgo && want["root"] == perm {
-					want["root"] = "built with cgo"
-				}
-				if b.cgo && (c.deny == "setuid" || c.deny == "anysetuid") {
-					delete(want, "root") // it starts as root, and has what that takes
-				}
 				if b.cgo && c.deny == "anysetuid" {
 					want["capabilities"] = "built with cgo"
 				}
 			} else {
 				add(map[string]string{"uid": "runs as the caller"})
+				if b.cgo {
+					add(map[string]string{"root": "built with cgo"}) // as root it starts with what that takes
+				}
 				add(c.user)
 				if b.cgo && want["root"] == perm {
 					want["root"] = "built with cgo"
@@ -457,8 +454,22 @@ func TestRefused(t *testing.T) {
 		if o.Exit != "exit 9" || o.Out != "" || !strings.Contains(o.Log, "lock: seccomp: operation not permitted") {
 			t.Errorf("%s %s %q %s", o.Error, o.Exit, o.Out, o.Log)
 		}
-		if o = b.run(t, uid, spec{Work: "probe", Deny: []string{"seccomp"}}); o.Sealed || o.Status.Sealed() {
-			t.Errorf("forecast: %v", off(o.Status))
+		o = b.run(t, uid, spec{Work: "nothing", Deny: []string{"hollow"}})
+		if o.Exit != "exit 9" || o.Out != "" || !strings.Contains(o.Log, "installed, and not applied") {
+			t.Errorf("hollow: %s %s %q %s", o.Error, o.Exit, o.Out, o.Log)
+		}
+		for deny, why := range map[string]string{
+			"seccomp": "refused: EPERM (a container's profile?)", "noseccomp": "this kernel has none",
+			"hollow": "the kernel, or what watches over it, takes the filter and does not apply it",
+		} {
+			o = b.run(t, uid, spec{Work: "probe", Deny: []string{deny}})
+			if o.Error != "" || o.Exit != "false" || o.Sealed || o.Status.Sealed() || o.Status.Walls[wallSeccomp].Why != why || o.Log != "seccomp: "+why {
+				t.Errorf("forecast, %s: %s %s %v %q", deny, o.Error, o.Exit, off(o.Status), o.Log)
+			}
+		}
+		// A broker whose filter is not applied must not go on either, nor what it probed with stay in its way.
+		if o = b.run(t, uid, spec{Work: "nothing", Deny: []string{"hollow"}, Filter: true}); !strings.Contains(o.Error, "installed, and not applied") {
+			t.Errorf("broker: %q", o.Error)
 		}
 	})
 }
@@ -545,4 +556,95 @@ func TestProbe(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBounds has readers make threads and map addresses without end.
+func TestBounds(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		o := b.run(t, uid, spec{Work: "space", Memory: 512 << 20})
+		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(o.Out, "ok "), " ENOMEM")); err != nil || n > 2 {
+			t.Errorf("address space: %s %s %q", o.Error, o.Exit, o.Out)
+		}
+		o = b.run(t, uid, spec{Work: "storm"})
+		if b.cgo && o.Exit == "SIGSYS" {
+			return // glibc asked for brk, for its book of threads
+		}
+		if o.Error != "" || o.Exit != "exit 2" || !strings.Contains(o.Log, "failed to create new OS thread") && !strings.Contains(o.Log, "pthread_create failed") {
+			t.Fatalf("threads: %s %s %q %.200q", o.Error, o.Exit, o.Out, o.Log)
+		}
+		most := threadsAlone + 1 // root in its namespace counts one beyond
+		if uid == 0 {
+			most = threadsShared
+			if !b.cgo && since(6, 14) {
+				most = threadNumbers
+			}
+		}
+		if m := regexp.MustCompile(`have (\d+) already`).FindStringSubmatch(o.Log); m != nil {
+			if n, err := strconv.Atoi(m[1]); err != nil || n > most {
+				t.Errorf("threads: %s, want at most %d", m[1], most)
+			}
+		} else if !b.cgo {
+			t.Errorf("threads: %.200q", o.Log)
+		}
+	})
+}
+
+// TestHidden races a process of the readers' uid against their start: it must not
+// get at the memory of one, from its exec to its end, even where main forgets to Hide.
+func TestHidden(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user's readers are the user's own processes")
+	}
+	for _, b := range builds(t) {
+		for _, c := range []struct {
+			deny []string
+			late bool
+		}{{nil, false}, {nil, true}, {[]string{"allns"}, true}} {
+			o := b.run(t, 0, spec{Work: "nothing", Times: 40, Race: true, Deny: c.deny, Late: c.late})
+			if o.Error != "" || o.Outside["race"] != "" {
+				t.Errorf("%s %+v: %s: opened %d times", b.name, c, o.Error, strings.Count(o.Outside["race"], "opened"))
+			}
+		}
+	}
+}
+
+// TestProbeThenBroker holds that the thread which Probe tries a filter on is gone when it returns.
+func TestProbeThenBroker(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		if said := play(t, b, uid, "probe"); said["available"] != "ok" || said["lock"] != "ok" || said["tcp"] != "EACCES" {
+			t.Errorf("%v", said)
+		}
+	})
+}
+
+// TestNoProc holds the forecast where a reader cannot even be started.
+func TestNoProc(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("changing the root takes root")
+	}
+	for _, b := range builds(t) {
+		if b.cgo {
+			continue // it would need its libraries
+		}
+		for _, have := range []string{"nothing", "null"} {
+			if said := play(t, b, 0, "chroot", have); !strings.HasPrefix(said["available"], "needs /") || said["sealed"] != "false" {
+				t.Errorf("%s: %v", have, said)
+			}
+		}
+	}
+}
+
+// TestNeedless tells what is off by design from what is missing.
+func TestNeedless(t *testing.T) {
+	for c, want := range map[code]bool{
+		codeRoot: true, codeCaller: true, codeNotReader: true,
+		codeRootAlone: false, codeErrno: false, codeCgo: false, codeLeftOut: false, codeNone: false,
+	} {
+		if got := given(wallUID, false, c, 0).Needless(); got != want {
+			t.Errorf("%d: %v", c, got)
+		}
+	}
+	if given(wallUID, true, codeCaller, 0).Needless() {
+		t.Error("a wall that is there")
+	}
 }

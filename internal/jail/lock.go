@@ -42,6 +42,8 @@ func (l *locker) set(wall int, err error) {
 		l.status.Walls[wall] = given(wall, false, codeCgo, 0)
 	case errors.Is(err, errNested):
 		l.status.Walls[wall] = given(wall, false, codeNested, 0)
+	case errors.Is(err, errHollow):
+		l.status.Walls[wall] = given(wall, false, codeHollow, 0)
 	default:
 		r := because(err)
 		l.status.Walls[wall] = given(wall, false, r.code, r.number)
@@ -80,6 +82,12 @@ func Lock(c Config) (Status, error) {
 	if err := known(c.Without); err != nil {
 		return l.status, fmt.Errorf("lock: %w", err)
 	}
+	if !slices.Contains(c.Without, wallNames[wallDumpable]) {
+		// Before rights are dropped: without them, any process of the same uid could write to this one's memory.
+		if err := Hide(); err != nil {
+			return l.status, fmt.Errorf("lock: %w", err)
+		}
+	}
 	if !strings.HasSuffix(os.Getenv("GODEBUG"), runtimeSettings) {
 		return l.status, fmt.Errorf("lock: GODEBUG is not as Start sets it: %q", os.Getenv("GODEBUG"))
 	}
@@ -92,10 +100,12 @@ func Lock(c Config) (Status, error) {
 	if err != nil {
 		return l.status, fmt.Errorf("lock: descriptors: %w", err)
 	}
-	l.build(wallRlimits, func() error { return limits(c, l.status.Walls[wallUserNS].On) })
+	l.boundThreads()
+	l.build(wallRlimits, func() error { return limits(c, l.threads()) })
 	l.build(wallRoot, func() error { return l.root() })
 	l.capabilities()
-	l.build(wallDumpable, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) })
+	l.status.settleRoot()
+	l.build(wallDumpable, Hide) // again: a change of uid may have undone it (PR_SET_DUMPABLE(2const))
 	if err := l.build(wallNoNewPrivs, func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0) }); err != nil {
 		return l.status, fmt.Errorf("lock: no_new_privs: %w", err)
 	}
@@ -105,12 +115,26 @@ func Lock(c Config) (Status, error) {
 		if err != nil {
 			return err
 		}
-		return install(prog)
+		if err := install(prog); err != nil {
+			return err
+		}
+		return answers(unix.SYS_SCHED_GET_PRIORITY_MAX, unix.SCHED_NORMAL, unix.ENOSYS)
 	})
 	if err != nil {
 		return l.status, fmt.Errorf("lock: %w", err)
 	}
 	return l.status, nil
+}
+
+// Hide keeps processes of the same uid out of this one: no tracing, no opening
+// of its memory and descriptors in /proc, no core file. It is the first statement
+// of a reader's and of the egress role's main, so that little time is left before
+// it; Lock and Egress begin with it as well. It may be called more than once.
+func Hide() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("dumpable: %w", err)
+	}
+	return nil
 }
 
 // known refuses names that leave nothing out: a test with a misspelt one would
@@ -246,9 +270,77 @@ func closeFrom(own []int) error {
 	return nil
 }
 
-// limits bounds what the process can use up. The number of threads is counted
-// per user, so it is bounded only where the user is alone: in a user namespace.
-func limits(c Config, alone bool) error {
+// Bounds of what a reader may have. The Go runtime has some ten threads.
+const (
+	threadsAlone  = 256  // of a user who is alone in a namespace
+	threadsShared = 4096 // of all readers together, and whoever else runs as their uid
+	threadNumbers = 1024 // of one reader, where the kernel counts a namespace's numbers
+
+	// room is address space beyond what is there at the lock and RLIMIT_DATA: the Go runtime reserves arenas of
+	// 64 MiB before it uses them.
+	room = 1 << 30
+)
+
+// threads is the bound that RLIMIT_NPROC can be, 0 for none. It counts the
+// threads of a user, in a user namespace those inside. The caller's own other
+// programs must not come into it.
+func (l *locker) threads() uint64 {
+	switch {
+	case l.status.Walls[wallUserNS].On:
+		return threadsAlone
+	case l.status.Walls[wallUID].On:
+		return threadsShared
+	}
+	return 0
+}
+
+// boundThreads bounds the thread numbers in the reader's own pid namespace,
+// which the kernel counts since Linux 6.14. Before, the file is that of the whole
+// machine, and belongs to root: so neither root nor an older kernel is given it.
+// Where it cannot be, RLIMIT_NPROC is left.
+func (l *locker) boundThreads() {
+	if slices.Contains(l.without, wallNames[wallRlimits]) || !l.status.Walls[wallPidNS].On || unix.Getpid() != 1 || unix.Geteuid() == 0 || !since(6, 14) {
+		return
+	}
+	fd, err := unix.Open("/proc/sys/kernel/pid_max", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte(strconv.Itoa(threadNumbers)))
+	unix.Close(fd)
+}
+
+// since says that the kernel is of a release or later.
+func since(major, minor int) bool {
+	var u unix.Utsname
+	var a, b int
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b); n != 2 {
+		return false
+	}
+	return a > major || a == major && b >= minor
+}
+
+// addressSpace is the size of the process's mappings now, in bytes.
+func addressSpace() (uint64, error) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	pages, _, _ := strings.Cut(string(text), " ")
+	n, err := strconv.ParseUint(pages, 10, 40)
+	if err != nil {
+		return 0, fmt.Errorf("statm: %w", err)
+	}
+	return n * uint64(os.Getpagesize()), nil
+}
+
+// limits bounds what the process can use up. RLIMIT_DATA counts memory, and
+// RLIMIT_AS what is mapped, so that page tables over pages that are no data are
+// bounded as well.
+func limits(c Config, threads uint64) error {
 	files := uint64(c.Files)
 	if c.Files <= 0 {
 		files = 256
@@ -265,19 +357,22 @@ func limits(c Config, alone bool) error {
 		{unix.RLIMIT_NOFILE, files},
 		{unix.RLIMIT_FSIZE, uint64(max(c.FileSize, 0))},
 	}
-	if alone {
-		want = append(want, struct {
-			what int
-			max  uint64
-		}{unix.RLIMIT_NPROC, 256})
-	}
-	if c.Memory > 0 {
-		want = append(want, struct {
-			what int
-			max  uint64
-		}{unix.RLIMIT_DATA, uint64(c.Memory)})
+	type limit = struct {
+		what int
+		max  uint64
 	}
 	var failed error
+	if threads > 0 {
+		want = append(want, limit{unix.RLIMIT_NPROC, threads})
+	}
+	if c.Memory > 0 {
+		want = append(want, limit{unix.RLIMIT_DATA, uint64(c.Memory)})
+		if there, err := addressSpace(); err != nil {
+			failed = err
+		} else {
+			want = append(want, limit{unix.RLIMIT_AS, there + uint64(c.Memory) + room})
+		}
+	}
 	for _, w := range want {
 		var have unix.Rlimit
 		if err := unix.Getrlimit(w.what, &have); err != nil {

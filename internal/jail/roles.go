@@ -5,6 +5,7 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 
@@ -68,7 +69,11 @@ func Broker() error {
 	if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return fmt.Errorf("broker: no_new_privs: %w", err)
 	}
-	if err := install(prog); err != nil {
+	err = install(prog)
+	if err == nil {
+		err = answers(unix.SYS_SOCKET, unix.AF_UNSPEC, unix.EACCES)
+	}
+	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	return nil
@@ -118,6 +123,9 @@ func Egress(c EgressConfig) (Status, error) {
 	runtime.LockOSThread() // as in Lock
 	defer runtime.UnlockOSThread()
 	l := newLocker(nil)
+	if err := Hide(); err != nil {
+		return l.status, fmt.Errorf("egress: %w", err)
+	}
 	for wall := range wallNoNewPrivs {
 		l.status.Walls[wall] = given(wall, false, codeNotReader, 0)
 	}
@@ -125,7 +133,7 @@ func Egress(c EgressConfig) (Status, error) {
 		return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{}))
 	})
 	l.dropAll()
-	l.build(wallDumpable, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) })
+	l.build(wallDumpable, Hide)
 	if err := l.build(wallNoNewPrivs, func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0) }); err != nil {
 		return l.status, fmt.Errorf("egress: no_new_privs: %w", err)
 	}
@@ -135,7 +143,10 @@ func Egress(c EgressConfig) (Status, error) {
 		if err != nil {
 			return err
 		}
-		return install(prog)
+		if err := install(prog); err != nil {
+			return err
+		}
+		return answers(unix.SYS_SOCKET, unix.AF_UNSPEC, unix.EACCES)
 	})
 	if err != nil {
 		return l.status, fmt.Errorf("egress: %w", err)
@@ -143,14 +154,17 @@ func Egress(c EgressConfig) (Status, error) {
 	return l.status, nil
 }
 
-// Probe says what a reader would get here. It starts nothing and locks nothing.
+// Probe says what a reader would get here. It starts nothing and locks nothing
+// but a thread that has ended when it returns. The wall seccomp is given only if
+// a reader can be started at all.
 func Probe() Offer {
 	o := Offer{Arch: runtime.GOARCH, Cgo: linksC(), Seccomp: filters()}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		o.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	o.Landlock, _ = landlockABI()
+	var noLandlock error
+	o.Landlock, noLandlock = landlockABI()
 	s := NewStarter()
 	defer s.Close()
 	var f form
@@ -167,10 +181,13 @@ func Probe() Offer {
 	}
 	if !l.status.Walls[wallMountNS].On {
 		l.status.Walls[wallRoot] = given(wallRoot, false, codeNested, 0)
-	} else if !f.caps && f.uid != uidKeep {
+	} else if !f.caps && f.late().uid != uidKeep {
 		l.set(wallRoot, notCaps(o.Cgo))
 	}
+	l.status.settleRoot()
 	switch {
+	case o.Landlock == 0 && refused(noLandlock) && !errors.Is(noLandlock, unix.ENOSYS):
+		l.set(wallLandlock, noLandlock)
 	case o.Landlock == 0:
 		l.status.Walls[wallLandlock] = given(wallLandlock, false, codeNoKernel, 0)
 	case o.Cgo && o.Landlock < 8:
@@ -178,11 +195,35 @@ func Probe() Offer {
 	default:
 		l.status.Walls[wallLandlock] = given(wallLandlock, true, codeABI, uint16(min(o.Landlock, newestABI)))
 	}
-	if !o.Seccomp {
-		l.status.Walls[wallSeccomp] = given(wallSeccomp, false, codeNoKernel, 0)
+	if g := seccompGiven(); !g.On {
+		l.status.Walls[wallSeccomp] = g
+		o.Seccomp, o.Why = false, g.refusal()
 	}
 	o.Walls = l.status.Walls
 	return o
+}
+
+// seccompGiven says whether a reader can be started and come as far as its filter, and would get it.
+func seccompGiven() Given {
+	for path, c := range map[string]code{"/proc/self/exe": codeProc, "/proc/self/fd": codeProc, os.DevNull: codeNull} {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil && !errors.Is(err, unix.EACCES) { // a program may be for executing only
+			return given(wallSeccomp, false, c, 0)
+		}
+		unix.Close(fd)
+	}
+	err := tryFilter()
+	switch {
+	case errors.Is(err, errHollow):
+		return given(wallSeccomp, false, codeHollow, 0)
+	case errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL):
+		return given(wallSeccomp, false, codeNoKernel, 0)
+	case err != nil:
+		return given(wallSeccomp, false, codeRefused, because(err).number)
+	case !filters():
+		return given(wallSeccomp, false, codeNoKernel, 0)
+	}
+	return given(wallSeccomp, true, codeNone, 0)
 }
 
 func notCaps(cgo bool) error {

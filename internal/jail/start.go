@@ -198,10 +198,10 @@ func (s *Starter) start(c Command) (*Process, error) {
 		f = *s.form
 	}
 	f = f.without(c.Without)
-	p, err := s.launch(f, c)
+	p, err := s.launch(f.late(), c)
 	if refused(err) {
 		f = s.survey(fullForm().without(c.Without))
-		p, err = s.launch(f, c)
+		p, err = s.launch(f.late(), c)
 	}
 	if errors.Is(err, unix.EACCES) && f.uid == uidDrop {
 		// The program is not for everybody: it starts as root, and Lock changes the uid.
@@ -215,6 +215,16 @@ func (s *Starter) start(c Command) (*Process, error) {
 		s.form = &f
 	}
 	return newProcess(p), nil
+}
+
+// late leaves the change of the uid to Lock where neither a capability nor a user
+// namespace of its own keeps other processes of that uid out of the reader, from
+// its start to its Hide: whoever runs as root does.
+func (f form) late() form {
+	if f.uid == uidDrop && f.flags&unix.CLONE_NEWUSER == 0 && (!f.caps || f.flags&unix.CLONE_NEWNS == 0) {
+		f.uid = uidKeep
+	}
+	return f
 }
 
 // refused tells a kernel or policy that does not allow a form from a system

@@ -17,6 +17,12 @@ type Given struct {
 	number uint16 // errno or Landlock ABI
 }
 
+// Needless says that the wall is not there by design: another stands in its
+// place, or the role has no use for it. It is no fault of this system.
+func (g Given) Needless() bool {
+	return !g.On && (g.code == codeRoot || g.code == codeCaller || g.code == codeNotReader)
+}
+
 // A Status is what a locked process has: one Given per wall, in the order of Walls.
 type Status struct {
 	Walls []Given `json:"walls"`
@@ -26,6 +32,13 @@ type Status struct {
 // filter of system calls.
 func (s Status) Sealed() bool {
 	return len(s.Walls) == wallCount && s.Walls[wallNoNewPrivs].On && s.Walls[wallSeccomp].On
+}
+
+// settleRoot corrects what root's start foresaw: that a uid of its own is in the place of a user namespace.
+func (s Status) settleRoot() {
+	if s.Walls[wallUserNS].code == codeRoot && !s.Walls[wallUID].On {
+		s.Walls[wallUserNS] = given(wallUserNS, false, codeRootAlone, 0)
+	}
 }
 
 // A code says why, in a closed list: a status crosses from a reader to the broker.
@@ -47,6 +60,11 @@ const (
 	codeUnverified      // Start says so; the reader sees its parent's
 	codeBounding        // number: errno of the bounding set
 	codeInside          // the bounding set is that of the reader's own user namespace
+	codeRefused         // number: errno of seccomp(2)
+	codeHollow          // seccomp(2) says yes and puts up nothing
+	codeProc            // /proc is not there
+	codeNull            // /dev/null is not there
+	codeRootAlone       // started by root, which has no other uid to give
 	codeLast
 )
 
@@ -96,6 +114,16 @@ func (c code) text(number uint16) string {
 		return "bounding set full, inside its own user namespace only"
 	case codeBounding:
 		return "bounding set: " + errnoName(syscall.Errno(number))
+	case codeRefused:
+		return "refused: " + errnoName(syscall.Errno(number)) + " (a container's profile?)"
+	case codeHollow:
+		return "the kernel, or what watches over it, takes the filter and does not apply it"
+	case codeProc:
+		return "needs /proc"
+	case codeNull:
+		return "needs /dev/null"
+	case codeRootAlone:
+		return "started by root, which has no other uid to give here"
 	}
 	return ""
 }
@@ -139,7 +167,7 @@ func ParseStatus(b []byte) (Status, error) {
 	s := Status{Walls: make([]Given, wallCount)}
 	for i := range s.Walls {
 		on, c, n := b[4*i], code(b[4*i+1]), binary.LittleEndian.Uint16(b[4*i+2:])
-		numbered := c == codeErrno || c == codeABI || c == codeBounding
+		numbered := c == codeErrno || c == codeABI || c == codeBounding || c == codeRefused
 		if on > 1 || c >= codeLast || n != 0 && !numbered || numbered && n > 4095 {
 			return Status{}, errStatus
 		}

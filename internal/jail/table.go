@@ -101,6 +101,8 @@ func Table() []Line {
 		{Name: "exit", Nr: unix.SYS_EXIT, Reason: "end of a thread"},
 		{Name: "exit_group", Nr: unix.SYS_EXIT_GROUP, Reason: "end of the process"},
 
+		{Name: "sched_get_priority_max", Nr: unix.SYS_SCHED_GET_PRIORITY_MAX, Action: NoSys, Reason: "never used: its answer, which no kernel gives, shows the lock that the filter is there"},
+
 		// Time.
 		{Name: "nanosleep", Nr: unix.SYS_NANOSLEEP, Reason: "short waits of the runtime"},
 		{Name: "clock_gettime", Nr: unix.SYS_CLOCK_GETTIME, Reason: "where the kernel gives no vDSO clock (some virtual machines)"},

@@ -63,6 +63,8 @@ var works = map[string]func() string{
 		return "survived"
 	},
 	"grow":  workGrow,
+	"storm": workStorm,
+	"space": workSpace,
 	"tries": workTries,
 }
 
@@ -377,4 +379,24 @@ func workTries() string {
 	nnp, _ := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	fmt.Fprintln(&out, "no_new_privs", nnp)
 	return out.String()
+}
+
+// workStorm has five thousand threads sleep at a time, or ends by asking for one too many.
+func workStorm() string {
+	var wg sync.WaitGroup
+	for range 5000 {
+		wg.Go(func() { unix.Nanosleep(&unix.Timespec{Sec: 5}, nil) })
+	}
+	wg.Wait()
+	return "survived"
+}
+
+// workSpace maps address space that is not data, until that is refused, and says how many GiB there were.
+func workSpace() string {
+	for n := range 1024 {
+		if _, err := unix.Mmap(-1, 0, 1<<30, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON); err != nil {
+			return fmt.Sprint("ok ", n, " ", unix.ErrnoName(err.(syscall.Errno)))
+		}
+	}
+	return "survived"
 }
