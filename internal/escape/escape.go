@@ -61,7 +61,7 @@ const (
 	PassedRW           // the same, writable: a mistake of the broker's
 	QueuedRW           // the same, still in the control socket when the attempt begins
 	LeakedFile         // descriptor 6: a readable file that was open in the broker
-	SetuidProgram      // a program with the set-user-id bit, where the broker can make one
+	SetuidProgram      // descriptor 6: a program with the set-user-id bit and without a name, where the broker can make one
 	LeakedUDP          // descriptor 6: a datagram socket connected to the broker's listener
 )
 

@@ -24,7 +24,6 @@ type Hints struct {
 	Abstract string            // abstract unix address where the broker listens
 	Shm      int               // System V segment of the broker that anyone may attach; -1: none
 	Dir      string            // a folder of the broker's that anyone may write
-	Setuid   string            // a program owned by root with the set-user-id bit; "": none could be made
 	Spaces   map[string]uint64 // inodes of the broker's namespaces
 	Bare     bool              // a control run: no jail
 }

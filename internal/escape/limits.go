@@ -121,17 +121,17 @@ func wallAttempts() []Attempt {
 			return g.call(unix.SYS_CONNECT, fd, p, n)
 		}},
 		{Number: 58, Name: "setuid-program", What: "a set-user-id program started", Give: SetuidProgram, Needs: "a program that root made set-user-id", denied: []unix.Errno{unix.ENOENT}, before: func(g *ground) error {
-			if g.Setuid == "" {
+			var st unix.Stat_t
+			if unix.Fstat(6, &st) != nil || st.Mode&unix.S_ISUID == 0 {
 				return skipf("only root can make a set-user-id program")
 			}
-			return present(g.Setuid)
+			return g.own("setuid", 6, nil)
 		}, try: func(g *ground) error {
 			// The program says landed only if it runs as root.
 			if id, err := g.sys(unix.SYS_GETEUID); err != nil || id == 0 {
 				return skipf("the reader is root already")
 			}
-			argv := g.words(g.str(g.Setuid), 0)
-			return g.call(unix.SYS_EXECVE, g.str(g.Setuid), argv, g.words(0))
+			return g.call(unix.SYS_EXECVEAT, g.fd("setuid"), g.str(""), g.words(g.str("setuid"), 0), g.words(0), unix.AT_EMPTY_PATH)
 		}},
 		{Number: 58, Name: "dumpable", What: "a process that others of its user may trace, and that leaves a core", try: func(g *ground) error {
 			v, err := g.sys(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE)

@@ -35,7 +35,7 @@ const patience = 10 * time.Second
 // judges by what it saw itself. Its methods may be called by several goroutines.
 type Stage struct {
 	starter *jail.Starter
-	dir     string // world-writable folders of attempts are made here
+	dir     string // folders of attempts, which their readers may write, are made here
 	secret  []byte // token, where an attacker expects it
 	file    *os.File
 	hints   escape.Hints
@@ -108,7 +108,20 @@ func (s *Stage) prepare() error {
 	return s.listen()
 }
 
-// publicFolder makes a folder that every user can reach. The usual one may lie below a private one.
+// readers is the gid of readers that root starts.
+const readers = 65534
+
+// forReaders opens a folder to the readers, and to no other user: what is done
+// in it by name must not be another's to redirect. An ordinary caller's readers
+// are the caller, outside.
+func forReaders(dir string, mode os.FileMode) error {
+	if os.Geteuid() == 0 && os.Chown(dir, -1, readers) == nil {
+		return os.Chmod(dir, mode)
+	}
+	return nil // root that can give no other group has no other readers
+}
+
+// publicFolder makes a folder that readers can reach. The usual one may lie below a private one.
 func publicFolder() (string, error) {
 	var failed error
 	for _, base := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
@@ -121,7 +134,7 @@ func publicFolder() (string, error) {
 			failed = errors.Join(failed, os.Remove(dir))
 			continue
 		}
-		return dir, os.Chmod(dir, 0o755)
+		return dir, forReaders(dir, 0o710)
 	}
 	return "", fmt.Errorf("stage: %w", failed)
 }
@@ -277,9 +290,6 @@ func (s *Stage) open(a escape.Attempt, bare bool) (*scene, error) {
 	if sc.hints.Dir, err = os.MkdirTemp(s.dir, "a-"); err != nil {
 		return sc, err
 	}
-	if err := os.Chmod(sc.hints.Dir, 0o777); err != nil {
-		return sc, err
-	}
 	if err := os.WriteFile(filepath.Join(sc.hints.Dir, "private"), []byte(escape.Token), 0o600); err != nil {
 		return sc, err
 	}
@@ -292,7 +302,10 @@ func (s *Stage) open(a escape.Attempt, bare bool) (*scene, error) {
 		return sc, err
 	}
 	sc.hints.Target = uint64(uintptr(unsafe.Pointer(&sc.watch[0])))
-	return sc, sc.gifts(s)
+	if err := sc.gifts(s); err != nil {
+		return sc, err
+	}
+	return sc, forReaders(sc.hints.Dir, 0o770) // last: a reader may put anything in the place of a name
 }
 
 // sealed is what stands in for the rule database.
@@ -368,8 +381,8 @@ func (sc *scene) gifts(s *Stage) error {
 	return nil
 }
 
-// setuidProgram makes a program that says whether it runs as root, for as long as the attempt takes. Only root can; where
-// nobody does, the attempt is not made.
+// setuidProgram makes a program that says whether it runs as root. It has no name any more when it becomes a set-user-id one:
+// only who is given its descriptor can start it. Only root can make it; where nobody does, the attempt is not made.
 func (sc *scene) setuidProgram(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -378,9 +391,13 @@ func (sc *scene) setuidProgram(dir string) error {
 	if err != nil {
 		return err
 	}
-	sc.hints.Setuid = f.Name()
 	_, err = f.Write(escape.Program(true))
-	return errors.Join(err, f.Chmod(0o755|os.ModeSetuid), f.Close())
+	program, e := os.Open(f.Name()) // a program that is open for writing cannot be started
+	if err = errors.Join(err, e, f.Close(), os.Remove(f.Name())); err != nil {
+		return err
+	}
+	sc.files = append(sc.files, program)
+	return program.Chmod(0o755 | os.ModeSetuid)
 }
 
 // A process is a started reader: the jail's, or one that is not jailed.
@@ -594,9 +611,6 @@ func (sc *scene) close() {
 	}
 	if sc.watch != nil {
 		unix.Munmap(sc.watch)
-	}
-	if sc.hints.Setuid != "" {
-		os.Remove(sc.hints.Setuid)
 	}
 	os.RemoveAll(sc.hints.Dir)
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/showcause/showcause/internal/escape"
 	"github.com/showcause/showcause/internal/jail"
 )
@@ -202,5 +204,37 @@ func again(t *testing.T, bin string, uid int) {
 		if !strings.Contains(line, "killed SIGSYS") && !strings.HasSuffix(line, "SUCCEEDED") {
 			t.Log(line)
 		}
+	}
+}
+
+// TestPrivate holds that no other user can reach what root's attempts work in, and that the
+// set-user-id program has no name.
+func TestPrivate(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("takes root")
+	}
+	s, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a, ok := escape.Find("setuid-program")
+	if !ok {
+		t.Fatal("no such attempt")
+	}
+	sc, err := s.open(a, false)
+	defer sc.close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{s.dir, sc.hints.Dir} {
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm()&0o007 != 0 {
+			t.Errorf("%s: %v %v", dir, st.Mode(), err)
+		}
+	}
+	program := sc.files[len(sc.files)-1]
+	var st unix.Stat_t
+	if err := unix.Fstat(int(program.Fd()), &st); err != nil || st.Mode&unix.S_ISUID == 0 || st.Nlink != 0 {
+		t.Errorf("%v: mode %o, %d names", err, st.Mode, st.Nlink)
 	}
 }
