@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"runtime"
 	"strings"
 	"sync"
@@ -127,15 +128,26 @@ func (o *selftestOptions) run(ctx context.Context, out io.Writer) error {
 	if o.table {
 		return o.printTable(out)
 	}
+	if err := jail.Available(); err != nil {
+		return fmt.Errorf("jail: this system cannot lock the process that reads files: %w", err)
+	}
+	// A terminal that goes away ends it in order as well, so that nothing is left behind.
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGHUP)
+	defer stop()
+	if o.mutate {
+		return o.runMutations(ctx, out)
+	}
+	return o.runAttempts(ctx, out)
+}
+
+// onStage calls f with a stage, and takes it down before anything is printed:
+// the reader of the output may be gone by then, which ends the program.
+func onStage(f func(*stage.Stage) error) error {
 	st, err := stage.New()
 	if err != nil {
 		return err
 	}
-	defer st.Close()
-	if o.mutate {
-		return o.runMutations(ctx, st, out)
-	}
-	return o.runAttempts(ctx, st, out)
+	return errors.Join(f(st), st.Close())
 }
 
 // each calls f with every number below n, on several at a time, until ctx is done.
@@ -170,7 +182,7 @@ type selftestReport struct {
 	Stopped  bool            `json:"stopped"`
 }
 
-func (o *selftestOptions) runAttempts(ctx context.Context, st *stage.Stage, out io.Writer) error {
+func (o *selftestOptions) runAttempts(ctx context.Context, out io.Writer) error {
 	var list []escape.Attempt
 	for _, a := range escape.List() {
 		if o.attempt == "" || o.attempt == a.Name {
@@ -181,13 +193,15 @@ func (o *selftestOptions) runAttempts(ctx context.Context, st *stage.Stage, out 
 		return fmt.Errorf("flag --attempt: no attempt is called %q", o.attempt)
 	}
 	r := selftestReport{Attempts: make([]attemptReport, len(list)), Stopped: true}
-	err := each(ctx, len(list), func(i int) {
-		a := &r.Attempts[i]
-		a.Result = st.Try(list[i])
-		if o.control {
-			control := st.Control(list[i])
-			a.Control, a.vacuous = control.String(), !control.Reached()
-		}
+	err := onStage(func(st *stage.Stage) error {
+		return each(ctx, len(list), func(i int) {
+			a := &r.Attempts[i]
+			a.Result = st.Try(list[i])
+			if o.control {
+				control := st.Control(list[i])
+				a.Control, a.vacuous = control.String(), !control.Reached()
+			}
+		})
 	})
 	if err != nil {
 		return err
@@ -244,24 +258,36 @@ func (r *selftestReport) text(out io.Writer, control bool) error {
 		fmt.Fprintf(out, ", %d that SHOW NOTHING: they fail without the jail too", vacuous)
 	}
 	_, err := fmt.Fprintln(out)
+	for _, a := range r.Attempts {
+		if !a.Stopped() {
+			_, err = fmt.Fprintf(out, "  NOT STOPPED: %s (%s): %s\n", a.Name, a.What, a.Result)
+		} else if a.vacuous {
+			_, err = fmt.Fprintf(out, "  SHOWS NOTHING: %s (%s): without the jail %s\n", a.Name, a.What, a.Control)
+		}
+	}
 	return err
 }
 
 func printWalls(out io.Writer, walls []jail.Given) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, g := range walls {
-		word := "yes"
-		if !g.On {
-			word = "NO"
+		word := "NO"
+		switch {
+		case g.On:
+			word = "yes"
+		case g.Needless():
+			word = "-"
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", g.Wall, word, g.Why)
 	}
 	_ = w.Flush() // what follows on out fails as well
 }
 
-func (o *selftestOptions) runMutations(ctx context.Context, st *stage.Stage, out io.Writer) error {
+func (o *selftestOptions) runMutations(ctx context.Context, out io.Writer) error {
 	list := stage.Mutations()
-	if err := each(ctx, len(list), func(i int) { list[i] = st.Mutate(list[i]) }); err != nil {
+	if err := onStage(func(st *stage.Stage) error {
+		return each(ctx, len(list), func(i int) { list[i] = st.Mutate(list[i]) })
+	}); err != nil {
 		return err
 	}
 	proved := true
