@@ -120,7 +120,10 @@ func (r *statusReport) text(out io.Writer) error {
 	}
 	for _, g := range r.Walls {
 		word := "yes"
-		if !g.On {
+		switch {
+		case g.Needless():
+			word = "-"
+		case !g.On:
 			word = "NO"
 		}
 		why := reason[g.Wall]
