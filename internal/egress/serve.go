@@ -29,6 +29,9 @@ const (
 // Serve is the process: it reads a Job from in, locks itself, runs the Errands
 // one after the other, and writes an Answer to out for each.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	if err := jail.Hide(); err != nil {
+		return fmt.Errorf("egress: %w", err)
+	}
 	var job Job
 	d := json.NewDecoder(io.LimitReader(in, 4<<20))
 	d.DisallowUnknownFields()
