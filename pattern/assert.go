@@ -38,7 +38,7 @@ func (m *Matcher) test(t Test, negate bool, p int64) bool {
 	case WordEnd, LineEnd, AlnumEnd, FullEnd:
 		c, ok := in.byteAt(p)
 		if !ok {
-			return !negate && p == in.size
+			return !negate && p == in.Size()
 		}
 		switch t {
 		case WordEnd:

@@ -130,7 +130,7 @@ func (m *Matcher) starts(s span, n int64, dir direction) (lo, hi int64) {
 	if dir == back {
 		s.lo, s.hi = s.lo-n, s.hi-n
 	}
-	return max(s.lo, 0), min(s.hi, m.in.size-n)
+	return max(s.lo, 0), min(s.hi, m.in.Size()-n)
 }
 
 // literal finds the bytes of an element.
@@ -169,7 +169,7 @@ func (m *Matcher) literal(el []byte, dir direction, in, out []span) []span {
 // value, or end+1. What cannot be read is passed over.
 func (m *Matcher) first(val, mask []byte, fold bool, lo, end int64) int64 {
 	for lo <= end {
-		v := m.in.view(lo, end-lo+1)
+		v := m.in.View(lo, end-lo+1)
 		if len(v) == 0 {
 			lo++
 			continue
@@ -205,7 +205,7 @@ func same(val, mask []byte, i int, b byte) bool {
 // equal compares the value with the bytes at off.
 func (m *Matcher) equal(val, mask []byte, fold bool, off int64) bool {
 	for i := 0; i < len(val); {
-		v := m.in.view(off+int64(i), int64(len(val)-i))
+		v := m.in.View(off+int64(i), int64(len(val)-i))
 		if len(v) == 0 {
 			return false
 		}
@@ -243,7 +243,7 @@ func (m *Matcher) jump(el []byte, dir direction, in, out []span) []span {
 		if dir == back {
 			a, b = s.lo-hi, s.hi-lo
 		}
-		if a, b = max(a, 0), min(b, m.in.size); a <= b {
+		if a, b = max(a, 0), min(b, m.in.Size()); a <= b {
 			out = m.add(out, a, b)
 		}
 	}
@@ -277,7 +277,7 @@ func (m *Matcher) none(alts list, dir direction, in, out []span) []span {
 // readable tells whether n bytes at off can be read.
 func (m *Matcher) readable(off, n int64) bool {
 	for n > 0 {
-		v := m.in.view(off, n)
+		v := m.in.View(off, n)
 		if len(v) == 0 {
 			return false
 		}

@@ -96,7 +96,7 @@ func (m *Matcher) Verify(id uint32, p Program, place uint32, in *Input, at int64
 		val := p[1:]
 		n := int64(len(val))
 		off := at - int64(place)
-		if off < 0 || off > in.size-n || !m.spend(n) || !m.equal(val, nil, p[0]&flagFold != 0, off) {
+		if off < 0 || off > in.Size()-n || !m.spend(n) || !m.equal(val, nil, p[0]&flagFold != 0, off) {
 			return false
 		}
 		emit(off, n)
@@ -137,7 +137,7 @@ func (m *Matcher) around(alts list, path []byte, start int64, depth int) (starts
 	} else {
 		val, mask, fold := value(el)
 		n := int64(len(val))
-		if start < 0 || start > m.in.size-n || !m.spend(n) || !m.equal(val, mask, fold, start) {
+		if start < 0 || start > m.in.Size()-n || !m.spend(n) || !m.equal(val, mask, fold, start) {
 			return nil, nil, seed
 		}
 		starts = append(m.take(), span{start, start})
@@ -210,7 +210,7 @@ func (m *Matcher) next(p part, from int64) (int64, bool) {
 	if t.known && from >= t.bound && (!t.found || from <= t.start) {
 		return t.end, t.found
 	}
-	last := m.in.size - t.min // of the starts
+	last := m.in.Size() - t.min // of the starts
 	best, chunk := int64(-1), min(firstChunk, m.step())
 	for c := from; c <= last && (best < 0 || c <= best-t.min); {
 		if best < 0 && t.known && c >= t.bound && (!t.found || c <= t.start) {

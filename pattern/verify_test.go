@@ -330,7 +330,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestInputErrors(t *testing.T) {
-	data := append(bytes.Repeat([]byte{'.'}, 3*pageSize), "needle"...)
+	data := append(bytes.Repeat([]byte{'.'}, 3*16384), "needle"...)
 	prog, atoms, err := Compile(one(lit("....need"), lit("le")), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -347,9 +347,9 @@ func TestInputErrors(t *testing.T) {
 		}
 	}
 	// Across pages, without a window.
-	src := &slow{b: append(bytes.Repeat([]byte{'.'}, pageSize-6), "needle"...)}
+	src := &slow{b: append(bytes.Repeat([]byte{'.'}, 16384-6), "needle"...)}
 	in := NewInput(src)
-	if !(&Matcher{}).Verify(1, prog, atoms[0].Place, in, pageSize-10, func(int64, int64) bool { return true }) || in.Err() != nil {
+	if !(&Matcher{}).Verify(1, prog, atoms[0].Place, in, 16384-10, func(int64, int64) bool { return true }) || in.Err() != nil {
 		t.Error("no match across a page", in.Err())
 	}
 }

@@ -45,6 +45,9 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 		if st.IsDir() {
 			continue
 		}
+		if !st.Mode().IsRegular() { // a FIFO would be waited for
+			return nil, fmt.Errorf("rules: %s: not a regular file", showcause.Escape(path))
+		}
 		if f, err := os.Open(path); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		} else {

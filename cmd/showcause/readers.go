@@ -26,6 +26,8 @@ type readers interface {
 	Status() (jail.Status, bool)
 	// Err says why no file will be read any more.
 	Err() error
+	// Incidents are readers that misbehaved outside a file, all of them after Close.
+	Incidents() []worker.Incident
 	Close() error
 }
 
@@ -104,8 +106,9 @@ func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.
 	p.work <- submitted{ctx, f, done}
 }
 
-func (p *inProcess) Status() (jail.Status, bool) { return jail.Status{}, false }
-func (p *inProcess) Err() error                  { return nil }
+func (p *inProcess) Status() (jail.Status, bool)  { return jail.Status{}, false }
+func (p *inProcess) Err() error                   { return nil }
+func (p *inProcess) Incidents() []worker.Incident { return nil }
 
 func (p *inProcess) Close() error {
 	close(p.work)

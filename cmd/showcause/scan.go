@@ -18,7 +18,6 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/worker"
 )
 
 // scanOptions are the flags of scan.
@@ -226,12 +225,10 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err := rd.Close(); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %v\n", err)
 	}
-	if m, ok := rd.(interface{ Incidents() []worker.Incident }); ok {
-		for _, i := range m.Incidents() {
-			what := fmt.Sprintf("%s of a process that reads files, when it had none: what it said of %s before may be false", i.Code, answer.Plural(int64(i.Files), "file"))
-			t.Incidents = append(t.Incidents, what)
-			fmt.Fprintln(c.ErrOrStderr(), "showcause:", what)
-		}
+	for _, i := range rd.Incidents() {
+		what := fmt.Sprintf("%s of a process that reads files, when it had none: what it said of %s before may be false", i.Code, answer.Plural(int64(i.Files), "file"))
+		t.Incidents = append(t.Incidents, what)
+		fmt.Fprintln(c.ErrOrStderr(), "showcause:", what)
 	}
 	bar.clear()
 	t.Elapsed = time.Since(started)
@@ -411,7 +408,11 @@ func (o *scanOptions) exceedsName(g showcause.Gap) string {
 		showcause.LimitSize: "MaxScanSize", showcause.LimitRatio: "MaxScanSize", showcause.LimitDepth: "MaxRecursion",
 		showcause.LimitObject: "MaxFiles", showcause.LimitWork: "MaxScanTime", showcause.LimitTime: "MaxScanTime",
 	}
-	return "Heuristics.Limits.Exceeded." + names[g.Code]
+	name, ok := names[g.Code]
+	if !ok { // ClamAV has no word for memory and scratch space
+		name = "MaxScanSize"
+	}
+	return "Heuristics.Limits.Exceeded." + name
 }
 
 // encryptedName is the name that clamscan --alert-encrypted gives.

@@ -63,7 +63,7 @@ func (r *Result) read() int64 {
 			continue
 		}
 		switch head, _, _ := strings.Cut(string(g.Code), "."); {
-		case g.Code == showcause.LimitSize, g.Code == showcause.LimitTime, g.Code == showcause.LimitMemory,
+		case g.Code == showcause.LimitSize && g.Length > 0, g.Code == showcause.LimitTime, g.Code == showcause.LimitMemory,
 			g.Code == showcause.Unreadable, head == string(showcause.Crash) && g.Code != showcause.Crash:
 			n = min(n, g.Offset)
 		}

@@ -157,10 +157,10 @@ rule d { condition: for all i in (-9223372036854775807..9223372036854775807) : (
 	}
 }
 
-// stub is an input whose patterns are all found at some places.
-type stub struct{ input }
+// everywhere is an input whose patterns are all found at some places.
+type everywhere struct{ input }
 
-func (stub) Matches(_ *check.Rule, i int) []Match {
+func (everywhere) Matches(_ *check.Rule, i int) []Match {
 	return []Match{{int64(i % 3), 2}, {3, 1}}
 }
 
@@ -188,7 +188,7 @@ func FuzzRun(f *testing.F) {
 			t.Skip()
 		}
 		res := check.Check(&set, []check.Input{{Source: src}}, check.Options{Dialect: source.Dialect(d % 3), Module: testModules})
-		in := &stub{input{data: []byte("abcab\x00\xff"), res: res}}
+		in := &everywhere{input{data: []byte("abcab\x00\xff"), res: res}}
 		first := Run(res, in, Options{Limit: 5000})
 		again := Run(res, in, Options{Limit: 5000})
 		for _, r := range res.Rules {
