@@ -3,6 +3,7 @@
 //
 //	go run ./bench -runs 5
 //	go run ./bench -jail -corpus 1000   # with and without the jail
+//	go run ./bench -yara -files /usr/bin -files /usr/lib   # YARA rules, beside yara
 //
 // It needs a ClamAV database (-db) and clamscan or clamd; what is not installed
 // is "not run". Inner loops have Go benchmarks of their own:
@@ -43,6 +44,7 @@ type bench struct {
 	files     []string
 	timeout   time.Duration
 	jail      bool   // the price of the jail, and nothing else
+	yara      bool   // YARA rules beside yara, and nothing else
 	command   string // as anyone can run it
 
 	tmp, compiled       string
@@ -86,6 +88,7 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	f.StringVar(&b.date, "date", time.Now().Format(time.DateOnly), "date to print")
 	f.StringVar(&b.showcause, "showcause", "", "showcause program (default: built from this source)")
 	f.BoolVar(&b.jail, "jail", false, "measure showcause with and without its jail, and nothing else; needs no ClamAV")
+	f.BoolVar(&b.yara, "yara", false, "measure YARA rules beside yara, and nothing else; needs yara, and rules in yara/ of $SHOWCAUSE_DATA")
 	f.DurationVar(&b.timeout, "timeout", 2*time.Hour, "end the whole after this time")
 	f.Func("files", "file or folder to scan (repeatable; default /usr/bin)", func(s string) error {
 		b.files = append(b.files, s)
@@ -112,8 +115,8 @@ func commandLine(f *flag.FlagSet) string {
 		switch g.Name {
 		case "runs", "corpus", "threads":
 			words = append(words, "-"+g.Name, g.Value.String())
-		case "jail":
-			words = append(words, "-jail")
+		case "jail", "yara":
+			words = append(words, "-"+g.Name)
 		case "db":
 			words = append(words, "-db DIR")
 		case "files":
@@ -143,9 +146,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	var text string
-	if b.jail {
+	switch {
+	case b.jail:
 		text, err = b.priceOfJail(ctx)
-	} else {
+	case b.yara:
+		text, err = b.besideYARA(ctx)
+	default:
 		b.variants()
 		var rep *report
 		if rep, err = b.measureAll(ctx); err == nil {
@@ -164,18 +170,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
+// dataFolder is where rules of others are.
+func dataFolder(ctx context.Context) (string, error) {
+	if data := os.Getenv("SHOWCAUSE_DATA"); data != "" {
+		return data, nil
+	}
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("repository root: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(root)), "..", "shared", "data"), nil
+}
+
 // find looks for the database and the programs.
 func (b *bench) find(ctx context.Context) error {
 	if b.db == "" {
-		data := os.Getenv("SHOWCAUSE_DATA")
-		if data == "" {
-			root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-			if err != nil {
-				return fmt.Errorf("repository root: %w", err)
-			}
-			data = filepath.Join(strings.TrimSpace(string(root)), "..", "shared", "data")
+		data, err := dataFolder(ctx)
+		if err != nil {
+			return err
 		}
 		b.db = filepath.Join(data, "clamav", "official")
+	}
+	if b.yara {
+		b.db = ""
+		return nil
 	}
 	var err error
 	if b.db, err = filepath.Abs(b.db); err != nil {

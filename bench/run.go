@@ -120,14 +120,26 @@ func sharedBytes(pid string) (int64, error) {
 
 // measure runs a command under a launcher, and reads what it found from its output.
 func measure(ctx context.Context, env []string, args ...string) (sample, error) {
-	var s sample
-	self, err := os.Executable()
+	s, out, errs, err := launched(ctx, env, args...)
 	if err != nil {
 		return s, err
 	}
+	var ok bool
+	if s.outcome, ok = parseSummary(out); !ok || s.Exit < 0 {
+		return s, fmt.Errorf("%s: exit %d without a summary: %s", filepath.Base(args[0]), s.Exit, tail(out+errs))
+	}
+	return s, nil
+}
+
+// launched runs a command under a launcher, and returns what it wrote too.
+func launched(ctx context.Context, env []string, args ...string) (s sample, stdout, stderr string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return s, "", "", err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return s, err
+		return s, "", "", err
 	}
 	defer r.Close()
 	var out, errs strings.Builder
@@ -140,15 +152,10 @@ func measure(ctx context.Context, env []string, args ...string) (sample, error) 
 	if err == nil {
 		err = json.NewDecoder(r).Decode(&s)
 	}
-	name := filepath.Base(args[0])
 	if err != nil {
-		return s, fmt.Errorf("%s: %w: %s", name, err, tail(errs.String()))
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(args[0]), err, tail(errs.String()))
 	}
-	var ok bool
-	if s.outcome, ok = parseSummary(out.String()); !ok || s.Exit < 0 {
-		return s, fmt.Errorf("%s: exit %d without a summary: %s", name, s.Exit, tail(out.String()+errs.String()))
-	}
-	return s, nil
+	return s, out.String(), errs.String(), err
 }
 
 // tail is the end of a program's output, for an error.
