@@ -59,6 +59,11 @@ type Finding struct {
 	Digest  string  `json:"digest"`            // SHA-256 of the rule's text, hexadecimal
 	Matches []Match `json:"matches"`           // at most MaxMatches a pattern
 	Allowed string  `json:"allowed,omitempty"` // name of the allow-list rule that overrules the finding
+	// Chain holds what the input and each layer of the trail were, in order,
+	// len(Trail)+1 of them, and Counts the matches of each pattern, MaxMatches or
+	// what the rule has to tell apart at most, where the scan was asked for them.
+	Chain  []Link   `json:"chain,omitempty"`
+	Counts []uint32 `json:"counts,omitempty"`
 	// AllowedIndex is that rule's index in the database, where Allowed is not empty.
 	AllowedIndex uint32 `json:"-"`
 }

@@ -34,7 +34,7 @@ func (in *input) digests(l *layer) {
 		l.allowed, l.allower = in.db.Name(allowed[0]), allowed[0]
 	}
 	for _, f := range found {
-		in.found(l, f.rule, []showcause.Match{{Offset: f.off, Length: f.n}})
+		in.found(l, f.rule, []showcause.Match{{Offset: f.off, Length: f.n}}, nil)
 	}
 }
 
@@ -127,7 +127,7 @@ func (d *digests) lookup(in *input, scope rule.Scope, n int64) (found, allowed [
 }
 
 // found records a finding.
-func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
+func (in *input) found(l *layer, index uint32, matches []showcause.Match, counts []uint32) {
 	info, err := in.db.Info(index)
 	if err != nil { // the text of the rule is damaged: what it found stands
 		info = ruledb.Info{Name: in.db.Name(index)}
@@ -140,5 +140,6 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match) {
 	}
 	in.keep(showcause.Finding{
 		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower,
+		Chain: in.chain(l), Counts: counts,
 	})
 }

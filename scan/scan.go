@@ -27,6 +27,8 @@ type Options struct {
 	Spill func() (unpack.File, error)
 	// Excerpts has each match of a finding carry its first bytes.
 	Excerpts bool
+	// Digests has each finding carry its Chain and its Counts.
+	Digests bool
 	// Formats are what is unpacked; nil is formats.All().
 	Formats []unpack.Format
 }
@@ -135,8 +137,10 @@ type layer struct {
 	allowed string      // the allow-list rule that overrules findings here and below
 	allower uint32      // its index
 	crashed bool
-	unread  bool // not all of it can be read, and that is said
-	first   int  // index of the layer's first finding
+	unread  bool            // not all of it can be read, and that is said
+	first   int             // index of the layer's first finding
+	origin  *layer          // of a view: what it is a view of
+	link    *showcause.Link // what the layer holds, once that is known
 }
 
 // layer scans a layer and everything in it.

@@ -169,7 +169,7 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	for _, r := range fired {
 		for _, p := range s.in.db.Rule(r).Patterns {
 			g := s.sight(p)
-			g.wanted, g.done, g.cap, g.found = true, g.nowhere, showcause.MaxMatches, g.found[:0]
+			g.wanted, g.done, g.cap, g.found = true, g.nowhere, max(showcause.MaxMatches, int(g.pattern.Count)), g.found[:0]
 		}
 	}
 	s.matcher.Reset()
@@ -177,13 +177,18 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	s.pass(&part.Deferred, false)
 	for _, r := range fired {
 		var matches []showcause.Match
+		var counts []uint32
 		for sub, p := range s.in.db.Rule(r).Patterns {
-			for _, m := range s.sight(p).found {
+			found := s.sight(p).found
+			if s.in.options.Digests {
+				counts = append(counts, uint32(len(found)))
+			}
+			for _, m := range found[:min(len(found), showcause.MaxMatches)] {
 				m.Pattern = sub
 				matches = append(matches, m)
 			}
 		}
-		s.in.found(s.l, r, matches)
+		s.in.found(s.l, r, matches, counts)
 	}
 }
 

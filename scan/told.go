@@ -54,7 +54,7 @@ func (in *input) gap(g showcause.Gap) {
 // first that makes the verdict.
 func (in *input) keep(f showcause.Finding) {
 	firm := f.Allowed == "" && !in.told.firm
-	cost := weigh(f.Trail) + 256 + 160*int64(len(f.Matches))
+	cost := weigh(f.Trail) + 256 + 160*int64(len(f.Matches)) + 48*int64(len(f.Chain)) + 4*int64(len(f.Counts))
 	if !firm && (len(in.report.Findings) >= maxFindings || in.told.bytes+cost > maxTold) {
 		return
 	}

@@ -118,14 +118,14 @@ func (in *input) dataURIs(l *layer) {
 func (in *input) narrow(l *layer, sl showcause.Layer) {
 	from := len(in.report.Findings)
 	in.budget.Spent.Bytes += sl.Source.Size()
-	in.match(&layer{Layer: sl, parent: l.parent, kind: l.kind, allowed: l.allowed, allower: l.allower, unread: l.unread}, rule.Any)
+	in.match(&layer{Layer: sl, origin: l, parent: l.parent, kind: l.kind, allowed: l.allowed, allower: l.allower, unread: l.unread}, rule.Any)
 	in.forget(from, l.first)
 }
 
 // view searches one view of a layer for the rules of a target.
 func (in *input) view(l *layer, op string, target rule.Target, v showcause.Layer) {
 	in.budget.Spent.Bytes += v.Source.Size()
-	sub := &layer{Layer: v, parent: l.parent, kind: l.kind, allowed: l.allowed, allower: l.allower, unread: l.unread}
+	sub := &layer{Layer: v, origin: l, parent: l.parent, kind: l.kind, allowed: l.allowed, allower: l.allower, unread: l.unread}
 	from := len(in.report.Findings)
 	if target == rule.HTML {
 		in.digests(sub)
