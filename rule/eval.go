@@ -12,6 +12,8 @@ type Facts struct {
 	Entry      int64 // file offset of the entry point, -1 if there is none
 	Sections   int
 	Ancestors  []string // ClamAV type names, outermost first; the last is the parent
+	// Read gives n bytes at off, nil if some of them are not there.
+	Read func(off int64, n int) []byte
 }
 
 // Admits tells whether the layer is one that the rule's guard lets in.
@@ -58,7 +60,52 @@ func (p Program) Admits(f *Facts) bool {
 			}
 		}
 	}
+	if asks&asksMagic != 0 {
+		n := int(b[0])
+		for b = b[1:]; n > 0; n-- {
+			var holds bool
+			if holds, b = magic(b, f); !holds {
+				return false
+			}
+		}
+	}
 	return true
+}
+
+// magic decides the condition at the front of b and passes over it.
+func magic(b []byte, f *Facts) (holds bool, rest []byte) {
+	head, off, values := b[0], int64(le.Uint64(b[1:])), int(b[9])
+	b = b[10:]
+	rest = b[8*values:]
+	if f.Read == nil {
+		return false, rest
+	}
+	if head&magicPointer != 0 {
+		p := f.Read(off, 4)
+		if p == nil {
+			return false, rest
+		}
+		off = int64(le.Uint32(p))
+	}
+	p := f.Read(off, int(head&magicWidth))
+	if p == nil {
+		return false, rest
+	}
+	v := uint64(0)
+	for i := range p {
+		if head&magicBig != 0 {
+			v = v<<8 | uint64(p[i])
+		} else {
+			v |= uint64(p[i]) << (8 * i)
+		}
+	}
+	for ; values > 0; values-- {
+		if le.Uint64(b) == v {
+			return true, rest
+		}
+		b = b[8:]
+	}
+	return false, rest
 }
 
 func cutName(b []byte) (name, rest []byte) {
@@ -77,6 +124,12 @@ func (p Program) condition() []byte {
 		n := int(b[0])
 		for b = b[1:]; n > 0; n-- {
 			_, b = cutName(b)
+		}
+	}
+	if asks&asksMagic != 0 {
+		n := int(b[0])
+		for b = b[1:]; n > 0; n-- {
+			b = b[10+8*int(b[9]):]
 		}
 	}
 	return b
@@ -117,6 +170,9 @@ func (e *evaluation) node() (holds bool, t tally) {
 		if t.sum = n; sub < maxDistinct {
 			t.subs[sub/64] = 1 << (sub % 64)
 		}
+		return true, t
+	case True:
+		e.rest = b[1:]
 		return true, t
 	case Group:
 		e.rest = b[9:]

@@ -43,6 +43,8 @@ func trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
 		}
 		slices.Sort(subs)
 		return slices.Compact(subs), true
+	case True:
+		return nil, false
 	}
 	if n.Cmp == Less && n.N == 0 {
 		return nil, true
@@ -110,6 +112,11 @@ func (n *Node) subs(to []int) []int {
 func (r *Rule) Needs() []uint32 {
 	needs := make([]uint32, len(r.Patterns))
 	need(&r.Cond, 1, needs)
+	if r.YARA != nil {
+		for i, n := range r.YARA.Needs {
+			needs[i] = max(needs[i], n)
+		}
+	}
 	return needs
 }
 
@@ -142,6 +149,9 @@ func (n Node) String() string {
 
 func (n *Node) write(b *strings.Builder) {
 	switch n.Op {
+	case True:
+		b.WriteString("true")
+		return
 	case Count:
 		b.WriteString(strconv.Itoa(n.Sub))
 		if n.Cmp == Greater && n.N == 0 {

@@ -10,15 +10,18 @@ import (
 // database and run in place:
 //
 //	program        asks u8 (a bit each for size, entry, sections, container,
-//	               intermediates), the guard's parts that are asked for, node
+//	               intermediates, magic), the guard's parts that are asked for, node
 //	range          min u64, max u64
 //	container      name
 //	intermediates  count u8, names
+//	magic          count u8, then {width u8 | 16: big-endian | 32: pointer, offset i64,
+//	               count u8, values u64}
 //	name           length u8, bytes
 //	node           op u8 | cmp u8 << 4, then
 //	               count: sub u16, n u32
 //	               and, or: count u16, nodes
 //	               group: n u32, distinct u32, node
+//	               true: nothing
 //
 // All numbers are little-endian.
 type Program []byte
@@ -30,7 +33,15 @@ const (
 	asksSections
 	asksContainer
 	asksIntermediates
+	asksMagic
 	asksAll = 1<<iota - 1
+)
+
+// The bits of a magic's first byte.
+const (
+	magicWidth   = 15
+	magicBig     = 16
+	magicPointer = 32
 )
 
 const (
@@ -78,17 +89,44 @@ func appendGuard(p Program, g *Guard) (Program, error) {
 			return nil, err
 		}
 	}
-	if len(g.Intermediates) == 0 {
-		return p, nil
+	if n := len(g.Intermediates); n > 255 {
+		return nil, fmt.Errorf("%d intermediates", n)
+	} else if n > 0 {
+		p[0] |= asksIntermediates
+		p = append(p, byte(n))
 	}
-	if len(g.Intermediates) > 255 {
-		return nil, fmt.Errorf("%d intermediates", len(g.Intermediates))
-	}
-	p[0] |= asksIntermediates
-	p = append(p, byte(len(g.Intermediates)))
 	for _, s := range g.Intermediates {
 		if err := name(s); err != nil {
 			return nil, err
+		}
+	}
+	return appendMagic(p, g.Magic)
+}
+
+func appendMagic(p Program, all []Magic) (Program, error) {
+	if len(all) == 0 {
+		return p, nil
+	}
+	if len(all) > 255 {
+		return nil, fmt.Errorf("%d numbers in the layer", len(all))
+	}
+	p[0] |= asksMagic
+	p = append(p, byte(len(all)))
+	for _, m := range all {
+		if m.Width != 1 && m.Width != 2 && m.Width != 4 || len(m.Values) > 255 {
+			return nil, fmt.Errorf("number of %d bytes, %d values", m.Width, len(m.Values))
+		}
+		head := m.Width
+		if m.Big {
+			head |= magicBig
+		}
+		if m.Pointer {
+			head |= magicPointer
+		}
+		p = le.AppendUint64(append(p, head), uint64(m.Offset))
+		p = append(p, byte(len(m.Values)))
+		for _, v := range m.Values {
+			p = le.AppendUint64(p, v)
 		}
 	}
 	return p, nil
@@ -113,6 +151,8 @@ func appendNode(p Program, n *Node, patterns, depth int, distinct bool) (Program
 		}
 		p = le.AppendUint16(p, uint16(n.Sub))
 		return le.AppendUint32(p, n.N), nil
+	case True:
+		return p, nil
 	case And, Or:
 		if len(n.Kids) == 0 || len(n.Kids) > maxKids {
 			return nil, fmt.Errorf("%d operands", len(n.Kids))
@@ -184,7 +224,27 @@ func checkGuard(p []byte) (rest []byte, ok bool) {
 			rest = rest[1+int(rest[0]):]
 		}
 	}
+	if asks&asksMagic != 0 {
+		return checkMagic(rest)
+	}
 	return rest, true
+}
+
+func checkMagic(b []byte) (rest []byte, ok bool) {
+	if len(b) == 0 || b[0] == 0 {
+		return nil, false
+	}
+	n := int(b[0])
+	for b = b[1:]; n > 0; n-- {
+		if len(b) < 10 || b[0]&^(magicWidth|magicBig|magicPointer) != 0 || len(b) < 10+8*int(b[9]) {
+			return nil, false
+		}
+		if w := b[0] & magicWidth; w != 1 && w != 2 && w != 4 {
+			return nil, false
+		}
+		b = b[10+8*int(b[9]):]
+	}
+	return b, true
 }
 
 func checkNode(b []byte, patterns, depth int, distinct bool) (rest []byte, ok bool) {
@@ -199,6 +259,8 @@ func checkNode(b []byte, patterns, depth int, distinct bool) (rest []byte, ok bo
 		}
 		sub := int(le.Uint16(b[1:]))
 		return b[7:], sub < patterns && (!distinct || sub < maxDistinct)
+	case True:
+		return b[1:], true
 	case And, Or:
 		if len(b) < 3 {
 			return nil, false

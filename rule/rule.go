@@ -4,7 +4,10 @@
 // stores and runs in place.
 package rule
 
-import "github.com/showcause/showcause/pattern"
+import (
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/regex"
+)
 
 // Target is the kind of layer that a rule is for, in ClamAV's numbering.
 type Target uint8
@@ -33,15 +36,58 @@ type Rule struct {
 	Target   Target
 	Guard    Guard
 	Patterns []pattern.Pattern
-	Cond     Node
+	// Regexps are nil, or one for each of Patterns: one that is not nil stands in
+	// place of the pattern.
+	Regexps []*Regexp
+	// Cond is the condition. Where the rule has code, it is only what must hold
+	// for the code to have a chance to.
+	Cond Node
+	YARA *YARA // what a rule in YARA's language has besides; else nil
 }
+
+// Regexp is a pattern that is a regular expression. Without atoms, the whole
+// layer has to be searched for it.
+type Regexp struct {
+	Program regex.Program
+	Atoms   []regex.Atom
+}
+
+// YARA is what a rule in YARA's language has besides.
+type YARA struct {
+	Namespace string
+	Tags      []string
+	Metas     []Meta
+	Private   bool // it is not reported
+	Global    bool // where it does not hold, no rule of its namespace does
+	// Absent tells that the condition may ask for something not to be there, so
+	// that it says nothing of a layer of which not all was searched.
+	Absent bool
+	// Names are the names of the patterns, with their "$"; that of an anonymous
+	// one is "$".
+	Names   []string
+	Hidden  []int    // indexes of private patterns, whose matches are not reported, ascending
+	Code    []byte   // the condition, a program of package yara/code
+	Deps    []string // keys of the rules that Code asks for, which were emitted earlier
+	Needs   []uint32 // for each pattern, how many matches Code tells apart; 0 none, math.MaxUint32 all
+	Offsets []int64  // for each pattern, the one offset that matters, or -1; nil: all matter
+}
+
+// Meta is one line of a rule's metadata. Value is a string, an int64, a float64
+// or a bool.
+type Meta struct {
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+}
+
+// Key names a rule of YARA's among all rules: Deps have it.
+func (r *Rule) Key() string { return r.YARA.Namespace + ":" + r.Name }
 
 // Origin says what a rule is called and where it stands.
 type Origin struct {
 	Name string
 	File string // base name of the file, "main.cvd/main.ldb" for one inside a container
 	Line int    // from 1
-	Text string // the line as it stands, without its end
+	Text string // the line as it stands, without its end; of YARA's, the rule from its first word to its last brace
 }
 
 // Guard is what the layer itself must be. The zero value asks nothing. A nil
@@ -61,6 +107,18 @@ type Guard struct {
 	// matter. CL_TYPE_ANY only asks for one more ancestor, and takes no place:
 	// of zip>any the parent is the zip file, as clamscan 1.4.6 has it.
 	Intermediates []string
+	Magic         []Magic // all of them must hold
+}
+
+// Magic is a condition on one number in the layer, unsigned.
+type Magic struct {
+	Offset int64
+	// Pointer tells that the number does not stand at Offset, but at the offset
+	// that the four bytes there are, little-endian.
+	Pointer bool
+	Width   uint8    // bytes: 1, 2 or 4
+	Big     bool     // big-endian
+	Values  []uint64 // what it may be
 }
 
 // Range is an inclusive range.
@@ -75,6 +133,7 @@ const (
 	And
 	Or
 	Group // the matches that made Kids[0] true, compared: see Node
+	True  // holds always; it has no kids, and adds nothing to a Group
 )
 
 // Cmp compares a count with a number.

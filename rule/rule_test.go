@@ -495,3 +495,51 @@ func BenchmarkHolds(b *testing.B) {
 		}
 	}
 }
+
+func TestMagic(t *testing.T) {
+	data := []byte("MZ\x00\x00\x0c\x00\x00\x00\x12\x34\x56\x78PE\x00\x00")
+	facts := Facts{Size: int64(len(data)), Read: func(off int64, n int) []byte {
+		if off < 0 || off > int64(len(data)-n) {
+			return nil
+		}
+		return data[off:][:n]
+	}}
+	for i, c := range []struct {
+		magic []Magic
+		want  bool
+	}{
+		{[]Magic{{Width: 2, Values: []uint64{0x5a4d}}}, true},
+		{[]Magic{{Width: 2, Big: true, Values: []uint64{0x5a4d}}}, false},
+		{[]Magic{{Width: 2, Big: true, Values: []uint64{0x7f45, 0x4d5a}}}, true},
+		{[]Magic{{Width: 4, Offset: 8, Values: []uint64{0x78563412}}}, true},
+		{[]Magic{{Width: 4, Offset: 13, Values: []uint64{0}}}, false},
+		{[]Magic{{Width: 4, Offset: -1, Values: []uint64{0}}}, false},
+		{[]Magic{{Width: 1, Offset: 15, Values: []uint64{0}}}, true},
+		{[]Magic{{Width: 2, Offset: 4, Pointer: true, Values: []uint64{0x4550}}}, true},
+		{[]Magic{{Width: 2, Offset: 8, Pointer: true, Values: []uint64{0x4550}}}, false},
+		{[]Magic{{Width: 2, Values: []uint64{0x5a4d}}, {Width: 2, Offset: 4, Pointer: true, Values: []uint64{0x4551}}}, false},
+		{[]Magic{{Width: 2}}, false},
+	} {
+		r := condition(Node{Op: True}, 0)
+		r.Guard.Magic = c.magic
+		r.Guard.Size = &Range{0, 100}
+		p, err := Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Check(0); err != nil {
+			t.Fatal(err)
+		}
+		if p.Admits(&facts) != c.want {
+			t.Errorf("%d: %v, want %v", i, !c.want, c.want)
+		}
+		if !p.Holds(nil) {
+			t.Errorf("%d: true does not hold", i)
+		}
+		for n := range p {
+			if p[:n].Check(0) == nil {
+				t.Errorf("%d: cut at %d passes", i, n)
+			}
+		}
+	}
+}
