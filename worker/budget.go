@@ -103,7 +103,7 @@ func weighTrail(t showcause.Trail) int64 {
 }
 
 func weighFinding(f *showcause.Finding) int64 {
-	w := 256 + weighTrail(f.Trail) + int64(64*len(f.Matches))
+	w := 256 + weighTrail(f.Trail) + int64(64*len(f.Matches)) + int64(40*len(f.Chain)) + int64(8*len(f.Counts))
 	for i := range f.Matches {
 		w += int64(len(f.Matches[i].Excerpt))
 	}

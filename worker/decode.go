@@ -17,6 +17,7 @@ type decoder struct {
 	limits showcause.Limits // with their defaults
 	names  bool
 	quotes bool
+	chains bool
 }
 
 // maxView is the number of bytes of a view that may be longer than what it is
@@ -106,7 +107,7 @@ func (d *decoder) report(body []byte, id uint64, size, room int64) (showcause.Re
 	if c.short || findings > maxFindings || matches > maxMatches {
 		return r, wrong("counts of %d bytes", len(body))
 	}
-	if !d.names && !d.quotes && len(body) > baseReport+matchReport*matches {
+	if !d.names && !d.quotes && !d.chains && len(body) > baseReport+matchReport*matches {
 		return r, wrong("%d bytes for %d matches", len(body), matches)
 	}
 	names := map[uint32]ruledb.Info{}
@@ -206,6 +207,11 @@ func (d *decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (
 			return f, wrong("allow-list rule %d, which has no name", allow)
 		}
 	}
+	if d.chains {
+		if err = d.chain(c, &f, patterns, size); err != nil {
+			return f, err
+		}
+	}
 	if f.Matches, err = d.matches(c, &f, max(patterns, 1), size); err != nil {
 		return f, err
 	}
@@ -220,6 +226,38 @@ func (d *decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (
 	return f, nil
 }
 
+// last returns the greatest size that a layer with that trail may have.
+func (d *decoder) last(t showcause.Trail, size int64) int64 {
+	if len(t) == 0 {
+		return size
+	}
+	return max(d.limits.FileSize, size, maxView)
+}
+
+// chain reads what the layers down to a finding were, and how often each
+// pattern of its rule is there: of a rule for exact bytes, which has none, no count.
+func (d *decoder) chain(c *cursor, f *showcause.Finding, patterns int, size int64) error {
+	if (len(f.Trail)+1)*linkSize > len(c.b) {
+		return wrong("a chain that ends early")
+	}
+	f.Chain = make([]showcause.Link, len(f.Trail)+1)
+	for i := range f.Chain {
+		l := &f.Chain[i]
+		copy(l.Digest[:], c.take(len(l.Digest)))
+		if l.Size = c.i64(); l.Size < 0 || l.Size > d.last(f.Trail[:i], size) {
+			return wrong("layer %d of %d bytes in a file of %d", i, l.Size, size)
+		}
+	}
+	n := c.count(countSize)
+	if c.short || n != 0 && n != patterns {
+		return wrong("%d counts of %d patterns", n, patterns)
+	}
+	for range n {
+		f.Counts = append(f.Counts, c.u32())
+	}
+	return nil
+}
+
 func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size int64) ([]showcause.Match, error) {
 	n := c.count(matchSize)
 	if n == 0 || n > patterns*showcause.MaxMatches {
@@ -228,9 +266,9 @@ func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size in
 		}
 		return nil, wrong("%d matches of %d patterns", n, patterns)
 	}
-	last := size
-	if len(f.Trail) > 0 {
-		last = max(d.limits.FileSize, size, maxView)
+	last := d.last(f.Trail, size)
+	if d.chains {
+		last = f.Chain[len(f.Trail)].Size
 	}
 	seen := make([]uint8, patterns)
 	out := make([]showcause.Match, n)

@@ -5,7 +5,7 @@
 // All numbers are little-endian and of fixed width. The broker sends messages
 // over a socket that keeps their bounds (descriptor 3 of the reader):
 //
-//	rules    kind u8 = 1, flags u8 (1 names, 2 excerpts, 4 scratch), formats u64 (a bit for each of formats.All)
+//	rules    kind u8 = 1, flags u8 (1 names, 2 excerpts, 4 scratch, 8 digests), formats u64 (a bit for each of formats.All)
 //	         limits 6 x i64 (file size, scan size, objects, depth, ratio, work), memory i64, scratch i64
 //	jobs     kind u8 = 2, flags u8 (1 answer each at once), n u16 (1..64), n x { id u64, size i64 }
 //	         and n descriptors, in the same order
@@ -18,7 +18,8 @@
 //	refusal  kind 2: why the reader does not start, text
 //	report   kind 3: id u64, type u8, size i64, spent 4 x i64 (bytes, objects, depth, work)
 //	         findings u32, matches u32, gaps u32; the findings, then the gaps
-//	finding  rule u32, allow-list rule u32 (or 2^32-1), trail, matches u32, the matches
+//	finding  rule u32, allow-list rule u32 (or 2^32-1), trail [, chain], matches u32, the matches
+//	chain    steps+1 x { SHA-256, size i64 }, counts u32, counts x u32; only if the first message asked for digests
 //	match    pattern u32, offset i64, length i64 [, n u8, n bytes of excerpt]
 //	gap      trail, code u16, offset i64, length i64 (-1 unknown)
 //	trail    steps u16, steps x { index u64, op u16 [, n u16, n bytes of name] }

@@ -27,6 +27,7 @@ type Options struct {
 	Limits   showcause.Limits // at most 1,000 steps of depth
 	Names    bool             // names of members are wanted
 	Excerpts bool             // the first bytes of matches are wanted
+	Digests  bool             // the digests of layers with findings, and counts of matches, are wanted
 	Formats  []string         // names of the formats that are unpacked; default all
 
 	Workers int                            // readers at a time; default one a processor
@@ -153,7 +154,7 @@ func NewPool(o Options) (*Pool, error) {
 	full := o.Limits.WithDefaults()
 	full.Depth = min(full.Depth, maxDepth)
 	o.Limits.Depth = full.Depth
-	p.set = settings{limits: o.Limits, names: o.Names, excerpts: o.Excerpts, memory: o.Memory, spill: full.ScanSize + full.FileSize}
+	p.set = settings{limits: o.Limits, names: o.Names, excerpts: o.Excerpts, digests: o.Digests, memory: o.Memory, spill: full.ScanSize + full.FileSize}
 	if p.set.spill < 0 {
 		p.set.spill = 1<<63 - 1
 	}
@@ -161,7 +162,7 @@ func NewPool(o Options) (*Pool, error) {
 	if p.set.formats, err = choose(o.Formats); err != nil {
 		return nil, err
 	}
-	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts}
+	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts, chains: o.Digests}
 	var held int
 	o.Workers, held = share(descriptors(), o.Workers)
 	p.slots = make(chan struct{}, held)

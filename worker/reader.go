@@ -80,7 +80,7 @@ func (r *reader) start(o Reading) error {
 		return fmt.Errorf("rules: %w", err)
 	}
 	debug.SetMemoryLimit(set.memory / 4 * 3)
-	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts}
+	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts, digests: set.digests}
 	r.scan = o.Scan
 	if r.scan == nil {
 		r.scan = newScanner(db, &set).Scan
@@ -105,7 +105,7 @@ func (r *reader) start(o Reading) error {
 }
 
 func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
-	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Formats: []unpack.Format{}}
+	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Digests: set.digests, Formats: []unpack.Format{}}
 	for i, f := range formats.All() {
 		if set.formats>>i&1 != 0 {
 			o.Formats = append(o.Formats, f)

@@ -26,6 +26,7 @@ const (
 	flagNames    = 1
 	flagExcerpts = 2
 	flagScratch  = 4
+	flagDigests  = 8
 
 	flagAtOnce = 1
 )
@@ -56,6 +57,8 @@ const (
 	reportHead  = 8 + 1 + 8 + 4*8 + 3*4
 	findingHead = 4 + 4 + 2 + 4
 	matchSize   = 4 + 8 + 8
+	linkSize    = 32 + 8
+	countSize   = 4
 	gapSize     = 2 + 2 + 8 + 8
 	stepSize    = 8 + 2
 )
@@ -67,17 +70,19 @@ type settings struct {
 	limits   showcause.Limits
 	names    bool
 	excerpts bool
+	digests  bool // chains and counts
 	scratch  bool // descriptor 5 is there
 	formats  uint64
 	memory   int64 // bytes
 	spill    int64 // bytes of scratch
 }
 
-func (s *settings) quoted() bool { return s.names || s.excerpts }
+// long tells whether reports may be as long as those of scan.
+func (s *settings) long() bool { return s.names || s.excerpts || s.digests }
 
 // maxFrame is the length in bytes of the longest report.
 func (s *settings) maxFrame() int {
-	if s.quoted() {
+	if s.long() {
 		return quotedReport
 	}
 	return baseReport + matchReport*maxMatches
@@ -91,7 +96,7 @@ func bit(on bool, flag uint8) uint8 {
 }
 
 func (s *settings) encode() []byte {
-	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch)}
+	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch) | bit(s.digests, flagDigests)}
 	b = le.AppendUint64(b, s.formats)
 	l := s.limits
 	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.memory, s.spill} {
@@ -103,7 +108,7 @@ func (s *settings) encode() []byte {
 var errMessage = errors.New("not a message of this program")
 
 func decodeSettings(b []byte) (settings, error) {
-	if len(b) != rulesSize || b[0] != msgRules || b[1]&^(flagNames|flagExcerpts|flagScratch) != 0 {
+	if len(b) != rulesSize || b[0] != msgRules || b[1]&^(flagNames|flagExcerpts|flagScratch|flagDigests) != 0 {
 		return settings{}, errMessage
 	}
 	var v [8]int64
@@ -111,7 +116,7 @@ func decodeSettings(b []byte) (settings, error) {
 		v[i] = int64(le.Uint64(b[10+8*i:]))
 	}
 	return settings{
-		names: b[1]&flagNames != 0, excerpts: b[1]&flagExcerpts != 0, scratch: b[1]&flagScratch != 0,
+		names: b[1]&flagNames != 0, excerpts: b[1]&flagExcerpts != 0, scratch: b[1]&flagScratch != 0, digests: b[1]&flagDigests != 0,
 		formats: le.Uint64(b[2:]),
 		limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
 		memory:  v[6], spill: v[7],
@@ -163,7 +168,7 @@ func appendFrame(b []byte, kind uint8, body []byte) []byte {
 // encoder writes reports.
 type encoder struct {
 	*words
-	names, excerpts bool
+	names, excerpts, digests bool
 }
 
 // report appends the frame of a report, and drops what does not fit: findings
@@ -194,7 +199,7 @@ func (e *encoder) report(b []byte, id uint64, r *showcause.Report) []byte {
 // fit returns what of a report is sent, and the number of its matches.
 func (e *encoder) fit(r *showcause.Report) (findings []showcause.Finding, matches int, gaps []showcause.Gap) {
 	left, perMatch := baseReport-frameHead-reportHead, matchSize-matchReport
-	if e.names || e.excerpts {
+	if e.names || e.excerpts || e.digests {
 		left, perMatch = quotedReport-frameHead-reportHead, matchSize
 	}
 	last := map[showcause.Code]bool{} // codes, each with room for the gap that stands for all
@@ -205,7 +210,7 @@ func (e *encoder) fit(r *showcause.Report) (findings []showcause.Finding, matche
 		}
 	}
 	cost := func(f *showcause.Finding) int {
-		n := findingHead + e.weigh(f.Trail) + len(f.Matches)*perMatch
+		n := findingHead + e.weigh(f.Trail) + e.weighChain(f) + len(f.Matches)*perMatch
 		for i := range f.Matches {
 			n += e.quote(&f.Matches[i])
 		}
@@ -287,6 +292,31 @@ func (e *encoder) quote(m *showcause.Match) int {
 	return 1 + min(len(m.Excerpt)/2, showcause.MaxExcerpt)
 }
 
+// weighChain returns the bytes of a finding's chain and counts.
+func (e *encoder) weighChain(f *showcause.Finding) int {
+	if !e.digests {
+		return 0
+	}
+	return linkSize*(len(f.Trail)+1) + 4 + countSize*len(f.Counts)
+}
+
+// chain appends a finding's chain, which is as long as its trail says, and its counts.
+func (e *encoder) chain(b []byte, f *showcause.Finding) []byte {
+	for i := range len(f.Trail) + 1 {
+		var l showcause.Link
+		if i < len(f.Chain) {
+			l = f.Chain[i]
+		}
+		b = append(b, l.Digest[:]...)
+		b = le.AppendUint64(b, uint64(l.Size))
+	}
+	b = le.AppendUint32(b, uint32(len(f.Counts)))
+	for _, n := range f.Counts {
+		b = le.AppendUint32(b, n)
+	}
+	return b
+}
+
 func (e *encoder) trail(b []byte, t showcause.Trail) []byte {
 	b = le.AppendUint16(b, uint16(len(t)))
 	for i := range t {
@@ -310,6 +340,9 @@ func (e *encoder) finding(b []byte, f *showcause.Finding) []byte {
 	}
 	b = le.AppendUint32(b, allow)
 	b = e.trail(b, f.Trail)
+	if e.digests {
+		b = e.chain(b, f)
+	}
 	b = le.AppendUint32(b, uint32(len(f.Matches)))
 	for i := range f.Matches {
 		m := &f.Matches[i]

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ import (
 func TestSettings(t *testing.T) {
 	in := settings{
 		limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
-		names:  true, scratch: true, formats: 1<<63 | 5, memory: 7, spill: 8,
+		names:  true, digests: true, scratch: true, formats: 1<<63 | 5, memory: 7, spill: 8,
 	}
 	b := in.encode()
 	if len(b) != rulesSize {
@@ -61,10 +62,10 @@ func TestOrders(t *testing.T) {
 	}
 }
 
-// both are an encoder and a decoder that fit.
+// both are an encoder and a decoder that fit. With excerpts there are digests too.
 func both(names, excerpts bool) (encoder, decoder) {
 	w := newWords()
-	return encoder{w, names, excerpts}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts}
+	return encoder{w, names, excerpts, excerpts}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts}
 }
 
 // random returns a report as a reader could make it.
@@ -97,6 +98,15 @@ func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report
 		if rng.IntN(3) == 0 {
 			f.AllowedIndex = ruleOf(t, "Test.Allow")
 			f.Allowed = database().Name(f.AllowedIndex)
+		}
+		if excerpts {
+			f.Chain = make([]showcause.Link, len(f.Trail)+1)
+			for i := range f.Chain {
+				f.Chain[i] = showcause.Link{Digest: showcause.SHA256{byte(rng.Uint32())}, Size: size}
+			}
+			for range info.Patterns {
+				f.Counts = append(f.Counts, rng.Uint32())
+			}
 		}
 		for p := range max(len(info.Patterns), 1) {
 			for range rng.IntN(4) {
@@ -271,6 +281,38 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// TestChainLies holds that a chain that is none is refused.
+func TestChainLies(t *testing.T) {
+	e, d := both(false, true)
+	for name, c := range map[string]struct {
+		change func(*showcause.Finding)
+		ok     bool
+	}{
+		"nothing":          {func(*showcause.Finding) {}, true},
+		"no counts":        {func(f *showcause.Finding) { f.Counts = nil }, true},
+		"a count":          {func(f *showcause.Finding) { f.Counts = f.Counts[:1] }, false},
+		"three counts":     {func(f *showcause.Finding) { f.Counts = append(f.Counts, 1) }, false},
+		"input too large":  {func(f *showcause.Finding) { f.Chain[0].Size = 1001 }, false},
+		"input cut":        {func(f *showcause.Finding) { f.Chain[0].Size = 10 }, true},
+		"negative":         {func(f *showcause.Finding) { f.Chain[0].Size = -1 }, false},
+		"child too large":  {func(f *showcause.Finding) { f.Chain[1].Size = 4<<30 + 1 }, false},
+		"large child":      {func(f *showcause.Finding) { f.Chain[1].Size = 4 << 30 }, true},
+		"match behind end": {func(f *showcause.Finding) { f.Chain[1].Size = 13 }, false},
+		"match at end":     {func(f *showcause.Finding) { f.Chain[1].Size = 14 }, true},
+	} {
+		f := showcause.Finding{
+			Index: ruleOf(t, "Test.Logical"), Trail: showcause.Trail{{Index: 1, Op: "zip.stored"}},
+			Chain: []showcause.Link{{Size: 1000}, {Size: 500}}, Counts: []uint32{1, 70},
+			Matches: []showcause.Match{{Pattern: 1, Offset: 10, Length: 4, Excerpt: "00"}},
+		}
+		c.change(&f)
+		r := showcause.Report{Type: "zip", Size: 1000, Findings: []showcause.Finding{f}}
+		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestFit holds that a report of any size fits, and keeps what makes its verdict.
 func TestFit(t *testing.T) {
 	deep := make(showcause.Trail, 32)
@@ -286,6 +328,10 @@ func TestFit(t *testing.T) {
 			for range showcause.MaxMatches {
 				f.Matches = append(f.Matches, showcause.Match{Offset: 1, Length: 99, Excerpt: strings.Repeat("61", showcause.MaxExcerpt)})
 			}
+			if e.digests {
+				f.Chain = slices.Repeat([]showcause.Link{{Size: 1 << 20}}, len(deep)+1)
+				f.Counts = []uint32{1, 2}
+			}
 			if i == 29_000 {
 				f.Allowed, f.AllowedIndex = "", 0
 			}
@@ -296,7 +342,7 @@ func TestFit(t *testing.T) {
 				showcause.Gap{Trail: deep, Code: showcause.Encrypted, Offset: int64(i), Length: 1}, showcause.Gap{Code: "ambiguous.zip.name"})
 		}
 		frame := e.report(nil, 1, &r)
-		set := settings{names: names, excerpts: names}
+		set := settings{names: names, excerpts: names, digests: names}
 		if len(frame)-4 > set.maxFrame() {
 			t.Errorf("names %v: %d bytes, at most %d", names, len(frame), set.maxFrame())
 		}
