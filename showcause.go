@@ -60,8 +60,8 @@ type Finding struct {
 	Matches []Match `json:"matches"`           // at most MaxMatches a pattern
 	Allowed string  `json:"allowed,omitempty"` // name of the allow-list rule that overrules the finding
 	// Chain holds what the input and each layer of the trail were, in order,
-	// len(Trail)+1 of them, and Counts the matches of each pattern, MaxMatches or
-	// what the rule has to tell apart at most, where the scan was asked for them.
+	// len(Trail)+1 of them, and Counts the matches of each pattern, MaxCount
+	// at most, where the scan was asked for them.
 	Chain  []Link   `json:"chain,omitempty"`
 	Counts []uint32 `json:"counts,omitempty"`
 	// AllowedIndex is that rule's index in the database, where Allowed is not empty.
@@ -70,6 +70,9 @@ type Finding struct {
 
 // MaxMatches is the number of places kept for each pattern of a finding.
 const MaxMatches = 16
+
+// MaxCount is where Finding.Counts ends counting.
+const MaxCount = 4096
 
 // Gap is a stretch of a layer that was not looked at, and why. Length is -1
 // when it is not known how much there is.

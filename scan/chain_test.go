@@ -40,7 +40,7 @@ func TestChain(t *testing.T) {
 	}{
 		"the input":    {marker + "\x00", showcause.Limits{}, "Test.Marker", []showcause.Link{link(marker + "\x00")}, "[1]"},
 		"three layers": {outer, showcause.Limits{}, "Test.Marker", []showcause.Link{link(outer), link(inner), link(marker + "\x00")}, "[1]"},
-		"many":         {outer, showcause.Limits{}, "Test.Many", []showcause.Link{link(outer), link(inner), link(many)}, "[21 1]"},
+		"many":         {outer, showcause.Limits{}, "Test.Many", []showcause.Link{link(outer), link(inner), link(many)}, "[30 1]"},
 		"a view":       {text, showcause.Limits{}, "Test.Text", []showcause.Link{link(text), link(normal)}, "[1]"},
 		"cut":          {marker + "\x00more", showcause.Limits{FileSize: int64(len(marker)) + 1}, "Test.Marker", []showcause.Link{link(marker + "\x00")}, "[1]"},
 	} {

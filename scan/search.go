@@ -166,10 +166,14 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	for i := range s.seen {
 		s.seen[i].done = true
 	}
+	keep := showcause.MaxMatches
+	if s.in.options.Digests {
+		keep = showcause.MaxCount
+	}
 	for _, r := range fired {
 		for _, p := range s.in.db.Rule(r).Patterns {
 			g := s.sight(p)
-			g.wanted, g.done, g.cap, g.found = true, g.nowhere, max(showcause.MaxMatches, int(g.pattern.Count)), g.found[:0]
+			g.wanted, g.done, g.cap, g.found = true, g.nowhere, keep, g.found[:0]
 		}
 	}
 	s.matcher.Reset()
