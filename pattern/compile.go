@@ -19,6 +19,8 @@ type Atom struct {
 	Literal []byte
 	Fold    bool
 	Place   uint32 // where in the program the literal stands
+	// The literal is to be looked for under each of these keys: see Form.
+	XorLo, XorHi byte
 }
 
 // ErrNoLiteral is wrapped by the error for a pattern none of whose bytes is fixed.
@@ -30,22 +32,18 @@ var ErrNoLiteral = errors.New("no fixed byte to search for")
 // length. A literal of 4 bytes or more is always preferred to a shorter one.
 // The anchor is left to the caller, but for what Pattern.ByEnd says.
 func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, error) {
-	if len(p.Variants) == 0 || len(p.Variants) > maxVariants {
-		return nil, nil, fmt.Errorf("pattern: %d variants, want 1 to %d", len(p.Variants), maxVariants)
-	}
 	if score == nil {
 		score = func(b []byte, _ bool) int { return len(b) }
 	}
-	vars := make([][]Elem, len(p.Variants))
-	for i, v := range p.Variants {
-		n := normaliser{}
-		if err := n.sequence(v, 0); err != nil {
-			return nil, nil, fmt.Errorf("pattern: %w", err)
-		}
-		if isOpen(n.out[0]) || isOpen(n.out[len(n.out)-1]) {
-			return nil, nil, errors.New("pattern: unbounded gap at an end")
-		}
-		vars[i] = n.out
+	if len(p.Forms) > 0 {
+		return compileForms(p.Forms, score)
+	}
+	if len(p.Variants) == 0 || len(p.Variants) > maxVariants {
+		return nil, nil, fmt.Errorf("pattern: %d variants, want 1 to %d", len(p.Variants), maxVariants)
+	}
+	vars, err := normalise(p.Variants)
+	if err != nil {
+		return nil, nil, err
 	}
 	byEnd := p.ByEnd && p.Count > 1 && p.Anchor.Base == Anywhere && anyVaries(vars)
 	covers := make([]*cover, len(vars))
@@ -55,6 +53,31 @@ func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, e
 		}
 	}
 	return compileBy(vars, byEnd, score)
+}
+
+// normalise checks variants and brings them into the form that is encoded.
+func normalise(variants [][]Elem) ([][]Elem, error) {
+	vars := make([][]Elem, len(variants))
+	for i, v := range variants {
+		n := normaliser{}
+		if err := n.sequence(v, 0); err != nil {
+			return nil, fmt.Errorf("pattern: %w", err)
+		}
+		if isOpen(n.out[0]) || isOpen(n.out[len(n.out)-1]) {
+			return nil, errors.New("pattern: unbounded gap at an end")
+		}
+		vars[i] = n.out
+	}
+	return vars, nil
+}
+
+// compileVariants compiles variants whose matches begin anywhere, a place each.
+func compileVariants(variants [][]Elem, score func([]byte, bool) int) (Program, []Atom, error) {
+	vars, err := normalise(variants)
+	if err != nil {
+		return nil, nil, err
+	}
+	return compileBy(vars, false, score)
 }
 
 // compileBy chooses the seeds and encodes.

@@ -82,6 +82,7 @@ type Anchor struct {
 // Pattern is one byte search unit.
 type Pattern struct {
 	Variants [][]Elem // matches where any of them does (ascii and wide forms, for example)
+	Forms    []Form   // in place of Variants: the spellings of a text
 	Anchor   Anchor
 	// Count is how many matches a rule has to tell apart: 1 when only being
 	// there matters, n+1 where "exactly n" does; 0 counts as 1.

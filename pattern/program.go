@@ -12,6 +12,7 @@ import (
 //
 //	program   flags u8, then
 //	          plain: the bytes of a literal, which is the whole pattern
+//	          forms: list of forms
 //	          else:  length u32 of variants, variants, seeds
 //	variants  list of sequences
 //	sequence  list of elements
@@ -23,11 +24,15 @@ import (
 //	          alt:    list of sequences
 //	          not:    list of bytes and masked elements of one length
 //	          assert: test u8
+//	form      head u8 (a bit each for fold, full, wide, raw, keyed, spread), least
+//	          key, greatest key, number of sets before, and after, sets of 32
+//	          bytes, value
 //	seed      n u8, n times u16 (variant, element, and an alternative and an
 //	          element for each level deeper), offset u32 within the value
 //
 // All numbers are little-endian. The Place of an Atom is the offset of its
-// seed in the program, or, in a plain one, its offset in the literal.
+// seed in the program; in a plain one, its offset in the literal; in one of
+// forms, the number of the form times 2^24 and its offset in the value.
 type Program []byte
 
 // The flags of a program.
@@ -35,6 +40,7 @@ const (
 	flagPlain = 1 << iota
 	flagFold  // plain only
 	flagByEnd
+	flagForms
 )
 
 // The heads of elements. headMod means folded for bytes, negated for assert.
@@ -184,6 +190,12 @@ func (p Program) Check(places []uint32) error {
 			if uint64(at) >= uint64(len(p)-1) {
 				return fmt.Errorf("place %d: %w", at, ErrProgram)
 			}
+		}
+		return nil
+	}
+	if p[0]&flagForms != 0 {
+		if !p.checkForms(places) {
+			return fmt.Errorf("forms: %w", ErrProgram)
 		}
 		return nil
 	}

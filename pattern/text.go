@@ -16,6 +16,15 @@ func (p Program) String() string {
 		writeBytes(&b, p[1:], nil, p[0]&flagFold != 0)
 		return b.String()
 	}
+	if p[0]&flagForms != 0 {
+		for i := range list(p[1:]).count() {
+			if i > 0 {
+				b.WriteString(" or ")
+			}
+			writeForm(&b, formOf(list(p[1:]).item(i)))
+		}
+		return b.String()
+	}
 	vars := p.variants()
 	for i := range vars.count() {
 		if i > 0 {

@@ -102,6 +102,9 @@ func (m *Matcher) Verify(id uint32, p Program, place uint32, in *Input, at int64
 		emit(off, n)
 		return true
 	}
+	if p[0]&flagForms != 0 {
+		return m.verifyForm(p, place, at, emit)
+	}
 	path, off := p.seedPath(place)
 	starts, ends, seed := m.around(p.variants(), path, at-off, 0)
 	seed.key.id, seed.key.variant = id, le.Uint16(path)
