@@ -22,11 +22,11 @@ import (
 func rulesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rules",
-		Short: "Compile rules, look into a compiled database, fetch rule files",
+		Short: "Compile, check, format and test rules, look into a compiled database, fetch rule files",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
+	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand(), checkCommand(), fmtCommand(), depsCommand())
 	return c
 }
 
