@@ -28,11 +28,15 @@ type Builder struct {
 
 	names    []byte
 	texts    []byte
+	abouts   []byte
 	programs []byte
 	progAt   map[string]uint32
 	textAt   map[string]uint32
 	files    []string
 	fileAt   map[string]uint32
+	keys     map[string]uint32 // of YARA's rules, to their index
+	spaces   []builtSpace
+	spaceAt  map[string]uint32
 	err      error
 }
 
@@ -41,12 +45,13 @@ type body struct {
 	row  ruleRow
 	cond rule.Rule // Cond, and Patterns of the right number: what Triggers asks for
 	subs []uint32
+	yara *builtYARA
 }
 
 type builtPattern struct {
 	row   patternRow
 	atoms []pattern.Atom
-	cost  int    // of searching for it: common seeds are dear
+	cost  int    // of searching for it: common seeds are dear; dear enough never to be chosen without atoms
 	uses  uint32 // rules that have it
 	last  uint32 // 1 + the last rule that was counted in uses
 }
@@ -68,27 +73,27 @@ func (b *Builder) Rule(r *rule.Rule) error {
 	if err != nil {
 		return fmt.Errorf("condition: %w", err)
 	}
-	type compiled struct {
-		prog  pattern.Program
-		atoms []pattern.Atom
+	cs, err := compilePatterns(r)
+	if err != nil {
+		return err
 	}
-	cs := make([]compiled, len(r.Patterns))
-	for i, p := range r.Patterns {
-		cs[i].prog, cs[i].atoms, err = pattern.Compile(p, literal.Score)
-		if err != nil {
-			return fmt.Errorf("subsignature %d: %w", i, err)
-		}
+	y, err := b.yara(r)
+	if err != nil {
+		return err
 	}
 	needs := r.Needs()
-	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond, Patterns: make([]pattern.Pattern, len(cs))}}
-	for i, c := range cs {
-		n.subs[i] = b.pattern(c.prog, c.atoms, r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
+	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond, Patterns: make([]pattern.Pattern, len(cs))}, yara: y}
+	for i := range cs {
+		n.subs[i] = b.pattern(&cs[i], r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
 	}
 	name, flags := splitName(r.Name)
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
 	n.row.Text, n.row.TextLen = b.push(&b.texts, r.Text)
 	n.row.Program, n.row.ProgramLen = b.program(string(prog))
+	if y != nil {
+		b.keys[r.Key()] = uint32(len(b.bodies))
+	}
 	b.bodies = append(b.bodies, n)
 	for _, p := range n.subs {
 		if bp := &b.patterns[p]; bp.last != uint32(len(b.bodies)) {
@@ -143,18 +148,51 @@ func (b *Builder) text(s string) uint32 {
 	return at + 1
 }
 
-func (b *Builder) pattern(prog pattern.Program, atoms []pattern.Atom, a pattern.Anchor, count uint32) uint32 {
-	key := fmt.Sprintf("%d %d %d %d ", a.Base, a.Number, a.Offset, a.Shift) + string(prog)
+// compiled is a pattern of a rule.
+type compiled struct {
+	prog  string
+	atoms []pattern.Atom
+	flags uint32
+}
+
+func compilePatterns(r *rule.Rule) ([]compiled, error) {
+	out := make([]compiled, len(r.Patterns))
+	for i, p := range r.Patterns {
+		if r.Regexps != nil && r.Regexps[i] != nil {
+			re := r.Regexps[i]
+			out[i] = compiled{prog: string(re.Program), flags: patternRegexp}
+			for _, a := range re.Atoms {
+				out[i].atoms = append(out[i].atoms, pattern.Atom{Literal: a.Literal, Fold: a.Fold, Place: a.Place})
+			}
+			if len(re.Atoms) == 0 {
+				out[i].flags |= patternNoAtoms
+			}
+			continue
+		}
+		prog, atoms, err := pattern.Compile(p, literal.Score)
+		if err != nil {
+			return nil, fmt.Errorf("subsignature %d: %w", i, err)
+		}
+		out[i] = compiled{prog: string(prog), atoms: atoms}
+	}
+	return out, nil
+}
+
+func (b *Builder) pattern(c *compiled, a pattern.Anchor, count uint32) uint32 {
+	key := fmt.Sprintf("%d %d %d %d %d ", c.flags, a.Base, a.Number, a.Offset, a.Shift) + c.prog
 	if i, ok := b.byKey[key]; ok {
 		b.patterns[i].row.Count = max(b.patterns[i].row.Count, count)
 		return i
 	}
-	p := builtPattern{atoms: atoms, row: patternRow{
-		Count: count, Base: uint32(a.Base), Number: int32(a.Number), Offset: a.Offset, Shift: a.Shift,
+	p := builtPattern{atoms: c.atoms, row: patternRow{
+		Count: count, Base: uint32(a.Base), Number: int32(a.Number), Offset: a.Offset, Shift: a.Shift, Flags: c.flags,
 	}}
-	p.row.Program, p.row.ProgramLen = b.program(string(prog))
-	for _, at := range atoms {
+	p.row.Program, p.row.ProgramLen = b.program(c.prog)
+	for _, at := range c.atoms {
 		p.cost += seedCost(at)
+	}
+	if c.flags&patternNoAtoms != 0 {
+		p.cost = noAtomsCost
 	}
 	i := uint32(len(b.patterns))
 	b.patterns = append(b.patterns, p)
@@ -165,11 +203,18 @@ func (b *Builder) pattern(prog pattern.Program, atoms []pattern.Atom, a pattern.
 	return i
 }
 
+// noAtomsCost is above what any set of other patterns costs.
+const noAtomsCost = 1 << 54
+
 // seedCost estimates how dear it is to search for an atom in every layer: a
 // share for its place in the tables, and one for how often it is seen, which
 // halves with every eight steps of its score.
 func seedCost(a pattern.Atom) int {
-	return 1<<10 + 1<<40>>min(max(literal.Score(a.Literal, a.Fold)/8, 0), 40)
+	keys := 1
+	if a.XorHi > 0 {
+		keys += int(a.XorHi - a.XorLo)
+	}
+	return 1<<10 + keys<<40>>min(max(literal.Score(a.Literal, a.Fold)/8, 0), 40)
 }
 
 // program stores code once, and returns where.

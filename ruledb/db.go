@@ -15,6 +15,7 @@ import (
 
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -26,6 +27,9 @@ type DB struct {
 	meta   Meta
 
 	names, texts, programs, skips []byte
+	abouts                        []byte
+	yara                          []yaraRow
+	spaces                        []spaceRow
 	files                         [][2]uint32
 	rules                         []ruleRow
 	uses, owners                  []uint32
@@ -107,6 +111,9 @@ func New(data []byte) (*DB, error) {
 	l := loader{secs: secs}
 	db.names, db.texts = l.bytes(secNames), l.bytes(secTexts)
 	db.programs, db.skips = l.bytes(secPrograms), l.bytes(secSkips)
+	db.abouts = l.bytes(secAbouts)
+	db.yara = load[yaraRow](&l, secYARA, 0)
+	db.spaces = load[spaceRow](&l, secSpaces, 0)
 	db.files = load[[2]uint32](&l, secFiles, 0)
 	db.rules = load[ruleRow](&l, secRules, 0)
 	db.uses = load[uint32](&l, secUses, 0)
@@ -119,6 +126,9 @@ func New(data []byte) (*DB, error) {
 		return nil, l.err
 	}
 	if err := db.proveRows(); err != nil {
+		return nil, err
+	}
+	if err := db.proveYARA(); err != nil {
 		return nil, err
 	}
 	if err := db.loadPartitions(&l); err != nil {
@@ -173,7 +183,7 @@ func (db *DB) proveRows() error {
 	for i := range db.patterns {
 		p := &db.patterns[i]
 		if !within(p.Program, p.ProgramLen, len(db.programs)) || !within(p.Owners, p.OwnersLen, len(db.owners)) ||
-			!within(p.Places, p.PlacesLen, len(db.uses)) || p.Base > uint32(pattern.VersionInfo) {
+			!within(p.Places, p.PlacesLen, len(db.uses)) || p.Base > uint32(pattern.VersionInfo) || p.Flags&^patternAll != 0 {
 			return bad("pattern", i)
 		}
 	}
@@ -335,7 +345,9 @@ func (db *DB) Partition(t rule.Target) *Partition { return db.partitions[t] }
 
 // Pattern is one pattern of the database.
 type Pattern struct {
-	Program  pattern.Program
+	Program  pattern.Program // nil if it is a regular expression
+	Regexp   regex.Program
+	NoAtoms  bool // the whole layer has to be searched for it
 	Anchor   pattern.Anchor
 	Count    uint32   // matches to tell apart
 	Triggers []uint32 // the rules that it triggers, ascending
@@ -345,16 +357,21 @@ type Pattern struct {
 // says that the database was made by something else than a Builder.
 func (db *DB) Pattern(i uint32) Pattern {
 	r := &db.patterns[i]
-	p := pattern.Program(db.programs[r.Program : r.Program+r.ProgramLen])
 	if err := db.provePattern(i); err != nil {
 		panic("ruledb: " + err.Error())
 	}
-	return Pattern{
-		Program:  p,
+	out := Pattern{
 		Anchor:   pattern.Anchor{Base: pattern.Base(r.Base), Number: int(r.Number), Offset: r.Offset, Shift: r.Shift},
 		Count:    r.Count,
 		Triggers: db.owners[r.Owners : r.Owners+r.OwnersLen],
+		NoAtoms:  r.Flags&patternNoAtoms != 0,
 	}
+	if code := db.programs[r.Program : r.Program+r.ProgramLen]; r.Flags&patternRegexp != 0 {
+		out.Regexp = regex.Program(code)
+	} else {
+		out.Program = pattern.Program(code)
+	}
+	return out
 }
 
 // Rule is one rule with patterns.
@@ -378,7 +395,11 @@ func (db *DB) Rule(i uint32) Rule {
 func (db *DB) provePattern(i uint32) error {
 	r := &db.patterns[i]
 	return db.prove(int(i), func() error {
-		return pattern.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(db.uses[r.Places : r.Places+r.PlacesLen])
+		code, places := db.programs[r.Program:r.Program+r.ProgramLen], db.uses[r.Places:r.Places+r.PlacesLen]
+		if r.Flags&patternRegexp != 0 {
+			return regex.Program(code).Check(places)
+		}
+		return pattern.Program(code).Check(places)
 	})
 }
 

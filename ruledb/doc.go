@@ -17,12 +17,15 @@
 //	meta      JSON: the sources, what was loaded and what was skipped and why
 //	names     bytes of all names
 //	texts     the rules' text, as it stood in its file; not read at start
+//	yara      one row a rule of YARA's language (yaraRow)
+//	spaces    one row a namespace of such rules (spaceRow)
+//	abouts    JSON: namespace, tags, metadata and pattern names of such a rule; not read at start
 //	skips     JSON lines: every signature that was left out; not read at start
 //	files     {name u32, length u32} of each source file's name, in names
 //	rules     one row a rule with patterns (ruleRow)
-//	uses      u32 pattern indexes; a rule has a run of them
+//	uses      u32 pattern indexes; a rule has a run of them. Then other runs of u32
 //	patterns  one row a pattern (patternRow); equal patterns of different rules are one
-//	programs  code of patterns and conditions (packages pattern and rule)
+//	programs  code of patterns and conditions (packages pattern, regex, rule, yara/code)
 //	owners    u32 rule indexes; a pattern has a run: the rules it triggers
 //	eager     (a target) literals searched for in every layer of the target
 //	deferred  (a target) literals searched for only when a trigger has fired

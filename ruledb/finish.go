@@ -87,8 +87,11 @@ func (b *Builder) triggers() [][]int {
 			// A pattern that many rules share drags all of them in when it hits.
 			return p.cost * (1 + bits.Len32(p.uses))
 		})
-		if ok {
+		if ok && !slices.ContainsFunc(subs, func(sub int) bool { return b.patterns[n.subs[sub]].row.Flags&patternNoAtoms != 0 }) {
 			out[i] = subs
+			if subs == nil {
+				out[i] = []int{} // it never holds
+			}
 		}
 	}
 	return out
@@ -123,13 +126,14 @@ func (b *Builder) tables(triggers [][]int) []section {
 		}
 		prows[i] = p.row
 	}
-	return []section{
+	yara, uses := b.yaraTables(rows, uses)
+	return append([]section{
 		{kind: secRules, data: raw(rows)},
 		{kind: secUses, data: raw(uses)},
 		{kind: secPatterns, data: raw(prows)},
 		{kind: secOwners, data: raw(flat)},
 		{kind: secPrograms, data: b.programs},
-	}
+	}, yara...)
 }
 
 // partitions makes the literal sets of each target. A rule for any target is
@@ -194,15 +198,16 @@ func (b *Builder) partitions(triggers [][]int) ([]section, error) {
 // where each literal's references start, and the end, padded to 8 bytes, and then the references.
 func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
 	type key struct {
-		bytes string
-		fold  bool
+		bytes  string
+		fold   bool
+		lo, hi byte
 	}
 	index := map[key]int{}
 	var set []literal.Literal
 	var lead [][]ref
 	for _, p := range patterns {
 		for _, a := range b.patterns[p].atoms {
-			k := key{string(a.Literal), a.Fold}
+			k := key{string(a.Literal), a.Fold, a.XorLo, a.XorHi}
 			if a.Fold {
 				k.bytes = string(bytes.ToLower(a.Literal))
 			}
@@ -210,7 +215,7 @@ func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
 			if !ok {
 				i = len(set)
 				index[k] = i
-				set = append(set, literal.Literal{Bytes: a.Literal, Fold: a.Fold})
+				set = append(set, literal.Literal{Bytes: a.Literal, Fold: a.Fold, XorLo: a.XorLo, XorHi: a.XorHi})
 				lead = append(lead, nil)
 			}
 			lead[i] = append(lead[i], ref{p, a.Place})

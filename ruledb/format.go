@@ -11,7 +11,7 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 2
+	version    = 3
 	headerSize = 32
 	entrySize  = 32
 	alignment  = 64
@@ -44,13 +44,16 @@ const (
 	secStarts
 	secDigests
 	secDigestRows
+	secYARA
+	secSpaces
+	secAbouts
 	kinds
 )
 
 // cold tells the sections that Open does not read.
-func (k kind) cold() bool { return k == secTexts || k == secSkips }
+func (k kind) cold() bool { return k == secTexts || k == secSkips || k == secAbouts }
 
-// ruleRow is one rule with patterns. 48 bytes.
+// ruleRow is one rule with patterns. 52 bytes.
 type ruleRow struct {
 	Name, NameLen       uint32 // in names
 	Text, TextLen       uint32 // in texts
@@ -59,6 +62,23 @@ type ruleRow struct {
 	File, Line          uint32
 	Target              uint32
 	Flags               uint32
+	YARA                uint32 // 1 + index of its yaraRow, 0 for none
+}
+
+// yaraRow is what a rule of YARA's has besides. 40 bytes.
+type yaraRow struct {
+	Code, CodeLen     uint32 // in programs
+	Deps, DepsLen     uint32 // in uses: earlier rules
+	Hidden, HiddenLen uint32 // in uses: indexes of the rule's private patterns
+	About, AboutLen   uint32 // in abouts
+	Space             uint32 // index in spaces
+	Flags             uint32
+}
+
+// spaceRow is a namespace. 16 bytes.
+type spaceRow struct {
+	Name, NameLen       uint32 // in names
+	Globals, GlobalsLen uint32 // in uses: its global rules, ascending
 }
 
 // patternRow is one pattern. 56 bytes.
@@ -68,7 +88,7 @@ type patternRow struct {
 	Count               uint32 // matches to tell apart
 	Base                uint32 // pattern.Anchor
 	Number              int32
-	Flags               uint32
+	Flags               uint32 // patternFlags
 	Offset, Shift       int64
 	Places, PlacesLen   uint32 // in uses: places of its atoms, for proving the program
 }
@@ -82,6 +102,21 @@ type digestRow struct {
 	Text    uint32 // 1 + offset in texts of {length u32, text}; 0: the text follows from the row
 }
 
+// The flags of a yaraRow.
+const (
+	yaraPrivate = 1 << iota
+	yaraGlobal
+	yaraAbsent
+	yaraAll = 1<<iota - 1
+)
+
+// The flags of a patternRow.
+const (
+	patternRegexp  = 1 << iota // its program is one of package regex
+	patternNoAtoms             // the whole layer has to be searched for it
+	patternAll     = 1<<iota - 1
+)
+
 const (
 	flagUnofficial = 1       // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold
 	fileUnofficial = 1 << 15 // the same, in digestRow.File
@@ -94,7 +129,7 @@ type ref struct{ Pattern, Place uint32 }
 
 // row is a type that a section may hold.
 type row interface {
-	~uint32 | ~uint64 | ruleRow | patternRow | digestRow | ref | [2]uint32
+	~uint32 | ~uint64 | ruleRow | yaraRow | spaceRow | patternRow | digestRow | ref | [2]uint32
 }
 
 // cast returns the section as rows, in place. b is aligned to 8 bytes.

@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/regex"
+	"github.com/showcause/showcause/regex/syntax"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -36,11 +39,84 @@ func small(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
+	for i := range 3 {
+		if err := b.Rule(yaraRule(t, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	data, err := b.Finish(Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// yaraRule returns a rule of YARA's, the first one global; the others need the
+// one before.
+func yaraRule(t testing.TB, i int) *rule.Rule {
+	tree, err := syntax.Parse("ab[c-e]+f", syntax.Flags{Dialect: syntax.YARAX})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, atoms, err := regex.Compile(tree, regex.Options{Wide: i == 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rule.Rule{
+		Origin: rule.Origin{Name: fmt.Sprint("Y", i), File: "f.yar", Line: i, Text: "rule ..."},
+		Guard:  rule.Guard{Magic: []rule.Magic{{Width: 2, Values: []uint64{0x5a4d}}}},
+		Patterns: []pattern.Pattern{
+			{Forms: []pattern.Form{{Value: []byte("secret"), XorHi: byte(i), Full: true}}}, {},
+		},
+		Regexps: []*rule.Regexp{nil, {Program: prog, Atoms: atoms}},
+		Cond:    rule.Node{Op: rule.And, Kids: []rule.Node{{Sub: 0}, {Op: rule.True}}},
+		YARA: &rule.YARA{
+			Namespace: "default", Tags: []string{"tag"}, Global: i == 0, Private: i == 1, Absent: i == 2,
+			Metas: []rule.Meta{{Name: "s", Value: "\xff"}, {Name: "i", Value: int64(1)}, {Name: "f", Value: 1.0}, {Name: "b", Value: true}},
+			Names: []string{"$a", "$"}, Hidden: []int{1},
+		},
+	}
+	if i > 0 {
+		r.YARA.Deps = []string{fmt.Sprint("default:Y", i-1)}
+	}
+	return r
+}
+
+func TestYARA(t *testing.T) {
+	db, err := New(small(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		at := db.Find(fmt.Sprint("Y", i), 0)
+		if len(at) != 1 {
+			t.Fatalf("rule %d found at %v", i, at)
+		}
+		info, err := db.Info(at[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := yaraRule(t, i).YARA
+		if a := info.YARA; a == nil || !reflect.DeepEqual(a.Metas, want.Metas) || !reflect.DeepEqual(a.Tags, want.Tags) || a.Namespace != "default" ||
+			!reflect.DeepEqual(a.Names, want.Names) || a.Global != (i == 0) || a.Private != (i == 1) || !reflect.DeepEqual(a.Hidden, want.Hidden) {
+			t.Errorf("rule %d: %+v", i, info.YARA)
+		}
+		y, ok := db.YARA(at[0])
+		if !ok || len(y.Globals) != 1 || len(y.Deps) != min(i, 1) || y.Absent != (i == 2) || len(y.Hidden) != 1 {
+			t.Errorf("rule %d: %+v", i, y)
+		}
+		p := db.Pattern(db.Rule(at[0]).Patterns[1])
+		if p.Regexp == nil || p.Program != nil || p.NoAtoms {
+			t.Errorf("rule %d: %+v", i, p)
+		}
+	}
+	if _, ok := db.YARA(0); ok {
+		t.Error("a rule of another language has what YARA's have")
+	}
+	var b Builder
+	if err := b.Rule(yaraRule(t, 1)); err == nil {
+		t.Error("a rule without the one that it needs is taken")
+	}
 }
 
 // reseal makes the checksums right, as an attacker would who wrote the file.
@@ -82,7 +158,8 @@ func use(db *DB) (panicked any) {
 	}
 	for i := range uint32(len(db.rules)) {
 		r := db.Rule(i)
-		r.Program.Admits(&rule.Facts{Size: 10})
+		r.Program.Admits(&rule.Facts{Size: 10, Read: func(int64, int) []byte { return []byte("MZ") }})
+		db.YARA(i)
 		r.Program.Holds(func(int) uint32 { return 1 })
 	}
 	for size := range int64(4) {

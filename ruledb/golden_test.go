@@ -22,6 +22,7 @@ func dump(t testing.TB, data []byte) string {
 	names := [...]string{
 		"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
 		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "starts", "digests", "digestrows",
+		"yara", "spaces", "abouts",
 	}
 	le := binary.LittleEndian
 	var b strings.Builder
@@ -34,6 +35,10 @@ func dump(t testing.TB, data []byte) string {
 		switch k {
 		case secRules:
 			rows[ruleRow](&b, s)
+		case secYARA:
+			rows[yaraRow](&b, s)
+		case secSpaces:
+			rows[spaceRow](&b, s)
 		case secPatterns:
 			rows[patternRow](&b, s)
 		case secDigestRows:
@@ -46,7 +51,7 @@ func dump(t testing.TB, data []byte) string {
 			rows[uint64](&b, s)
 		case secEager, secDeferred:
 			b.WriteString("  (package literal)\n")
-		case secMeta, secNames, secTexts, secSkips:
+		case secMeta, secNames, secTexts, secSkips, secAbouts:
 			fmt.Fprintf(&b, "  %q\n", s)
 		default:
 			b.WriteString(hex.Dump(s))

@@ -23,6 +23,7 @@ type Info struct {
 	Kind   string `json:"kind"`   // "patterns", "digest", "allow"
 	// Patterns are the rule's patterns as they were understood.
 	Patterns []string `json:"patterns,omitempty"`
+	YARA     *About   `json:"yara,omitempty"`
 }
 
 // Name returns the name that rule i is reported by.
@@ -74,7 +75,16 @@ func (db *DB) Info(i uint32) (Info, error) {
 			if err := db.provePattern(p); err != nil {
 				return Info{}, err
 			}
-			out.Patterns = append(out.Patterns, db.Pattern(p).Program.String())
+			have := db.Pattern(p)
+			if have.Regexp != nil {
+				out.Patterns = append(out.Patterns, "(regular expression)")
+				continue
+			}
+			out.Patterns = append(out.Patterns, have.Program.String())
+		}
+		var err error
+		if out.YARA, err = db.about(i); err != nil {
+			return Info{}, err
 		}
 	} else {
 		t, at := db.digestOf(i)
