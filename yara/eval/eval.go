@@ -40,6 +40,26 @@ type Options struct {
 	Externals map[string]module.Value
 	// Limit is the number of steps of one rule: nodes visited and values iterated.
 	Limit int64
+	// Trace is told what is evaluated; nil: nobody is.
+	Trace Tracer
+}
+
+// Tracer is told what is evaluated, in the order in which that happens. With one,
+// "and" and "or" evaluate what they need not as well, within a budget of its own,
+// so that it can be told; the value is the same.
+type Tracer interface {
+	// Rule begins the condition of a rule, and Done ends it.
+	Rule(r *check.Rule)
+	Done(r *check.Rule, holds bool)
+	// Enter begins an expression, and Leave ends it.
+	Enter(e syntax.Expr)
+	Leave(e syntax.Expr, v module.Value)
+	// Round begins a round of the loop that was entered last, with the values of
+	// its variables, or with the index of a pattern.
+	Round(values []module.Value, pattern int)
+	// Member is a member of the set of the "of" that was entered last: a pattern by
+	// its index, or a rule.
+	Member(pattern int, r *check.Rule, holds bool)
 }
 
 // defaultLimit is the Limit of the zero value.
@@ -67,12 +87,18 @@ func Run(res *check.Result, in Input, o Options) *Outcome {
 			continue
 		}
 		m.rule, m.steps, m.vars, m.current, m.stopped = r, 0, nil, nil, false
+		if o.Trace != nil {
+			o.Trace.Rule(r)
+		}
 		holds := m.eval(r.Cond).Truth()
 		if m.stopped {
 			out.Stopped = append(out.Stopped, r)
 			holds = false
 		}
 		out.Holds[r] = holds
+		if o.Trace != nil {
+			o.Trace.Done(r, holds)
+		}
 		if r.Flag("global") && !holds {
 			barred[r.Namespace] = true
 		}
@@ -96,6 +122,7 @@ type machine struct {
 	current  []int // patterns of the loops around here
 	steps    int64
 	stopped  bool
+	idle     bool // what is evaluated is only to be told
 	programs map[string]regex.Program
 }
 
@@ -124,6 +151,17 @@ func (m *machine) eval(e syntax.Expr) module.Value {
 	if !m.step() {
 		return undefined()
 	}
+	if m.o.Trace == nil {
+		return m.value(e)
+	}
+	m.o.Trace.Enter(e)
+	v := m.value(e)
+	m.o.Trace.Leave(e, v)
+	return v
+}
+
+// value is eval without the count and the trace.
+func (m *machine) value(e syntax.Expr) module.Value {
 	switch e := e.(type) {
 	case *syntax.Literal:
 		return literal(e)
@@ -258,12 +296,29 @@ func length(x module.Value) (module.Value, bool) {
 }
 
 func (m *machine) logic(e *syntax.Logic) module.Value {
-	for _, k := range e.Kids {
+	for i, k := range e.Kids {
 		if m.eval(k).Truth() == (e.Op == "or") {
+			m.rest(e.Kids[i+1:])
 			return module.BoolValue(e.Op == "or")
 		}
 	}
 	return module.BoolValue(e.Op != "or")
+}
+
+// restLimit is the number of steps for what is evaluated only to be told.
+const restLimit = 10_000
+
+// rest evaluates what the value does not depend on, for the trace.
+func (m *machine) rest(kids []syntax.Expr) {
+	if m.o.Trace == nil || m.stopped || m.idle {
+		return
+	}
+	steps, limit := m.steps, m.o.Limit
+	m.steps, m.o.Limit, m.idle = 0, restLimit, true
+	for _, k := range kids {
+		m.eval(k)
+	}
+	m.steps, m.o.Limit, m.idle, m.stopped = steps, limit, false, false
 }
 
 func (m *machine) unary(e *syntax.Unary) module.Value {

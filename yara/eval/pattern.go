@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"github.com/showcause/showcause/yara/check"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/syntax"
 )
@@ -132,6 +133,20 @@ func (m *machine) quantify(q *syntax.Quantifier) quota {
 	return quota{n: v.Int, percent: q.Percent, ok: true}
 }
 
+// done says whether more things cannot change what holds says, after one that did
+// or did not.
+func (q quota) done(some int64, last bool) bool {
+	switch {
+	case q.all:
+		return !last
+	case q.none:
+		return last
+	case q.percent:
+		return false
+	}
+	return some >= q.n
+}
+
 // holds says whether some of a number of things are enough. Of no things never are.
 func (q quota) holds(some, of int64) bool {
 	need := q.n
@@ -156,6 +171,12 @@ func (m *machine) of(e *syntax.Of) module.Value {
 			some++
 		}
 	}
+	member := func(p int, r *check.Rule, v module.Value) {
+		count(v)
+		if m.o.Trace != nil {
+			m.o.Trace.Member(p, r, v.Truth())
+		}
+	}
 	switch {
 	case !q.ok:
 		return undefined()
@@ -172,11 +193,11 @@ func (m *machine) of(e *syntax.Of) module.Value {
 			if !m.step() {
 				return undefined()
 			}
-			count(m.found(p, e.At, e.In))
+			member(p, nil, m.found(p, e.At, e.In))
 		}
 	case known:
 		for _, r := range members.Rules {
-			count(m.holds(r))
+			member(-1, r, m.holds(r))
 		}
 	default:
 		for _, item := range e.Set.Items {
@@ -195,12 +216,19 @@ func (m *machine) forOf(e *syntax.ForOf) module.Value {
 	members := m.res.Sets[e.Set].Patterns
 	for _, p := range members {
 		m.current = append(m.current, p)
-		if m.eval(e.Body).Truth() {
+		if m.o.Trace != nil {
+			m.o.Trace.Round(nil, p)
+		}
+		holds := m.eval(e.Body).Truth()
+		if holds {
 			some++
 		}
 		m.current = m.current[:len(m.current)-1]
 		if m.stopped {
 			return undefined()
+		}
+		if q.done(some, holds) {
+			break
 		}
 	}
 	return module.BoolValue(q.holds(some, int64(len(members))))
@@ -221,12 +249,16 @@ func (m *machine) forIn(e *syntax.ForIn) module.Value {
 				m.vars = append(m.vars, variable{v.Name, values[i]})
 			}
 		}
+		if m.o.Trace != nil {
+			m.o.Trace.Round(values, -1)
+		}
 		size++
-		if m.eval(e.Body).Truth() {
+		holds := m.eval(e.Body).Truth()
+		if holds {
 			some++
 		}
 		m.vars = m.vars[:depth]
-		return m.step()
+		return !q.done(some, holds) && m.step()
 	})
 	if m.stopped {
 		return undefined()
