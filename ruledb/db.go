@@ -374,6 +374,15 @@ func (db *DB) Pattern(i uint32) Pattern {
 	return out
 }
 
+// Longest tells which of several matches with one start counts: the longest, or
+// else the shortest.
+func (p *Pattern) Longest() bool {
+	if p.Regexp != nil {
+		return p.Regexp.Greedy()
+	}
+	return p.Program.Longest()
+}
+
 // Rule is one rule with patterns.
 type Rule struct {
 	Target   rule.Target
