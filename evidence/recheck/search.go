@@ -1,0 +1,195 @@
+package recheck
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
+)
+
+// block is how much of a layer is searched at a time, bytes.
+const block = 64 << 10
+
+// body is a rule over patterns.
+type body struct {
+	rule     rule.Rule
+	cond     rule.Program
+	programs []pattern.Program
+	atoms    [][]pattern.Atom
+}
+
+// newBody compiles a rule, of which it keeps a copy.
+func newBody(r *rule.Rule) (*body, error) {
+	b := &body{rule: rule.Rule{Target: r.Target}}
+	cond, err := rule.Encode(r)
+	if err != nil {
+		return nil, err
+	}
+	b.cond = cond
+	for i := range r.Patterns {
+		p := clone(r.Patterns[i])
+		prog, atoms, err := pattern.Compile(p, nil)
+		if err != nil {
+			return nil, err
+		}
+		b.rule.Patterns = append(b.rule.Patterns, p)
+		b.programs, b.atoms = append(b.programs, prog), append(b.atoms, atoms)
+	}
+	return b, nil
+}
+
+// clone copies a pattern, which is valid during a call only.
+func clone(p pattern.Pattern) pattern.Pattern {
+	var seq func([]pattern.Elem) []pattern.Elem
+	seq = func(in []pattern.Elem) []pattern.Elem {
+		out := slices.Clone(in)
+		for i := range out {
+			e := &out[i]
+			e.Value, e.Mask = bytes.Clone(e.Value), bytes.Clone(e.Mask)
+			e.Alts = slices.Clone(e.Alts)
+			for j := range e.Alts {
+				e.Alts[j] = seq(e.Alts[j])
+			}
+		}
+		return out
+	}
+	p.Variants = slices.Clone(p.Variants)
+	for i := range p.Variants {
+		p.Variants[i] = seq(p.Variants[i])
+	}
+	return p
+}
+
+// test searches the layer for every pattern, counts, and evaluates the condition.
+func (b *body) test(w *walk, l *layer, targets []rule.Target) {
+	w.out.Holds = slices.Contains(targets, b.rule.Target) && b.admits(l)
+	if !w.out.Holds {
+		w.differ("rule", "that it is for this layer", fmt.Sprintf("a layer of type %s, %d bytes, that it is not for", l.kind, l.Source.Size()))
+	}
+	m := pattern.Matcher{Limit: w.budget.Limits.Work}
+	for i := range b.programs {
+		found := b.search(i, l, &m)
+		w.out.Counts = append(w.out.Counts, uint32(len(found)))
+		for _, f := range found[:min(len(found), showcause.MaxMatches)] {
+			f.Pattern = i
+			w.out.Matches = append(w.out.Matches, w.confirm(b, l, f))
+		}
+	}
+	if m.Exhausted() {
+		w.note("the search ended at the limit of work: not all matches are known")
+	}
+	if !b.cond.Holds(func(sub int) uint32 { return w.out.Counts[sub] }) {
+		w.out.Holds = false
+		w.differ("rule", "that its condition holds", fmt.Sprintf("matches of its patterns with which it does not: %v", w.out.Counts))
+	}
+	w.compare()
+}
+
+func (b *body) admits(l *layer) bool {
+	f := l.facts()
+	f.Read = l.readAt
+	return b.cond.Admits(f)
+}
+
+// hit is a place where an atom stands.
+type hit struct {
+	at    int64
+	place uint32
+}
+
+// search returns all matches of a pattern, MaxCount of them at most, in the
+// order of their places, each place once.
+func (b *body) search(i int, l *layer, m *pattern.Matcher) []showcause.Match {
+	p := &b.rule.Patterns[i]
+	anywhere, within := l.anchored(p.Anchor)
+	byEnd := b.programs[i].ByEnd()
+	found := map[int64]showcause.Match{} // by what tells matches apart
+	m.Reset()
+	in := pattern.NewInput(l.Source)
+	b.hits(i, l, func(h hit) bool {
+		m.Verify(uint32(i), b.programs[i], h.place, in, h.at, func(off, n int64) bool {
+			if !anywhere && !slices.ContainsFunc(within, func(s stretch) bool { return off >= s.first && off <= s.last }) {
+				return true
+			}
+			place := off
+			if byEnd {
+				place += n
+			}
+			if _, ok := found[place]; !ok {
+				found[place] = showcause.Match{Offset: off, Length: n}
+			}
+			if len(found) > 4*showcause.MaxCount {
+				trim(found)
+			}
+			return true
+		})
+		return !m.Exhausted()
+	})
+	trim(found)
+	var out []showcause.Match
+	for _, place := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[place])
+	}
+	return out
+}
+
+// trim keeps the first MaxCount matches.
+func trim(found map[int64]showcause.Match) {
+	if len(found) <= showcause.MaxCount {
+		return
+	}
+	for _, place := range slices.Sorted(maps.Keys(found))[showcause.MaxCount:] {
+		delete(found, place)
+	}
+}
+
+// hits calls each with every place where an atom of a pattern stands, ascending.
+func (b *body) hits(i int, l *layer, each func(hit) bool) {
+	size := l.Source.Size()
+	keep := int64(pattern.MaxAtom - 1)
+	for base := int64(0); base < size; base += block {
+		buf, _ := bound.ReadAt(l.Source, base, min(block+keep, size-base), block+keep)
+		var lower []byte
+		var all []hit
+		for _, a := range b.atoms[i] {
+			text := buf
+			if a.Fold {
+				if len(lower) == 0 {
+					lower = fold(buf)
+				}
+				text = lower
+			}
+			for from := 0; from < len(text); from++ {
+				k := bytes.Index(text[from:], a.Literal)
+				if k < 0 || from+k >= block {
+					break
+				}
+				from += k
+				all = append(all, hit{base + int64(from), a.Place})
+			}
+		}
+		slices.SortFunc(all, func(x, y hit) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.place, y.place)) })
+		for _, h := range all {
+			if !each(h) {
+				return
+			}
+		}
+	}
+}
+
+// fold returns b with ASCII letters in lower case.
+func fold(b []byte) []byte {
+	out := bytes.Clone(b)
+	for i, c := range out {
+		if c >= 'A' && c <= 'Z' {
+			out[i] = c + 'a' - 'A'
+		}
+	}
+	return out
+}
