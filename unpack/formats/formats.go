@@ -8,6 +8,7 @@ import (
 	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/image"
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
@@ -26,6 +27,13 @@ func All() []unpack.Format {
 		archive.RPM(),
 		archive.Xar(),
 		disc.ISO9660(),
+		image.GPT(),
+		image.MBR(),
+		image.APM(),
+		image.QCOW(),
+		image.VHD(),
+		image.VHDX(),
+		image.VMDK(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),

@@ -1,0 +1,195 @@
+// Package image reads images of disks: tables of partitions, and files that
+// hold a disk that is larger than they are. A disk and a partition are layers
+// that stand in the image as they are; nothing is copied out.
+package image
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// matches tells whether a layer is of a type by its first bytes or by others.
+func matches(p *unpack.Probe, name string) bool {
+	if p.Type.String() == name {
+		return true
+	}
+	for _, t := range filetype.Also(p.Head, p.Source) {
+		if t.String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// extent is a partition, bytes.
+type extent struct {
+	off, size int64
+	name      string
+}
+
+// partitions hands extents over in their order, each once. One that reaches
+// past the layer's end is given as far as it goes, with a gap.
+func partitions(src showcause.Source, out *unpack.Out, op string, list []extent) {
+	seen := map[[2]int64]bool{}
+	for _, e := range list {
+		k := [2]int64{e.off, e.size}
+		if seen[k] || e.size <= 0 {
+			continue
+		}
+		seen[k] = true
+		if e.off == 0 && e.size >= src.Size() {
+			continue // the layer itself
+		}
+		if e.off < 0 || e.off >= src.Size() {
+			out.Gap(showcause.Corrupt, src.Size(), -1)
+			continue
+		}
+		if !out.Section(src, op, e.name, e.off, e.size) {
+			return
+		}
+	}
+}
+
+// A place is where a block of a disk stands.
+type place struct {
+	off    int64 // in the image
+	kind   kind
+	packed int64 // bytes, of a compressed block
+}
+
+type kind uint8
+
+const (
+	zeros  kind = iota
+	stored      // as it is, at off
+	packed      // compressed, packed bytes at off
+	absent      // in another file
+	broken      // its table says what cannot be
+)
+
+// disk is a disk as a Source, put together from blocks of an image.
+type disk struct {
+	src   showcause.Source
+	size  int64 // bytes
+	block int64 // bytes
+	find  func(i int64) place
+	// unpack fills dst, a block, from compressed bytes; nil if there are none such.
+	unpack func(dst, packed []byte) error
+
+	cached int64 // number of the block in cache, plus 1
+	cache  []byte
+	absent bool // some blocks are in another file
+	bad    bool // some blocks are not where they should be, or do not unpack
+}
+
+func (d *disk) Size() int64 { return d.size }
+
+// ReadAt gives zeros for what is absent or damaged; give says of that in gaps.
+func (d *disk) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= d.size {
+		return 0, io.EOF
+	}
+	n := 0
+	for n < len(p) && off < d.size {
+		i, within := off/d.block, off%d.block
+		part := p[n:min(int64(len(p)), int64(n)+min(d.block-within, d.size-off))]
+		if d.fill(part, i, within) != nil {
+			d.bad = true
+		}
+		n += len(part)
+		off += int64(len(part))
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// fill reads a part of block i; where that fails, zeros stand for what is missing.
+func (d *disk) fill(part []byte, i, within int64) error {
+	switch at := d.find(i); at.kind {
+	case stored:
+		if m, err := d.src.ReadAt(part, at.off+within); m < len(part) {
+			clear(part[max(m, 0):]) // what is there counts
+			return fmt.Errorf("block %d: %w", i, bound.CutShort(err))
+		}
+	case packed:
+		b, err := d.unpacked(i, at)
+		if err != nil {
+			clear(part)
+			return err
+		}
+		copy(part, b[within:])
+	default:
+		clear(part)
+	}
+	return nil
+}
+
+func (d *disk) unpacked(i int64, at place) ([]byte, error) {
+	if d.cached == i+1 {
+		return d.cache, nil
+	}
+	d.cached = 0
+	b, err := bound.ReadAt(d.src, at.off, min(at.packed, d.src.Size()-at.off), 4<<20)
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", i, bound.CutShort(err))
+	}
+	if d.cache == nil {
+		d.cache = make([]byte, d.block)
+	}
+	if err := d.unpack(d.cache, b); err != nil {
+		return nil, fmt.Errorf("block %d: %w", i, err)
+	}
+	d.cached = i + 1
+	return d.cache, nil
+}
+
+// give hands the disk over as a child, and tells of what is not in the image:
+// blocks in other files, and places that the image does not have or that do not
+// unpack. It tells whether to go on.
+func (d *disk) give(out *unpack.Out, op, name string, elsewhere showcause.Code) bool {
+	if !d.survey(out) {
+		return false
+	}
+	if d.absent {
+		out.Gap(elsewhere, 0, -1)
+	}
+	if d.bad {
+		out.Gap(showcause.Corrupt, 0, -1)
+	}
+	if d.size == 0 {
+		return true
+	}
+	known := d.bad
+	more := out.Child(unpack.Child{Op: op, Name: name, Source: d, Size: d.size})
+	if d.bad && !known {
+		out.Gap(showcause.Corrupt, 0, -1)
+	}
+	return more
+}
+
+// survey looks where each block is said to be.
+func (d *disk) survey(out *unpack.Out) bool {
+	for i := int64(0); i*d.block < d.size; i++ {
+		if i%64 == 0 && !out.Work(64) {
+			return false
+		}
+		switch at := d.find(i); at.kind {
+		case absent:
+			d.absent = true
+		case broken:
+			d.bad = true
+		case stored:
+			d.bad = d.bad || !bound.In(at.off, min(d.block, d.size-i*d.block), d.src.Size())
+		case packed:
+			d.bad = d.bad || at.off < 0 || at.off >= d.src.Size()
+		}
+	}
+	return true
+}

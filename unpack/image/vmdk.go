@@ -1,0 +1,183 @@
+package image
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// VMDK reads sparse disks of VMware (VMware, "Virtual Disk Format 5.0"): one
+// file that grows, and the form that is compressed for a stream.
+//
+//	0 "KDMV", 4 version u32, 8 flags u32, 12 sectors u64, 20 sectors of a grain u64,
+//	28 where the description is u64, 36 its length u64, 44 entries of a grain table u32,
+//	48, 56 where the grain directories are u64, 77 compression u16; in sectors
+//
+// A directory leads to tables, and those to grains: 0 is none, which is zeros,
+// or the parent's, and 1 is zeros. A compressed grain has {sector u64, bytes u32}
+// in front. A disk that a text describes and that is in other files is a gap.
+func VMDK() unpack.Format {
+	return unpack.Format{
+		Name: "vmdk",
+		Match: func(p *unpack.Probe) bool {
+			return p.Type.String() == "vmdk" || bytes.HasPrefix(p.Head, []byte("KDMV")) || bytes.HasPrefix(p.Head, []byte("# Disk DescriptorFile"))
+		},
+		Walk: func(src showcause.Source, out *unpack.Out) { (&vmdk{src: src, out: out}).walk() },
+	}
+}
+
+const (
+	vmdkExtent = showcause.Unsupported + ".format.vmdk-extent" // the disk, or a part of it, is in other files
+	vmdkMethod = showcause.Unsupported + ".method.vmdk"
+)
+
+type vmdk struct {
+	src    showcause.Source
+	out    *unpack.Out
+	grain  int64 // bytes
+	perGT  int64
+	flags  uint32
+	dir    []byte
+	parent bool
+	tables map[int64][]byte
+}
+
+func (v *vmdk) walk() {
+	le := binary.LittleEndian
+	h := bound.Head(v.src, 512)
+	if !bytes.HasPrefix(h, []byte("KDMV")) {
+		if bytes.HasPrefix(h, []byte("# Disk DescriptorFile")) {
+			v.out.Gap(vmdkExtent, 0, -1)
+		} else {
+			v.out.Gap(vmdkMethod, 0, -1) // COWD, of ESX
+		}
+		return
+	}
+	if len(h) < 512 {
+		v.out.Gap(showcause.Corrupt, 0, -1)
+		return
+	}
+	if le.Uint64(h[56:]) == 1<<64-1 { // of a stream: the header that counts is the one at the end
+		foot, err := bound.ReadAt(v.src, v.src.Size()-1024, 512, 512)
+		if err != nil || !bytes.HasPrefix(foot, []byte("KDMV")) {
+			v.out.Gap(showcause.Corrupt, 0, -1)
+			return
+		}
+		h = foot
+	}
+	v.flags = le.Uint32(h[8:])
+	size := int64(min(le.Uint64(h[12:]), 1<<50)) * sector
+	grain := le.Uint64(h[20:])
+	v.perGT = int64(le.Uint32(h[44:]))
+	compression := le.Uint16(h[77:])
+	if grain < 1 || grain > 1<<13 || grain&(grain-1) != 0 || v.perGT < 1 || v.perGT > 1<<16 {
+		v.out.Gap(showcause.Corrupt, 0, sector)
+		return
+	}
+	if v.flags&(1<<16) != 0 && compression != 1 {
+		v.out.Gap(vmdkMethod, 0, -1)
+		return
+	}
+	v.grain = int64(grain) * sector
+	v.describe(int64(min(le.Uint64(h[28:]), 1<<50))*sector, int64(min(le.Uint64(h[36:]), 1<<11))*sector)
+	n := (size + v.grain*v.perGT - 1) / (v.grain * v.perGT)
+	at := int64(min(le.Uint64(h[56:]), 1<<50)) * sector
+	dir, err := bound.ReadAt(v.src, at, 4*n, maxTable)
+	if err != nil {
+		v.out.Gap(showcause.Corrupt, min(at, v.src.Size()), -1)
+	}
+	v.dir, v.tables = dir, map[int64][]byte{}
+	d := &disk{src: v.src, size: size, block: v.grain, find: v.find, unpack: unpackGrain}
+	d.give(v.out, "vmdk.disk", "", vmdkExtent)
+}
+
+// describe reads the text that describes the disk, for parts of it elsewhere.
+func (v *vmdk) describe(at, n int64) {
+	text, _ := bound.ReadAt(v.src, at, n, 1<<20)
+	extents := 0
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if cid, ok := strings.CutPrefix(line, "parentCID="); ok && !strings.EqualFold(cid, "ffffffff") {
+			v.parent = true
+		}
+		if f := strings.Fields(line); len(f) > 3 && (f[0] == "RW" || f[0] == "RDONLY" || f[0] == "NOACCESS") {
+			extents++
+		}
+	}
+	if extents > 1 {
+		v.out.Gap(vmdkExtent, 0, -1)
+	}
+}
+
+func (v *vmdk) find(i int64) place {
+	le := binary.LittleEndian
+	top, low := i/v.perGT, i%v.perGT
+	if 4*top+4 > int64(len(v.dir)) {
+		return place{kind: broken}
+	}
+	none := place{kind: zeros}
+	if v.parent {
+		none.kind = absent
+	}
+	at := int64(le.Uint32(v.dir[4*top:])) * sector
+	if at == 0 {
+		return none
+	}
+	t, ok := v.tables[at]
+	if !ok {
+		b, err := bound.ReadAt(v.src, at, 4*v.perGT, 4<<16)
+		if err != nil {
+			b = nil
+		}
+		if len(v.tables) >= 64 {
+			clear(v.tables)
+		}
+		t = b
+		v.tables[at] = b
+	}
+	if t == nil {
+		return place{kind: broken}
+	}
+	e := int64(le.Uint32(t[4*low:]))
+	switch {
+	case e == 0:
+		return none
+	case e == 1 && v.flags&4 != 0:
+		return place{kind: zeros}
+	case v.flags&(1<<16) == 0:
+		return place{off: e * sector, kind: stored}
+	}
+	h, err := bound.ReadAt(v.src, e*sector, 12, 12)
+	if err != nil {
+		return place{kind: broken}
+	}
+	return place{off: e*sector + 12, kind: packed, packed: int64(le.Uint32(h[8:]))}
+}
+
+// unpackGrain fills dst; the last grain of a disk may be shorter.
+func unpackGrain(dst, src []byte) error {
+	r, err := zlib.NewReader(bytes.NewReader(src))
+	if err != nil {
+		return fmt.Errorf("grain: %w", err)
+	}
+	defer r.Close()
+	for n := 0; n < len(dst); {
+		m, err := r.Read(dst[n:])
+		n += m
+		if err == io.EOF && n > 0 {
+			clear(dst[n:])
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("grain: %w", bound.CutShort(err))
+		}
+	}
+	return nil
+}
