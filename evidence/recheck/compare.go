@@ -8,6 +8,10 @@ import (
 
 // compare holds the claim's matches and counts against those that are there.
 func (w *walk) compare() {
+	if w.claim.hidden {
+		w.note("the record's matches are hidden, and were not compared")
+		return
+	}
 	type key struct {
 		pattern int
 		offset  int64

@@ -24,6 +24,8 @@ type Claim struct {
 	// Matches are where its patterns are said to hit, and Counts how often.
 	Matches []showcause.Match
 	Counts  []uint32
+
+	hidden bool // the matches are not disclosed, and not compared
 }
 
 // Rule is a rule as its author wrote it.
@@ -42,9 +44,9 @@ type Options struct {
 
 // Difference is one thing that is not as claimed.
 type Difference struct {
-	Where   string // "step 2, digest", "pattern 0, match 3": our words and numbers
-	Claimed string
-	Derived string
+	Where   string `json:"where"` // "step 2, digest", "match 3": our words and numbers
+	Claimed string `json:"record"`
+	Derived string `json:"file"`
 }
 
 // String writes one line.

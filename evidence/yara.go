@@ -1,0 +1,199 @@
+package evidence
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/eval"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
+	"github.com/showcause/showcause/yara/syntax"
+)
+
+func matchAt(i int) string { return "/predicate/matches/" + strconv.Itoa(i) }
+
+// yara evaluates the condition of a YARA rule.
+func (v *verification) yara(text string) {
+	set := &source.Sources{}
+	src, err := set.Add("rule", text)
+	if err != nil {
+		v.problems.add(BadRuleText, ruleAt+"/text", "%v", err)
+		return
+	}
+	file, diags := syntax.Parse(src, source.Either)
+	for _, d := range diags {
+		if d.Severity == source.Error {
+			v.problems.add(BadRuleText, ruleAt+"/text", "%s: %.200s", d.Code, d.Title)
+			return
+		}
+	}
+	if len(file.Rules) != 1 {
+		v.problems.add(BadRuleText, ruleAt+"/text", "%d rules, want 1", len(file.Rules))
+		return
+	}
+	r := file.Rules[0]
+	if !yaraNamed(r, plainName(v.statement.Rules.Rule.Name)) {
+		v.problems.add(BadRuleName, ruleAt+"/name", "%.100q, and the text's is %.100q", v.statement.Rules.Rule.Name, r.Name.Name)
+	}
+	if m := v.statement.Matches; m != nil {
+		for i := range m.List {
+			if p := m.List[i].Pattern; p >= int64(len(r.Patterns)) {
+				v.problems.add(BadMatch, matchAt(i), "of pattern %d, and the rule has %d", p, len(r.Patterns))
+			}
+		}
+	}
+	if n := len(v.statement.Counts); n > 0 && n != len(r.Patterns) {
+		v.problems.add(BadCount, "/predicate/counts", "of %d patterns, and the rule has %d", n, len(r.Patterns))
+	}
+	if len(v.problems) > 0 {
+		return
+	}
+	counts, cut, ok := v.statement.hits()
+	if !ok {
+		return
+	}
+	places := v.statement.Matches == nil || v.statement.Matches.Commitment == "" // they are all known
+	for i := range r.Patterns {
+		recorded := int64(0)
+		if m := v.statement.Matches; m != nil {
+			for _, x := range m.List {
+				if x.Pattern == int64(i) {
+					recorded++
+				}
+			}
+		}
+		if cut[int64(i)] {
+			v.note(NoteCut, "/predicate/matches", "of pattern %d more may matter than are recorded: recheck", i)
+			return
+		}
+		places = places && counts[int64(i)] == recorded
+	}
+	if why := readsFile(r, places); why != "" {
+		v.note(NoteReads, ruleAt, "the condition asks for %s: recheck", why)
+		return
+	}
+	v.evalYARA(set, src, counts)
+}
+
+// yaraNamed tells whether a rule may be reported by a name: its identifier,
+// with the namespace before it or not, or a text of its metadata.
+func yaraNamed(r *syntax.Rule, name string) bool {
+	id := r.Name.Name
+	if name == id || strings.HasSuffix(name, id) && strings.ContainsRune(":./", rune(name[len(name)-len(id)-1])) {
+		return true
+	}
+	return slices.ContainsFunc(r.Metas, func(m syntax.Meta) bool {
+		return m.Value != nil && m.Value.Kind == syntax.TextLit && showcause.Escape(m.Value.Text) == name
+	})
+}
+
+// readsFile says what a condition asks for besides the matches and the size.
+// Without places, their numbers alone are known.
+func readsFile(r *syntax.Rule, places bool) (why string) {
+	for i := range r.Patterns {
+		if r.Patterns[i].Has("private") != nil {
+			return "a pattern whose matches are not shown"
+		}
+	}
+	vars := map[string]bool{}
+	syntax.Walk(r.Cond, func(e syntax.Expr) bool {
+		switch e := e.(type) {
+		case *syntax.ForIn:
+			for _, x := range e.Vars {
+				vars[x.Name] = true
+			}
+		case *syntax.With:
+			for _, x := range e.Vars {
+				vars[x.Name] = true
+			}
+		case *syntax.Call:
+			why = "bytes of the file, or a module"
+		case *syntax.Select, *syntax.Index:
+			why = "a module"
+		case *syntax.Keyword:
+			if e.Name != "filesize" {
+				why = "the entry point"
+			}
+		case *syntax.Name:
+			if !vars[e.Name] {
+				why = "another rule, a module or a variable"
+			}
+		case *syntax.Glob:
+			if !strings.HasPrefix(e.Name, "$") {
+				why = "another rule"
+			}
+		case *syntax.Match:
+			if !places && (e.At != nil || e.In != nil) {
+				why = "places that are not recorded"
+			}
+		case *syntax.Of:
+			if !places && (e.At != nil || e.In != nil) {
+				why = "places that are not recorded"
+			}
+		case *syntax.Measure:
+			if !places && (e.Kind != '#' || e.In != nil) {
+				why = "places that are not recorded"
+			}
+		}
+		return true
+	})
+	return why
+}
+
+func (v *verification) evalYARA(set *source.Sources, src *source.Source, counts map[int64]int64) {
+	res := check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: source.Either, RelaxedRegexps: true})
+	if res.Failed() || len(res.Rules) != 1 {
+		v.note(NoteReads, ruleAt, "the condition means nothing without the rest of the rules: recheck")
+		return
+	}
+	total := int64(0)
+	for _, n := range counts {
+		if total += n; n > maxEval || total > maxEval {
+			v.note(NoteCut, "/predicate/counts", "too many matches to evaluate: recheck")
+			return
+		}
+	}
+	out := eval.Run(res, &recorded{v.statement, counts}, eval.Options{Limit: maxEval})
+	switch {
+	case len(out.Stopped) > 0:
+		v.note(NoteReads, ruleAt, "the condition takes too many steps: recheck")
+	case !out.Holds[res.Rules[0]]:
+		v.problems.add(BadCondition, ruleAt, "does not hold with the matches recorded")
+	default:
+		v.note(NoteCondition, ruleAt, "holds with the matches recorded")
+	}
+}
+
+// maxEval bounds an evaluation, matches and steps.
+const maxEval = 100_000
+
+// recorded is what a record tells a condition: eval.Input.
+type recorded struct {
+	s      *Statement
+	counts map[int64]int64
+}
+
+func (r *recorded) Size() int64                                    { return r.s.last() }
+func (r *recorded) Read(int64, int) []byte                         { return nil }
+func (r *recorded) Module(string, source.Dialect) (v module.Value) { return v }
+func (r *recorded) Entry() (int64, bool)                           { return 0, false }
+
+// Matches returns the places recorded; where only their number is known,
+// places of no meaning, for which readsFile has seen that none is asked.
+func (r *recorded) Matches(_ *check.Rule, pattern int) []eval.Match {
+	var out []eval.Match
+	if m := r.s.Matches; m != nil {
+		for _, x := range m.List {
+			if x.Pattern == int64(pattern) {
+				out = append(out, eval.Match{Offset: x.Offset, Length: x.Length})
+			}
+		}
+	}
+	for int64(len(out)) < r.counts[int64(pattern)] {
+		out = append(out, eval.Match{})
+	}
+	return out
+}
