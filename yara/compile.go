@@ -1,6 +1,7 @@
 package yara
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/showcause/showcause/yara/check"
@@ -217,6 +219,8 @@ func (c *Compiler) Check() (*check.Result, Diagnostics) {
 // diagnostics puts what was found out into the form that callers get.
 func (c *Compiler) diagnostics(res *check.Result) Diagnostics {
 	out := make(Diagnostics, 0, len(res.Diags))
+	rules := slices.Clone(res.Rules)
+	slices.SortFunc(rules, func(a, b *check.Rule) int { return cmp.Compare(a.Start, b.Start) })
 	for _, d := range res.Diags {
 		e := Diagnostic{Code: d.Code, Severity: d.Severity, Title: d.Title}
 		var b strings.Builder
@@ -226,10 +230,10 @@ func (c *Compiler) diagnostics(res *check.Result) Diagnostics {
 		if src := c.set.Find(d.Range().Start); src != nil {
 			e.File = src.Name
 			e.Line, e.Column = src.Line(d.Range().Start)
-			for _, r := range res.Rules {
-				if r.File.Source == src && r.Start <= d.Range().Start && d.Range().Start < r.End {
-					e.Rule = r.Name.Name
-				}
+			e.Text, e.Label = src.Slice(d.Range()), d.Labels[0].Text
+			i := sort.Search(len(rules), func(i int) bool { return rules[i].Start > d.Range().Start })
+			if i > 0 && d.Range().Start < rules[i-1].End {
+				e.Rule = rules[i-1].Name.Name
 			}
 		}
 		out = append(out, e)
@@ -246,6 +250,8 @@ type Diagnostic struct {
 	Line     int    // from 1
 	Column   int    // from 1, characters
 	Rule     string // the rule that it is in, empty if it is in none
+	Text     string // of the rule, at that place
+	Label    string // what is said of it, can be empty
 	text     string
 	json     []byte
 }

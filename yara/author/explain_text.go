@@ -1,0 +1,120 @@
+package author
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/showcause/showcause/yara/syntax"
+)
+
+// Text writes an explanation as people read it.
+func (x *Explanation) Text(w io.Writer) error {
+	var b strings.Builder
+	x.text(&b)
+	for _, n := range x.Needs {
+		b.WriteString("\nneeded: ")
+		n.text(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (x *Explanation) text(b *strings.Builder) {
+	verdict := "does not match"
+	switch {
+	case x.Stopped:
+		verdict = "is not known: its condition takes too many steps"
+	case x.Matches:
+		verdict = "matches"
+	}
+	fmt.Fprintf(b, "rule %s:%s %s  (%s:%d)\n", x.Namespace, x.Rule, verdict, x.File, x.Line)
+	if x.Barred != "" {
+		fmt.Fprintf(b, "  the global rule %s does not hold\n", x.Barred)
+	}
+	if len(x.Why) > 0 && !x.Stopped {
+		word := "because"
+		if x.Cond.Truth && !x.Matches {
+			word = "though"
+		}
+		fmt.Fprintf(b, "%s\n", word)
+		for _, n := range x.Why[:min(len(x.Why), 16)] {
+			fmt.Fprintf(b, "  line %d: %s\n", n.Line, n.describe())
+			n.operands(b, "    ")
+		}
+		if n := len(x.Why) - 16; n > 0 {
+			fmt.Fprintf(b, "  and %d more\n", n)
+		}
+	}
+	if len(x.Strings) > 0 {
+		b.WriteString("strings\n")
+	}
+	for _, f := range x.Strings {
+		fmt.Fprintf(b, "  %s: %s\n", f.Text, plural(f.Count, "match", "matches"))
+		for _, p := range f.Places {
+			fmt.Fprintf(b, "    0x%x, %s: %s\n", p.Offset, plural(int(p.Length), "byte", "bytes"), p.Data)
+		}
+		if n := f.Count - len(f.Places); n > 0 {
+			fmt.Fprintf(b, "    and %d more\n", n)
+		}
+	}
+	if x.Cond != nil {
+		b.WriteString("condition\n")
+		x.Cond.tree(b, "  ")
+	}
+}
+
+// describe is a node in one line.
+func (n *Node) describe() string {
+	s := n.Text
+	switch {
+	case n.Value == "":
+		s += "  not asked for"
+	default:
+		s += "  is " + n.Value
+	}
+	if n.Note != "" {
+		s += "  (" + n.Note + ")"
+	}
+	return s
+}
+
+// constant says whether there is nothing to tell of a node but its text.
+func (n *Node) constant() bool {
+	_, ok := n.expr.(*syntax.Literal)
+	return ok
+}
+
+// operands writes the values of what a comparison compares.
+func (n *Node) operands(b *strings.Builder, indent string) {
+	for _, k := range n.Kids {
+		if !k.constant() {
+			fmt.Fprintf(b, "%s%s\n", indent, k.describe())
+		}
+	}
+}
+
+func (n *Node) tree(b *strings.Builder, indent string) {
+	if _, ok := n.expr.(*syntax.Paren); ok && len(n.Kids) == 1 {
+		n.Kids[0].tree(b, indent)
+		return
+	}
+	if l, ok := n.expr.(*syntax.Logic); ok {
+		fmt.Fprintf(b, "%s%s  is %s\n", indent, l.Op, n.Value)
+	} else {
+		fmt.Fprintf(b, "%s%s\n", indent, n.describe())
+	}
+	indent += "  "
+	for _, k := range n.Kids {
+		if !k.constant() {
+			k.tree(b, indent)
+		}
+	}
+	for _, r := range n.Rounds {
+		fmt.Fprintf(b, "%swith %s: %v\n", indent, r.Of, r.Truth)
+		r.Body.tree(b, indent+"  ")
+	}
+	if rest := n.went - len(n.Rounds); rest > 0 && len(n.Rounds) > 0 {
+		fmt.Fprintf(b, "%sand %s\n", indent, plural(rest, "round", "rounds"))
+	}
+}
