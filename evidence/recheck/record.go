@@ -36,7 +36,7 @@ const maxTold = 100
 
 // Names of options in a record's policy.
 const (
-	OptionFormats = "formats"     // names of the formats that were unpacked, with "," between
+	OptionFormats = "formats"     // "all": every format that the engine reads
 	OptionInput   = "input.bytes" // "all", or how many bytes of the input are read at most
 )
 
@@ -97,8 +97,8 @@ func claimOf(s *evidence.Statement) (*Claim, error) {
 	if s.Policy.Options[OptionInput] == "all" {
 		c.Limits.FileSize = 0
 	}
-	if names, ok := s.Policy.Options[OptionFormats]; ok {
-		c.Formats = strings.Split(names, ",")
+	if v := s.Policy.Options[OptionFormats]; v != "" && v != "all" {
+		return nil, fmt.Errorf("a policy for the formats %.40q", showcause.Escape(v))
 	}
 	c.Chain = []showcause.Link{{Digest: sum(s.Subject.SHA256), Size: s.Input.Size}}
 	for _, step := range s.Derivation {
@@ -265,10 +265,12 @@ func (d *deriver) compare(n *evidence.Statement) {
 		}
 	}
 	s := d.s
-	say("file, SHA-256", s.Subject.SHA256, n.Subject.SHA256)
+	if !slices.ContainsFunc(d.out.Differences, func(x Difference) bool { return x.Where == "file, digest" }) {
+		say("file, SHA-256", s.Subject.SHA256, n.Subject.SHA256)
+	}
 	say("file, SHA-1", s.Subject.SHA1, n.Subject.SHA1)
 	say("file, MD5", s.Subject.MD5, n.Subject.MD5)
-	if len(d.c.Chain) > 0 && d.c.Chain[0].Size != s.Input.Size {
+	if !slices.ContainsFunc(d.out.Differences, func(x Difference) bool { return x.Where == "file, size" }) {
 		say("file, size", s.Input.Size, n.Input.Size)
 	}
 	say("file, type", s.Input.Type, n.Input.Type)
