@@ -20,18 +20,21 @@ type Probe struct {
 	w     *Window
 	work  func(steps int64) bool
 	left  int64
+	loads int64 // of w that were paid
 	spent bool
 }
 
 // NewProbe returns the probe of a source. work is asked for every read, one step
-// and one for each 64 bytes; when it says false, everything from then on is not
-// there. A nil work allows 16 million steps.
+// and one for each 64 bytes, those that were read in vain included; when it says
+// false, everything from then on is not there. A nil work allows 16 million steps.
 func NewProbe(src showcause.Source, work func(steps int64) bool) *Probe {
 	return &Probe{w: NewWindow(src), work: work, left: probeSteps}
 }
 
 // Step asks for n steps of work that is not reading.
 func (p *Probe) Step(n int64) bool {
+	n += (p.w.loads - p.loads) * (pageSize / 64)
+	p.loads = p.w.loads
 	switch {
 	case p.spent:
 	case p.work != nil:

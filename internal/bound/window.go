@@ -23,6 +23,7 @@ type Window struct {
 	whole bool  // hand is the source
 	err   error
 	cache [pages]page
+	loads int64 // pages that were read
 }
 
 type page struct {
@@ -83,6 +84,7 @@ func (w *Window) page(number int64) []byte {
 		p.data = make([]byte, pageSize)
 	}
 	p.index = number + 1
+	w.loads++
 	n, err := w.src.ReadAt(p.data[:want:pageSize], off)
 	if n = max(n, 0); int64(n) < want && w.err == nil {
 		if w.err = err; err == nil || err == io.EOF {
