@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/yara/code"
 )
 
 // DB is an open database. It is safe for concurrent use. A rule is named by
@@ -416,7 +417,13 @@ func (db *DB) provePattern(i uint32) error {
 func (db *DB) proveRule(i uint32) error {
 	r := &db.rules[i]
 	return db.prove(len(db.patterns)+int(i), func() error {
-		return rule.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(int(r.UsesLen))
+		if err := rule.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(int(r.UsesLen)); err != nil {
+			return err
+		}
+		if y, ok := db.YARA(i); ok && len(y.Code) > 0 {
+			return code.Program(y.Code).Check(int(r.UsesLen), len(y.Deps))
+		}
+		return nil
 	})
 }
 

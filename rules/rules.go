@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -18,6 +20,8 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 //go:embed *.ldb
@@ -25,12 +29,30 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 2"
+const tool = "showcause 3"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
 	PUA     bool // load signatures of possibly unwanted applications
 	Lenient bool // malformed lines are left out; without it one is an error
+
+	// What follows is for YARA rules.
+
+	Dialect   source.Dialect
+	Externals map[string]module.Value // external variables, with the values that they have unless a scan sets others
+	// IncludeDirs are looked through for included files, after the folder of the
+	// file that includes them; NoIncludes refuses to include any.
+	IncludeDirs    []string
+	NoIncludes     bool
+	RelaxedRegexps bool // YARA-X takes regular expressions as YARA does
+	StrictEscapes  bool // warn of escapes in regular expressions that mean nothing
+	Off            []source.Code
+	// Told takes all that is said of the rules, warnings and errors, and Slow a line for each
+	// string that slows every scan down. They may be nil.
+	Told func(*source.Sources, *source.Diagnostic)
+	Slow func(line string)
+
+	included func(path string)
 }
 
 // Default returns the database of the built-in rules.
@@ -62,15 +84,33 @@ func Default() (*ruledb.DB, error) {
 	return ruledb.New(data)
 }
 
-// Compile compiles rule files and folders of them to one database.
+// Compile compiles rule files and folders of them to one database: ClamAV's, and
+// YARA's, which may have a namespace before them ("NAMESPACE:PATH"; see Split).
+// Of a folder, ClamAV's files in it are taken, and YARA's in it and in the
+// folders below, each in a namespace of its own, which is its path below the
+// folder; other files of YARA's are in one namespace, "default". YARA rules are read together, so
+// that those named first can be asked for by those named later. What is wrong with
+// them is a *RuleError.
 func Compile(paths []string, o Options) ([]byte, error) {
 	var c compiler
+	var yara []input
 	for _, path := range paths {
+		files, dir, err := yaraFiles(path)
+		if err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+		yara = append(yara, files...)
+		if len(files) > 0 && (!dir || !clamFolder(path)) {
+			continue
+		}
 		st, err := clamsig.Load(path, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
 		c.note(st)
+	}
+	if err := c.yara(yara, &o); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
 	}
 	if len(c.meta.Sources) == 0 {
 		return nil, fmt.Errorf("rules: no database file in %s", strings.Join(paths, ", "))
@@ -80,6 +120,16 @@ func Compile(paths []string, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	return data, nil
+}
+
+// clamFolder tells whether a folder has a ClamAV database besides YARA rules.
+func clamFolder(arg string) bool {
+	_, path := Split(arg)
+	entries, err := os.ReadDir(path)
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		_, ok := clamsig.Classify(e.Name())
+		return ok && !IsYARA(e.Name()) && e.Name()[0] != '.'
+	})
 }
 
 // compiler feeds what clamsig reads to a Builder.
@@ -107,6 +157,9 @@ func (c *compiler) plain(o *rule.Origin) {
 }
 
 func (c *compiler) Skip(s clamsig.Skip) {
+	if IsYARA(s.File) {
+		return // they are compiled as YARA's
+	}
 	if c.skipped == nil {
 		c.skipped = &s
 	}
@@ -116,6 +169,9 @@ func (c *compiler) Skip(s clamsig.Skip) {
 func (c *compiler) note(st *clamsig.Stats) {
 	c.meta.Tool = tool
 	for _, f := range st.Files {
+		if IsYARA(f.File) {
+			continue
+		}
 		s := ruledb.Source{File: f.File, Loaded: f.Loaded, Skipped: f.Skipped}
 		for r, n := range f.ByReason {
 			if s.Reasons == nil {
@@ -153,6 +209,7 @@ func Writable(path string, sources []string) error {
 		return fmt.Errorf("database: %s is not a regular file", path)
 	}
 	for _, s := range sources {
+		_, s = Split(s)
 		from, err := os.Stat(s)
 		if err != nil {
 			return fmt.Errorf("rules: %w", err)
@@ -222,17 +279,17 @@ func Write(path string, data []byte) (err error) {
 const keep = 4
 
 // Cached returns the compiled form of rule files and folders, from the user's
-// cache if the files are those that it was made from; compiling is called when
-// they are not. The warning says that the cache could not be written; the
-// database is good all the same.
-func Cached(paths []string, compiling func()) (db *ruledb.DB, warning, err error) {
-	key, err := identity(paths)
+// cache if the files are those that it was made from, those that they include
+// among them; compiling is called when they are not. The warning says that the
+// cache could not be written; the database is good all the same.
+func Cached(paths []string, o Options, compiling func()) (db *ruledb.DB, warning, err error) {
+	key, err := identity(paths, &o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("rules: %w", err)
 	}
 	dir, warning := cacheDir()
 	file := filepath.Join(dir, key+".scdb")
-	if warning == nil {
+	if warning == nil && sameIncludes(file) {
 		if db, err := ruledb.Open(file); err == nil {
 			return db, nil, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -240,12 +297,18 @@ func Cached(paths []string, compiling func()) (db *ruledb.DB, warning, err error
 		}
 	}
 	compiling()
-	data, err := Compile(paths, Options{})
+	included := map[string]bool{}
+	o.included = func(path string) { included[path] = true }
+	data, err := Compile(paths, o)
 	if err != nil {
 		return nil, warning, err
 	}
 	if dir != "" {
-		if werr := Write(file, data); werr != nil {
+		werr := writeIncludes(file, slices.Sorted(maps.Keys(included)))
+		if werr == nil {
+			werr = Write(file, data)
+		}
+		if werr != nil {
 			warning = fmt.Errorf("cache: %w", werr)
 		} else {
 			prune(dir)
@@ -283,5 +346,6 @@ func prune(dir string) {
 	sort.Slice(files, func(i, j int) bool { return age(files[i]) > age(files[j]) })
 	for i := keep; i < len(files); i++ {
 		os.Remove(files[i])
+		os.Remove(files[i] + includesEnd)
 	}
 }

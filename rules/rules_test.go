@@ -183,7 +183,7 @@ func TestCached(t *testing.T) {
 	}
 	open := func() *ruledb.DB {
 		t.Helper()
-		db, warning, err := rules.Cached([]string{dir}, func() {})
+		db, warning, err := rules.Cached([]string{dir}, rules.Options{}, func() {})
 		if err != nil || warning != nil {
 			t.Fatal(err, warning)
 		}
@@ -212,13 +212,13 @@ func TestCached(t *testing.T) {
 	for _, c := range all {
 		os.WriteFile(c, []byte("damage that is long enough to be looked at as a file"), 0o644)
 	}
-	db, warning, err := rules.Cached([]string{dir}, func() {})
+	db, warning, err := rules.Cached([]string{dir}, rules.Options{}, func() {})
 	if err != nil || warning == nil || db.Len() != 2 {
 		t.Errorf("damaged cache: %v, warning %v", err, warning)
 	}
 	// A cache that cannot be had.
 	t.Setenv("XDG_CACHE_HOME", "/dev/null")
-	db, warning, err = rules.Cached([]string{dir}, func() {})
+	db, warning, err = rules.Cached([]string{dir}, rules.Options{}, func() {})
 	if err != nil || warning == nil || db.Len() != 2 {
 		t.Errorf("no cache: %v, warning %v", err, warning)
 	}

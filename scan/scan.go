@@ -7,6 +7,7 @@ package scan
 import (
 	"errors"
 	"io"
+	"maps"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -17,6 +18,9 @@ import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 // Options are how to scan. The zero value works.
@@ -31,6 +35,22 @@ type Options struct {
 	Digests bool
 	// Formats are what is unpacked; nil is formats.All().
 	Formats []unpack.Format
+	// TopOnly has only the input itself searched, as YARA does, and nothing that is
+	// in it.
+	TopOnly bool
+	// MaxMatches is how many places are kept for each pattern of a finding; 0 is
+	// showcause.MaxMatches.
+	MaxMatches int
+	// Externals are the values of external variables of YARA's rules, where they
+	// are not those that the rules were compiled with.
+	Externals map[string]module.Value
+	// Modules gives values of modules of YARA's for a layer, before those that
+	// are known here. It may be nil.
+	Modules func(name string, d source.Dialect, in calc.Input) (module.Value, bool)
+	// Now is the time for rules that ask for it, seconds since 1970.
+	Now int64
+	// Log takes the lines that rules write, or is nil.
+	Log func(line string)
 }
 
 // Scanner scans one input after the other. It is not safe for concurrent use;
@@ -56,8 +76,19 @@ func New(db *ruledb.DB, o Options) *Scanner {
 
 // Scan scans an input. A src with a method Changed() bool is asked, when all is
 // read, whether its bytes have changed meanwhile.
-func (s *Scanner) Scan(src showcause.Source) showcause.Report {
-	in := input{Scanner: s, report: showcause.Report{Size: src.Size()}}
+func (s *Scanner) Scan(src showcause.Source) showcause.Report { return s.ScanWith(src, nil) }
+
+// ScanWith is Scan with values of external variables for this input, which come
+// before those in Options.
+func (s *Scanner) ScanWith(src showcause.Source, externals map[string]module.Value) showcause.Report {
+	in := input{Scanner: s, report: showcause.Report{Size: src.Size()}, externals: s.options.Externals}
+	if len(externals) > 0 {
+		in.externals = maps.Clone(in.externals)
+		if in.externals == nil {
+			in.externals = map[string]module.Value{}
+		}
+		maps.Copy(in.externals, externals)
+	}
 	in.budget = unpack.NewBudget(s.options.Limits, src.Size(), s.options.Spill)
 	read := src
 	if max := s.options.Limits.FileSize; max > 0 && src.Size() > max {
@@ -87,6 +118,8 @@ type input struct {
 	budget *unpack.Budget
 	cut    bool // the limit for one layer cut the input itself
 	ended  bool // the input could not be read to its end
+
+	externals map[string]module.Value
 }
 
 // slurp reads a whole input into memory. What cannot be read is a gap.
@@ -175,6 +208,10 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	})
 	in.guard(l, func() { in.digests(l) })
 	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
+	if in.options.TopOnly {
+		in.inside(l)
+		return l
+	}
 	in.guard(l, func() { in.views(l) })
 	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.unpack(l) })
@@ -193,6 +230,18 @@ func (in *input) guard(l *layer, stage func()) {
 		}
 	}()
 	stage()
+}
+
+// inside says of an input of which nothing but itself is searched that it holds more.
+func (in *input) inside(l *layer) {
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
+	more := l.kind.Hides()
+	for i := 0; i < len(in.options.Formats) && !more && l.Source.Size() > 0; i++ {
+		more = in.options.Formats[i].Match(probe)
+	}
+	if more {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitDepth, Offset: 0, Length: -1})
+	}
 }
 
 // unpack derives the children of a layer by every format that it may be.

@@ -3,11 +3,13 @@ package scan
 import (
 	"cmp"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 )
@@ -24,6 +26,12 @@ type searcher struct {
 	seen    []sighting
 	marked  []bool // for each rule with patterns: it is in rules
 	rules   []uint32
+	values  []uint8  // for each rule with patterns: what became of it; those in rules have one
+	admits  []uint8  // for each rule with patterns: 0 not asked, 1 its guard lets the layer in, 2 not
+	asked   []uint32 // rules that are in admits
+	kept    int      // matches, of all patterns
+	regexps regex.Matcher
+	eval    evaluator
 	hits    []literal.Hit
 	buf     []byte
 	matcher pattern.Matcher
@@ -40,6 +48,9 @@ type sighting struct {
 	cap     int    // matches to keep
 	within  []span // where matches may begin; nil is anywhere
 	nowhere bool   // the layer lacks what the pattern's anchor counts from
+	barred  bool   // the guards of the rules that it triggers bar the layer: it was not searched for
+	longest bool   // of several matches with one start the longest counts, or else the shortest
+	again   bool   // not all was found
 	found   []showcause.Match
 }
 
@@ -47,7 +58,8 @@ type sighting struct {
 type span struct{ lo, hi int64 }
 
 func newSearcher(db *ruledb.DB) searcher {
-	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, db.Rules())}
+	n := db.Rules()
+	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, n), values: make([]uint8, n), admits: make([]uint8, n)}
 }
 
 func (s *searcher) reset() {
@@ -56,9 +68,15 @@ func (s *searcher) reset() {
 	}
 	s.seen = s.seen[:0]
 	for _, r := range s.rules {
-		s.marked[r] = false
+		s.marked[r], s.values[r] = false, holdsNot
 	}
 	s.rules = s.rules[:0]
+	for _, r := range s.asked {
+		s.admits[r] = 0
+	}
+	s.asked = s.asked[:0]
+	s.kept = 0
+	clear(s.eval.modules)
 	s.matcher.Reset()
 }
 
@@ -93,31 +111,73 @@ func (in *input) match(l *layer, target rule.Target) {
 			in.cannotRead(l, 0, -1, err)
 		}
 	}()
+	s.eval.search = s
+	s.facts.Read = s.eval.Read
 	s.pass(&part.Eager, true)
 	s.triggered(part)
+	s.hopeful(part)
 	if len(s.rules) == 0 {
 		return
 	}
-	if s.want(part) {
+	barred, deferred, whole := s.want(part)
+	if barred {
+		s.pass(&part.Eager, false)
+	}
+	if deferred {
 		s.pass(&part.Deferred, false)
 	}
+	if whole {
+		s.throughout()
+	}
+	if fired := s.fired(); len(fired) > 0 {
+		s.collect(part, fired)
+	}
+}
+
+// fired evaluates the rules, in order, and returns those that are reported.
+func (s *search) fired() (fired []uint32) {
+	db := s.in.db
 	slices.Sort(s.rules)
-	var fired []uint32
 	for _, r := range s.rules {
-		body := in.db.Rule(r)
+		body := db.Rule(r)
 		if !body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
 			continue
 		}
 		// What was not seen where not all was searched may be there: a rule that
 		// asks for something to be absent does not fire on that.
-		if partial := s.matcher.Exhausted() || l.unread; partial && !body.Program.Holds(func(sub int) uint32 { return in.db.Pattern(body.Patterns[sub]).Count }) {
+		partial := s.matcher.Exhausted() || s.l.unread
+		y, is := db.YARA(r)
+		if !is {
+			if partial && !body.Program.Holds(func(sub int) uint32 { return db.Pattern(body.Patterns[sub]).Count }) {
+				continue
+			}
+			fired = append(fired, r)
 			continue
 		}
-		fired = append(fired, r)
+		if s.values[r] = s.evaluate(r, body, y); s.values[r] == holds && !y.Private && !(partial && y.Absent) {
+			fired = append(fired, r)
+		}
 	}
-	if len(fired) > 0 {
-		s.collect(part, fired)
+	// A global rule that does not hold bars all of its namespace.
+	return slices.DeleteFunc(fired, func(r uint32) bool {
+		y, _ := db.YARA(r)
+		return slices.ContainsFunc(y.Globals, func(g uint32) bool { return s.values[g] != holds })
+	})
+}
+
+// admitted tells whether a rule is for this layer.
+func (s *search) admitted(r uint32) bool {
+	if s.admits[r] == 0 {
+		s.asked = append(s.asked, r)
+		s.admits[r] = 2
+		body := s.in.db.Rule(r)
+		_, yara := s.in.db.YARA(r)
+		// Rules of YARA's are for bytes as they are.
+		if (body.Target == s.target || body.Target == rule.Any) && !(yara && s.l.origin != nil) && body.Program.Admits(&s.facts) {
+			s.admits[r] = 1
+		}
 	}
+	return s.admits[r] == 1
 }
 
 // triggered gathers the rules of which a trigger was seen.
@@ -126,8 +186,7 @@ func (s *search) triggered(part *ruledb.Partition) {
 		if s.marked[r] {
 			return
 		}
-		body := s.in.db.Rule(r)
-		if (body.Target == s.target || body.Target == rule.Any) && body.Program.Admits(&s.facts) {
+		if s.admitted(r) {
 			s.marked[r] = true
 			s.rules = append(s.rules, r)
 		}
@@ -144,50 +203,112 @@ func (s *search) triggered(part *ruledb.Partition) {
 	}
 }
 
-// want marks the patterns of the triggered rules, and tells whether any of
-// them has yet to be searched for.
-func (s *search) want(part *ruledb.Partition) bool {
-	more := false
+// hopeful drops those of YARA's rules that what was seen in every layer rules out
+// already, whatever else may be found.
+func (s *search) hopeful(part *ruledb.Partition) {
+	db := s.in.db
+	s.rules = slices.DeleteFunc(s.rules, func(r uint32) bool {
+		if _, yara := db.YARA(r); !yara {
+			return false
+		}
+		body := db.Rule(r)
+		hope := body.Program.Holds(func(sub int) uint32 {
+			p := body.Patterns[sub]
+			if i := s.state[p]; part.IsEager(p) && (i == 0 || !s.seen[i-1].barred) {
+				return s.count(p)
+			}
+			return math.MaxUint32
+		})
+		if !hope {
+			s.marked[r] = false
+		}
+		return !hope
+	})
+}
+
+// want marks the patterns of the triggered rules, and tells which of them have
+// yet to be searched for: some that were barred, some that are deferred, some
+// that have no atoms.
+func (s *search) want(part *ruledb.Partition) (barred, deferred, whole bool) {
 	for _, r := range s.rules {
 		for _, p := range s.in.db.Rule(r).Patterns {
-			if !part.IsEager(p) {
-				s.sight(p).wanted = true
-				more = true
+			eager := part.IsEager(p)
+			if eager && s.state[p] == 0 {
+				continue // not seen
+			}
+			g := s.sight(p)
+			switch {
+			case g.pattern.NoAtoms:
+				g.wanted, whole = true, true
+			case !eager:
+				g.wanted, deferred = true, true
+			case g.barred:
+				g.barred, g.wanted, g.done, barred = false, true, g.nowhere, true
 			}
 		}
 	}
-	return more
+	return barred, deferred, whole
+}
+
+// throughout searches the whole layer for each wanted pattern that has no atoms.
+func (s *search) throughout() {
+	for i := range s.seen {
+		g := &s.seen[i]
+		if !g.wanted || g.done || !g.pattern.NoAtoms {
+			continue
+		}
+		from, to := int64(0), s.input.Size()+1
+		if len(g.within) == 1 {
+			from, to = g.within[0].lo, g.within[0].hi+1
+		}
+		s.regexps.Steps, s.regexps.Limit = s.matcher.Steps, s.matcher.Limit
+		s.regexps.Scan(g.id, g.pattern.Regexp, s.input, from, to, func(off, n int64) bool { return s.emit(g, off, n) })
+		s.matcher.Steps = s.regexps.Steps
+	}
 }
 
 // collect searches once more for the patterns of rules that fired, to have the
 // first places of each, and records the findings.
 func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	s.collecting = true
-	for i := range s.seen {
-		s.seen[i].done = true
-	}
 	keep := showcause.MaxMatches
+	if m := s.in.options.MaxMatches; m > 0 {
+		keep = m
+	}
+	most := keep
 	if s.in.options.Digests {
-		keep = showcause.MaxCount
+		most = max(most, showcause.MaxCount)
+	}
+	again := false
+	for i := range s.seen {
+		g := &s.seen[i]
+		g.again, g.wanted = g.done && !g.nowhere, false
+		g.done = true
 	}
 	for _, r := range fired {
 		for _, p := range s.in.db.Rule(r).Patterns {
-			g := s.sight(p)
-			g.wanted, g.done, g.cap, g.found = true, g.nowhere, keep, g.found[:0]
+			// Where the search did not end with enough, all is known already.
+			if g := s.sight(p); g.again && !g.wanted {
+				g.wanted, g.done, g.cap, g.found = true, false, most, g.found[:0]
+				again = true
+			}
 		}
 	}
-	s.matcher.Reset()
-	s.pass(&part.Eager, false)
-	s.pass(&part.Deferred, false)
+	if again {
+		s.matcher.Reset()
+		s.pass(&part.Eager, false)
+		s.pass(&part.Deferred, false)
+		s.throughout()
+	}
 	for _, r := range fired {
 		var matches []showcause.Match
 		var counts []uint32
 		for sub, p := range s.in.db.Rule(r).Patterns {
 			found := s.sight(p).found
 			if s.in.options.Digests {
-				counts = append(counts, uint32(len(found)))
+				counts = append(counts, uint32(min(len(found), showcause.MaxCount)))
 			}
-			for _, m := range found[:min(len(found), showcause.MaxMatches)] {
+			for _, m := range found[:min(len(found), keep)] {
 				m.Pattern = sub
 				matches = append(matches, m)
 			}
@@ -216,7 +337,10 @@ func (s *search) sight(p uint32) *sighting {
 	}
 	g.id, g.pattern = p, s.in.db.Pattern(p)
 	g.cap = int(g.pattern.Count)
-	g.byEnd = g.pattern.Program.ByEnd()
+	g.longest = g.pattern.Longest()
+	if g.pattern.Regexp == nil {
+		g.byEnd = g.pattern.Program.ByEnd()
+	}
 	if g.pattern.Anchor.Base != pattern.Anywhere {
 		g.within = s.l.spans(g.pattern.Anchor)
 		g.nowhere = len(g.within) == 0
@@ -304,20 +428,50 @@ func (s *search) verify(ref ruledb.Ref, at int64, all bool) {
 	if s.state[ref.Pattern] == 0 && !all {
 		return
 	}
+	fresh := s.state[ref.Pattern] == 0
 	g := s.sight(ref.Pattern)
+	if fresh && !g.nowhere && s.bars(g) {
+		g.barred, g.done = true, true
+	}
 	if g.done || !all && !g.wanted {
 		return
 	}
-	s.matcher.Verify(g.id, g.pattern.Program, ref.Place, s.input, at, func(off, n int64) bool {
-		if g.within != nil && !inside(g.within, off) {
-			return true
-		}
-		g.add(off, n)
-		if !s.collecting && len(g.found) >= g.cap {
-			g.done = true
-		}
-		return !g.done
-	})
+	if g.pattern.Regexp != nil {
+		s.regexps.Steps, s.regexps.Limit = s.matcher.Steps, s.matcher.Limit
+		s.regexps.Verify(g.id, g.pattern.Regexp, ref.Place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
+		s.matcher.Steps = s.regexps.Steps
+		return
+	}
+	s.matcher.Verify(g.id, g.pattern.Program, ref.Place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
+}
+
+// maxBars bounds how many rules are asked whether they bar a pattern.
+const maxBars = 16
+
+// bars tells whether the guards of all rules that a pattern triggers bar the
+// layer, so that it need not be verified.
+func (s *search) bars(g *sighting) bool {
+	rules := g.pattern.Triggers
+	return len(rules) > 0 && len(rules) <= maxBars && !slices.ContainsFunc(rules, s.admitted)
+}
+
+// maxKept bounds the matches that are kept of one layer.
+const maxKept = 1 << 22
+
+// emit takes a match, and tells whether more are wanted.
+func (s *search) emit(g *sighting, off, n int64) bool {
+	if g.within != nil && !inside(g.within, off) {
+		return true
+	}
+	before := len(g.found)
+	g.add(off, n)
+	if s.kept += len(g.found) - before; s.kept == maxKept {
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitMemory, Offset: 0, Length: -1})
+	}
+	if !s.collecting && len(g.found) >= g.cap || s.kept >= maxKept {
+		g.done = true
+	}
+	return !g.done
 }
 
 // place is what tells one match of the pattern from another: where it begins,
@@ -332,11 +486,18 @@ func (g *sighting) place(m showcause.Match) int64 {
 // add keeps a match, in order, once for each place, and the first ones if there are too many.
 func (g *sighting) add(off, n int64) {
 	m := showcause.Match{Offset: off, Length: n}
-	i, dup := slices.BinarySearchFunc(g.found, g.place(m), func(have showcause.Match, place int64) int {
-		return cmp.Compare(g.place(have), place)
-	})
-	if dup {
-		return
+	i := len(g.found)
+	if place := g.place(m); i > 0 && g.place(g.found[i-1]) >= place {
+		var dup bool
+		i, dup = slices.BinarySearchFunc(g.found, place, func(have showcause.Match, place int64) int {
+			return cmp.Compare(g.place(have), place)
+		})
+		if dup {
+			if have := &g.found[i]; !g.byEnd && g.longest == (n > have.Length) {
+				have.Length = n
+			}
+			return
+		}
 	}
 	if len(g.found) >= g.cap {
 		if i >= g.cap {

@@ -68,7 +68,7 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 	done := make(chan opened, 1)
 	go func() {
 		var o opened
-		o.db, o.warning, o.err = rules.Cached(paths, func() {
+		o.db, o.warning, o.err = rules.Cached(paths, rules.Options{}, func() {
 			if !quiet {
 				fmt.Fprintf(stderr, "showcause: compiling %s; the next start takes it from the cache\n", showcause.Escape(strings.Join(paths, ", ")))
 			}

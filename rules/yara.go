@@ -1,0 +1,268 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/lower"
+	"github.com/showcause/showcause/yara/source"
+)
+
+// maxText is the most bytes of one file of YARA rules.
+const maxText = 512 << 20
+
+// IsYARA tells whether a file has YARA rules, by its name.
+func IsYARA(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yar", ".yara", ".rule", ".rules":
+		return true
+	}
+	return false
+}
+
+// Split parts "NAMESPACE:PATH", as yara and yarac take it. A path that exists as
+// it stands has no namespace; neither has one with a slash before the colon.
+func Split(arg string) (namespace, path string) {
+	ns, rest, ok := strings.Cut(arg, ":")
+	if !ok || ns == "" || rest == "" || strings.ContainsRune(ns, filepath.Separator) {
+		return "", arg
+	}
+	if _, err := os.Lstat(arg); err == nil {
+		return "", arg
+	}
+	return ns, rest
+}
+
+// Paths are the paths of arguments of Compile, without their namespaces.
+func Paths(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		_, out[i] = Split(a)
+	}
+	return out
+}
+
+// input is one file of YARA rules.
+type input struct{ namespace, path string }
+
+// defaultSpace is the namespace of files that are named without one.
+const defaultSpace = "default"
+
+// yaraFiles are the files of YARA rules that an argument means, in the order of
+// their names, and whether it is a folder. Each file of a folder is a namespace of
+// its own, its path below the folder: files of one set repeat names.
+func yaraFiles(arg string) (files []input, dir bool, err error) {
+	namespace, path := Split(arg)
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, false, err
+	}
+	if !st.IsDir() {
+		if _, clam := clamsig.Classify(path); !IsYARA(path) && clam && namespace == "" {
+			return nil, false, nil
+		}
+		if !st.Mode().IsRegular() {
+			return nil, false, fmt.Errorf("%s: not a regular file", path)
+		}
+		if namespace == "" {
+			namespace = defaultSpace
+		}
+		return []input{{namespace, path}}, false, nil
+	}
+	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if hidden := d.Name()[0] == '.' && p != path; hidden && d.IsDir() {
+			return filepath.SkipDir
+		} else if hidden || d.IsDir() || !IsYARA(p) {
+			return nil
+		}
+		if st, err := os.Stat(p); err != nil {
+			return err
+		} else if !st.Mode().IsRegular() {
+			return nil
+		}
+		rel, err := filepath.Rel(path, p)
+		if err != nil {
+			return err
+		}
+		if namespace != "" {
+			rel = namespace + "/" + rel
+		}
+		files = append(files, input{filepath.ToSlash(rel), p})
+		return nil
+	})
+	return files, true, err
+}
+
+// RuleError says what is wrong with YARA rules. Its text is that of the
+// diagnostics, as they are shown.
+type RuleError struct {
+	Diags []*source.Diagnostic
+	text  string
+}
+
+func (e *RuleError) Error() string { return e.text }
+
+// yara compiles files of YARA rules.
+func (c *compiler) yara(files []input, o *Options) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var set source.Sources
+	var inputs []check.Input
+	for _, f := range files {
+		text, err := readText(f.path)
+		if err != nil {
+			return err
+		}
+		src, err := set.Add(f.path, text)
+		if err != nil {
+			return err
+		}
+		inputs = append(inputs, check.Input{Namespace: f.namespace, Source: src})
+	}
+	return c.checked(&set, inputs, o)
+}
+
+// checked checks and lowers sources.
+func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options) error {
+	opts := check.Options{
+		Dialect: o.Dialect, Externals: o.Externals, RelaxedRegexps: o.RelaxedRegexps, StrictEscapes: o.StrictEscapes, Off: o.Off,
+	}
+	if !o.NoIncludes {
+		opts.Include = o.include
+	}
+	res := check.Check(set, inputs, opts)
+	if o.Told != nil {
+		for _, d := range res.Diags {
+			o.Told(set, d)
+		}
+	}
+	if res.Failed() {
+		return failure(set, res)
+	}
+	sources := map[string]*ruledb.Source{}
+	at := func(r *check.Rule) *ruledb.Source {
+		name := r.File.Source.Name
+		if sources[name] == nil {
+			sources[name] = &ruledb.Source{File: name}
+		}
+		return sources[name]
+	}
+	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals}, c.Rule) {
+		line, _ := p.Rule.File.Source.Line(p.Rule.Start)
+		switch {
+		case p.Err != nil && !o.Lenient:
+			return fmt.Errorf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String())
+		case p.Err != nil:
+			s := at(p.Rule)
+			s.Loaded--
+			s.Skipped++
+			if s.Reasons == nil {
+				s.Reasons = map[string]int{}
+			}
+			s.Reasons["yara"]++
+			c.Builder.Skip(ruledb.Skip{File: s.File, Line: line, Name: p.Rule.Name.Name, Reason: "yara", Detail: p.String()})
+		case o.Slow != nil:
+			o.Slow(fmt.Sprintf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String()))
+		}
+	}
+	var order []string
+	for _, r := range res.Rules {
+		s := at(r)
+		if !slices.Contains(order, s.File) {
+			order = append(order, s.File)
+		}
+		if !r.Bad && r.Ignored == "" && r.Cond != nil {
+			s.Loaded++
+		}
+	}
+	c.meta.Tool = tool
+	for _, in := range inputs { // a file without rules is one that was read, too
+		if sources[in.Source.Name] == nil {
+			sources[in.Source.Name] = &ruledb.Source{File: in.Source.Name}
+			order = append(order, in.Source.Name)
+		}
+	}
+	for _, name := range order {
+		c.meta.Sources = append(c.meta.Sources, *sources[name])
+	}
+	return nil
+}
+
+// failure is the error of rules that were refused.
+func failure(set *source.Sources, res *check.Result) error {
+	out := &RuleError{}
+	var b strings.Builder
+	for _, d := range res.Diags {
+		if d.Severity != source.Error {
+			continue
+		}
+		out.Diags = append(out.Diags, d)
+		if len(out.Diags) <= maxShown {
+			set.Render(&b, d)
+		}
+	}
+	if n := len(out.Diags) - maxShown; n > 0 {
+		fmt.Fprintf(&b, "and %d more\n", n)
+	}
+	out.text = strings.TrimRight(b.String(), "\n")
+	return out
+}
+
+// maxShown is the number of errors that are shown.
+const maxShown = 20
+
+// include opens a file that rules include: beside the file that includes it, then
+// in the folders of the options.
+func (o *Options) include(name string, from *source.Source) (path, text string, err error) {
+	tries := []string{name}
+	if !filepath.IsAbs(name) {
+		tries = []string{filepath.Join(filepath.Dir(from.Name), name)}
+		for _, d := range o.IncludeDirs {
+			tries = append(tries, filepath.Join(d, name))
+		}
+	}
+	for _, path = range tries {
+		if text, err = readText(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err == nil && o.included != nil {
+		o.included(path)
+	}
+	return path, text, err
+}
+
+// readText reads a file of rules.
+func readText(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return "", err
+	} else if !st.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxText {
+		return "", fmt.Errorf("%s: more than %d bytes", path, maxText)
+	}
+	return string(b), nil
+}

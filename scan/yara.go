@@ -1,0 +1,152 @@
+package scan
+
+import (
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/code"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
+)
+
+// What became of a rule in a layer. A rule of which no trigger was seen does
+// not hold: its condition cannot hold then.
+const (
+	holdsNot = iota
+	holds
+	stopped // it is not known
+)
+
+// evaluator evaluates rules of YARA's language: their conditions ask it.
+type evaluator struct {
+	machine code.Machine
+	search  *search
+	rule    ruledb.Rule
+	yara    ruledb.YARA
+	modules map[moduleKey]module.Value // of the layer
+	buf     []byte
+}
+
+type moduleKey struct {
+	name    string
+	dialect source.Dialect
+}
+
+// evaluate decides rule r, whose patterns were searched for. The rules that it
+// asks for come before it.
+func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
+	if len(y.Code) == 0 {
+		return holds
+	}
+	e := &s.eval
+	e.search, e.rule, e.yara = s, body, y
+	e.machine.Limit = min(maxSteps, max(s.matcher.Limit-s.matcher.Steps, 1))
+	out := e.machine.Run(y.Code, e)
+	s.matcher.Steps += out.Steps
+	switch {
+	case out.Stopped:
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
+		return stopped
+	case out.Holds:
+		return holds
+	}
+	return holdsNot
+}
+
+// maxSteps bounds one condition.
+const maxSteps = 1 << 30
+
+// Size is the number of bytes of the layer.
+func (e *evaluator) Size() int64 { return e.search.l.Source.Size() }
+
+// Read gives bytes off to off+n, nil if some of them are not there.
+func (e *evaluator) Read(off int64, n int) []byte {
+	if b, ok := e.search.l.Source.(showcause.Bytes); ok {
+		if off < 0 || n < 0 || off > int64(len(b))-int64(n) {
+			return nil
+		}
+		return b[off : off+int64(n)]
+	}
+	if off < 0 || n < 0 || off > e.Size()-int64(n) {
+		return nil
+	}
+	v := e.search.input.View(off, int64(n))
+	if len(v) == n {
+		return v
+	}
+	e.buf = e.buf[:0]
+	for len(e.buf) < n {
+		v := e.search.input.View(off+int64(len(e.buf)), int64(n-len(e.buf)))
+		if len(v) == 0 {
+			return nil
+		}
+		e.buf = append(e.buf, v...)
+	}
+	return e.buf
+}
+
+// Count is the number of matches of a pattern.
+func (e *evaluator) Count(pattern int) int { return int(e.search.count(e.rule.Patterns[pattern])) }
+
+// At is one of them.
+func (e *evaluator) At(pattern, i int) (off, n int64) {
+	g := e.search.sight(e.rule.Patterns[pattern])
+	return g.found[i].Offset, g.found[i].Length
+}
+
+// Rule is the value of a rule that the condition asks for.
+func (e *evaluator) Rule(dep int) (is, known bool) {
+	v := e.search.values[e.yara.Deps[dep]]
+	return v == holds, v != stopped
+}
+
+// Entry is the entry point, as an offset in the file.
+func (e *evaluator) Entry() (int64, bool) {
+	if x := e.search.l.exe; x != nil && x.Entry >= 0 {
+		return x.Entry, true
+	}
+	return 0, false
+}
+
+// External is the value of an external variable for this scan.
+func (e *evaluator) External(name string) (module.Value, bool) {
+	v, ok := e.search.in.externals[name]
+	return v, ok
+}
+
+// Module is the value of a module, the same for all rules in the layer.
+func (e *evaluator) Module(name string, d source.Dialect) module.Value {
+	key := moduleKey{name, d}
+	if v, ok := e.modules[key]; ok {
+		return v
+	}
+	if e.modules == nil {
+		e.modules = map[moduleKey]module.Value{}
+	}
+	v := e.make(name, d)
+	e.modules[key] = v
+	return v
+}
+
+func (e *evaluator) make(name string, d source.Dialect) module.Value {
+	o := &e.search.in.options
+	if o.Modules != nil {
+		if v, ok := o.Modules(name, d, e); ok {
+			return v
+		}
+	}
+	if v, ok := calc.Module(name, e, calc.Host{Dialect: d, Now: o.Now, Log: o.Log, Read: e.work}); ok {
+		return v
+	}
+	if t := module.Load(name, d); t != nil {
+		return module.Constants(t, nil)
+	}
+	return module.Value{}
+}
+
+// work charges for bytes that a module reads.
+func (e *evaluator) work(n int64) bool {
+	s := e.search
+	s.matcher.Steps += n / 16
+	return !s.matcher.Exhausted()
+}

@@ -1,0 +1,159 @@
+package lower
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/showcause/showcause/pattern"
+	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/syntax"
+)
+
+// Options say how rules are lowered. The zero value works.
+type Options struct {
+	// Externals are the values that the rules were checked with.
+	Externals map[string]module.Value
+	// Name is the name of a source as findings tell it; nil leaves it as it is.
+	Name func(source string) string
+}
+
+// Problem is something that a person who compiles rules should know: a rule that
+// is left out, with Err, or a string that slows every scan down.
+type Problem struct {
+	Rule    *check.Rule
+	Pattern *syntax.Pattern // nil: the rule as a whole
+	Err     error           // why the rule is left out; nil: it is only slow
+}
+
+// String says it in one line, without the place.
+func (p *Problem) String() string {
+	what := "rule " + p.Rule.Name.Name
+	if p.Pattern != nil {
+		what += ", string " + p.Pattern.Name.Name
+	}
+	if p.Err != nil {
+		return what + ": " + p.Err.Error()
+	}
+	return what + ": no byte of it is fixed, so that files for which the rule can hold are searched from end to end"
+}
+
+// errLeftOut says that a rule needs another that is not there.
+var errLeftOut = errors.New("it needs a rule that is left out")
+
+// Rules lowers all rules that have no error, in order, and gives each to emit,
+// whose error makes the rule one that is left out.
+func Rules(res *check.Result, o Options, emit func(*rule.Rule) error) []Problem {
+	var problems []Problem
+	emitted := map[*check.Rule]bool{}
+	for _, r := range res.Rules {
+		if r.Bad || r.Ignored != "" || r.Cond == nil {
+			continue
+		}
+		out, found := lowerRule(res, r, o, emitted)
+		problems = append(problems, found...)
+		if out == nil {
+			continue
+		}
+		if err := emit(out); err != nil {
+			problems = append(problems, Problem{Rule: r, Err: err})
+			continue
+		}
+		emitted[r] = true
+	}
+	return problems
+}
+
+// lowerRule lowers one rule; nil if it has to be left out.
+func lowerRule(res *check.Result, r *check.Rule, o Options, emitted map[*check.Rule]bool) (*rule.Rule, []Problem) {
+	out := &rule.Rule{YARA: &rule.YARA{
+		Namespace: r.Namespace,
+		Private:   r.Flag("private"),
+		Global:    r.Flag("global"),
+		Metas:     metas(r),
+	}}
+	line, _ := r.File.Source.Line(r.Start)
+	out.Origin = rule.Origin{Name: r.Name.Name, File: r.File.Source.Name, Line: line, Text: r.File.Source.Slice(r.Span)}
+	if o.Name != nil {
+		out.File = o.Name(out.File)
+	}
+	for _, t := range r.Tags {
+		out.YARA.Tags = append(out.YARA.Tags, t.Name)
+	}
+	cond, err := lowerCondition(res, r, o.Externals)
+	if err != nil {
+		return nil, []Problem{{Rule: r, Err: fmt.Errorf("condition: %w", err)}}
+	}
+	out.Cond, out.Guard = cond.cond, cond.guard
+	out.YARA.Code, out.YARA.Absent = cond.code, cond.absent
+	for _, d := range cond.deps {
+		if !emitted[d] {
+			return nil, []Problem{{Rule: r, Err: fmt.Errorf("rule %s: %w", d.Name.Name, errLeftOut)}}
+		}
+		out.YARA.Deps = append(out.YARA.Deps, d.Namespace+":"+d.Name.Name)
+	}
+	var problems []Problem
+	places := asksPlaces(r.Cond)
+	for i, p := range r.Patterns {
+		pat, re, err := lowerPattern(res, r, p)
+		if err != nil {
+			return nil, []Problem{{Rule: r, Pattern: p, Err: err}}
+		}
+		need := cond.needs[i]
+		if places && need.count > 0 {
+			need.count = math.MaxUint32
+		}
+		if need.at >= 0 {
+			pat.Anchor.Base, pat.Anchor.Offset = pattern.Start, need.at
+		}
+		if re != nil {
+			if out.Regexps == nil {
+				out.Regexps = make([]*rule.Regexp, len(r.Patterns))
+			}
+			out.Regexps[i] = re
+			if len(re.Atoms) == 0 {
+				problems = append(problems, Problem{Rule: r, Pattern: p})
+			}
+		}
+		out.Patterns = append(out.Patterns, pat)
+		out.YARA.Needs = append(out.YARA.Needs, need.count)
+		out.YARA.Names = append(out.YARA.Names, p.Name.Name)
+		if p.Has("private") != nil {
+			out.YARA.Hidden = append(out.YARA.Hidden, i)
+		}
+	}
+	return out, problems
+}
+
+// asksPlaces tells whether a condition asks where matches are or how long. Matches
+// are found in the order of the literals in them: which is the first, and
+// how long it is, is not known before all are.
+func asksPlaces(cond syntax.Expr) (asks bool) {
+	syntax.Walk(cond, func(e syntax.Expr) bool {
+		if m, ok := e.(*syntax.Measure); ok && m.Kind != '#' {
+			asks = true
+		}
+		return !asks
+	})
+	return asks
+}
+
+func metas(r *check.Rule) (out []rule.Meta) {
+	for _, m := range r.Metas {
+		v := rule.Meta{Name: m.Name.Name}
+		switch m.Value.Kind {
+		case syntax.IntegerLit:
+			v.Value = m.Value.Int
+		case syntax.FloatLit:
+			v.Value = m.Value.Float
+		case syntax.BoolLit:
+			v.Value = m.Value.Int != 0
+		default:
+			v.Value = m.Value.Text
+		}
+		out = append(out, v)
+	}
+	return out
+}
