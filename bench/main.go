@@ -251,7 +251,7 @@ func (b *bench) prepare(ctx context.Context) error {
 // runShowcause scans as clamscan does: the same limits, lines only for what is
 // found. One thread is one processor for the whole process, collector included.
 func (b *bench) runShowcause(ctx context.Context, db, cache string, threads int, paths []string) (sample, error) {
-	env := []string{"XDG_CACHE_HOME=" + cache, "TMPDIR=" + b.tmp, "GOMAXPROCS=" + strconv.Itoa(threads)}
+	env := []string{"XDG_CACHE_HOME=" + cache, "SHOWCAUSE_STORE=" + filepath.Join(b.tmp, "store"), "TMPDIR=" + b.tmp, "GOMAXPROCS=" + strconv.Itoa(threads)}
 	args := []string{b.showcause, "scan"}
 	if db != "" {
 		args = append(args, "--db", db)

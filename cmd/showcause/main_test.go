@@ -22,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	os.Setenv(storeVariable, storeOff) // no test writes into the store of the host
 	testscript.Main(m, map[string]func(){"showcause": main, "unlocked": unlocked})
 }
 
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv(storeVariable, storeOff)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

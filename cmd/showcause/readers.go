@@ -31,12 +31,13 @@ type readers interface {
 	Close() error
 }
 
-// newReaders starts the jail, or does without it if the user says so.
-func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, stderr io.Writer) (readers, error) {
+// newReaders starts the jail, or does without it if the user says so. sealed is
+// the database as readers get it.
+func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.File, digests bool, stderr io.Writer) (readers, error) {
 	switch o.jail {
 	case "on":
 	case answer.JailOff:
-		return newInProcess(ctx, db, o), nil
+		return newInProcess(ctx, db, o, digests), nil
 	default:
 		return nil, fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
 	}
@@ -53,7 +54,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, stderr io.W
 		return nil, fmt.Errorf("jail: %w", err)
 	}
 	return worker.NewPool(worker.Options{
-		DB: db, Limits: o.policy(), Names: true, Excerpts: o.explain,
+		DB: db, Rules: sealed, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests,
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
 }
@@ -79,13 +80,13 @@ type submitted struct {
 	done func(showcause.Report, error)
 }
 
-func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions) *inProcess {
+func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bool) *inProcess {
 	p := &inProcess{work: make(chan submitted)}
 	for range o.jobs {
 		p.wg.Add(1)
 		go func() {
 			defer p.wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Spill: func() (unpack.File, error) {
+			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Digests: digests, Spill: func() (unpack.File, error) {
 				f, err := scratch()
 				return stoppable{f, ctx}, err
 			}})

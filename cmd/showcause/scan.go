@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
 )
@@ -37,6 +38,8 @@ type scanOptions struct {
 	}
 	jail    string
 	recycle int
+	records string
+	store   string
 	walk    walker
 	accept  []string
 
@@ -105,6 +108,8 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
 	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
 	scanFlags(f)
+	f.StringVar(&o.records, "records", "", "write a record of each finding, and of what was read, into this folder (default: into the store)")
+	storeFlag(f, &o.store)
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
 	f.IntVar(&o.recycle, "recycle", 0, "files that one process reads before another takes its place; 1 gives each file its own (default 10000)")
 	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files, at least 64M (default 1G)")
@@ -187,7 +192,16 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
-	rd, err := o.newReaders(ctx, db, c.ErrOrStderr())
+	sealed, err := db.Seal()
+	if err != nil {
+		return err
+	}
+	defer sealed.Close()
+	rec, err := o.newRecorder(db, sealed, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	rd, err := o.newReaders(ctx, db, sealed, rec != nil, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -196,7 +210,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	}
 	bar := newProgress(c.ErrOrStderr(), o.quiet || bool(o.noSummary))
 	var printErr, jailErr error
-	o.scanAll(ctx, rd, c.InOrStdin(), args, func(r *answer.Result) {
+	o.scanAll(ctx, rd, rec != nil, c.InOrStdin(), args, func(r *answer.Result, subject evidence.Digests) {
 		if jailErr == nil {
 			if jailErr = rd.Err(); jailErr != nil {
 				cancel() // no file fares better than this one
@@ -206,6 +220,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 			return
 		}
 		t.Add(r)
+		rec.result(r, subject)
 		if r.Verdict() == showcause.Incomplete && o.accepts(r) {
 			t.Accepted++
 		}
@@ -236,6 +251,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if t.Interrupted {
 		fmt.Fprintln(c.ErrOrStderr(), "showcause: interrupted: the rest was not scanned")
 	}
+	recErr := rec.finish(t.Interrupted, o.quiet || bool(o.noSummary))
 	if printErr == nil {
 		printErr = p.Finish(t)
 	}
@@ -248,7 +264,10 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if jailErr != nil && !t.Interrupted {
 		return fmt.Errorf("jail: no file can be read: %w", jailErr)
 	}
-	return exit(t)
+	if err := exit(t); err != nil || recErr == nil {
+		return err
+	}
+	return recErr
 }
 
 // exit is the code over all that was scanned.
@@ -304,13 +323,18 @@ func reasons(m ruledb.Meta) string {
 
 // scanAll walks, has the files read, many at a time, and hands the results over
 // in the order of the walk.
-func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, args []string, each func(*answer.Result)) {
-	type task struct{ done chan answer.Result }
+func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, stdin io.Reader, args []string, each func(*answer.Result, evidence.Digests)) {
+	type scanned struct {
+		answer.Result
+		subject evidence.Digests
+	}
+	type task struct{ done chan scanned }
+	busy := make(chan struct{}, o.jobs) // of digesting files with findings
 	ordered := make(chan task, 64*o.jobs)
 	go func() {
 		w := o.walk
 		w.visit = func(i item) bool {
-			t := task{make(chan answer.Result, 1)}
+			t := task{make(chan scanned, 1)}
 			select {
 			case ordered <- t:
 			case <-ctx.Done():
@@ -320,12 +344,24 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, 
 				return false
 			}
 			if i.file == nil {
-				t.done <- answer.Result{Path: i.path, Skip: i.skip, Err: i.err}
+				t.done <- scanned{Result: answer.Result{Path: i.path, Skip: i.skip, Err: i.err}}
 				return true
 			}
 			rd.Submit(ctx, i.file, func(r showcause.Report, err error) {
-				i.file.Close()
-				t.done <- o.result(ctx, i, r, err)
+				done := func(subject evidence.Digests) {
+					i.file.Close()
+					t.done <- scanned{o.result(ctx, i, r, err), subject}
+				}
+				if !digests || err != nil || len(r.Findings) == 0 {
+					done(evidence.Digests{})
+					return
+				}
+				go func() { // whoever calls must not wait
+					busy <- struct{}{}
+					subject := digestFile(ctx, i.file, &r)
+					<-busy
+					done(subject)
+				}()
 			})
 			return true
 		}
@@ -334,7 +370,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, stdin io.Reader, 
 	}()
 	for t := range ordered {
 		r := <-t.done
-		each(&r)
+		each(&r.Result, r.subject)
 	}
 }
 

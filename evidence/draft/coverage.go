@@ -63,6 +63,13 @@ func (c *Coverage) File(path string, subject evidence.Digests, r *showcause.Repo
 	}
 }
 
+// Interrupted says that the scan ended before all was looked at.
+func (c *Coverage) Interrupted() {
+	v := c.part().Coverage
+	v.Complete = false
+	v.Gaps = append(v.Gaps, evidence.Gap{Code: string(showcause.Unreadable) + ".interrupted", Offset: 0, Length: -1})
+}
+
 // Statements returns the records to seal: at least one.
 func (c *Coverage) Statements() []*evidence.Statement {
 	c.part()
