@@ -13,6 +13,7 @@ import (
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/stream"
+	"github.com/showcause/showcause/unpack/volume"
 	"github.com/showcause/showcause/unpack/zip"
 )
 
@@ -34,6 +35,10 @@ func All() []unpack.Format {
 		image.VHD(),
 		image.VHDX(),
 		image.VMDK(),
+		volume.Ext(),
+		volume.FAT(),
+		volume.ExFAT(),
+		volume.SquashFS(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),

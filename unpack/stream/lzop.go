@@ -3,20 +3,17 @@ package stream
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"hash/adler32"
 	"hash/crc32"
 	"io"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
-var (
-	lzopMagic = []byte("\x89LZO\x00\r\n\x1a\n")
-	errLZO    = errors.New("lzo: invalid data")
-)
+var lzopMagic = []byte("\x89LZO\x00\r\n\x1a\n")
 
 // lzopBlock is the size in bytes of the largest block that lzop writes or reads.
 const lzopBlock = 64 << 20
@@ -183,7 +180,9 @@ func (l *lzopRun) block() error {
 	n, err := io.CopyN(&data, l.in, int64(packed))
 	b := data.Bytes()
 	if packed < size && n == int64(packed) {
-		b, err = lzo(b, size)
+		if b, err = codec.LZO(b, size); err == nil && len(b) != size {
+			err = codec.ErrLZO
+		}
 	}
 	l.out = b
 	if err == nil && (l.flags&lzopAdlerD != 0 && adler32.Checksum(b) != adler || l.flags&lzopCRCD != 0 && crc32.ChecksumIEEE(b) != crc) {
@@ -194,127 +193,7 @@ func (l *lzopRun) block() error {
 
 func cmpLZO(err error) error {
 	if err == nil {
-		err = errLZO
+		err = codec.ErrLZO
 	}
 	return err
-}
-
-// lzo decodes LZO1X (Linux, Documentation/staging/lzo.rst) to size bytes. What
-// it has when it fails comes too.
-func lzo(b []byte, size int) (out []byte, err error) {
-	d := lzoState{in: b, size: size, out: make([]byte, 0, min(size, 16*len(b)+64))}
-	if c := d.byte(); c > 17 {
-		d.literals(int(c) - 17)
-		d.state = min(int(c)-17, 4)
-	} else {
-		d.in = b
-	}
-	for d.err == nil {
-		d.step(int(d.byte()))
-	}
-	if d.err == io.EOF {
-		d.err = nil
-		if len(d.out) != size {
-			d.err = errLZO
-		}
-	}
-	return d.out, d.err
-}
-
-type lzoState struct {
-	in    []byte
-	out   []byte
-	size  int
-	state int // literals copied by the last instruction, 4 for four or more
-	err   error
-}
-
-func (d *lzoState) byte() byte {
-	if len(d.in) == 0 {
-		if d.err == nil {
-			d.err = errLZO
-		}
-		return 0
-	}
-	c := d.in[0]
-	d.in = d.in[1:]
-	return c
-}
-
-// more reads the rest of a length whose bits are all zero.
-func (d *lzoState) more(n int) int {
-	for d.err == nil && n < d.size+300 {
-		c := d.byte()
-		if c != 0 {
-			return n + int(c)
-		}
-		n += 255
-	}
-	return n
-}
-
-func (d *lzoState) literals(n int) {
-	if n > len(d.in) || n > d.size-len(d.out) {
-		d.err = errLZO
-		n = min(len(d.in), d.size-len(d.out))
-	}
-	d.out = append(d.out, d.in[:n]...)
-	d.in = d.in[n:]
-}
-
-func (d *lzoState) match(n, dist, tail int) {
-	if d.err != nil {
-		return
-	}
-	if dist > len(d.out) || n > d.size-len(d.out) {
-		d.err = errLZO
-		return
-	}
-	for range n {
-		d.out = append(d.out, d.out[len(d.out)-dist])
-	}
-	d.literals(tail)
-	d.state = tail
-}
-
-func (d *lzoState) step(c int) {
-	if d.err != nil {
-		return
-	}
-	switch {
-	case c >= 64:
-		n := c>>5 + 1
-		d.match(n, int(d.byte())<<3+c>>2&7+1, c&3)
-	case c >= 32:
-		n := c & 31
-		if n == 0 {
-			n = d.more(31)
-		}
-		v := int(d.byte()) | int(d.byte())<<8
-		d.match(n+2, v>>2+1, v&3)
-	case c >= 16:
-		n := c & 7
-		if n == 0 {
-			n = d.more(7)
-		}
-		v := int(d.byte()) | int(d.byte())<<8
-		dist := 16384 + c&8<<11 + v>>2
-		if dist == 16384 {
-			if d.err == nil {
-				d.err = io.EOF
-			}
-			return
-		}
-		d.match(n+2, dist, v&3)
-	case d.state == 0:
-		if c == 0 {
-			c = d.more(15)
-		}
-		d.literals(c + 3)
-		d.state = 4
-	case d.state == 4:
-		d.match(3, int(d.byte())<<2+c>>2+2049, c&3)
-	default:
-		d.match(2, int(d.byte())<<2+c>>2+1, c&3)
-	}
 }

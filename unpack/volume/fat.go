@@ -1,0 +1,316 @@
+package volume
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// FAT reads FAT12, FAT16 and FAT32 (Microsoft, "FAT: General Overview of
+// On-Disk Format", 1.03).
+//
+//	0    11 bytes of a sector u16, 13 sectors of a cluster u8, 14 reserved sectors u16, 16 tables u8,
+//	     17 entries of the root u16, 19, 32 sectors, 22, 36 sectors of a table, 44 cluster of the root u32
+//	     reserved sectors, tables, root (FAT12, FAT16), clusters from 2 on
+//	an entry of a directory: name [11], 11 kind u8, 20, 26 first cluster, 28 size u32; long names stand in front
+//
+// Where the copies of the table differ, files are read by each, with a note.
+func FAT() unpack.Format {
+	return unpack.Format{
+		Name:  "fat",
+		Match: func(p *unpack.Probe) bool { return matches(p, "fat") },
+		Walk: func(src showcause.Source, out *unpack.Out) {
+			(&fat{giver: giver{src: src, out: out}, given: map[[32]byte]bool{}}).walk()
+		},
+	}
+}
+
+const (
+	fatTable  = showcause.Ambiguous + ".fat.table"
+	attrLabel = 0x08
+	attrDir   = 0x10
+	attrLong  = 0x0f
+)
+
+type fat struct {
+	giver
+	sector, cluster int64
+	data            int64 // where cluster 2 is
+	count           int64 // of clusters
+	bits            int
+	table           int64 // where the table is that is used now
+	tableSize       int64
+	cache           []byte // of the table
+	cached          int64
+	given           map[[32]byte]bool
+	seen            map[int64]bool // directories by their first cluster
+}
+
+func (f *fat) walk() {
+	le := binary.LittleEndian
+	b := bound.Head(f.src, 512)
+	if len(b) < 512 {
+		f.corrupt(0)
+		return
+	}
+	f.sector = int64(le.Uint16(b[11:]))
+	f.cluster = f.sector * int64(b[13])
+	tables, root := int64(b[16]), int64(le.Uint16(b[17:]))*32
+	total, size := int64(le.Uint16(b[19:])), int64(le.Uint16(b[22:]))
+	if total == 0 {
+		total = int64(le.Uint32(b[32:]))
+	}
+	wide := size == 0
+	if wide {
+		size = int64(le.Uint32(b[36:]))
+	}
+	if f.sector < 128 || f.sector > 4096 || f.sector&(f.sector-1) != 0 || f.cluster == 0 || tables == 0 || size == 0 {
+		f.corrupt(0)
+		return
+	}
+	first := int64(le.Uint16(b[14:])) * f.sector
+	f.tableSize = size * f.sector
+	start := first + tables*f.tableSize
+	f.data = start + (root+f.sector-1)/f.sector*f.sector
+	f.count = (total*f.sector - f.data) / f.cluster
+	if total*f.sector > f.src.Size() {
+		f.corrupt(f.src.Size())
+	}
+	switch {
+	case wide || f.count >= 65525:
+		f.bits = 32
+	case f.count >= 4085:
+		f.bits = 16
+	default:
+		f.bits = 12
+	}
+	for _, t := range f.tables(first, min(tables, 4)) {
+		f.table, f.cache, f.seen = t, nil, map[int64]bool{}
+		if wide {
+			f.directory(int64(le.Uint32(b[44:])), "", 0)
+		} else {
+			whole, err := bound.ReadAt(f.src, start, root, 1<<21)
+			if err != nil {
+				f.corrupt(start)
+			}
+			f.entries(&names{}, whole, "", 0)
+		}
+	}
+}
+
+// tables are where the copies of the table stand that differ.
+func (f *fat) tables(first, n int64) (out []int64) {
+	var sums [][32]byte
+	for i := range n {
+		at := first + i*f.tableSize
+		h := sha256.New()
+		for off := int64(0); off < f.tableSize; off += 1 << 16 {
+			if !f.work(1 << 9) {
+				return out
+			}
+			b, _ := bound.ReadAt(f.src, at+off, min(1<<16, f.tableSize-off), 1<<16)
+			h.Write(b)
+		}
+		sum := [32]byte(h.Sum(nil))
+		fresh := true
+		for _, s := range sums {
+			fresh = fresh && s != sum
+		}
+		if fresh {
+			sums, out = append(sums, sum), append(out, at)
+		}
+	}
+	if len(out) > 1 {
+		f.out.Gap(fatTable, 0, -1)
+	}
+	return out
+}
+
+// next is the cluster after c: 0 where the chain ends, below 0 where it breaks.
+func (f *fat) next(c int64) int64 {
+	at := c * int64(f.bits) / 8
+	if f.cache == nil || at < f.cached || at+4 > f.cached+int64(len(f.cache)) {
+		f.cached = max(at-at%4096, 0)
+		f.cache, _ = bound.ReadAt(f.src, f.table+f.cached, min(8192, f.tableSize-f.cached+4), 8192)
+	}
+	i := at - f.cached
+	if at+int64(f.bits+7)/8 > f.tableSize || i+int64(f.bits+7)/8 > int64(len(f.cache)) {
+		return -1
+	}
+	var v, end int64
+	le := binary.LittleEndian
+	switch f.bits {
+	case 12:
+		v = int64(le.Uint16(f.cache[i:]))
+		if c&1 == 1 {
+			v >>= 4
+		}
+		v, end = v&0xfff, 0xff8
+	case 16:
+		v, end = int64(le.Uint16(f.cache[i:])), 0xfff8
+	default:
+		v, end = int64(le.Uint32(f.cache[i:])&0x0fffffff), 0x0ffffff8
+	}
+	if v >= end {
+		return 0
+	}
+	if v < 2 || v >= f.count+2 {
+		return -1
+	}
+	return v
+}
+
+// chain is where the clusters from c on are, for size bytes; size below 0 is
+// all of them.
+func (f *fat) chain(c, size int64) (runs []run, n int64, ok bool) {
+	if c < 2 || c >= f.count+2 {
+		return nil, 0, c == 0 && size <= 0
+	}
+	for steps := int64(0); size < 0 || n < size; steps++ {
+		if steps > f.count || len(runs) >= maxRuns || !f.work(1) {
+			return runs, n, false // it is a ring
+		}
+		off := f.data + (c-2)*f.cluster
+		if k := len(runs); k > 0 && runs[k-1].off+runs[k-1].n == off {
+			runs[k-1].n += f.cluster
+		} else {
+			runs = append(runs, run{off, f.cluster})
+		}
+		n += f.cluster
+		if c = f.next(c); c <= 0 {
+			return runs, n, c == 0 && n >= size
+		}
+	}
+	return runs, n, true
+}
+
+func (f *fat) directory(c int64, name string, level int) {
+	if f.seen[c] || !f.work(64) {
+		return
+	}
+	f.seen[c] = true
+	if level > depth {
+		f.out.Gap(showcause.LimitDepth, 0, -1)
+		return
+	}
+	runs, n, ok := f.chain(c, -1)
+	if !ok {
+		f.corrupt(f.src.Size())
+	}
+	d, long := newFile(f.src, n, runs), names{}
+	for at := int64(0); at < n && !f.stop; at += f.cluster {
+		b, err := bound.ReadAt(d, at, f.cluster, 1<<20)
+		if err != nil || d.bad {
+			f.corrupt(f.src.Size())
+			return
+		}
+		if !f.entries(&long, b, name, level) {
+			return
+		}
+	}
+}
+
+// names gathers the parts of a long name.
+type names struct{ text []uint16 }
+
+func (n *names) add(b []byte) {
+	if b[0]&0x40 != 0 {
+		n.text = nil
+	}
+	if len(n.text) >= 20*13 {
+		return
+	}
+	part := make([]uint16, 0, 13)
+	for _, r := range [][2]int{{1, 11}, {14, 26}, {28, 32}} {
+		for i := r[0]; i < r[1]; i += 2 {
+			part = append(part, binary.LittleEndian.Uint16(b[i:]))
+		}
+	}
+	n.text = append(part, n.text...)
+}
+
+// take is the name of an entry, long or short.
+func (n *names) take(b []byte) string {
+	text := n.text
+	n.text = nil
+	if len(text) > 0 {
+		for i, c := range text {
+			if c == 0 {
+				text = text[:i]
+				break
+			}
+		}
+		return string(utf16.Decode(text))
+	}
+	base, ext := strings.TrimRight(string(b[:8]), " "), strings.TrimRight(string(b[8:11]), " ")
+	if b[12]&8 != 0 {
+		base = strings.ToLower(base)
+	}
+	if b[12]&16 != 0 {
+		ext = strings.ToLower(ext)
+	}
+	if ext != "" {
+		base += "." + ext
+	}
+	return base
+}
+
+// entries reads a part of a directory. It tells whether there may be more.
+func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
+	le := binary.LittleEndian
+	for ; len(b) >= 32; b = b[32:] {
+		if !f.work(2) || b[0] == 0 {
+			return false
+		}
+		kind := b[11]
+		switch {
+		case b[0] == 0xe5:
+			long.text = nil
+			continue
+		case kind&0x3f == attrLong:
+			long.add(b)
+			continue
+		case kind&attrLabel != 0 || bytes.HasPrefix(b, []byte(".          ")) || bytes.HasPrefix(b, []byte("..         ")):
+			long.text = nil
+			continue
+		}
+		name := join(dir, long.take(b))
+		c := int64(le.Uint16(b[26:]))
+		if f.bits == 32 {
+			c |= int64(le.Uint16(b[20:])) << 16
+		}
+		if kind&attrDir != 0 {
+			f.directory(c, name, level+1)
+		} else {
+			f.file(c, int64(le.Uint32(b[28:])), name)
+		}
+	}
+	return true
+}
+
+func (f *fat) file(c, size int64, name string) {
+	if size == 0 {
+		return
+	}
+	runs, n, ok := f.chain(c, size)
+	h := sha256.New()
+	for _, r := range runs {
+		_ = binary.Write(h, binary.LittleEndian, r) // to a hash: cannot fail
+	}
+	_ = binary.Write(h, binary.LittleEndian, size)
+	if k := [32]byte(h.Sum(nil)); f.given[k] {
+		return
+	} else {
+		f.given[k] = true
+	}
+	if !ok {
+		f.corrupt(f.src.Size())
+	}
+	f.give("fat.file", name, min(size, n), runs)
+}

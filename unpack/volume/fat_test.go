@@ -1,0 +1,137 @@
+package volume
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack/unpacktest"
+)
+
+func mtools(t testing.TB, dir, size string, arg ...string) {
+	tool(t, dir, "truncate", "-s", size, "image")
+	tool(t, dir, "mkfs.vfat", append(arg, "image")...)
+	entries, err := os.ReadDir(filepath.Join(dir, "tree"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		tool(t, dir, "mcopy", "-s", "-i", "image", filepath.Join("tree", e.Name()), "::")
+	}
+}
+
+func TestFAT(t *testing.T) {
+	for _, c := range []struct {
+		name, size string
+		arg        []string
+	}{
+		{"12", "4M", []string{"-F", "12"}},
+		{"16", "24M", []string{"-F", "16"}},
+		{"32", "64M", []string{"-F", "32", "-s", "1"}},
+		{"sectors of 4096", "64M", []string{"-S", "4096"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			files := tree(t, filepath.Join(dir, "tree"), 2<<20)
+			mtools(t, dir, c.size, c.arg...)
+			holds(t, FAT(), read(t, filepath.Join(dir, "image")), files)
+		})
+	}
+}
+
+func fatSmall(t testing.TB) []byte {
+	return small(t, func(dir string) { mtools(t, dir, "40K", "-F", "12", "-s", "1", "-r", "16") })
+}
+
+func TestFATDamaged(t *testing.T) {
+	b := fatSmall(t)
+	unpacktest.Conform(t, FAT(), map[string][]byte{"12": b})
+	// The second table knows another chain of the second file.
+	other := append([]byte{}, b...)
+	first := int(binary.LittleEndian.Uint16(b[14:])) * 512
+	size := int(binary.LittleEndian.Uint16(b[22:])) * 512
+	other[first+size+5] ^= 0x10
+	got := unpacktest.Walk(t, FAT(), other, showcause.Limits{})
+	if !got.Has(fatTable) || len(got.Children) < 3 {
+		t.Errorf("tables that differ: %s", got)
+	}
+}
+
+func FuzzFAT(f *testing.F) { unpacktest.Fuzz(f, FAT(), fatSmall(f)) }
+
+// exfatImage makes a volume by mkfs.exfat and puts files into its root: one
+// whose clusters follow each other, one with a chain.
+func exfatImage(t testing.TB) (image []byte, files map[string][]byte) {
+	dir := t.TempDir()
+	tool(t, dir, "truncate", "-s", "1M", "image")
+	tool(t, dir, "mkfs.exfat", "-c", "4096", "-b", "4096", "image")
+	b := read(t, filepath.Join(dir, "image"))
+	le := binary.LittleEndian
+	sector := 1 << b[108]
+	cluster := sector << b[109]
+	table, data := int(le.Uint32(b[80:]))*sector, int(le.Uint32(b[88:]))*sector
+	at := func(c int) []byte { return b[data+(c-2)*cluster:] }
+	root := at(int(le.Uint32(b[96:])))
+	free := 0
+	for free < cluster && root[free] != 0 {
+		free += 32
+	}
+	files = map[string][]byte{}
+	add := func(name string, first, n int, flags byte) {
+		text := make([]byte, n)
+		for i := range text {
+			text[i] = fmt.Sprintf("content of %s ", name)[i%12]
+		}
+		files[name] = text
+		u := utf16.Encode([]rune(name))
+		parts := (len(u) + 14) / 15
+		set := root[free:]
+		set[0], set[1] = 0x85, byte(1+parts)
+		le.PutUint16(set[4:], 0x20)
+		s := set[32:]
+		s[0], s[1], s[3] = 0xc0, 1|flags, byte(len(u))
+		le.PutUint64(s[8:], uint64(n))
+		le.PutUint32(s[20:], uint32(first))
+		le.PutUint64(s[24:], uint64(n))
+		for i := range parts {
+			e := set[64+32*i:]
+			e[0] = 0xc1
+			for k := 0; k < 15 && 15*i+k < len(u); k++ {
+				le.PutUint16(e[2+2*k:], u[15*i+k])
+			}
+		}
+		free += 32 * (2 + parts)
+		c := first
+		for off := 0; off < n; off += cluster {
+			copy(at(c)[:cluster], text[off:])
+			next := c + 1
+			if flags&2 == 0 {
+				next = c + 2 // every other cluster
+			}
+			if off+cluster >= n {
+				le.PutUint32(b[table+4*c:], 0xffffffff)
+			} else if flags&2 == 0 {
+				le.PutUint32(b[table+4*c:], uint32(next))
+			}
+			c = next
+		}
+	}
+	add("one after the other.txt", 20, 3*cluster+100, 2)
+	add("every other, and a name of more than thirty characters", 40, 2*cluster+1, 0)
+	return b, files
+}
+
+func TestExFAT(t *testing.T) {
+	b, files := exfatImage(t)
+	holds(t, ExFAT(), b, files)
+	unpacktest.Conform(t, ExFAT(), map[string][]byte{"exfat": b})
+}
+
+func FuzzExFAT(f *testing.F) {
+	b, _ := exfatImage(f)
+	unpacktest.Fuzz(f, ExFAT(), b)
+}
