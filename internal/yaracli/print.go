@@ -261,7 +261,7 @@ func (p *Printer) matches(s *shown, f showcause.Finding, read func(off int64, n 
 		slices.SortStableFunc(all, order)
 	}
 	for _, m := range all {
-		if m.Pattern >= len(s.strings) {
+		if m.Pattern >= len(s.strings) || slices.Contains(s.about.Hidden, m.Pattern) {
 			continue
 		}
 		st := &s.strings[m.Pattern]

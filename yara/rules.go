@@ -1,0 +1,152 @@
+package yara
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/lower"
+)
+
+// Compile compiles rule text without includes and externals.
+//
+//	rules, err := yara.Compile(`rule hello { strings: $a = "hello" condition: $a }`, yara.Options{})
+func Compile(text string, o Options) (*Rules, error) {
+	c := NewCompiler(o)
+	if err := c.AddSource("", "rules", text); err != nil {
+		return nil, err
+	}
+	return c.Compile()
+}
+
+// Compile compiles all that was added. If rules have errors, the error is a
+// Diagnostics; warnings are in Rules.Warnings.
+func (c *Compiler) Compile() (*Rules, error) {
+	res, diags := c.Check()
+	if len(diags.Errors()) > 0 {
+		return nil, diags
+	}
+	r, err := c.Build(res)
+	if err != nil {
+		return nil, err
+	}
+	r.warnings = diags
+	return r, nil
+}
+
+// Build compiles those rules of a result of Check that are in its Rules: all of them,
+// or some that a caller has left in, with what they need.
+func (c *Compiler) Build(res *check.Result) (*Rules, error) {
+	var b ruledb.Builder
+	n := 0
+	problems := lower.Rules(res, lower.Options{Externals: c.externals}, func(r *rule.Rule) error {
+		n++
+		return b.Rule(r)
+	})
+	var errs []error
+	for _, p := range problems {
+		if p.Err != nil {
+			line, _ := p.Rule.File.Source.Line(p.Rule.Start)
+			errs = append(errs, fmt.Errorf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String()))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("rules: %w", errors.Join(errs...))
+	}
+	data, err := b.Finish(ruledb.Meta{Tool: "showcause", Sources: []ruledb.Source{{File: "rules", Loaded: n}}})
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	db, err := ruledb.New(data)
+	if err != nil {
+		return nil, err
+	}
+	return &Rules{db: db, data: data}, nil
+}
+
+// Rules are compiled rules. They are safe for concurrent use.
+type Rules struct {
+	db       *ruledb.DB
+	data     []byte // nil if they are mapped
+	warnings Diagnostics
+}
+
+// Load opens rules that Save, or the command "showcause rules compile", wrote. The
+// file is mapped, so that opening takes milliseconds, and proven before use. It
+// may hold ClamAV's signatures too. Close ends the use of it.
+func Load(path string) (*Rules, error) {
+	db, err := ruledb.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Rules{db: db}, nil
+}
+
+// Close unmaps rules that were loaded. Nothing that they returned may be used then.
+func (r *Rules) Close() error { return r.db.Close() }
+
+// Save writes rules for Load. Rules that were loaded are in a file already.
+func (r *Rules) Save(w io.Writer) error {
+	if r.data == nil {
+		return errors.New("rules: loaded from a file")
+	}
+	if _, err := w.Write(r.data); err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	return nil
+}
+
+// Warnings are what was told of the rules when they were compiled.
+func (r *Rules) Warnings() Diagnostics { return r.warnings }
+
+// DB is the database that the rules are in, for programs that scan by other ways.
+func (r *Rules) DB() *ruledb.DB { return r.db }
+
+// Rule is what is known of one rule.
+type Rule struct {
+	Namespace string
+	Name      string
+	Tags      []string
+	Metas     []rule.Meta // values are string, int64, float64 or bool
+	Private   bool
+	Global    bool
+	Patterns  []string // the names of its strings; those of anonymous ones are "$"
+	File      string
+	Line      int
+	Text      string // its source
+	Digest    string // SHA-256 of Text, hexadecimal
+	Index     uint32 // in the database
+}
+
+// All are all rules, in the order in which they were added.
+func (r *Rules) All() ([]Rule, error) {
+	out := make([]Rule, 0, r.db.Len())
+	for i := range uint32(r.db.Len()) {
+		x, _, err := r.rule(i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *x)
+	}
+	return out, nil
+}
+
+// Len is the number of rules.
+func (r *Rules) Len() int { return r.db.Len() }
+
+// rule is what is known of rule i, and the indexes of its private strings.
+func (r *Rules) rule(i uint32) (out *Rule, hidden []int, err error) {
+	info, err := r.db.Info(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	out = &Rule{Name: info.Name, File: info.File, Line: info.Line, Text: info.Text, Digest: info.Digest, Index: i}
+	if y := info.YARA; y != nil {
+		out.Namespace, out.Tags, out.Metas, out.Private, out.Global, out.Patterns = y.Namespace, y.Tags, y.Metas, y.Private, y.Global, y.Names
+		hidden = y.Hidden
+	}
+	return out, hidden, nil
+}
