@@ -311,7 +311,8 @@ func TestHostile(t *testing.T) {
 		for _, at := range []int{56, 80, 88, 96} { // strings, fields, methods, classes
 			binary.LittleEndian.PutUint32(b[at:], 0x0fffffff)
 		}
-		f := Parse(hollow{b, fill, 1 << 40}, nil)
+		left := int64(1 << 22)
+		f := Parse(hollow{b, fill, 1 << 40}, func(n int64) bool { left -= n; return left > 0 })
 		everything(f)
 		if m := f.Members(); len(m.Fields) > maxTable || len(m.Methods) > maxTable || len(m.Classes) > maxTable {
 			t.Error("too many members")

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	probeSteps = 1 << 24 // of a Probe without a budget of its own
+	probeSteps = 1 << 26 // of one Probe, whatever the budget
 	probeBytes = 1 << 24 // of one Bytes or Text, whatever is asked
 )
 
@@ -26,7 +26,8 @@ type Probe struct {
 
 // NewProbe returns the probe of a source. work is asked for every read, one step
 // and one for each 64 bytes, those that were read in vain included; when it says
-// false, everything from then on is not there. A nil work allows 16 million steps.
+// false, everything from then on is not there. Beyond that, a
+// Probe stops at 67 million steps; a nil work sets no other bound.
 func NewProbe(src showcause.Source, work func(steps int64) bool) *Probe {
 	return &Probe{w: NewWindow(src), work: work, left: probeSteps}
 }
@@ -35,14 +36,9 @@ func NewProbe(src showcause.Source, work func(steps int64) bool) *Probe {
 func (p *Probe) Step(n int64) bool {
 	n += (p.w.loads - p.loads) * (pageSize / 64)
 	p.loads = p.w.loads
-	switch {
-	case p.spent:
-	case p.work != nil:
-		p.spent = !p.work(n)
-	case p.left < n:
-		p.spent = true
-	default:
+	if !p.spent {
 		p.left -= n
+		p.spent = p.left < 0 || p.work != nil && !p.work(n)
 	}
 	return !p.spent
 }
