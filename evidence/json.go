@@ -189,6 +189,9 @@ func (p *jsonParser) number() (node, error) {
 	}
 	s := string(p.b[start:p.at])
 	v, err := strconv.ParseInt(s, 10, 64)
+	if digits := strings.TrimPrefix(s, "-"); len(digits) > 1 && digits[0] == '0' {
+		return node{}, p.bad("number %.40s begins with a zero", s)
+	}
 	if err != nil || v > maxInteger || v < -maxInteger {
 		return node{}, p.bad("number %.40s: not an integer below 2^53", s)
 	}

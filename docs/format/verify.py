@@ -1,0 +1,1139 @@
+#!/usr/bin/env python3
+"""Verify Showcause records without Showcause.
+
+    verify.py --key KEY.PUB [--key ...] [--need-proof] [--json] RECORD...
+
+One file, the standard library, Python 3.9 or later. It shares no code with the
+program that made the records: it is written from docs/format/record.md, which
+says what is checked and what the codes mean. The exit code is 0 if all records
+verify, 1 if one is refused, 2 if something could not be read.
+
+It checks signatures by Ed25519 (one by ML-DSA-44 beside it is said to be not
+checked), the form of the record, its commitments, that it holds together, the
+rule's text against its digest, ClamAV hash, body and logical signatures against
+the matches, and a proof that the host's log has the record. The condition of a YARA
+rule is not evaluated here, and says so.
+"""
+import base64
+import binascii
+import datetime
+import hashlib
+import json
+import re
+import sys
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+KINDS = ("finding", "coverage", "action", "contest", "decision")
+VERDICTS = ("nothing-found", "incomplete", "error", "found")
+MAX_INT = 2**53 - 1
+MAX_FILE = 64 << 20
+MAX_DEPTH = 24
+MAX_MATCHES = 16  # recorded of one pattern
+
+
+class Refused(Exception):
+    """A reason that ends the check at once."""
+
+    def __init__(self, code, where, text):
+        super().__init__(text)
+        self.problem = (code, where, text)
+
+
+# ---------------------------------------------------------------- JSON (RFC 8785)
+
+def parse(data):
+    def pairs(items):
+        out = {}
+        for k, v in items:
+            if k in out:
+                raise Refused("duplicate", "", "member %r twice" % k)
+            out[k] = v
+        return out
+
+    def integer(s):
+        v = int(s) if len(s) < 20 else MAX_INT + 1
+        if abs(v) > MAX_INT:
+            raise Refused("json", "", "number %.40s" % s)
+        return v
+
+    def refuse(s):
+        raise Refused("json", "", "number %.40s" % s)
+
+    try:
+        text = data.decode("utf-8")
+        v = json.loads(text, object_pairs_hook=pairs, parse_int=integer, parse_float=refuse, parse_constant=refuse)
+        depth(v, 0)
+        spelled = canonical(v)
+    except RecursionError:
+        raise Refused("size", "", "too many values within each other")
+    except (ValueError, UnicodeError) as e:
+        raise Refused("json", "", str(e))
+    if spelled != data:
+        raise Refused("canonical", "", "not the canonical spelling (RFC 8785)")
+    return v
+
+
+def depth(v, n):
+    if v is None:
+        raise Refused("json", "", "null")
+    if n > MAX_DEPTH:
+        raise Refused("size", "", "too many values within each other")
+    for x in v.values() if isinstance(v, dict) else v if isinstance(v, list) else ():
+        depth(x, n + 1)
+
+
+def canonical(v):
+    return spell(v).encode("utf-8")
+
+
+ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def spell(v):
+    if v is True:
+        return "true"
+    if v is False:
+        return "false"
+    if isinstance(v, int):
+        return str(v)
+    if isinstance(v, str):
+        return '"' + re.sub(r'["\\\x00-\x1f]', lambda m: ESCAPES.get(m[0]) or "\\u%04x" % ord(m[0]), v) + '"'
+    if isinstance(v, list):
+        return "[" + ",".join(map(spell, v)) + "]"
+    if isinstance(v, dict):
+        keys = sorted(v, key=lambda k: k.encode("utf-16-be"))
+        return "{" + ",".join(spell(k) + ":" + spell(v[k]) for k in keys) + "}"
+    raise ValueError("a value that records do not have")
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_hex(s, size):
+    return isinstance(s, str) and re.fullmatch("[0-9a-f]{%d}" % (2 * size), s) is not None
+
+
+# ---------------------------------------------------------------- Ed25519 (RFC 8032)
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def point_add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def point_mul(n, p):
+    q = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            q = point_add(q, p)
+        p, n = point_add(p, p), n >> 1
+    return q
+
+
+def recover_x(y, sign):
+    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(x2, (P + 3) // 8, P)
+    if (x * x - x2) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if (x * x - x2) % P or x == 0 and sign:
+        return None
+    return P - x if x & 1 != sign else x
+
+
+def decompress(b):
+    n = int.from_bytes(b, "little")
+    y, sign = n & (2**255 - 1), n >> 255
+    if y >= P:
+        return None
+    x = recover_x(y, sign)
+    return None if x is None else (x, y, 1, x * y % P)
+
+
+def compress(p):
+    z = pow(p[2], P - 2, P)
+    x, y = p[0] * z % P, p[1] * z % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE = (recover_x(BASE_Y, 0), BASE_Y, 1, recover_x(BASE_Y, 0) * BASE_Y % P)
+
+
+def ed25519(public, message, sig):
+    if len(public) != 32 or len(sig) != 64:
+        return False
+    a, s = decompress(public), int.from_bytes(sig[32:], "little")
+    if a is None or s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(sig[:32] + public + message).digest(), "little") % L
+    minus = (P - a[0], a[1], 1, P - a[3])
+    return compress(point_add(point_mul(s, BASE), point_mul(k, minus))) == sig[:32]
+
+
+ED_DER = bytes.fromhex("302a300506032b6570032100")
+PQ_DER = bytes.fromhex("30820532300b06096086480165030403110382052100")
+
+
+def read_keys(path):
+    """Return {key id: raw key} of a file of PEM blocks."""
+    with open(path, encoding="ascii") as f:
+        text = f.read()
+    out = {}
+    for body in re.findall("-----BEGIN PUBLIC KEY-----(.*?)-----END PUBLIC KEY-----", text, re.S):
+        der = base64.b64decode("".join(body.split()), validate=True)
+        for prefix, size in ((ED_DER, 32), (PQ_DER, 1312)):
+            if der.startswith(prefix) and len(der) == len(prefix) + size:
+                raw = der[len(prefix):]
+                break
+        else:
+            raise ValueError("%s: neither an Ed25519 nor an ML-DSA-44 key" % path)
+        out[sha(raw)] = raw
+    if not out:
+        raise ValueError("%s: no key" % path)
+    return out
+
+
+# ---------------------------------------------------------------- the form of a record
+
+# A member is (type, required). An optional member that is empty must be left out.
+STR, INT, BOOL, PRIVATE, MATCHES = "str", "int", "bool", "private", "matches"
+TEXTS = {"": STR}  # an object with any names
+FORM = {
+    "envelope": {"payloadType": (STR, 1), "payload": (STR, 1), "signatures": (["signature"], 1), "proof": (STR, 0)},
+    "signature": {"keyid": (STR, 1), "sig": (STR, 1)},
+    "statement": {"_type": (STR, 1), "subject": (["subject"], 1), "predicateType": (STR, 1), "predicate": ("predicate", 1)},
+    "subject": {"digest": ("digests", 1)},
+    "digests": {"sha256": (STR, 0), "sha1": (STR, 0), "md5": (STR, 0), "commitment": (STR, 0), "scan": (STR, 0)},
+    "predicate": {
+        "id": (PRIVATE, 1), "verdict": (STR, 0), "input": ("input", 0), "engine": ("engine", 1), "rules": ("rules", 0),
+        "policy": ("policy", 0), "derivation": (["step"], 0), "matches": (MATCHES, 0), "counts": ([INT], 0),
+        "coverage": ("coverage", 0), "action": ("action", 0), "contest": ("contest", 0), "decision": ("decision", 0),
+        "context": ("context", 1), "time": ("time", 1)},
+    "input": {"size": (INT, 1), "type": (STR, 0)},
+    "engine": {"version": (STR, 1), "binary": (STR, 1), "revision": (STR, 0), "go": (STR, 1), "target": (STR, 1)},
+    "rules": {"database": (STR, 1), "source": (STR, 0), "rule": ("rule", 0)},
+    "rule": {
+        "language": (STR, 1), "name": (STR, 1), "index": (INT, 1), "digest": (STR, 1), "text": (STR, 0),
+        "base64": (STR, 0), "file": (STR, 1), "line": (INT, 1), "allowed": (STR, 0)},
+    "policy": {"digest": (STR, 1), "limits": ("limits", 1), "options": (TEXTS, 0)},
+    "limits": {k: (INT, 1) for k in ("file_size", "scan_size", "objects", "depth", "ratio", "work")},
+    "step": {"index": (INT, 1), "op": (STR, 1), "params": (TEXTS, 0), "digest": ("digests", 1), "size": (INT, 1)},
+    "match": {"pattern": (INT, 1), "offset": (INT, 1), "length": (INT, 1)},
+    "coverage": {
+        "objects": (INT, 1), "bytes": (INT, 1), "depth": (INT, 1), "work": (INT, 1), "complete": (BOOL, 1),
+        "gaps": (["gap"], 0), "files": (INT, 0), "verdicts": ({"": INT}, 0), "inputs": (["looked"], 0),
+        "part": (INT, 0), "parts": (INT, 0)},
+    "gap": {"trail": (["gapstep"], 0), "code": (STR, 1), "offset": (INT, 1), "length": (INT, 1)},
+    "gapstep": {"index": (INT, 1), "op": (STR, 1)},
+    "looked": {"digest": ("digests", 0), "size": (INT, 1), "verdict": (STR, 1), "gaps": (["gap"], 0)},
+    "action": {"deed": (STR, 1), "record": (STR, 1), "result": (STR, 1), "reason": (PRIVATE, 0), "detail": (TEXTS, 0)},
+    "contest": {"record": (STR, 1), "reason": (PRIVATE, 1)},
+    "decision": {"contest": (STR, 1), "record": (STR, 1), "outcome": (STR, 1), "reason": (PRIVATE, 1)},
+    "context": {
+        "path": (PRIVATE, 0), "paths": ([PRIVATE], 0), "host": (PRIVATE, 0), "user": (PRIVATE, 0), "scan": (STR, 0),
+        "jail": (STR, 0), "keys": ([STR], 1)},
+    "time": {"observed": (STR, 1)},
+}
+
+
+def fits(v, form, at):
+    """Hold a value against a form; unknown members come first, as the first verifier has it."""
+    unknown(v, form, at)
+    shape(v, form, at)
+
+
+def unknown(v, form, at):
+    if isinstance(form, list) and isinstance(v, list):
+        for i, x in enumerate(v):
+            unknown(x, form[0], "%s/%d" % (at, i))
+    elif form == MATCHES and isinstance(v, list):
+        unknown(v, ["match"], at)
+    elif isinstance(form, str) and form in FORM and isinstance(v, dict):
+        for k in v:
+            if k not in FORM[form]:
+                raise Refused("field", at + "/" + k, "no member of the format")
+            unknown(v[k], FORM[form][k][0], at + "/" + k)
+
+
+def shape(v, form, at):
+    def need(ok):
+        if not ok:
+            raise Refused("shape", at, "a value of the wrong type")
+
+    if form == STR:
+        need(isinstance(v, str))
+    elif form == INT:
+        need(isinstance(v, int) and not isinstance(v, bool))
+    elif form == BOOL:
+        need(isinstance(v, bool))
+    elif form == PRIVATE:
+        need(isinstance(v, str) or hidden(v))
+    elif form == MATCHES:
+        if not hidden(v):
+            shape(v, ["match"], at)
+    elif isinstance(form, list):
+        need(isinstance(v, list))
+        for i, x in enumerate(v):
+            shape(x, form[0], "%s/%d" % (at, i))
+    elif isinstance(form, dict):
+        need(isinstance(v, dict))
+        for k in v:
+            shape(v[k], form[""], at + "/" + k)
+    else:
+        need(isinstance(v, dict))
+        for k, (t, required) in FORM[form].items():
+            if k not in v:
+                if required:
+                    raise Refused("shape", at + "/" + k, "missing")
+                continue
+            shape(v[k], t, at + "/" + k)
+            if not required and (v[k] in ("", [], {}) or v[k] == 0) and t != MATCHES:
+                raise Refused("shape", at + "/" + k, "an empty member, which must be left out")
+
+
+def hidden(v):
+    return isinstance(v, dict) and "commitment" in v
+
+
+PRIVATE_AT = (
+    "subject/0/digest", "predicate/id", "predicate/derivation/*/digest", "predicate/matches",
+    "predicate/coverage/inputs/*/digest", "predicate/action/reason", "predicate/contest/reason",
+    "predicate/decision/reason", "predicate/context/path", "predicate/context/paths/*", "predicate/context/host",
+    "predicate/context/user")
+
+
+def private_fields(statement):
+    """Yield (pointer, holder, key) of every place that must be a commitment in the payload."""
+    def down(v, path, at):
+        key, rest = path[0], path[1:]
+        if key == "*" or key == "0":
+            keys = range(len(v) if key == "*" else min(1, len(v))) if isinstance(v, list) else ()
+        else:
+            keys = [key] if isinstance(v, dict) and key in v else ()
+        for k in keys:
+            if rest:
+                yield from down(v[k], rest, "%s/%s" % (at, k))
+            elif not (isinstance(v[k], dict) and "scan" in v[k]):
+                yield "%s/%s" % (at, k), v, k
+    for path in PRIVATE_AT:
+        yield from down(statement, path.split("/"), "")
+
+
+class Record:
+    def __init__(self, data):
+        if len(data) > MAX_FILE:
+            raise Refused("size", "", "%d bytes" % len(data))
+        if not data.endswith(b"\n"):
+            raise Refused("canonical", "", "no line end at the end")
+        file = parse(data[:-1])
+        disclosures = self.disclosures(file)
+        fits(file, "envelope", "")
+        self.payload = decode64(file["payload"], "/payload")
+        self.signatures = [(s["keyid"], decode64(s["sig"], "/signatures")) for s in file["signatures"]]
+        self.proof = file.get("proof", "")
+        if file["payloadType"] != PAYLOAD_TYPE:
+            raise Refused("type", "/payloadType", file["payloadType"][:100])
+        ids = [k for k, _ in self.signatures]
+        if len(ids) > 4:
+            raise Refused("size", "/signatures", "%d signatures" % len(ids))
+        if not all(is_hex(k, 32) for k in ids) or sorted(set(ids)) != ids:
+            raise Refused("value", "/signatures", "key ids: no SHA-256 in hexadecimal, or out of order")
+        self.hidden, self.problems = [], []
+        self.open(disclosures)
+
+    def disclosures(self, file):
+        if not isinstance(file, dict):
+            raise Refused("shape", "", "no object")
+        if "disclosures" not in file:
+            return {}
+        items, out, last = file.pop("disclosures"), {}, None
+        if not isinstance(items, list) or not items:
+            raise Refused("shape", "/disclosures", "not a list, or an empty one")
+        for d in items:
+            if not isinstance(d, dict) or not {"at", "salt", "value"} <= d.keys() \
+                    or not isinstance(d["at"], str) or not isinstance(d["salt"], str):
+                raise Refused("shape", "/disclosures", "want the members at, salt and value")
+            if len(d) != 3:
+                raise Refused("field", "/disclosures", "a member besides at, salt and value")
+            if not is_hex(d["salt"], 32):
+                raise Refused("value", "/disclosures", "a salt that is not 32 bytes in hexadecimal")
+            if last is not None and d["at"].encode() <= last.encode():
+                raise Refused("disclosure", "/disclosures", "out of order, or twice")
+            last = d["at"]
+            out[last] = d
+        return out
+
+    def open(self, disclosures):
+        """Put the disclosed values in the places of their commitments."""
+        statement = parse(self.payload)
+        for at, holder, key in list(private_fields(statement)):
+            c = holder[key]
+            if not isinstance(c, dict) or list(c) != ["commitment"] or not isinstance(c["commitment"], str):
+                self.problems.append(("commitment", at, "a clear value where the payload must have a commitment"))
+                continue
+            d = disclosures.pop(at, None)
+            if d is None:
+                self.hidden.append(at)
+            elif sha(b"\0" + bytes.fromhex(d["salt"]) + canonical(d["value"])) != c["commitment"]:
+                self.problems.append(("commitment", at, "the disclosed value is not the one committed to"))
+            elif hidden(d["value"]):
+                self.problems.append(("disclosure", at, "discloses another commitment"))
+            else:
+                holder[key] = d["value"]
+        for at in disclosures:
+            self.problems.append(("disclosure", at[:100], "no commitment of the payload"))
+        if self.problems:
+            return
+        fits(statement, "statement", "")
+        if statement["_type"] != STATEMENT_TYPE:
+            raise Refused("type", "/_type", statement["_type"][:100])
+        m = re.fullmatch(r"https://showcause\.dev/([a-z]+)/v1", statement["predicateType"])
+        if not m or m[1] not in KINDS:
+            raise Refused("type", "/predicateType", statement["predicateType"][:100])
+        if len(statement["subject"]) != 1:
+            raise Refused("shape", "/subject", "%d subjects, want 1" % len(statement["subject"]))
+        self.kind, self.statement = m[1], statement
+
+
+def decode64(s, at):
+    try:
+        b = base64.b64decode(s, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused("shape", at, "not base64")
+    if base64.b64encode(b).decode() != s:
+        raise Refused("shape", at, "base64 that is spelled otherwise")
+    return b
+
+
+# ---------------------------------------------------------------- what a record says
+
+GAP_CODES = ("encrypted", "unsupported", "corrupt", "ambiguous", "changed", "unreadable", "crash")
+WORD = re.compile(r"[A-Za-z0-9._+/-]{1,128}")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+class Check:
+    def __init__(self, record):
+        self.r, self.kind = record, record.kind
+        self.subject = record.statement["subject"][0]["digest"]
+        self.p = record.statement["predicate"]
+        self.problems, self.notes = [], []
+
+    def bad(self, code, where, text):
+        self.problems.append((code, where, text))
+
+    def note(self, code, where, text):
+        self.notes.append((code, where, text))
+
+    def run(self):
+        self.members()
+        if self.problems:
+            return
+        self.values()
+        self.policy()
+        self.matches()
+        if self.kind == "finding":
+            self.finding_coverage()
+        elif self.kind == "coverage":
+            self.scan_coverage()
+        self.id()
+
+    def members(self):
+        want = {
+            "finding": ("verdict", "input", "rules", "policy", "coverage"),
+            "coverage": ("verdict", "rules", "policy", "coverage"),
+            "action": ("action",), "contest": ("contest",), "decision": ("decision",)}[self.kind]
+        may = {"finding": ("derivation", "matches", "counts"), "coverage": ()}.get(self.kind, ("input",))
+        for k in FORM["predicate"]:
+            if k in ("id", "engine", "context", "time"):
+                continue
+            if k in self.p and k not in want + may:
+                self.bad("shape", "/predicate/" + k, "not of this kind of record")
+            elif k not in self.p and k in want:
+                self.bad("shape", "/predicate/" + k, "missing")
+        finding, scan = self.kind == "finding", self.kind == "coverage"
+        if self.p["id"] == "":
+            self.bad("shape", "/predicate/id", "missing")
+        if "rules" in self.p and ("rule" in self.p["rules"]) != finding:
+            self.bad("shape", "/predicate/rules/rule", "missing, or not of this kind of record")
+        c = self.p.get("coverage", {})
+        if finding and {"files", "verdicts", "inputs", "part", "parts"} & c.keys():
+            self.bad("shape", "/predicate/coverage", "members that only the record of a scan has")
+        if scan != ("scan" in self.subject) or scan and len(self.subject) != 1:
+            self.bad("shape", "/subject/0/digest", "the name of a scan is the subject of its coverage and of nothing else")
+        x = self.p["context"]
+        if scan and (x.get("scan") != self.subject.get("scan") or "path" in x):
+            self.bad("shape", "/predicate/context", "want the scan's name, and no path")
+        if "paths" in x and (not scan or len(x["paths"]) != len(c.get("inputs", ()))):
+            self.bad("shape", "/predicate/context/paths", "want one of each input")
+
+    # Values.
+
+    def least(self, at, v, least=0):
+        if not least <= v <= MAX_INT:
+            self.bad("value", at, "%d, want %d or more" % (v, least))
+
+    def hex(self, at, s, may=False, size=32):
+        if not is_hex(s, size) and not (may and s == ""):
+            self.bad("value", at, "want %d bytes in lower-case hexadecimal" % size)
+
+    def digests(self, at, d):
+        if "commitment" in d:
+            if len(d) > 1:
+                self.bad("shape", at, "something beside a commitment")
+            self.hex(at, d["commitment"])
+        elif "scan" in d:
+            self.hex(at, d["scan"])
+            if len(d) > 1 or at != "/subject/0/digest":
+                self.bad("shape", at, "the name of a scan where it has no place")
+        else:
+            self.hex(at, d.get("sha256", ""))
+            self.hex(at, d.get("sha1", ""), True, 20)
+            self.hex(at, d.get("md5", ""), True, 16)
+
+    def private(self, at, v, may=False):
+        if isinstance(v, dict):
+            self.hex(at, v["commitment"])
+        elif v == "":
+            if not may:
+                self.bad("shape", at, "missing, or empty")
+        elif len(v.encode()) > 64 << 10 or CONTROL.search(v):
+            self.bad("value", at, "a control character, or too long")
+
+    def label(self, at, s, may=False):
+        if s == "" and not may or len(s.encode()) > 4096 or CONTROL.search(s):
+            self.bad("value", at, "empty, too long, or with a control character")
+
+    def word(self, at, s, may=False):
+        if not (s == "" and may) and not WORD.fullmatch(s):
+            self.bad("value", at, "%.40r is no word of the format" % s)
+
+    def words(self, at, m):
+        if len(m) > 256:
+            self.bad("value", at, "%d members, at most 256" % len(m))
+        for k in m:
+            self.word(at, k)
+            self.label(at + "/" + k, m[k], True)
+
+    def values(self):
+        p, at = self.p, "/predicate"
+        if not hidden(p["id"]):
+            self.hex(at + "/id", p["id"])
+        self.digests("/subject/0/digest", self.subject)
+        if "verdict" in p and p["verdict"] not in VERDICTS:
+            self.bad("value", at + "/verdict", "%.40r" % p["verdict"])
+        if "input" in p:
+            self.least(at + "/input/size", p["input"]["size"])
+            self.word(at + "/input/type", p["input"].get("type", ""), True)
+        for k in ("version", "go", "target"):
+            self.label(at + "/engine/" + k, p["engine"][k])
+        self.hex(at + "/engine/binary", p["engine"]["binary"])
+        self.label(at + "/engine/revision", p["engine"].get("revision", ""), True)
+        self.rules()
+        if len(p.get("derivation", ())) > 1000:
+            self.bad("value", at + "/derivation", "more than 1000 steps")
+        for i, d in enumerate(p.get("derivation", ())):
+            w = "%s/derivation/%d" % (at, i)
+            self.least(w + "/index", d["index"])
+            self.word(w + "/op", d["op"])
+            self.words(w + "/params", d.get("params", {}))
+            self.digests(w + "/digest", d["digest"])
+            self.least(w + "/size", d["size"])
+        self.deeds()
+        x = p["context"]
+        for k in ("path", "host", "user"):
+            self.private("%s/context/%s" % (at, k), x.get(k, ""), True)
+        for i, v in enumerate(x.get("paths", ())):
+            self.private("%s/context/paths/%d" % (at, i), v)
+        self.hex(at + "/context/scan", x.get("scan", ""), True)
+        self.word(at + "/context/jail", x.get("jail", ""), True)
+        if not 1 <= len(x["keys"]) <= 4 or not all(is_hex(k, 32) for k in x["keys"]) or sorted(set(x["keys"])) != x["keys"]:
+            self.bad("value", at + "/context/keys", "want 1 to 4 key ids in order")
+        try:
+            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", p["time"]["observed"]):
+                raise ValueError
+            year = int(p["time"]["observed"][:4])  # year 0 is one for RFC 3339, not for datetime
+            datetime.datetime.strptime(("2000" if year == 0 else "%04d" % year) + p["time"]["observed"][4:], "%Y-%m-%dT%H:%M:%SZ")
+        except ValueError:
+            self.bad("value", at + "/time/observed", "want RFC 3339, UTC, whole seconds")
+
+    def rules(self):
+        r, at = self.p.get("rules"), "/predicate/rules/"
+        if r is None:
+            return
+        self.hex(at + "database", r["database"])
+        self.hex(at + "source", r.get("source", ""), True)
+        r, at = r.get("rule"), at + "rule/"
+        if r is None:
+            return
+        if r["language"] not in ("clamav", "yara"):
+            self.bad("value", at + "language", "%.40r, want clamav or yara" % r["language"])
+        self.label(at + "name", r["name"])
+        self.label(at + "file", r["file"], True)
+        self.label(at + "allowed", r.get("allowed", ""), True)
+        self.least(at + "index", r["index"])
+        self.least(at + "line", r["line"])
+        self.hex(at + "digest", r["digest"])
+        text, coded = r.get("text", ""), r.get("base64", "")
+        if len(text.encode()) > 1 << 20 or len(coded) > (1 << 20) // 3 * 4 + 4:
+            self.bad("value", at + "text", "longer than 1 MiB")
+        if text and coded:
+            self.bad("shape", at + "base64", "beside a text")
+        raw = text.encode()
+        if coded:
+            try:
+                raw = decode64(coded, at + "base64")
+                raw.decode("utf-8")
+                self.bad("value", at + "base64", "a text that is UTF-8")
+            except Refused:
+                self.bad("value", at + "base64", "not base64")
+                return
+            except UnicodeError:
+                pass
+        self.text = raw
+        if raw and sha(raw) != r["digest"]:
+            self.bad("rule.digest", at + "digest", "the text's is " + sha(raw))
+
+    def deeds(self):
+        a = self.p.get("action")
+        if a:
+            self.word("/predicate/action/deed", a["deed"])
+            self.hex("/predicate/action/record", a["record"])
+            self.word("/predicate/action/result", a["result"])
+            self.private("/predicate/action/reason", a.get("reason", ""), True)
+            self.words("/predicate/action/detail", a.get("detail", {}))
+        for name in ("contest", "decision"):
+            d, at = self.p.get(name), "/predicate/" + name
+            if d:
+                self.hex(at + "/record", d["record"])
+                self.private(at + "/reason", d["reason"])
+        if "decision" in self.p:
+            self.hex("/predicate/decision/contest", self.p["decision"]["contest"])
+            if self.p["decision"]["outcome"] not in ("upheld", "withdrawn"):
+                self.bad("value", "/predicate/decision/outcome", "want upheld or withdrawn")
+
+    def policy(self):
+        p = self.p.get("policy")
+        if p is None:
+            return
+        self.words("/predicate/policy/options", p.get("options", {}))
+        for k, v in p["limits"].items():
+            self.least("/predicate/policy/limits/" + k, v)
+        want = sha(canonical({k: v for k, v in p.items() if k != "digest"}))
+        if p["digest"] != want:
+            self.bad("policy", "/predicate/policy/digest", "that of limits and options is " + want)
+
+    def id(self):
+        p = {k: v for k, v in self.p.items() if k not in ("id", "time", "action", "context")}
+        body = dict(self.r.statement, predicate=p)
+        if hidden(self.p["id"]) or any(not at.startswith(("/predicate/id", "/predicate/context", "/predicate/action")) for at in self.r.hidden):
+            return
+        if self.p["id"] != sha(canonical(body)):
+            self.bad("id", "/predicate/id", "not the SHA-256 of the reproducible part")
+
+    # Matches and coverage.
+
+    def last(self):
+        d = self.p.get("derivation")
+        return d[-1]["size"] if d else self.p["input"]["size"]
+
+    def matches(self):
+        counts, m = self.p.get("counts", []), self.p.get("matches")
+        if len(counts) > 1 << 16:
+            self.bad("count", "/predicate/counts", "of too many patterns")
+        for i, n in enumerate(counts):
+            self.least("/predicate/counts/%d" % i, n)
+        if m is None:
+            return
+        if hidden(m):
+            self.hex("/predicate/matches", m["commitment"])
+            return
+        size, seen, before = self.last(), {}, None
+        for i, x in enumerate(m):
+            at = "/predicate/matches/%d" % i
+            k, off, n = x["pattern"], x["offset"], x["length"]
+            if not 0 <= k < 1 << 16 or off < 0 or n < 0 or off + n > size:
+                self.bad("match", at, "%d bytes at %d in a layer of %d" % (n, off, size))
+            if before is not None and (k, off, n) <= before:
+                self.bad("match", at, "out of order")
+            before, seen[k] = (k, off, n), seen.get(k, 0) + 1
+            if seen[k] == MAX_MATCHES + 1:
+                self.bad("match", at, "too many of a pattern")
+            if counts and not 0 <= k < len(counts):
+                self.bad("count", at, "pattern %d, and counts of %d" % (k, len(counts)))
+        for i, n in enumerate(counts):
+            have = seen.get(i, 0)
+            if n < have or n > have and have < MAX_MATCHES:
+                self.bad("count", "/predicate/counts/%d" % i, "%d, and %d matches are recorded" % (n, have))
+
+    def gaps(self, at, gaps, size):
+        unread = False
+        if len(gaps) > 1 << 20:
+            self.bad("coverage", at, "too many gaps")
+        for i, g in enumerate(gaps):
+            w = "%s/%d" % (at, i)
+            self.least(w + "/offset", g["offset"])
+            self.least(w + "/length", g["length"], -1)
+            code = g["code"]
+            if not WORD.fullmatch(code) or code.split(".")[0] not in GAP_CODES and not code.startswith("limit."):
+                self.bad("value", w + "/code", "%.40r" % code)
+            trail = g.get("trail", ())
+            if not trail and size >= 0 and g["offset"] > size:
+                self.bad("coverage", w + "/offset", "%d in a file of %d bytes" % (g["offset"], size))
+            if len(trail) > 1000 or not all(0 <= s["index"] <= MAX_INT and WORD.fullmatch(s["op"]) for s in trail):
+                self.bad("trail", w + "/trail", "no trail")
+            unread = unread or not code.startswith("ambiguous")
+        return unread
+
+    def sums(self, c):
+        for k in ("objects", "bytes", "depth", "work"):
+            self.least("/predicate/coverage/" + k, c[k])
+
+    def finding_coverage(self):
+        p, c, at = self.p, self.p["coverage"], "/predicate/coverage"
+        unread = self.gaps(at + "/gaps", c.get("gaps", ()), p["input"]["size"])
+        if c["complete"] == unread:
+            self.bad("coverage", at + "/complete", "the gaps say otherwise")
+        steps = [d for d in p.get("derivation", ()) if not d["op"].startswith("view.")]
+        total = p["input"]["size"] + sum(d["size"] for d in steps)
+        if c["objects"] < 1 + len(steps) or c["depth"] < len(steps):
+            self.bad("coverage", at, "fewer objects or less depth than on the way to the finding")
+        if c["complete"] and c["bytes"] < total or total > MAX_INT:
+            self.bad("coverage", at + "/bytes", "less than on the way to the finding")
+        self.sums(c)
+        may = {"found"}
+        if "allowed" in p["rules"]["rule"]:
+            may.add("nothing-found" if c["complete"] else "incomplete")
+        if p["verdict"] not in may:
+            self.bad("verdict", "/predicate/verdict", "does not follow from the finding and the gaps")
+
+    def scan_coverage(self):
+        c, at = self.p["coverage"], "/predicate/coverage"
+        self.sums(c)
+        files, verdicts, inputs = c.get("files", 0), c.get("verdicts", {}), c.get("inputs", ())
+        part, parts = c.get("part", 0), c.get("parts", 0)
+        self.least(at + "/files", files)
+        if not 0 <= part <= parts or (part == 0) != (parts == 0):
+            self.bad("coverage", at + "/part", "part %d of %d" % (part, parts))
+        for k, n in verdicts.items():
+            if k not in VERDICTS or n < 1:
+                self.bad("coverage", at + "/verdicts/" + k, "%d files" % n)
+                return
+        if sum(verdicts.values()) != files:
+            self.bad("coverage", at + "/files", "%d, and the verdicts are %d" % (files, sum(verdicts.values())))
+        if c["objects"] < files - verdicts.get("error", 0):
+            self.bad("coverage", at + "/objects", "less than the files that were read")
+        worst = max([VERDICTS.index(k) for k in verdicts], default=0)
+        unread = self.gaps(at + "/gaps", c.get("gaps", ()), -1)
+        listed = dict.fromkeys(VERDICTS, 0)
+        for i, x in enumerate(inputs):
+            if x["verdict"] in listed:
+                listed[x["verdict"]] += 1
+            unread = self.looked("%s/inputs/%d" % (at, i), x) or unread
+        for k, n in listed.items():
+            have = verdicts.get(k, 0)
+            if n > have or n < have and k in ("incomplete", "error"):
+                self.bad("coverage", at + "/inputs", "%d files are %s, and %d are listed" % (have, k, n))
+        if c["complete"] == unread:
+            self.bad("coverage", at + "/complete", "the gaps say otherwise")
+        if unread:
+            worst = max(worst, 1)
+        if self.p["verdict"] != VERDICTS[worst]:
+            self.bad("verdict", "/predicate/verdict", "want " + VERDICTS[worst])
+
+    def looked(self, at, x):
+        if "digest" in x:
+            self.digests(at + "/digest", x["digest"])
+        self.least(at + "/size", x["size"], -1)
+        unread = self.gaps(at + "/gaps", x.get("gaps", ()), x["size"])
+        if x["verdict"] == "error":
+            return True
+        if x["verdict"] not in VERDICTS:
+            self.bad("value", at + "/verdict", "%.40r" % x["verdict"])
+        elif x["verdict"] != "found" and unread != (x["verdict"] == "incomplete"):
+            self.bad("verdict", at + "/verdict", "the gaps say otherwise")
+        if not x.get("gaps"):
+            self.bad("coverage", at + "/gaps", "a file without a gap or an error")
+        return unread
+
+    # Conditions of ClamAV signatures.
+
+    def condition(self):
+        r, at = self.p["rules"]["rule"], "/predicate/rules/rule"
+        if not self.text:
+            return self.note("no-text", at, "the rule's text is not in the record")
+        if r["language"] == "yara":
+            return self.note("reads-file", at, "conditions of YARA rules are not evaluated here")
+        text, kind = self.text.decode("latin-1"), r["file"].rsplit(".", 1)[-1].lower()
+        if "\n" in text or "\r" in text:
+            return self.bad("rule.text", at + "/text", "more than one line")
+        if kind in ("ldb", "ldu"):
+            return self.logical(text)
+        if kind in ("ndb", "ndu", "sdb"):
+            return self.body(text)
+        if kind in ("hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp"):
+            return self.exact(text, kind)
+        self.bad("rule.text", at + "/text", "no kind of ClamAV database by the name of its file")
+
+    def named(self, name):
+        name = name.split(" (Clam)")[0].encode("latin-1").decode("utf-8", "backslashreplace")
+        have = self.p["rules"]["rule"]["name"]
+        if "\\" in name or not name.isprintable():
+            return  # escaped in the record, in ways that need no second writing here
+        strip = lambda s: s[:-len(".UNOFFICIAL")] if s.endswith(".UNOFFICIAL") else s
+        if strip(have) != strip(name):
+            self.bad("rule.name", "/predicate/rules/rule/name", "the text's is %.100r" % name)
+
+    def hits(self):
+        """Return the counts of matches, and the patterns that may have more; None if hidden."""
+        if "counts" in self.p:
+            return dict(enumerate(self.p["counts"])), set()
+        m = self.p.get("matches", [])
+        if hidden(m):
+            return None, None
+        counts = {}
+        for x in m:
+            counts[x["pattern"]] = counts.get(x["pattern"], 0) + 1
+        return counts, {k for k, n in counts.items() if n >= MAX_MATCHES}
+
+    def logical(self, text):
+        at = "/predicate/rules/rule"
+        f = text.split(";")
+        if "/" in text or any("#" in s or s.startswith("$") for s in f[3:]):
+            return self.note("reads-file", at, "a subsignature that is no body: not evaluated here")
+        try:
+            tree, top = expression(f[2])
+        except (IndexError, ValueError):
+            return self.bad("rule.text", at + "/text", "no logical signature")
+        if len(f) - 3 != top + 1:
+            return self.bad("rule.text", at + "/text", "not as many subsignatures as the expression asks for")
+        self.named(f[0])
+        anchors = []
+        for s in f[3:]:
+            parts = s.split(":")
+            anchors.append(parts[0] if 2 <= len(parts) <= 4 else "*")
+        for a in f[1].split(","):
+            m = re.fullmatch(r"FileSize:([0-9]+)-([0-9]+)", a)
+            if m and not int(m[1]) <= self.last() <= int(m[2]):
+                self.bad("condition", at, "is for layers of %s to %s bytes" % m.groups())
+            if a.startswith(("EntryPoint", "NumberOfSections", "Container", "Intermediates")):
+                self.note("guard", at, "asks what kind of file it is, or is in: recheck")
+        self.evaluate(tree, anchors)
+
+    def body(self, text):
+        f = text.split(":")
+        if not 4 <= len(f) <= 6:
+            return self.bad("rule.text", "/predicate/rules/rule/text", "no body signature")
+        self.named(f[0])
+        self.evaluate(("count", 0, ">", 0), [f[2]])
+
+    def evaluate(self, tree, anchors):
+        at, m = "/predicate/rules/rule", self.p.get("matches", [])
+        for i, x in enumerate(() if hidden(m) else m):
+            w = "/predicate/matches/%d" % i
+            if x["pattern"] >= len(anchors):
+                self.bad("match", w, "of a pattern that the rule does not have")
+                continue
+            a = re.fullmatch(r"(EOF-)?([0-9]+)(?:,([0-9]*))?", anchors[x["pattern"]])
+            if a:
+                low = self.last() - int(a[2]) if a[1] else int(a[2])
+                if not low <= x["offset"] <= low + int(a[3] or 0):
+                    self.bad("match", w, "not where the rule asks for it")
+        counts, cut = self.hits()
+        if counts is None:
+            return
+        if "counts" in self.p and len(self.p["counts"]) != len(anchors):
+            return self.bad("count", "/predicate/counts", "not of the patterns of the rule")
+        if any(k < len(anchors) for k in cut) and largest(tree) >= MAX_MATCHES:
+            return self.note("cut", "/predicate/matches", "more than are recorded may matter: recheck")
+        if holds(tree, counts)[0]:
+            self.note("condition", at, "holds with the matches recorded")
+        else:
+            self.bad("condition", at, "does not hold with the matches recorded")
+
+    def exact(self, text, kind):
+        at, f = "/predicate/rules/rule", text.split(":")
+        if not 3 <= len(f) <= 5:
+            return self.bad("rule.text", at + "/text", "no hash signature")
+        section, digest, size = kind in ("mdb", "msb", "mdu", "msu"), f[0], f[1]
+        if section:
+            digest, size = size, digest
+        if len(digest) not in (32, 40, 64) or not re.fullmatch("[0-9A-Fa-f]+", digest) or not re.fullmatch(r"\*|[0-9]+", size):
+            return self.bad("rule.text", at + "/text", "no hash signature")
+        self.named(f[2])
+        m, want = self.p.get("matches"), None if size == "*" else int(size)
+        if kind in ("fp", "sfp"):
+            self.bad("condition", at, "a rule of an allow-list, which finds nothing")
+        if section or kind == "imp":
+            self.note("reads-file", at, "a digest of a part of the layer: recheck")
+            if section and m is not None and not hidden(m) and (len(m) != 1 or want is not None and m[0]["length"] != want):
+                self.bad("condition", at, "asks for a section of %s bytes" % size)
+            return
+        if m is not None and not hidden(m) and m != [{"pattern": 0, "offset": 0, "length": self.last()}]:
+            self.bad("match", "/predicate/matches", "want the whole layer, and nothing else")
+        if want is not None and want != self.last():
+            self.bad("condition", at, "asks for %d bytes, and the layer has %d" % (want, self.last()))
+        d = self.p.get("derivation")
+        layer = d[-1]["digest"] if d else self.subject
+        have = layer.get({32: "md5", 40: "sha1", 64: "sha256"}[len(digest)])
+        if hidden(layer):
+            return
+        if have is None:
+            self.note("reads-file", at, "asks for a digest that the record does not have: recheck")
+        elif have != digest.lower():
+            self.bad("condition", at, "asks for another digest than the layer has")
+        else:
+            self.note("condition", at, "the layer has the digest that the rule asks for")
+
+    # Signatures and proofs.
+
+    def signatures(self, keys):
+        message = b"DSSEv1 %d %s %d " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(self.r.payload)) + self.r.payload
+        named, signer, false = self.p["context"]["keys"], None, False
+        for i, (kid, sig) in enumerate(self.r.signatures):
+            at = "/signatures/%d" % i
+            if kid not in named:
+                self.bad("signature.foreign", at, "by a key that the payload does not name")
+            elif kid not in keys or len(keys[kid]) != 32:
+                self.note("key", at, "by a key that was not given, or by ML-DSA-44: not checked")
+            elif not ed25519(keys[kid], message, sig):
+                false = True
+                self.bad("signature", at, "not a signature of the payload by key " + kid)
+            elif signer is None:
+                signer = keys[kid]
+        for kid in named:
+            if kid not in [k for k, _ in self.r.signatures]:
+                self.bad("signature.missing", "/signatures", "none by key %s, which the payload names" % kid)
+        if signer is None and not false:
+            self.bad("signature.unknown", "/signatures", "none is by an Ed25519 key that was given")
+        return signer
+
+    def proof(self, signer, need):
+        if not self.r.proof:
+            if need:
+                self.bad("proof.missing", "/proof", "missing")
+            else:
+                self.note("no-proof", "/proof", "no proof that a log has the record")
+            return
+        if signer is None:
+            return self.note("proof", "/proof", "not checked: no key")
+        try:
+            check_proof(self.r.proof, hashlib.sha256(self.r.payload).digest(), signer)
+        except (ValueError, IndexError, binascii.Error) as e:
+            self.bad("proof", "/proof", str(e))
+
+
+# ---------------------------------------------------------------- logical expressions
+
+def expression(s, depth=0):
+    """Read a ClamAV expression: no precedence; see docs/format/record.md."""
+    if depth > 200 or len(s) > 16 << 10:
+        raise ValueError("too deep")
+    level, mod, i, inner = 0, -1, 0, None
+    while i < len(s):
+        c = s[i]
+        if c == "(":
+            level += 1
+        elif c == ")":
+            level -= 1
+            if level < 0:
+                raise ValueError("parenthesis")
+        elif c in "<>=":
+            mod = i
+        elif c in "&|":
+            if level == 0:
+                return join(c, s[:i], s[i + 1:], depth)
+            if level == 1:
+                inner = [c, i, None, None]
+        if inner and level == 0:
+            inner[2:] = [i, None]
+            m = re.match(r"([<>=])[ \t]*\+?([0-9]+)(?:,[ \t]*\+?([0-9]+))?[,0-9]*", s[i + 1:])
+            if i + 1 < len(s) and s[i + 1] in "<>=":
+                if not m:
+                    raise ValueError("number missing")
+                inner[3] = (m[1], min(int(m[2]), 2**32 - 1), min(int(m[3] or 0), 2**32 - 1))
+                i += m.end()
+            if i + 1 < len(s):
+                inner[3] = None
+        i += 1
+    if level:
+        raise ValueError("parenthesis")
+    if inner:
+        op, at, end, group = inner
+        tree, top = join(op, s[1:at], s[at + 1:end], depth)
+        return (("group", tree) + group if group else tree), top
+    if s.startswith("("):
+        return expression(s[1:-1], depth + 1)
+    m = re.match(r"[ \t]*\+?([0-9]+)", s)
+    if not m:
+        raise ValueError("no subsignature")
+    if mod < 0:
+        return ("count", int(m[1]), ">", 0), int(m[1])
+    n = re.match(r"[ \t]*\+?([0-9]+)", s[mod + 1:])
+    if not n:
+        raise ValueError("number missing")
+    return ("count", int(m[1]), s[mod], min(int(n[1]), 2**32 - 1)), int(m[1])
+
+
+def join(op, a, b, depth):
+    if not a or not b:
+        raise ValueError("operand missing")
+    (x, i), (y, j) = expression(a, depth + 1), expression(b, depth + 1)
+    return (op, x, y), max(i, j)
+
+
+def compare(n, cmp, with_):
+    return n > with_ if cmp == ">" else n < with_ if cmp == "<" else n == with_
+
+
+def holds(t, counts):
+    """Return (whether it holds, the sum of matches, the patterns that added to it)."""
+    if t[0] == "count":
+        n = counts.get(t[1], 0)
+        return (True, n, {t[1]}) if compare(n, t[2], t[3]) else (False, 0, set())
+    if t[0] == "group":
+        _, n, subs = holds(t[1], counts)
+        return (True, n, set()) if compare(n, t[2], t[3]) and len(subs) >= t[4] else (False, 0, set())
+    a, b = holds(t[1], counts), holds(t[2], counts)
+    if not (a[0] and b[0] if t[0] == "&" else a[0] or b[0]):
+        return False, 0, set()
+    return True, a[1] + b[1], a[2] | b[2]
+
+
+def largest(t):
+    """Return the largest number that a count is compared with."""
+    if t[0] == "count":
+        return t[3]
+    if t[0] == "group":
+        return max(t[3], largest(t[1]))
+    return max(largest(t[1]), largest(t[2]))
+
+
+# ---------------------------------------------------------------- logs (C2SP tlog-proof, tlog-checkpoint, signed-note)
+
+def check_proof(text, record, key):
+    head, _, checkpoint = text.partition("\n\n")
+    lines = head.split("\n")
+    if lines[0] != "c2sp.org/tlog-proof@v1" or len(lines) < 2 or not re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[1]):
+        raise ValueError("no proof of C2SP tlog-proof v1")
+    index = int(lines[1][6:])
+    path = [decode_hash(s) for s in lines[2:]]
+    size, root = check_checkpoint(checkpoint, key)
+    if index >= size or len(path) > 64:
+        raise ValueError("index %d in a log of %d entries" % (index, size))
+    node = hashlib.sha256(b"\0" + record).digest()
+    fn, sn = index, size - 1  # RFC 9162, section 2.1.3.2
+    for p in path:
+        if sn == 0:
+            raise ValueError("too many hashes")
+        if fn & 1 or fn == sn:
+            node = hashlib.sha256(b"\1" + p + node).digest()
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            node = hashlib.sha256(b"\1" + node + p).digest()
+        fn, sn = fn >> 1, sn >> 1
+    if sn or node != root:
+        raise ValueError("the hashes do not lead to the root")
+
+
+def decode_hash(s):
+    b = base64.b64decode(s, validate=True)
+    if len(b) != 32 or base64.b64encode(b).decode() != s:
+        raise ValueError("no hash")
+    return b
+
+
+def check_checkpoint(note, key):
+    origin = "showcause.dev/host/" + sha(key)[:32]
+    body, mark, rest = note.partition("\n\n")
+    lines = body.split("\n")
+    if not mark or len(lines) != 3 or lines[0] != origin or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
+        raise ValueError("no checkpoint of the log of that key")
+    root = decode_hash(lines[2])
+    hint = hashlib.sha256(origin.encode() + b"\n\x01" + key).digest()[:4]
+    for line in rest.split("\n"):
+        m = re.fullmatch("\u2014 (\\S+) (\\S+)", line)
+        if not m or m[1] != origin:
+            continue
+        sig = base64.b64decode(m[2], validate=True)
+        if sig[:4] == hint:
+            if ed25519(key, (body + "\n").encode(), sig[4:]):
+                return int(lines[1]), root
+            raise ValueError("the signature of the checkpoint is false")
+    raise ValueError("the checkpoint is not signed by that key")
+
+
+# ---------------------------------------------------------------- the command
+
+def verify(data, keys, need_proof=False):
+    """Return (name, problems, notes); each problem and note is (code, where, text)."""
+    try:
+        r = Record(data)
+    except Refused as e:
+        return None, [e.problem], []
+    name = sha(r.payload)
+    if r.problems:
+        return name, r.problems, []
+    c = Check(r)
+    c.text = b""
+    c.run()
+    signer = None
+    if not any(p[0] == "shape" for p in c.problems):
+        healthy = not c.problems
+        signer = c.signatures(keys)
+        if r.kind == "finding" and healthy and not c.problems:
+            c.condition()
+    c.proof(signer, need_proof)
+    for at in r.hidden:
+        c.note("hidden", at, "not disclosed in this copy, and not checked")
+    return name, c.problems, c.notes
+
+
+def main(args):
+    keys, files, as_json, need = {}, [], False, False
+    args = list(args)
+    while args:
+        a = args.pop(0)
+        if a == "--key" and args:
+            keys.update(read_keys(args.pop(0)))
+        elif a == "--json":
+            as_json = True
+        elif a == "--need-proof":
+            need = True
+        elif a.startswith("--"):
+            print(__doc__, file=sys.stderr)
+            return 2
+        else:
+            files.append(a)
+    if not files:
+        print(__doc__, file=sys.stderr)
+        return 2
+    code = 0
+    for path in files:
+        with open(path, "rb") as f:
+            name, problems, notes = verify(f.read(MAX_FILE + 1), keys, need)
+        code = code or (1 if problems else 0)
+        if as_json:
+            print(json.dumps({"file": path, "name": name, "problems": problems, "notes": notes}))
+            continue
+        print("%s: %s" % (ascii(path)[1:-1], "REFUSED" if problems else "verified, record " + name))
+        for code_, where, text in problems + notes:
+            print("  %s: %s%s" % (code_, where + ": " if where else "", ascii(text)[1:-1]))
+    return code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (OSError, ValueError) as e:
+        print("verify.py: %s" % e, file=sys.stderr)
+        sys.exit(2)
