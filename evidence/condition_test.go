@@ -26,6 +26,8 @@ func TestCondition(t *testing.T) {
 	const yara = "rule Marker {\n strings:\n $a = \"mark\"\n $b = \"mork\"\n condition: "
 	const one = "rule Marker { strings: $a = \"mark\" condition: "
 	exact := func(s *Statement, d Digests) *Statement { s.Derivation[1].Digest = d; return s }
+	var files [][]byte
+	var python []func(pyAnswer)
 	for _, c := range []struct {
 		name string
 		s    *Statement
@@ -98,6 +100,17 @@ func TestCondition(t *testing.T) {
 		case err == nil && !slices.ContainsFunc(s.Notes(), func(n Note) bool { return n.Code == c.note }):
 			t.Errorf("%s: notes %v, want %s", c.name, s.Notes(), c.note)
 		}
+		if c.s.Rules.Rule.Language == "clamav" {
+			files = append(files, r.Bytes())
+			python = append(python, func(a pyAnswer) {
+				if c.bad == "" && len(a.Problems) > 0 || c.bad != "" && !a.has(c.bad) {
+					t.Errorf("%s: verify.py: %v, want %s", c.name, a.Problems, c.bad)
+				}
+				if c.bad == "" && !slices.ContainsFunc(a.Notes, func(n [3]string) bool { return n[0] == string(c.note) }) {
+					t.Errorf("%s: verify.py: %v, want %s", c.name, a.Notes, c.note)
+				}
+			})
+		}
 		// A copy that hides places, or all, never says more than the original.
 		for _, hide := range []string{"/predicate/matches", ""} {
 			_, err := r.Share(func(at string) bool { return hide != "" && at != hide }).Verify(VerifyOptions{Keys: []PublicKey{ed.Public()}})
@@ -105,5 +118,8 @@ func TestCondition(t *testing.T) {
 				t.Errorf("%s, hidden %q: %v", c.name, hide, err)
 			}
 		}
+	}
+	for i, a := range runPython(t, []PublicKey{ed.Public()}, files) {
+		python[i](a)
 	}
 }
