@@ -97,6 +97,8 @@ func (l *Layer) open(name string, d source.Dialect) getter {
 	switch name {
 	case "pe":
 		return l.pe(d)
+	case "dotnet":
+		return l.dotnet(d)
 	}
 	return nil
 }
