@@ -21,14 +21,25 @@ func (c *cover) better(o *cover) bool {
 	if c == nil || o == nil {
 		return c != nil
 	}
-	if g, h := min(c.short, goodAtom), min(o.short, goodAtom); g != h {
+	if g, h := c.worth(), o.worth(); g != h {
 		return g > h
 	}
-	if c.score != o.score {
-		return c.score > o.score
+	if c.short != o.short {
+		return c.short > o.short
 	}
 	return len(c.seeds) < len(o.seeds)
 }
+
+// worth is the score less what a short literal costs besides: many of them
+// cannot be searched for at once. A short one is still better than one that is
+// everywhere, such as zeros.
+func (c *cover) worth() int {
+	return c.score - shortCost*(goodAtom-min(c.short, goodAtom))
+}
+
+// shortCost is taken off for each byte that a literal lacks of goodAtom: two bits
+// of package literal's score.
+const shortCost = 16
 
 // choose returns the best cover of a variant, nil if it has none. A seed
 // before the first unbounded gap is preferred, since each such seed has few
@@ -45,14 +56,18 @@ func choose(v []Elem, byEnd bool, score func([]byte, bool) int) *cover {
 		}
 	}
 	head := best(v, from, to, score)
-	if byEnd || head != nil && head.short >= goodAtom {
+	if byEnd || to == len(v) {
 		return head
 	}
-	if tail := best(v, to, len(v), score); tail != nil && (head == nil || tail.short >= goodAtom) {
+	tail := best(v, to, len(v), score)
+	if tail != nil && (head == nil || tail.worth() > head.worth()+farCost || head.short < goodAtom && tail.better(head)) {
 		return tail
 	}
 	return head
 }
+
+// farCost is what a seed behind an unbounded gap has to be better by.
+const farCost = 64
 
 // best returns the best cover among elements from to to-1 of a sequence.
 func best(seq []Elem, from, to int, score func([]byte, bool) int) *cover {

@@ -29,7 +29,7 @@ var ErrNoLiteral = errors.New("no fixed byte to search for")
 // Compile turns a pattern into its program and the atoms by which its matches
 // are found: one for each variant, or one for each alternative where that is
 // better. score says how good a literal is, higher is better; nil means by its
-// length. A literal of 4 bytes or more is always preferred to a shorter one.
+// length. A literal of less than 4 bytes is preferred only if it is much better.
 // The anchor is left to the caller, but for what Pattern.ByEnd says.
 func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, error) {
 	if score == nil {

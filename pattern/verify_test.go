@@ -403,7 +403,10 @@ func TestAtoms(t *testing.T) {
 	}{
 		{one(lit("abc")), nil, "abc"},
 		{one(lit("ab"), jump(1, 1), lit("cdefg")), nil, "cdefg"},
-		{one(lit("RRR"), jump(1, 1), lit("cdef")), rare, "cdef"},
+		{one(lit("RRR"), jump(1, 1), lit("cdef")), rare, "RRR"},
+		{one(lit("R"), jump(1, 1), lit("cdef")), rare, "cdef"},
+		{one(lit("zzzz"), jump(0, -1), lit("RRRR")), rare, "zzzz"},
+		{one(lit("zzzz"), jump(0, -1), lit("RRRRRRRR")), rare, "RRRRRRRR"},
 		{one(lit("abcd"), jump(0, -1), lit("cdefgh")), nil, "abcd"},
 		{one(lit("abc"), jump(0, -1), lit("cdefgh")), nil, "cdefgh"},
 		{one(lit("a"), alts("bcde", "fghi")), nil, "bcde fghi"},

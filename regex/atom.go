@@ -54,23 +54,31 @@ func (c *cover) better(o *cover) bool {
 	if c == nil || o == nil {
 		return c != nil
 	}
-	if g, h := min(c.short, goodAtom), min(o.short, goodAtom); g != h {
-		return g > h
-	}
 	// Each literal has to be looked for: twice as many are worth one bit less.
 	if a, b := c.worth(), o.worth(); a != b {
 		return a > b
+	}
+	if c.short != o.short {
+		return c.short > o.short
 	}
 	return len(c.seeds) < len(o.seeds)
 }
 
 func (c *cover) worth() int {
-	w := c.score
+	w := c.score - shortCost*(goodAtom-min(c.short, goodAtom))
 	for n := len(c.seeds); n > 1; n >>= 1 {
-		w--
+		w -= seedsCost
 	}
 	return w
 }
+
+// What a literal costs besides what its score says: for each byte that it lacks of
+// goodAtom, as short ones cannot be searched for many at once, and for each time
+// that their number doubles. The score has eight steps for a bit.
+const (
+	shortCost = 16
+	seedsCost = 8
+)
 
 // atoms returns the atoms of the best cover; none if there is none.
 func (c *compiler) atoms(root *syntax.Node, score func([]byte, bool) int) []Atom {
