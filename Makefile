@@ -7,7 +7,7 @@
 
 GO ?= go
 FUZZTIME ?= 60s
-PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs squashfs-tools arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2
+PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2
 
 .PHONY: build test check fuzz bench diff soak deps
 

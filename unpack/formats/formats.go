@@ -38,6 +38,7 @@ func All() []unpack.Format {
 		volume.Ext(),
 		volume.FAT(),
 		volume.ExFAT(),
+		volume.NTFS(),
 		volume.SquashFS(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
