@@ -8,6 +8,7 @@ type Members struct {
 	Classes []ClassData
 	Fields  []Member
 	Methods []Member
+	Defs    int // definitions of classes that YARA came to
 	// Complete is false where YARA gave up in the middle and counts neither.
 	Complete bool
 }
@@ -42,6 +43,7 @@ func (f *File) Members() *Members {
 	f.members.Complete = true
 	for i := range int64(f.Classes.Size) {
 		c := f.Entry(f.Classes, i, 8)
+		f.members.Defs++
 		if c != nil && c[6] == 0 {
 			continue
 		}

@@ -100,7 +100,7 @@ func (l *Layer) open(name string, d source.Dialect) getter {
 	case "dotnet":
 		return l.dotnet(d)
 	}
-	return nil
+	return l.other(name, d)
 }
 
 // getter finds a field; known is false if there is no field of that name but,
