@@ -296,6 +296,12 @@ func (d Diagnostics) Error() string {
 	return s
 }
 
+// External is a Go value as an external variable, as Compiler.Define takes it.
+func External(value any) (module.Value, error) {
+	v, _, err := external(value)
+	return v, err
+}
+
 // external is a Go value as an external variable.
 func external(value any) (module.Value, *module.Type, error) {
 	switch v := value.(type) {

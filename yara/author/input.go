@@ -152,3 +152,10 @@ func Needed(res *check.Result, r *check.Rule) []*check.Rule {
 	}
 	return out
 }
+
+// Bytes is an Input that no string was searched in.
+func Bytes(src showcause.Source, h fields.Host) *Input {
+	in := &Input{src: src, at: -1}
+	in.layer = fields.New(in, h)
+	return in
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/internal/yaracli"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/worker"
+)
+
+// yaraReaders read files for the yara command.
+type yaraReaders interface {
+	// Submit has a file scanned; done is called once, with the lines that rules wrote,
+	// and f stays open until then.
+	Submit(ctx context.Context, f *os.File, done func(r showcause.Report, logs []string, err error))
+	Incidents() []worker.Incident
+	Close() error
+}
+
+// newReaders starts the jail, or does without it if the user says so.
+func (y *yaraRun) newReaders(ctx context.Context) (yaraReaders, error) {
+	if y.o.Jail == answer.JailOff {
+		return newYARAInProcess(ctx, y), nil
+	}
+	if y.o.ModuleDump {
+		return nil, fmt.Errorf("-D reads files in this process, which --jail=on forbids: add --jail=off")
+	}
+	if err := jail.Available(); err != nil {
+		return nil, fmt.Errorf("the kernel cannot lock the process that reads files: %w; --jail=off scans without", err)
+	}
+	// From here on this process cannot get a network socket, nor can what it starts.
+	if err := jail.Broker(); err != nil {
+		return nil, err
+	}
+	left := time.Until(y.deadline)
+	p, err := worker.NewPool(worker.Options{
+		DB: y.db, Names: y.o.Containers, Excerpts: y.o.Containers && (y.o.Strings || y.o.XorKey),
+		Workers: int(y.o.Threads), Scratch: scratch,
+		Timeout: func(int64) time.Duration { return left },
+	})
+	return jailed{p}, err
+}
+
+// jailed are readers in the jail.
+type jailed struct{ *worker.Pool }
+
+// Submit has a file scanned.
+func (j jailed) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
+	j.Pool.Submit(ctx, f, func(r showcause.Report, err error) { done(r, nil, err) })
+}
+
+// yaraInProcess scans here, without a jail.
+type yaraInProcess struct {
+	work chan func(s *scan.Scanner, logs *[]string)
+	wg   sync.WaitGroup
+}
+
+func newYARAInProcess(ctx context.Context, y *yaraRun) *yaraInProcess {
+	p := &yaraInProcess{work: make(chan func(*scan.Scanner, *[]string))}
+	for range y.o.Threads {
+		p.wg.Add(1)
+		go func() {
+			defer p.wg.Done()
+			var logs []string
+			o := scan.Options{
+				TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Excerpts: y.o.Containers, Now: time.Now().Unix(),
+				Spill: func() (unpack.File, error) {
+					f, err := scratch()
+					return stoppable{f, ctx}, err
+				},
+			}
+			if !y.o.NoConsole {
+				o.Log = func(line string) { logs = append(logs, line) }
+			}
+			s := scan.New(y.db, o)
+			for do := range p.work {
+				do(s, &logs)
+			}
+		}()
+	}
+	return p
+}
+
+// Submit has a file scanned.
+func (p *yaraInProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
+	p.work <- func(s *scan.Scanner, logs *[]string) {
+		src, err := newSource(ctx, f)
+		if err != nil {
+			done(showcause.Report{}, nil, err)
+			return
+		}
+		*logs = nil
+		r := s.Scan(src)
+		done(r, *logs, ctx.Err())
+	}
+}
+
+// Incidents are none.
+func (p *yaraInProcess) Incidents() []worker.Incident { return nil }
+
+// Close waits for what is being scanned.
+func (p *yaraInProcess) Close() error {
+	close(p.work)
+	p.wg.Wait()
+	return nil
+}
