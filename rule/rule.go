@@ -69,7 +69,6 @@ type YARA struct {
 	Code    []byte   // the condition, a program of package yara/code
 	Deps    []string // keys of the rules that Code asks for, which were emitted earlier
 	Needs   []uint32 // for each pattern, how many matches Code tells apart; 0 none, math.MaxUint32 all
-	Offsets []int64  // for each pattern, the one offset that matters, or -1; nil: all matter
 }
 
 // Meta is one line of a rule's metadata. Value is a string, an int64, a float64

@@ -107,7 +107,11 @@ func (b *Builder) tables(triggers [][]int) []section {
 		n.row.Uses, n.row.UsesLen = uint32(len(uses)), uint32(len(n.subs))
 		uses = append(uses, n.subs...)
 		rows[i] = n.row
-		for _, sub := range triggers[i] {
+		watched := triggers[i]
+		if watched == nil && n.yara != nil { // it can hold with no match: its guard decides on all its patterns
+			watched = allSubs(n)
+		}
+		for _, sub := range watched {
 			o := &owners[n.subs[sub]]
 			if l := len(*o); l == 0 || (*o)[l-1] != uint32(i) {
 				*o = append(*o, uint32(i))
@@ -134,6 +138,14 @@ func (b *Builder) tables(triggers [][]int) []section {
 		{kind: secOwners, data: raw(flat)},
 		{kind: secPrograms, data: b.programs},
 	}, yara...)
+}
+
+func allSubs(n *body) []int {
+	out := make([]int, len(n.subs))
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // partitions makes the literal sets of each target. A rule for any target is

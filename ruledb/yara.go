@@ -243,6 +243,10 @@ func (db *DB) YARA(i uint32) (YARA, bool) {
 	}, true
 }
 
+// OnlyYARA tells that all rules are of YARA's: they ask for no type and no view of
+// a layer, and no digest.
+func (db *DB) OnlyYARA() bool { return len(db.yara) == db.Len() }
+
 // about returns what a person asks of rule i besides, nil if it is not one of YARA's.
 func (db *DB) about(i uint32) (*About, error) {
 	if db.rules[i].YARA == 0 {

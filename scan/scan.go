@@ -47,6 +47,8 @@ type Options struct {
 	// Modules gives values of modules of YARA's for a layer, before those that
 	// are known here. It may be nil.
 	Modules func(name string, d source.Dialect, in calc.Input) (module.Value, bool)
+	// ModuleData are files by the name of the module that is to read them.
+	ModuleData map[string][]byte
 	// Now is the time for rules that ask for it, seconds since 1970.
 	Now int64
 	// Log takes the lines that rules write, or is nil.
@@ -192,6 +194,9 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		l.kind = filetype.Detect(l.head, sl.Source)
 		switch rule.Target(l.kind.Target()) {
 		case rule.PE, rule.ELF, rule.MachO:
+			if in.options.TopOnly && in.db.OnlyYARA() {
+				return // nobody asks, or the condition that does
+			}
 			if sl.Source.Size()/64 > in.budget.Limits.Work-in.budget.Spent.Work { // it is read through for installers
 				in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
 				return
@@ -212,7 +217,9 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		in.inside(l)
 		return l
 	}
-	in.guard(l, func() { in.views(l) })
+	if !in.db.OnlyYARA() {
+		in.guard(l, func() { in.views(l) })
+	}
 	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.unpack(l) })
 	return l

@@ -77,6 +77,7 @@ func (s *searcher) reset() {
 	s.asked = s.asked[:0]
 	s.kept = 0
 	clear(s.eval.modules)
+	s.eval.layer = nil
 	s.matcher.Reset()
 }
 

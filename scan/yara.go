@@ -3,8 +3,9 @@ package scan
 import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/yara/code"
+	"github.com/showcause/showcause/yara/fields"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
@@ -24,6 +25,7 @@ type evaluator struct {
 	rule    ruledb.Rule
 	yara    ruledb.YARA
 	modules map[moduleKey]module.Value // of the layer
+	layer   *fields.Layer              // has made them
 	buf     []byte
 }
 
@@ -102,7 +104,12 @@ func (e *evaluator) Rule(dep int) (is, known bool) {
 
 // Entry is the entry point, as an offset in the file.
 func (e *evaluator) Entry() (int64, bool) {
-	if x := e.search.l.exe; x != nil && x.Entry >= 0 {
+	l := e.search.l
+	x := l.exe
+	if x == nil && e.search.in.options.TopOnly {
+		x, _ = exe.Parse(l.Source, l.kind)
+	}
+	if x != nil && x.Entry >= 0 {
 		return x.Entry, true
 	}
 	return 0, false
@@ -114,7 +121,8 @@ func (e *evaluator) External(name string) (module.Value, bool) {
 	return v, ok
 }
 
-// Module is the value of a module, the same for all rules in the layer.
+// Module is the value of a module. What is parsed for it serves all rules in the
+// layer.
 func (e *evaluator) Module(name string, d source.Dialect) module.Value {
 	key := moduleKey{name, d}
 	if v, ok := e.modules[key]; ok {
@@ -135,7 +143,17 @@ func (e *evaluator) make(name string, d source.Dialect) module.Value {
 			return v
 		}
 	}
-	if v, ok := calc.Module(name, e, calc.Host{Dialect: d, Now: o.Now, Log: o.Log, Read: e.work}); ok {
+	if e.layer == nil {
+		e.layer = fields.New(e, fields.Host{
+			Now: o.Now, Log: o.Log, Files: o.ModuleData,
+			Read: func(n int64) bool { return e.work(n / 16) },
+			Work: e.work,
+			Gap: func(code showcause.Code) {
+				e.search.in.gap(showcause.Gap{Trail: e.search.l.Trail, Code: code, Offset: 0, Length: -1})
+			},
+		})
+	}
+	if v, ok := e.layer.Module(name, d); ok {
 		return v
 	}
 	if t := module.Load(name, d); t != nil {
@@ -144,9 +162,9 @@ func (e *evaluator) make(name string, d source.Dialect) module.Value {
 	return module.Value{}
 }
 
-// work charges for bytes that a module reads.
+// work charges for what a module does.
 func (e *evaluator) work(n int64) bool {
 	s := e.search
-	s.matcher.Steps += n / 16
+	s.matcher.Steps += n
 	return !s.matcher.Exhausted()
 }
