@@ -40,7 +40,27 @@ type Rule struct {
 type Options struct {
 	// Spill opens scratch space for layers over 16 MiB; without it they are cut there.
 	Spill func() (unpack.File, error)
+	// Around is how many bytes before and behind each match are taken into
+	// Excerpts; 0 takes none.
+	Around int
 }
+
+// Excerpt is what stands around one match.
+type Excerpt struct {
+	Pattern int    `json:"pattern"`
+	Offset  int64  `json:"offset"` // of Bytes in the layer
+	Bytes   []byte `json:"bytes"`  // of the file: hostile
+	Start   int    `json:"start"`  // of the match in Bytes
+	Length  int    `json:"length"` // of as much of the match as is in Bytes
+	Whole   int64  `json:"whole"`  // length of the match
+}
+
+// What the excerpts of one finding hold at most.
+const (
+	maxExcerpts = 48
+	maxShown    = 256 // bytes of one match
+	maxAround   = 256
+)
 
 // Difference is one thing that is not as claimed.
 type Difference struct {
@@ -70,13 +90,14 @@ type Outcome struct {
 	Holds       bool // the rule fires
 	Differences []Difference
 	Notes       []string // what could not be looked at
+	Excerpts    []Excerpt
 }
 
 // Run derives the layer of a claim from a file. The Differences say what of the
 // rule's matches, and of the way to them, is not as claimed; the Report is the
 // caller's to compare.
 func Run(src showcause.Source, c Claim, o Options) Outcome {
-	w := &walk{claim: c, seen: map[showcause.Code]int{}}
+	w := &walk{claim: c, around: min(o.Around, maxAround), seen: map[showcause.Code]int{}}
 	w.budget = unpack.NewBudget(c.Limits, src.Size(), o.Spill)
 	for _, f := range formats.All() {
 		if c.Formats == nil || slices.Contains(c.Formats, f.Name) {

@@ -29,6 +29,7 @@ type Answer struct {
 	Bytes       bool         `json:"bytes"`
 	Differences []Difference `json:"differences,omitempty"`
 	Notes       []string     `json:"notes,omitempty"` // what was not compared, and why
+	Excerpts    []Excerpt    `json:"excerpts,omitempty"`
 }
 
 // maxTold is the number of differences that an answer lists.
@@ -52,7 +53,7 @@ func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 	d := deriver{s: s, src: src, c: c, out: &out}
 	again := d.statement()
 	d.compare(again)
-	a := Answer{Differences: out.Differences, Notes: out.Notes}
+	a := Answer{Differences: out.Differences, Notes: out.Notes, Excerpts: out.Excerpts}
 	was, is := s.Reproducible(), again.Reproducible()
 	a.Bytes = was != nil && bytes.Equal(was, is)
 	if was != nil && !a.Bytes && len(a.Differences) == 0 {

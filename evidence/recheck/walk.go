@@ -31,6 +31,7 @@ type walk struct {
 	formats []unpack.Format
 	budget  *unpack.Budget
 	test    test // nil if the rule cannot be tested
+	around  int  // bytes around each match that are wanted
 	seen    map[showcause.Code]int
 	cut     bool // the limit for one layer cut the input
 	ended   bool // the input could not be read to its end
@@ -188,6 +189,33 @@ func (w *walk) arrive(l *layer, targets []rule.Target) {
 	w.out.Reached, w.tested = true, true
 	if w.test != nil {
 		w.test(w, l, targets)
+	}
+	w.excerpts(l)
+}
+
+// excerpts takes what stands around the matches, those of each pattern in turn.
+func (w *walk) excerpts(l *layer) {
+	if w.around <= 0 {
+		return
+	}
+	nth := map[int]int{}
+	for round := 0; round < showcause.MaxMatches; round++ {
+		clear(nth)
+		for _, m := range w.out.Matches {
+			n := nth[m.Pattern]
+			nth[m.Pattern]++
+			if n != round || len(w.out.Excerpts) >= maxExcerpts {
+				continue
+			}
+			from := max(m.Offset-int64(w.around), 0)
+			shown := min(m.Length, maxShown)
+			b, _ := bound.ReadAt(l.Source, from, m.Offset-from+shown+int64(w.around), maxShown+2*maxAround)
+			start := int(m.Offset - from)
+			if len(b) < start+int(shown) {
+				continue
+			}
+			w.out.Excerpts = append(w.out.Excerpts, Excerpt{m.Pattern, from, b, start, int(shown), m.Length})
+		}
 	}
 }
 
