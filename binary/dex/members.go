@@ -9,6 +9,9 @@ type Members struct {
 	Fields  []Member
 	Methods []Member
 	Defs    int // definitions of classes that YARA came to
+	// FieldTail and MethodTail are the last that did not fit and was not overwritten:
+	// YARA shows what it had read, and does not count it.
+	FieldTail, MethodTail *Member
 	// Complete is false where YARA gave up in the middle and counts neither.
 	Complete bool
 }
@@ -83,9 +86,9 @@ func (f *File) class(at int64) bool {
 // group reads the members of one kind: static and instance fields, direct and
 // virtual methods. It returns where they end. The first that does not fit ends them.
 func (f *File) group(at int64, count uint32, kind int) int64 {
-	list, table, words := &f.members.Fields, f.Fields, 2
+	list, tail, table, words := &f.members.Fields, &f.members.FieldTail, f.Fields, 2
 	if kind >= 2 {
-		list, table, words = &f.members.Methods, f.Methods, 3
+		list, tail, table, words = &f.members.Methods, &f.members.MethodTail, f.Methods, 3
 	}
 	index := uint32(0)
 	for range count {
@@ -103,13 +106,14 @@ func (f *File) group(at int64, count uint32, kind int) int64 {
 		index += m.Diff
 		m.Index = index
 		if index > maxIndex || index >= table.Size {
+			*tail = &m
 			return at
 		}
 		if len(*list) == maxTable {
 			f.p.Stop()
 			return at
 		}
-		*list = append(*list, m)
+		*list, *tail = append(*list, m), nil
 		at = next
 	}
 	return at

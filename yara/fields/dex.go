@@ -6,6 +6,7 @@ import (
 	"hash"
 	"hash/adler32"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/binary/dex"
@@ -217,20 +218,33 @@ func (m *dexModule) members(name string) (module.Value, bool) {
 				[]uint32{c.Static, c.Instance, c.Direct, c.Virtual}, field)
 		}), true
 	case "field":
-		return array(int64(len(list.Fields)), func(i int64, field string) module.Value {
-			return m.member(list.Fields[i], field, m.f.FieldNames)
+		all := shown(list.Fields, list.FieldTail)
+		return array(int64(len(all)), func(i int64, field string) module.Value {
+			return m.member(all[i], field, m.f.FieldNames)
 		}), true
 	case "method":
-		return array(int64(len(list.Methods)), func(i int64, field string) module.Value {
-			if field == "code_item" {
-				return structure(row(func(part string) module.Value { return m.code(list.Methods[i], part) }))
+		all := shown(list.Methods, list.MethodTail)
+		return array(int64(len(all)), func(i int64, field string) module.Value {
+			switch {
+			case field != "code_item":
+				return m.member(all[i], field, m.f.MethodNames)
+			case i == int64(len(list.Methods)):
+				return nothing()
 			}
-			return m.member(list.Methods[i], field, m.f.MethodNames)
+			return structure(row(func(part string) module.Value { return m.code(all[i], part) }))
 		}), true
 	case "has_method", "has_class":
 		return function(func(a []module.Value) module.Value { return m.has(name == "has_class", a) }), true
 	}
 	return module.Value{}, false
+}
+
+// shown is a list with what YARA shows after it.
+func shown(list []dex.Member, tail *dex.Member) []dex.Member {
+	if tail == nil {
+		return list
+	}
+	return append(slices.Clone(list), *tail)
 }
 
 func (m *dexModule) member(e dex.Member, field string, names func(dex.Member) (string, string, string, [3]bool)) module.Value {
