@@ -70,8 +70,10 @@ func (s *Store) append(records []*evidence.Record) error {
 		}
 	}
 	if err != nil {
-		for _, name := range names { // what cannot be removed, the next opening finishes
-			s.incoming.Remove(name)
+		for _, name := range names {
+			if rerr := s.incoming.Remove(name); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+				return fmt.Errorf("%w: %w", translog.ErrPending, err) // the next opening appends what stays
+			}
 		}
 		return err
 	}

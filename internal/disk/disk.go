@@ -13,7 +13,6 @@
 package disk
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -157,6 +156,15 @@ func (d *Dir) Stat() (st unix.Stat_t, err error) {
 	return st, failed("fstat", d.name, unix.Fstat(d.fd, &st))
 }
 
+// Path asks the kernel for the folder's path as it is now, without links.
+func (d *Dir) Path() (string, error) {
+	p, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", d.fd))
+	if err == nil && (!filepath.IsAbs(p) || strings.HasSuffix(p, " (deleted)")) {
+		err = failed("readlink", d.name, unix.ENOENT)
+	}
+	return p, err
+}
+
 // Private refuses a folder that is not this user's alone.
 func (d *Dir) Private() error {
 	st, err := d.Stat()
@@ -227,14 +235,14 @@ func (d *Dir) Open(name string, flags int, mode uint32) (*File, error) {
 	return &File{fs: d.fs, fd: fd, name: name}, nil
 }
 
-// Temp makes a file that has no name until it is linked, or a name that says
-// what it is where the file system cannot do so. Discard takes it away.
-func (d *Dir) Temp() (*File, error) {
+// Temp makes a file that has no name until it is linked, or TempPrefix and this
+// name where the file system cannot do so. Discard takes it away.
+func (d *Dir) Temp(name string) (*File, error) {
 	f, err := d.Open(".", unix.O_TMPFILE|unix.O_RDWR, 0o600)
 	if err == nil || !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOENT) {
 		return f, err
 	}
-	name := TempPrefix + rand.Text()[:16]
+	name = TempPrefix + name
 	f, err = d.Open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
 	if err == nil {
 		f.temp = d
