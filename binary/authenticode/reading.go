@@ -205,13 +205,29 @@ func (p *parser) parseX(e element, depth int) (out []Signature, ok bool) {
 		c.ChainKnown = true
 		sig.Counters = append(sig.Counters, c.Counter)
 	}
-	for _, c := range sig.Certificates {
-		if p.step() && p.sameName(c.issuer, si.issuer) {
-			sig.Signer.Chain = p.chain(c, sig.Certificates)
-			break
-		}
+	if first := p.signerCertificate(si, sig.Certificates); first != nil {
+		sig.Signer.Chain = p.chain(first, sig.Certificates)
 	}
 	return append([]Signature{sig}, nested...), true
+}
+
+// signerCertificate is the signer's certificate. YARA-X takes the first of the
+// signer's issuer, which can be that of somebody else, or of the issuer itself;
+// here the serial number decides if there is one that has it.
+func (p *parser) signerCertificate(si *signerInfo, certs []*Certificate) *Certificate {
+	var found *Certificate
+	for _, c := range certs {
+		if !p.step() || !p.sameName(c.issuer, si.issuer) {
+			continue
+		}
+		if sameNumber(c.serial, si.serial) {
+			return c
+		}
+		if found == nil {
+			found = c
+		}
+	}
+	return found
 }
 
 // counterX is a countersignature whose chain is made once all certificates are

@@ -278,9 +278,10 @@ func (f *File) sectionTable() {
 }
 
 // fullName is the name of a section, of the string table behind the symbols if it
-// is "/" and a decimal offset there.
+// is "/" and a decimal offset there. Where there are no symbols it is the name;
+// YARA-X takes a string from the start of the file.
 func (f *File) fullName(name string) (string, bool) {
-	if len(name) == 0 || name[0] != '/' || f.o.Reading == YARA4 && f.SymbolTable == 0 {
+	if len(name) == 0 || name[0] != '/' || f.SymbolTable == 0 {
 		return name, true
 	}
 	digits := name[1:]
