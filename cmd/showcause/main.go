@@ -30,9 +30,6 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == "worker" {
 		os.Exit(readMain())
 	}
-	if len(os.Args) == 2 && os.Args[1] == recheckRole {
-		os.Exit(recheckMain())
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -72,7 +69,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddCommand(scanCommand(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
-	root.AddCommand(ledgerCommand(), yaraCommand())
+	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -26,7 +26,8 @@ func rulesCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand(), checkCommand(), fmtCommand(), depsCommand())
+	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
+	c.AddCommand(yaraHost().Rules()...)
 	return c
 }
 

@@ -60,6 +60,7 @@ type Node struct {
 	Rounds []*Round `json:"rounds,omitempty"` // of a loop, some of those that held and of those that did not
 
 	expr       syntax.Expr
+	kind       module.Kind
 	held, went int // rounds
 	members    []member
 }
@@ -212,7 +213,7 @@ func (t *tracer) Leave(e syntax.Expr, v module.Value) {
 	t.stack = t.stack[:len(t.stack)-1]
 	n := f.node
 	f.keep()
-	n.Value, n.Truth = shownValue(v), v.Truth()
+	n.Value, n.Truth, n.kind = shownValue(v), v.Truth(), v.Kind
 	t.finish(n)
 	if len(t.stack) == 0 {
 		t.cur.Cond = n
@@ -369,6 +370,12 @@ func shownValue(v module.Value) string {
 		return `"` + shownBytes([]byte(v.Text[:min(len(v.Text), 64)]), len(v.Text) > 64) + `"`
 	case module.Regexp:
 		return "/" + v.Text + "/" + v.Flags
+	}
+	switch ref := v.Ref.(type) {
+	case module.Items:
+		return plural(ref.Len(), "value", "values")
+	case module.Pairs:
+		return plural(ref.Len(), "entry", "entries")
 	}
 	return "a " + v.Kind.String()
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/syntax"
 )
 
@@ -32,20 +33,7 @@ func (x *Explanation) text(b *strings.Builder) {
 	if x.Barred != "" {
 		fmt.Fprintf(b, "  the global rule %s does not hold\n", x.Barred)
 	}
-	if len(x.Why) > 0 && !x.Stopped {
-		word := "because"
-		if x.Cond.Truth && !x.Matches {
-			word = "though"
-		}
-		fmt.Fprintf(b, "%s\n", word)
-		for _, n := range x.Why[:min(len(x.Why), 16)] {
-			fmt.Fprintf(b, "  line %d: %s\n", n.Line, n.describe())
-			n.operands(b, "    ")
-		}
-		if n := len(x.Why) - 16; n > 0 {
-			fmt.Fprintf(b, "  and %d more\n", n)
-		}
-	}
+	x.because(b, "")
 	if len(x.Strings) > 0 {
 		b.WriteString("strings\n")
 	}
@@ -64,6 +52,35 @@ func (x *Explanation) text(b *strings.Builder) {
 	}
 }
 
+// Because writes only the parts of the condition that decided it.
+func (x *Explanation) Because(w io.Writer, indent string) error {
+	var b strings.Builder
+	if x.Barred != "" {
+		fmt.Fprintf(&b, "%sthe global rule %s does not hold\n", indent, x.Barred)
+	}
+	x.because(&b, indent)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (x *Explanation) because(b *strings.Builder, indent string) {
+	if len(x.Why) == 0 || x.Stopped {
+		return
+	}
+	word := "because"
+	if x.Cond.Truth && !x.Matches {
+		word = "though"
+	}
+	fmt.Fprintf(b, "%s%s\n", indent, word)
+	for _, n := range x.Why[:min(len(x.Why), 16)] {
+		fmt.Fprintf(b, "%s  line %d: %s\n", indent, n.Line, n.describe())
+		n.operands(b, indent+"    ")
+	}
+	if n := len(x.Why) - 16; n > 0 {
+		fmt.Fprintf(b, "%s  and %d more\n", indent, n)
+	}
+}
+
 // describe is a node in one line.
 func (n *Node) describe() string {
 	s := n.Text
@@ -79,16 +96,16 @@ func (n *Node) describe() string {
 	return s
 }
 
-// constant says whether there is nothing to tell of a node but its text.
-func (n *Node) constant() bool {
+// dull says whether the value of a node tells nothing: constants, structures.
+func (n *Node) dull() bool {
 	_, ok := n.expr.(*syntax.Literal)
-	return ok
+	return ok || n.kind == module.Struct || n.kind == module.Func
 }
 
 // operands writes the values of what a comparison compares.
 func (n *Node) operands(b *strings.Builder, indent string) {
 	for _, k := range n.Kids {
-		if !k.constant() {
+		if !k.dull() {
 			fmt.Fprintf(b, "%s%s\n", indent, k.describe())
 		}
 	}
@@ -106,8 +123,14 @@ func (n *Node) tree(b *strings.Builder, indent string) {
 	}
 	indent += "  "
 	for _, k := range n.Kids {
-		if !k.constant() {
+		if !k.dull() {
 			k.tree(b, indent)
+		} else if k.kind == module.Struct { // its index may tell something
+			for _, kk := range k.Kids {
+				if !kk.dull() {
+					kk.tree(b, indent)
+				}
+			}
 		}
 	}
 	for _, r := range n.Rounds {

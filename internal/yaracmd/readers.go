@@ -1,4 +1,4 @@
-package main
+package yaracmd
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/showcause/showcause/worker"
 )
 
-// yaraReaders read files for the yara command.
-type yaraReaders interface {
+// readers read files for the yara command.
+type readers interface {
 	// Submit has a file scanned; done is called once, with the lines that rules wrote,
 	// and f stays open until then.
 	Submit(ctx context.Context, f *os.File, done func(r showcause.Report, logs []string, err error))
@@ -26,9 +26,9 @@ type yaraReaders interface {
 }
 
 // newReaders starts the jail, or does without it if the user says so.
-func (y *yaraRun) newReaders(ctx context.Context) (yaraReaders, error) {
+func (y *run) newReaders() (readers, error) {
 	if y.o.Jail == answer.JailOff {
-		return newYARAInProcess(ctx, y), nil
+		return newInProcess(y), nil
 	}
 	if y.o.ModuleDump {
 		return nil, fmt.Errorf("-D reads files in this process, which --jail=on forbids: add --jail=off")
@@ -43,7 +43,7 @@ func (y *yaraRun) newReaders(ctx context.Context) (yaraReaders, error) {
 	left := time.Until(y.deadline)
 	p, err := worker.NewPool(worker.Options{
 		DB: y.db, Names: y.o.Containers, Excerpts: y.o.Containers && (y.o.Strings || y.o.XorKey),
-		Workers: int(y.o.Threads), Scratch: scratch,
+		Workers: int(y.o.Threads), Scratch: y.h.Scratch,
 		Timeout: func(int64) time.Duration { return left },
 	})
 	return jailed{p}, err
@@ -57,14 +57,16 @@ func (j jailed) Submit(ctx context.Context, f *os.File, done func(showcause.Repo
 	j.Pool.Submit(ctx, f, func(r showcause.Report, err error) { done(r, nil, err) })
 }
 
-// yaraInProcess scans here, without a jail.
-type yaraInProcess struct {
+// inProcess scans here, without a jail.
+type inProcess struct {
 	work chan func(s *scan.Scanner, logs *[]string)
 	wg   sync.WaitGroup
+
+	source func(context.Context, *os.File) (showcause.Source, error)
 }
 
-func newYARAInProcess(ctx context.Context, y *yaraRun) *yaraInProcess {
-	p := &yaraInProcess{work: make(chan func(*scan.Scanner, *[]string))}
+func newInProcess(y *run) *inProcess {
+	p := &inProcess{work: make(chan func(*scan.Scanner, *[]string)), source: y.h.Source}
 	for range y.o.Threads {
 		p.wg.Add(1)
 		go func() {
@@ -73,8 +75,7 @@ func newYARAInProcess(ctx context.Context, y *yaraRun) *yaraInProcess {
 			o := scan.Options{
 				TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Excerpts: y.o.Containers, Now: time.Now().Unix(),
 				Spill: func() (unpack.File, error) {
-					f, err := scratch()
-					return stoppable{f, ctx}, err
+					return y.h.Scratch()
 				},
 			}
 			if !y.o.NoConsole {
@@ -90,9 +91,9 @@ func newYARAInProcess(ctx context.Context, y *yaraRun) *yaraInProcess {
 }
 
 // Submit has a file scanned.
-func (p *yaraInProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
+func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
 	p.work <- func(s *scan.Scanner, logs *[]string) {
-		src, err := newSource(ctx, f)
+		src, err := p.source(ctx, f)
 		if err != nil {
 			done(showcause.Report{}, nil, err)
 			return
@@ -104,10 +105,10 @@ func (p *yaraInProcess) Submit(ctx context.Context, f *os.File, done func(showca
 }
 
 // Incidents are none.
-func (p *yaraInProcess) Incidents() []worker.Incident { return nil }
+func (p *inProcess) Incidents() []worker.Incident { return nil }
 
 // Close waits for what is being scanned.
-func (p *yaraInProcess) Close() error {
+func (p *inProcess) Close() error {
 	close(p.work)
 	p.wg.Wait()
 	return nil

@@ -1,4 +1,4 @@
-package main
+package yaracmd
 
 import (
 	"bytes"
@@ -135,7 +135,7 @@ func (f ruleFile) addTo(c *yara.Compiler, stdin io.Reader) error {
 	return c.AddFile(f.namespace, f.path)
 }
 
-func checkCommand() *cobra.Command {
+func (h Host) check() *cobra.Command {
 	var r ruleFlags
 	var asJSON, fail, noWarnings bool
 	c := &cobra.Command{
@@ -189,7 +189,7 @@ could not be read.`,
 				fmt.Fprintf(w, "%s, %s in %s\n", answer.Plural(int64(errs), "error"), answer.Plural(int64(warns), "warning"), answer.Plural(int64(len(files)), "file"))
 			}
 			if errs > 0 || fail && warns > 0 {
-				return exitCode(1)
+				return h.Exit(1)
 			}
 			return nil
 		},
@@ -199,11 +199,11 @@ could not be read.`,
 	c.Flags().BoolVar(&fail, "fail-on-warnings", false, "exit with 1 where there is a warning")
 	c.Flags().BoolVarP(&noWarnings, "no-warnings", "w", false, "leave warnings out")
 	c.Flags().BoolVarP(&r.strict, "strict-escape", "E", false, "warn of escapes in regular expressions that mean nothing")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func fmtCommand() *cobra.Command {
+func (h Host) format() *cobra.Command {
 	var write, diff, list bool
 	c := &cobra.Command{
 		Use:   "fmt [-w|-d|-l] PATH...",
@@ -248,7 +248,7 @@ read, or is no rules.`,
 				}
 			}
 			if changed && (diff || list) && !write {
-				return exitCode(1)
+				return h.Exit(1)
 			}
 			return nil
 		},
@@ -256,7 +256,7 @@ read, or is no rules.`,
 	c.Flags().BoolVarP(&write, "write", "w", false, "write each file back where it changed")
 	c.Flags().BoolVarP(&diff, "diff", "d", false, "print what would change")
 	c.Flags().BoolVarP(&list, "list", "l", false, "print the names of files that are not formatted")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -394,7 +394,7 @@ func middle(x, y []string, line func(sign, s string)) {
 	}
 }
 
-func depsCommand() *cobra.Command {
+func (h Host) deps() *cobra.Command {
 	var r ruleFlags
 	var format string
 	c := &cobra.Command{
@@ -420,7 +420,7 @@ func depsCommand() *cobra.Command {
 	}
 	r.add(c.Flags())
 	c.Flags().StringVar(&format, "format", "text", "output: text, json, dot")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 

@@ -1,4 +1,4 @@
-package main
+package yaracmd
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 )
 
 // dump prints what the modules that the rules import say of a file, as yara -D does.
-func (y *yaraRun) dump(f *os.File) {
+func (y *run) dump(f *os.File) {
 	st, err := f.Stat()
 	if err != nil {
 		return
@@ -43,7 +43,7 @@ type sizedFile struct {
 // Size is the number of bytes.
 func (f sizedFile) Size() int64 { return f.size }
 
-func (y *yaraRun) dumpFields(t *module.Type, v module.Value, depth int) {
+func (y *run) dumpFields(t *module.Type, v module.Value, depth int) {
 	fields, _ := v.Ref.(module.Fields)
 	for _, f := range t.Fields {
 		if f.Type.Kind == module.Func {
@@ -60,7 +60,7 @@ func (y *yaraRun) dumpFields(t *module.Type, v module.Value, depth int) {
 	}
 }
 
-func (y *yaraRun) dumpValue(name string, t *module.Type, v module.Value, depth int) {
+func (y *run) dumpValue(name string, t *module.Type, v module.Value, depth int) {
 	indent := strings.Repeat("\t", depth)
 	switch t.Kind {
 	case module.Struct:
