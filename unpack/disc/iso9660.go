@@ -25,7 +25,6 @@ const (
 	isoTree      = showcause.Ambiguous + ".iso9660.tree"
 	isoZisofs    = showcause.Unsupported + ".method.zisofs"
 	isoInterlace = showcause.Unsupported + ".method.iso9660-interleave"
-	isoUDF       = showcause.Unsupported + ".format.udf"
 )
 
 var (
@@ -73,7 +72,6 @@ type iso struct {
 	given   map[[32]byte]int // files by a digest of their extents; the trees that have them, as bits
 	visited map[int64]bool   // directories of the tree, by extent
 	claimed []unpack.Span
-	udf     int64 // where UDF is announced, 0 if not
 	endian  bool
 	stop    bool
 }
@@ -164,9 +162,6 @@ func (i *iso) descriptors(off int64) (vols []volume) {
 		case bytes.Equal(id, isoMagic):
 			i.claim(off, sector)
 		case bytes.HasPrefix(id, []byte("NSR0")), bytes.HasPrefix(id, []byte("BEA0")), bytes.HasPrefix(id, []byte("TEA0")), bytes.HasPrefix(id, []byte("BOOT2")):
-			if id[0] == 'N' {
-				i.udf = off
-			}
 			i.claim(off, sector)
 			off += sector
 			continue
@@ -579,9 +574,6 @@ func (i *iso) rest() {
 func (i *iso) notes() {
 	if i.endian {
 		i.out.Gap(isoEndian, isoData, -1)
-	}
-	if i.udf > 0 {
-		i.out.Gap(isoUDF, i.udf, -1)
 	}
 	all := 1<<min(i.tree, 31) - 1
 	for _, trees := range i.given {

@@ -28,6 +28,7 @@ func All() []unpack.Format {
 		archive.RPM(),
 		archive.Xar(),
 		disc.ISO9660(),
+		disc.UDF(), // behind ISO 9660, which may have given its files
 		image.GPT(),
 		image.MBR(),
 		image.APM(),

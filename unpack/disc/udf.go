@@ -1,0 +1,455 @@
+package disc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+	"sort"
+	"unicode/utf16"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// UDF reads images of UDF up to 2.60 (ECMA-167; OSTA, "Universal Disk Format
+// Specification").
+//
+//	sectors 16 on   "BEA01", "NSR02" or "NSR03", "TEA01"
+//	sector 256, or the last, or 256 before it: the anchor: 16 length u32 and place u32 of the descriptors
+//	descriptors     5 partition: 22 number u16, 188 first sector u32; 6 volume: 212 block size u32, 248 where the
+//	                set of files is, 268 partitions u32, 440 a map of each
+//	a file entry    tag 261 or 266: 27 kind u8, 34 form of the extents u16, 56 bytes u64, then attributes and extents
+//	a directory     names: tag 257, 18 kind u8, 19 length u8, 20 where the entry is
+//
+// Of what ISO 9660 has given already, nothing is given again. Sessions that
+// are written over by way of a table (VAT) are a gap.
+func UDF() unpack.Format {
+	return unpack.Format{
+		Name: "udf",
+		Match: func(p *unpack.Probe) bool {
+			if p.Type.String() == "udf" || slices.ContainsFunc(filetype.Also(p.Head, p.Source), func(t filetype.Type) bool { return t.String() == "udf" }) {
+				return true
+			}
+			return udfAnnounced(p.Source)
+		},
+		Walk: func(src showcause.Source, out *unpack.Out) {
+			(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, covered: out.Covered()}).walk()
+		},
+	}
+}
+
+const (
+	udfVirtual = showcause.Unsupported + ".method.udf-virtual"
+
+	tagPartition = 5
+	tagVolume    = 6
+	tagEnd       = 8
+	tagFileSet   = 256
+	tagName      = 257
+	tagEntry     = 261
+	tagExtended  = 266
+	udfMaxExt    = 1 << 20
+)
+
+// udfAnnounced tells whether a mark of UDF is among the descriptors.
+func udfAnnounced(src showcause.Source) bool {
+	if src == nil {
+		return false
+	}
+	for i := int64(16); i < 48; i++ {
+		b, err := bound.ReadAt(src, i*sector, 6, 6)
+		if err != nil {
+			return false
+		}
+		switch id := b[1:]; {
+		case bytes.HasPrefix(id, []byte("NSR0")):
+			return true
+		case !bytes.Equal(id, isoMagic) && !bytes.HasPrefix(id, []byte("BEA0")) && !bytes.HasPrefix(id, []byte("BOOT2")) && !bytes.HasPrefix(id, []byte("TEA0")):
+			return false
+		}
+	}
+	return false
+}
+
+type udf struct {
+	src     showcause.Source
+	out     *unpack.Out
+	block   int64
+	parts   map[uint16]int64 // first byte of each partition, by its number
+	maps    []udfMap
+	root    []byte // where the set of files is
+	seen    map[int64]bool
+	covered []unpack.Span
+	stop    bool
+	bad     bool
+}
+
+// udfMap is a partition as places name it.
+type udfMap struct {
+	number  uint16
+	meta    []udfExtent // of the metadata partition: where it is
+	metaAt  uint32
+	isMeta  bool
+	virtual bool
+}
+
+// udfExtent is a stretch of a file; off below 0 is a hole.
+type udfExtent struct{ off, n int64 }
+
+func (u *udf) work(n int64) bool {
+	u.stop = u.stop || !u.out.Work(n)
+	return !u.stop
+}
+
+// corrupt says, once, that something could not be read.
+func (u *udf) corrupt() {
+	if !u.bad {
+		u.bad = true
+		u.out.Gap(showcause.Corrupt, 0, -1)
+	}
+}
+
+func (u *udf) walk() {
+	le := binary.LittleEndian
+	found := false
+	for _, size := range []int64{2048, 512, 1024, 4096} {
+		n := u.src.Size() / size
+		for _, at := range []int64{256, n - 1, n - 257, 512} {
+			b, err := bound.ReadAt(u.src, at*size, 512, 512)
+			if at < 0 || err != nil || !tagged(b, 2, uint32(at)) {
+				continue
+			}
+			u.block = size
+			if u.descriptors(int64(le.Uint32(b[20:])), int64(le.Uint32(b[16:]))) || u.descriptors(int64(le.Uint32(b[28:])), int64(le.Uint32(b[24:]))) {
+				found = true
+				break
+			}
+		}
+		if found {
+			break
+		}
+	}
+	if !found {
+		u.corrupt()
+		return
+	}
+	for i := range u.maps {
+		if u.maps[i].virtual {
+			u.out.Gap(udfVirtual, 0, -1)
+			return
+		}
+	}
+	for i := range u.maps {
+		u.metadata(&u.maps[i])
+	}
+	set := u.at(u.root)
+	b, err := bound.ReadAt(u.src, set, 512, 512)
+	if set < 0 || err != nil || le.Uint16(b) != tagFileSet {
+		u.corrupt()
+		return
+	}
+	u.entry(b[400:416], "", 0)
+}
+
+// tagged tells whether a descriptor has a tag, its sum and its place.
+func tagged(b []byte, id uint16, at uint32) bool {
+	sum := byte(0)
+	for i := range 16 {
+		if i != 4 {
+			sum += b[i]
+		}
+	}
+	return binary.LittleEndian.Uint16(b) == id && sum == b[4] && binary.LittleEndian.Uint32(b[12:]) == at
+}
+
+// descriptors reads those of the volume. It tells whether the files can be found.
+func (u *udf) descriptors(at, size int64) bool {
+	le := binary.LittleEndian
+	for i := int64(0); i < min(size/u.block, 256) && u.work(64); i++ {
+		b, err := bound.ReadAt(u.src, (at+i)*u.block, u.block, 4096)
+		if err != nil {
+			break
+		}
+		switch le.Uint16(b) {
+		case tagPartition:
+			u.parts[le.Uint16(b[22:])] = int64(le.Uint32(b[188:])) * u.block
+		case tagVolume:
+			u.root = b[248:264]
+			u.maps = nil
+			list := b[440:min(440+int(min(le.Uint32(b[264:]), 1<<12)), len(b))]
+			for len(list) >= 6 && len(u.maps) < 64 {
+				n := int(list[1])
+				if n < 6 || n > len(list) {
+					break
+				}
+				m := udfMap{number: le.Uint16(list[4:])}
+				if list[0] == 2 && n == 64 {
+					m.number = le.Uint16(list[38:])
+					m.isMeta, m.metaAt = bytes.HasPrefix(list[5:], []byte("*UDF Metadata")), le.Uint32(list[40:])
+					m.virtual = bytes.HasPrefix(list[5:], []byte("*UDF Virtual"))
+				}
+				u.maps = append(u.maps, m)
+				list = list[n:]
+			}
+		case tagEnd:
+			return u.root != nil && len(u.maps) > 0
+		}
+	}
+	return u.root != nil && len(u.maps) > 0
+}
+
+// metadata finds the extents of a partition that is a file.
+func (u *udf) metadata(m *udfMap) {
+	start, ok := u.parts[m.number]
+	if !m.isMeta || !ok {
+		return
+	}
+	plain := -1
+	for i, o := range u.maps {
+		if o.number == m.number && !o.isMeta {
+			plain = i
+		}
+	}
+	b, err := bound.ReadAt(u.src, start+int64(m.metaAt)*u.block, u.block, 4096)
+	if err != nil || plain < 0 {
+		return
+	}
+	m.meta, _, _ = u.extents(b, uint16(plain))
+}
+
+// place is where block n of a partition is; below 0: nowhere.
+func (u *udf) place(n int64, part uint16) int64 {
+	if int(part) >= len(u.maps) {
+		return -1
+	}
+	m := &u.maps[part]
+	if m.isMeta {
+		at := n * u.block
+		for _, e := range m.meta {
+			if at < e.n {
+				return e.off + at
+			}
+			at -= e.n
+		}
+		return -1
+	}
+	start, ok := u.parts[m.number]
+	if !ok {
+		return -1
+	}
+	return start + n*u.block
+}
+
+// at is where a long_ad leads: length u32, block u32, partition u16.
+func (u *udf) at(ad []byte) int64 {
+	le := binary.LittleEndian
+	return u.place(int64(le.Uint32(ad[4:])), le.Uint16(ad[8:]))
+}
+
+// extents reads where a file is; inline is what stands in the entry itself.
+func (u *udf) extents(b []byte, part uint16) (list []udfExtent, inline []byte, ok bool) {
+	le := binary.LittleEndian
+	from, size := 0, 0
+	switch le.Uint16(b) {
+	case tagEntry:
+		from, size = 176+int(min(le.Uint32(b[168:]), 1<<16)), int(min(le.Uint32(b[172:]), 1<<16))
+	case tagExtended:
+		from, size = 216+int(min(le.Uint32(b[208:]), 1<<16)), int(min(le.Uint32(b[212:]), 1<<16))
+	default:
+		return nil, nil, false
+	}
+	if from+size > len(b) {
+		return nil, nil, false
+	}
+	form := le.Uint16(b[34:]) & 7
+	ads := b[from : from+size]
+	if form == 3 {
+		return nil, ads, true
+	}
+	step := map[uint16]int{0: 8, 1: 16}[form]
+	if step == 0 {
+		return nil, nil, false
+	}
+	for next := 0; len(ads) >= step && u.work(1); {
+		n, kind := int64(le.Uint32(ads)&(1<<30-1)), le.Uint32(ads)>>30
+		p := part
+		if step == 16 {
+			p = le.Uint16(ads[8:])
+		}
+		off := u.place(int64(le.Uint32(ads[4:])), p)
+		switch {
+		case n == 0:
+			return list, nil, true
+		case kind == 3: // the list goes on there
+			c, err := bound.ReadAt(u.src, off, n, 1<<16)
+			if next++; off < 0 || err != nil || len(c) < 24 || next > 4096 {
+				return list, nil, false
+			}
+			ads = c[24:min(24+int(le.Uint32(c[20:])), len(c))]
+			continue
+		case kind != 0:
+			off = -1
+		case off < 0:
+			return list, nil, false
+		}
+		if len(list) >= udfMaxExt {
+			return list, nil, false
+		}
+		list = append(list, udfExtent{off, n})
+		ads = ads[step:]
+	}
+	return list, nil, true
+}
+
+// entry reads a file entry and what it describes.
+func (u *udf) entry(ad []byte, name string, level int) {
+	le := binary.LittleEndian
+	at := u.at(ad)
+	b, err := bound.ReadAt(u.src, at, u.block, 4096)
+	if at < 0 || err != nil || !u.work(64) || len(b) < 216 {
+		u.corrupt()
+		return
+	}
+	if u.seen[at] {
+		return
+	}
+	u.seen[at] = true
+	if level > isoDepth {
+		u.out.Gap(showcause.LimitDepth, 0, -1)
+		return
+	}
+	list, inline, ok := u.extents(b, le.Uint16(ad[8:]))
+	if !ok {
+		u.corrupt()
+	}
+	size := int64(min(le.Uint64(b[56:]), 1<<62))
+	f := newUDFFile(u.src, size, list)
+	if inline != nil {
+		f = newUDFFile(showcause.Bytes(inline), min(size, int64(len(inline))), []udfExtent{{0, int64(len(inline))}})
+	}
+	switch b[27] {
+	case 4:
+		u.directory(f, name, level)
+	case 5, 0, 249:
+		u.file(f, name, inline == nil)
+	}
+	if f.bad {
+		u.corrupt()
+	}
+}
+
+func (u *udf) directory(f *udfFile, dir string, level int) {
+	le := binary.LittleEndian
+	for at := int64(0); at+38 <= f.size && u.work(4); {
+		h, err := bound.ReadAt(f, at, 38, 38)
+		if err != nil || f.bad || le.Uint16(h) != tagName {
+			u.corrupt()
+			return
+		}
+		extra, n := int64(le.Uint16(h[36:])), int64(h[19])
+		if h[18]&0b1100 == 0 { // neither deleted nor the one above
+			text, err := bound.ReadAt(f, at+38+extra, n, 256)
+			if err != nil {
+				u.corrupt()
+				return
+			}
+			name := dstring(text)
+			if dir != "" {
+				name = dir + "/" + name
+			}
+			u.entry(h[20:36], name[max(0, len(name)-unpack.MaxName):], level+1)
+		}
+		at += (38 + extra + n + 3) &^ 3
+	}
+}
+
+// dstring is a name: the first byte says how many bits a character has.
+func dstring(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if b[0] != 16 && b[0] != 255 {
+		r := make([]rune, len(b)-1)
+		for i, c := range b[1:] {
+			r[i] = rune(c)
+		}
+		return string(r)
+	}
+	w := make([]uint16, len(b[1:])/2)
+	for i := range w {
+		w[i] = binary.BigEndian.Uint16(b[1+2*i:])
+	}
+	return string(utf16.Decode(w))
+}
+
+func (u *udf) file(f *udfFile, name string, placed bool) {
+	if u.stop || f.size == 0 {
+		return
+	}
+	if placed && len(f.list) == 1 && f.list[0].off >= 0 {
+		from, to := f.list[0].off, f.list[0].off+f.size
+		for _, s := range u.covered {
+			if s.From == from && s.To == to {
+				return // ISO 9660 has it
+			}
+		}
+		u.stop = !u.out.Section(u.src, "udf.file", name, from, f.size)
+		return
+	}
+	u.stop = !u.out.Child(unpack.Child{Op: "udf.file", Name: name, Source: f, Size: f.size})
+}
+
+// udfFile is a file as a Source. What the image lacks reads as zeros and sets bad.
+type udfFile struct {
+	src  showcause.Source
+	size int64
+	list []udfExtent
+	ends []int64
+	bad  bool
+}
+
+func newUDFFile(src showcause.Source, size int64, list []udfExtent) *udfFile {
+	f := &udfFile{src: src, size: size, list: list}
+	at := int64(0)
+	for _, e := range list {
+		at = bound.Add(at, e.n)
+		f.ends = append(f.ends, at)
+		f.bad = f.bad || e.off >= 0 && min(e.n, size-(at-e.n)) > 0 && !bound.In(e.off, min(e.n, size-(at-e.n)), src.Size())
+	}
+	if at < size {
+		f.bad = true
+		f.size = at
+	}
+	return f
+}
+
+func (f *udfFile) Size() int64 { return f.size }
+
+func (f *udfFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= f.size {
+		return 0, io.EOF
+	}
+	p2 := p[:min(int64(len(p)), f.size-off)]
+	n := 0
+	for i := sort.Search(len(f.ends), func(i int) bool { return f.ends[i] > off }); i < len(f.list) && n < len(p2); i++ {
+		e := f.list[i]
+		from := off - (f.ends[i] - e.n)
+		part := p2[n:min(int64(len(p2)), int64(n)+e.n-from)]
+		got := 0
+		if e.off >= 0 {
+			got, _ = f.src.ReadAt(part, e.off+from)
+			got = max(got, 0)
+			f.bad = f.bad || got < len(part)
+		}
+		clear(part[got:])
+		n += len(part)
+		off += int64(len(part))
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
