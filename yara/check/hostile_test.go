@@ -254,3 +254,24 @@ func TestAgainstYarac(t *testing.T) {
 	}
 	t.Logf("%d rules, %d refused, %d answered otherwise", rounds, refused, odd)
 }
+
+// TestDeep holds that conditions that stand in each other without end are refused,
+// whatever they are made of.
+func TestDeep(t *testing.T) {
+	n := 20000
+	for _, c := range []struct{ before, after string }{
+		{"(", ")"}, {"not ", ""}, {"defined ", ""}, {"-", ""}, {"~", ""}, {"1 + (", ")"}, {"@a[", "]"}, {"!a[", "]"}, {"#a in (", "..2)"},
+		{"#a in (1..", ")"}, {"$a at ", ""}, {"$a in (1..", ")"}, {"uint8(", ")"}, {"filesize(", ")"}, {"pe.sections[", "]"}, {"pe.a(", ")"},
+		{"for any i in (1..2) : (", ")"}, {"for any i in (", ") : (true)"}, {"for any i in (1..", ") : (true)"}, {"for ", " i in (1..2) : (true)"},
+		{"for any of them : (", ")"}, {"with i = 1 : (", ")"}, {"with i = ", " : (true)"}, {"any of (", ")"}, {"1 of (", ")"}, {"(", ") of them"},
+		{"true and (", ")"}, {"all of them in (", "..2)"}, {"any of them at ", ""}, {"1 == ", ""}, {"(1)% of (", ")"},
+	} {
+		text := "import \"pe\" rule a { strings: $a = \"abcd\" condition: " + strings.Repeat(c.before, n) + "1" + strings.Repeat(c.after, n) + " }"
+		for _, d := range []source.Dialect{source.YARA, source.YARAX} {
+			r, _ := run(t, text, Options{Dialect: d})
+			if !r.Failed() {
+				t.Errorf("%s...%s is read", c.before, c.after)
+			}
+		}
+	}
+}

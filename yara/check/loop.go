@@ -269,25 +269,28 @@ func (c *checker) sets(e syntax.Expr) {
 		if !ok {
 			return true
 		}
+		var sets []*syntax.Of
 		for _, k := range l.Kids {
-			m, ok := k.(*syntax.Match)
-			if !ok || m.Name.Name == "$" {
-				continue
+			if o, ok := k.(*syntax.Of); ok && !o.Set.Them && len(sets) < maxSets {
+				sets = append(sets, o)
 			}
-			for _, other := range l.Kids {
-				c.alsoIn(m, other)
+		}
+		for _, k := range l.Kids {
+			if m, ok := k.(*syntax.Match); ok && m.Name.Name != "$" {
+				for _, o := range sets {
+					c.alsoIn(m, o)
+				}
 			}
 		}
 		return true
 	})
 }
 
+// maxSets is how many sets next to each other are looked at.
+const maxSets = 64
+
 // alsoIn warns if a pattern is in the set of an "of".
-func (c *checker) alsoIn(m *syntax.Match, other syntax.Expr) {
-	o, ok := other.(*syntax.Of)
-	if !ok || o.Set.Them {
-		return
-	}
+func (c *checker) alsoIn(m *syntax.Match, o *syntax.Of) {
 	for _, item := range o.Set.Items {
 		g, ok := item.(*syntax.Glob)
 		if !ok || !g.Wild || g.Name == "$" || len(m.Name.Name) < len(g.Name) || m.Name.Name[:len(g.Name)] != g.Name {

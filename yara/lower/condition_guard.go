@@ -136,11 +136,16 @@ func (g *guards) of(e *syntax.Of) layer {
 
 // both is what must hold where both must.
 func both(a, b layer) layer {
+	if !b.never && b.lo == 0 && b.hi == math.MaxUint64 && len(b.magic) == 0 {
+		return a
+	}
 	out := layer{never: a.never || b.never, lo: max(a.lo, b.lo), hi: min(a.hi, b.hi), magic: slices.Clone(a.magic)}
 	for _, m := range b.magic {
 		i := slices.IndexFunc(out.magic, func(o rule.Magic) bool { return alike(o, m) && o.Width == m.Width })
 		if i < 0 {
-			out.magic = append(out.magic, m)
+			if len(out.magic) < 4*maxMagic {
+				out.magic = append(out.magic, m)
+			}
 			continue
 		}
 		var values []uint64

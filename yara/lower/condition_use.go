@@ -179,7 +179,8 @@ func (n *necessity) risingOf(e *syntax.Of, seen map[*check.Rule]bool) bool {
 // before.
 func (n *necessity) risingRule(r *check.Rule, seen map[*check.Rule]bool) bool {
 	is, known := seen[r]
-	if !known && r.Cond != nil && len(seen) < maxNecessary {
+	if !known && r.Cond != nil && len(seen) < maxGuardRules*maxGuardRules {
+		seen[r] = false
 		is = n.rising(r.Cond, seen)
 		seen[r] = is
 	}

@@ -308,6 +308,10 @@ func (p *parser) paren() Expr {
 
 // match reads $a and what follows it.
 func (p *parser) match() Expr {
+	if !p.enter() {
+		return nil
+	}
+	defer p.leave()
 	m := &Match{Name: Ident{p.here(), p.tok.text}}
 	p.next()
 	m.At, m.In = p.atOrIn()
@@ -347,6 +351,10 @@ func (p *parser) span() *Range {
 
 // measure reads #a, @a or !a and what follows it.
 func (p *parser) measure() Expr {
+	if !p.enter() {
+		return nil
+	}
+	defer p.leave()
 	m := &Measure{Kind: p.tok.text[0], Name: Ident{p.here(), "$" + p.tok.text[1:]}}
 	p.next()
 	if m.Kind == '#' {
