@@ -309,6 +309,16 @@ func (s *Statement) wire() *wire {
 
 func (s *Statement) node() (*node, error) { return toNode(s.wire()) }
 
+// MarshalJSON implements json.Marshaler: the in-toto Statement with its private
+// values clear where they are disclosed.
+func (s *Statement) MarshalJSON() ([]byte, error) {
+	n, err := s.node()
+	if err != nil {
+		return nil, err
+	}
+	return n.canonical(nil), nil
+}
+
 // statementOf reads a statement, whose private values may be clear or commitments.
 func statementOf(n *node) (*Statement, error) {
 	var w wire

@@ -1,0 +1,143 @@
+package export
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/showcause/showcause/evidence"
+)
+
+// STIX 2.1 (OASIS Standard, 2021): of each finding the file, an indicator that
+// is the rule, a sighting of it with the observed file, and the analysis. The ids are
+// UUIDs version 5, so that the same record gives the same objects.
+
+// scoNamespace is that of the ids of observables (STIX 2.1, section 2.9), and
+// ownNamespace that of the other objects made here.
+const (
+	scoNamespace = "00abedb4aa42466c9c01fed23315a9b7"
+	ownNamespace = "5d0b1f3e6c7a4e0f9a3b2c1d4e5f6071"
+)
+
+type stixObject map[string]any
+
+func stixID(kind, namespace, name string) string {
+	ns, _ := hex.DecodeString(namespace)
+	sum := sha1.Sum(append(ns, name...)) // RFC 9562, section 5.5
+	sum[6] = sum[6]&0x0f | 0x50
+	sum[8] = sum[8]&0x3f | 0x80
+	return fmt.Sprintf("%s--%x-%x-%x-%x-%x", kind, sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+func writeSTIX(w io.Writer, records []*evidence.Sealed) error {
+	objects, seen, all := []stixObject{}, map[string]bool{}, ""
+	add := func(o stixObject) string {
+		id := o["id"].(string)
+		if !seen[id] {
+			seen[id] = true
+			objects = append(objects, o)
+		}
+		return id
+	}
+	for _, r := range records {
+		all += r.Record().Name()
+		if s := r.Statement(); s.Kind == evidence.Finding {
+			stixFinding(r, s, add)
+		}
+	}
+	bundle := stixObject{"type": "bundle", "id": stixID("bundle", ownNamespace, all)}
+	if len(objects) > 0 {
+		bundle["objects"] = objects
+	}
+	return indented(w, bundle)
+}
+
+func stixFinding(r *evidence.Sealed, s *evidence.Statement, add func(stixObject) string) {
+	at := s.Time.Observed[:19] + ".000Z"
+	object := func(kind, name string) stixObject {
+		return stixObject{"type": kind, "spec_version": "2.1", "id": stixID(kind, ownNamespace, name), "created": at, "modified": at}
+	}
+	key := r.Signer().ID()
+	who := object("identity", "key "+key)
+	who["created"], who["modified"] = "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z" // one object for all records of the key
+	who["name"], who["identity_class"] = "Showcause, key "+key, "system"
+	creator := add(who)
+	refs := []stixObject{{"source_name": "showcause record", "external_id": r.Record().Name()}}
+	name := r.Record().Name()
+	var file string
+	if f := stixFile(s); f != nil {
+		file = add(f)
+	}
+
+	rule := s.Rules.Rule
+	ind := object("indicator", "rule "+rule.Digest+" "+s.Time.Observed)
+	ind["created_by_ref"], ind["name"], ind["valid_from"] = creator, rule.Name, at
+	ind["pattern_type"], ind["pattern"] = rule.Language, rule.Text
+	if rule.Text == "" {
+		ind["pattern"] = "sha256:" + rule.Digest
+	}
+	ind["external_references"] = []stixObject{{"source_name": "rule", "description": "SHA-256 of the rule's text", "external_id": rule.Digest}}
+	indicator := add(ind)
+
+	sight := object("sighting", name)
+	sight["created_by_ref"], sight["sighting_of_ref"], sight["count"] = creator, indicator, 1
+	sight["first_seen"], sight["last_seen"] = at, at
+	sight["where_sighted_refs"], sight["external_references"] = []string{creator}, refs
+	if file != "" {
+		obs := object("observed-data", name)
+		obs["created_by_ref"], obs["first_observed"], obs["last_observed"] = creator, at, at
+		obs["number_observed"], obs["object_refs"] = 1, []string{file}
+		sight["observed_data_refs"] = []string{add(obs)}
+	}
+	add(sight)
+
+	an := object("malware-analysis", name)
+	an["created_by_ref"], an["product"], an["version"] = creator, "showcause", s.Engine.Version
+	an["analysis_definition_version"], an["analysis_ended"] = s.Rules.Database, at
+	an["result"], an["result_name"], an["external_references"] = "malicious", rule.Name, refs
+	if rule.Allowed != "" {
+		an["result"] = "unknown"
+	}
+	if file != "" {
+		an["sample_ref"] = file
+	}
+	add(an)
+}
+
+// stixFile is the file of a finding, nil if neither its digest nor its name is shown.
+func stixFile(s *evidence.Statement) stixObject {
+	f := stixObject{"type": "file", "spec_version": "2.1", "size": s.Input.Size}
+	id := map[string]any{}
+	if d := s.Subject.SHA256; d != "" {
+		h := map[string]string{"SHA-256": d}
+		if s.Subject.SHA1 != "" {
+			h["SHA-1"] = s.Subject.SHA1
+		}
+		if s.Subject.MD5 != "" {
+			h["MD5"] = s.Subject.MD5
+		}
+		f["hashes"] = h
+		// One digest goes into the id (section 2.9): MD5 before SHA-1 before SHA-256.
+		for _, k := range []string{"MD5", "SHA-1", "SHA-256"} {
+			if h[k] != "" {
+				id["hashes"] = map[string]string{k: h[k]}
+				break
+			}
+		}
+	}
+	if p := s.Context.Path.Text; p != "" {
+		f["name"] = p
+		id["name"] = p
+	}
+	if len(id) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(id) // ASCII names in order: canonical, but for what json escapes in a path
+	if err != nil {
+		return nil
+	}
+	f["id"] = stixID("file", scoNamespace, string(b))
+	return f
+}
