@@ -15,6 +15,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/check"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
@@ -43,8 +44,19 @@ type Options struct {
 	Off []source.Code
 	// Lint are demands on names, tags and metadata.
 	Lint check.Lint
+	// Modules are modules of the caller's own, by name. One that has the name of a
+	// module that is known here takes its place. The scanner needs them too.
+	Modules map[string]Module
 	// MaxPatterns is the most patterns that one rule may have; 0 is the dialect's own bound.
 	MaxPatterns int
+}
+
+// Module is a module of the caller's own.
+type Module struct {
+	// Type is the type of its fields and functions in a dialect; see module.Parse.
+	Type func(d source.Dialect) *module.Type
+	// Value is what it says of what is scanned.
+	Value func(in calc.Input, d source.Dialect) module.Value
 }
 
 // Include opens the file that an include names. from is the path of the file that
@@ -195,6 +207,12 @@ func (c *Compiler) Check() (*check.Result, Diagnostics) {
 	o := check.Options{
 		Dialect: c.o.Dialect, Externals: c.externals, Types: c.types, Ignored: c.o.Ignored,
 		StrictEscapes: c.o.StrictEscapes, RelaxedRegexps: c.o.RelaxedRegexps, Off: c.o.Off, Lint: c.o.Lint,
+	}
+	o.Module = func(name string, d source.Dialect) *module.Type {
+		if m, ok := c.o.Modules[name]; ok {
+			return m.Type(d)
+		}
+		return module.Load(name, d)
 	}
 	if c.o.Include != nil {
 		o.Include = func(name string, from *source.Source) (string, string, error) {

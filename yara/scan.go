@@ -14,6 +14,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 	"github.com/showcause/showcause/yara/syntax"
@@ -38,6 +39,8 @@ type ScanOptions struct {
 	// Console takes the lines that rules write with the console module. It is called
 	// by the goroutine that scans.
 	Console func(line string)
+	// Modules are modules of the caller's own that the rules were compiled with.
+	Modules map[string]Module
 	// Now is the time that the time module tells; the zero value is that of the clock.
 	Now time.Time
 }
@@ -171,6 +174,15 @@ func (r *Rules) NewScanner(o ScanOptions) *Scanner {
 	so := scan.Options{
 		Limits: o.Limits, TopOnly: !o.Containers, MaxMatches: o.MaxMatches, Log: o.Console, Now: now.Unix(),
 		Excerpts: o.Containers, Spill: func() (unpack.File, error) { return spill() },
+	}
+	if len(o.Modules) > 0 {
+		so.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
+			m, ok := o.Modules[name]
+			if !ok {
+				return module.Value{}, false
+			}
+			return m.Value(in, d), true
+		}
 	}
 	so.Externals, s.err = externals(o.Externals)
 	s.s = scan.New(r.db, so)

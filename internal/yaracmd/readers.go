@@ -14,6 +14,9 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 // readers read files for the yara command.
@@ -77,6 +80,15 @@ func newInProcess(y *run) *inProcess {
 				Spill: func() (unpack.File, error) {
 					return y.h.Scratch()
 				},
+			}
+			if y.h.Modules != nil {
+				o.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
+					m, ok := y.h.Modules[name]
+					if !ok {
+						return module.Value{}, false
+					}
+					return m.Value(in, d), true
+				}
 			}
 			if !y.o.NoConsole {
 				o.Log = func(line string) { logs = append(logs, line) }
