@@ -445,7 +445,7 @@ func FuzzPE(f *testing.F) {
 		f.Add(data[:0x600])
 	}
 	for _, name := range installed(f) {
-		if data := readFile(f, name); len(data) < 20000 {
+		if data := readFile(f, name); len(data) < 4096 {
 			f.Add(data)
 		}
 	}
