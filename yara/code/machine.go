@@ -186,6 +186,18 @@ func (m *Machine) loop(code []byte) action {
 		case Switch:
 			pc = instrSize * int(m.target(instr{b: b, c: le.Uint16(in[6:]), d: le.Uint32(in[8:]), e: le.Uint32(in[12:])}))
 			continue
+		case Peek:
+			off := int64(b)
+			if in[1]&indirect != 0 {
+				off = ints[b]
+			}
+			var v int64
+			if at := off - m.base; a&31 == 0 && at >= 0 && at < m.held {
+				v, is = int64(m.window[at&(windowSize-1)]), true
+			} else {
+				v, is = m.read(off, int(a&31))
+			}
+			is = is && compared(a>>5, v, y(ints, in))
 		case Next:
 			if ints[a] == ints[a+1] {
 				continue
@@ -229,6 +241,23 @@ func (m *Machine) loop(code []byte) action {
 			pc = instrSize * int(le.Uint32(in[12:]))
 		}
 	}
+}
+
+// compared computes a comparison: Eq and so on.
+func compared(test uint16, a, b int64) bool {
+	switch Eq + Op(test) {
+	case Eq:
+		return a == b
+	case Ne:
+		return a != b
+	case Lt:
+		return a < b
+	case Le:
+		return a <= b
+	case Gt:
+		return a > b
+	}
+	return a >= b
 }
 
 // y0 is the second operand of an instruction that has one, else any number.

@@ -34,6 +34,7 @@ const (
 	FDiv    //
 	FNeg    //
 	Read    // ia = the number of form b at offset y, or e
+	Peek    // test: a number that is there, of form a&31, and Eq+a>>5 of d; its offset is b, or ib
 
 	// Tests of integers, floats and texts: b and y; b and c.
 	Eq
@@ -135,6 +136,8 @@ const (
 	aString
 	aDep
 	aForm
+	aPeek
+	anOffset
 	onward // an instruction behind
 	back   // one before
 	quantity
@@ -193,6 +196,8 @@ var shapes = [ops]shape{
 	FDiv:    floats,
 	FNeg:    unary,
 	Read:    {a: anInt, b: aForm, c: second, d: number, e: onward, flags: imm},
+
+	Peek: {a: aPeek, b: anOffset, d: number, e: onward, flags: imm | indirect | ifTrue},
 
 	Eq: testInts, Ne: testInts, Lt: testInts, Le: testInts, Gt: testInts, Ge: testInts,
 	FEq: testFloats, FNe: testFloats, FLt: testFloats, FLe: testFloats, FGt: testFloats, FGe: testFloats,
@@ -256,6 +261,9 @@ const (
 	formFloat  = 16 // 4 or 8 bytes
 	forms      = 32
 )
+
+// Peeking is operand A of Peek: a comparison, Eq to Ge, and the form of an integer.
+func Peeking(test Op, form int) int { return int(test-Eq)<<5 | form }
 
 // Form is the form of number that a function of that name reads, uint16be, false
 // if there is no such function.

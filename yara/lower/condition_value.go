@@ -55,10 +55,35 @@ func (g *gen) comparison(e *syntax.Binary, j jumps, next code.Label) bool {
 		if _, ok := g.small(x); ok { // the second operand can be a number
 			x, y, op = y, x, mirrored(op)
 		}
+		if g.peek(x, y, code.Eq+comparisons[op], j, next) {
+			break
+		}
 		in := code.Instr{Op: code.Eq + comparisons[op], B: g.intOf(x, j.undefined)}
 		g.second(&in, y, j.undefined)
 		g.test(in, j, next)
 	}
+	return true
+}
+
+// peek makes one instruction of a number that is read and compared, where that it
+// is not there and that it is another come to the same.
+func (g *gen) peek(x, y syntax.Expr, op code.Op, j jumps, next code.Label) bool {
+	call, isCall := bare(x).(*syntax.Call)
+	n, ok := g.small(y)
+	if !isCall || !ok || j.undefined != j.no {
+		return false
+	}
+	form, ok := g.reads(call)
+	if !ok || g.kind(call) != module.Int {
+		return false
+	}
+	in := code.Instr{Op: code.Peek, A: code.Peeking(op, form), Y: n, HasY: true}
+	if off, ok := g.small(call.Args[0]); ok && off >= 0 && off <= math.MaxUint16 {
+		in.B = int(off)
+	} else {
+		in.B, in.Indirect = g.intOf(call.Args[0], j.undefined), true
+	}
+	g.test(in, j, next)
 	return true
 }
 
