@@ -68,6 +68,7 @@ func members() (out []archive) {
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
 		apm      partition
+		dmg      partition
 		exfat    file
 		ext      file
 		fat      file
@@ -138,11 +139,11 @@ func allCodes() []showcause.Code {
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
-		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext squashfs ntfs-wof udf-virtual
+		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
 	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested",
-		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent")
+		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
 	}

@@ -36,6 +36,7 @@ func All() []unpack.Format {
 		image.VHD(),
 		image.VHDX(),
 		image.VMDK(),
+		image.DMG(),
 		volume.Ext(),
 		volume.FAT(),
 		volume.ExFAT(),
