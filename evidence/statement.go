@@ -89,16 +89,11 @@ type commitment struct {
 }
 
 func unmarshalCommitment(b []byte, to *string) error {
-	var c commitment
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return err
+	var m map[string]string
+	if err := json.Unmarshal(b, &m); err != nil || len(m) != 1 || m["commitment"] == "" {
+		return errors.New("neither a value nor a commitment")
 	}
-	if c.Commitment == "" {
-		return errors.New("a commitment without a value")
-	}
-	*to = c.Commitment
+	*to = m["commitment"]
 	return nil
 }
 

@@ -129,13 +129,23 @@ def point_add(p, q):
     return (e * f % P, g * h % P, f * g % P, e * h % P)
 
 
-def point_mul(n, p):
-    q = (0, 1, 1, 0)
-    while n:
-        if n & 1:
-            q = point_add(q, p)
-        p, n = point_add(p, p), n >> 1
-    return q
+def point_double(p):
+    a, b, c = p[0] * p[0] % P, p[1] * p[1] % P, 2 * p[2] * p[2] % P
+    h = a + b
+    e, g = h - (p[0] + p[1]) * (p[0] + p[1]) % P, a - b
+    f = c + g
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def two_mul(n, p, m, q):
+    """Return n*p + m*q."""
+    both, out = point_add(p, q), (0, 1, 1, 0)
+    for i in reversed(range(max(n.bit_length(), m.bit_length()))):
+        out = point_double(out)
+        pick = (n >> i & 1) + 2 * (m >> i & 1)
+        if pick:
+            out = point_add(out, (p, q, both)[pick - 1])
+    return out
 
 
 def recover_x(y, sign):
@@ -175,7 +185,7 @@ def ed25519(public, message, sig):
         return False
     k = int.from_bytes(hashlib.sha512(sig[:32] + public + message).digest(), "little") % L
     minus = (P - a[0], a[1], 1, P - a[3])
-    return compress(point_add(point_mul(s, BASE), point_mul(k, minus))) == sig[:32]
+    return compress(two_mul(s, BASE, k, minus)) == sig[:32]
 
 
 ED_DER = bytes.fromhex("302a300506032b6570032100")
