@@ -164,7 +164,7 @@ func shortTierCost(n int) uint64 {
 		each, cost = (n+15)/16, shortWideCost
 	}
 	full := uint64(each * each * each * each)
-	return cost + full*20 // 160 literals: 200,000
+	return cost + full*200 // 160 literals: 2,000,000
 }
 
 // windowHash spreads the window at i of l; two windows of the same bytes have

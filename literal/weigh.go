@@ -223,6 +223,12 @@ func (w *weigher) deal(c choice, cut int, open [2][]shape) (short []literal, tie
 			g, k = 1, lower
 		}
 		s, weight, chances := l.bestShape(k, open[g])
+		if weight > hotWeight && k == lower && !l.fold() {
+			// In lower case a space is a zero byte, and runs of zeros are everywhere.
+			if s2, weight2, chances2 := l.bestShape(exact, open[g]); weight2 < weight/16 {
+				s, weight, chances, k = s2, weight2, chances2, exact
+			}
+		}
 		if weight > hotWeight && hot < hotMost && cut > 0 && len(l.text) >= 4 && chances.rarest(1, 4) < weight/8 {
 			hot++
 			short = append(short, l)
