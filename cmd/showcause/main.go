@@ -30,6 +30,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == "worker" {
 		os.Exit(readMain())
 	}
+	if len(os.Args) == 2 && os.Args[1] == recheckRole {
+		os.Exit(recheckMain())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -71,6 +74,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
+	root.AddCommand(recordCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)

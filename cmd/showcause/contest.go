@@ -1,0 +1,380 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/draft"
+	"github.com/showcause/showcause/evidence/store"
+)
+
+// recordCommands are the commands that say something of a record.
+func recordCommands() []*cobra.Command {
+	return []*cobra.Command{evidenceCommand(recheckCommand(), showRecordCommand()), contestCommand(), decideCommand(), reportCommand()}
+}
+
+// contestOptions are the flags of contest and decide.
+type contestOptions struct {
+	reason, store, key, out string
+	upheld, withdrawn       bool
+}
+
+func (o *contestOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.reason, "reason", "", "why, for those who read it")
+	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed the record (default: the store's)")
+	f.StringVarP(&o.out, "out", "o", "", "write the new record to this file too")
+	storeFlag(f, &o.store)
+}
+
+func contestCommand() *cobra.Command {
+	var o contestOptions
+	c := &cobra.Command{
+		Use:   "contest RECORD --reason TEXT",
+		Short: "Say, in a signed record, that a finding is wrong",
+		Long: `Say that a finding is wrong. The contest is a record of its own: signed, logged, and
+naming the finding. showcause decide answers it, and showcause evidence show prints
+the whole correspondence. RECORD is a record's file, or the beginning of its name in
+the store.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return o.contest(c, args[0]) },
+	}
+	o.flags(c)
+	return c
+}
+
+func decideCommand() *cobra.Command {
+	var o contestOptions
+	c := &cobra.Command{
+		Use:   "decide CONTEST --upheld|--withdrawn --reason TEXT",
+		Short: "Decide a contest: the finding is upheld, or it is withdrawn",
+		Long: `Decide a contest, in a signed record that names it and the finding. Of a finding that
+is withdrawn, what its rule took into quarantine is listed, with the command that
+restores it.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return o.decide(c, args[0]) },
+	}
+	o.flags(c)
+	c.Flags().BoolVar(&o.upheld, "upheld", false, "the finding stands")
+	c.Flags().BoolVar(&o.withdrawn, "withdrawn", false, "the finding does not stand")
+	return c
+}
+
+// write seals a statement, and keeps it.
+func (o *contestOptions) write(c *cobra.Command, l *loaded, s *evidence.Statement) (*evidence.Record, error) {
+	if l.store == nil {
+		return nil, errors.New("store: there is none, and its key signs records (--store)")
+	}
+	r, err := evidence.Seal(s, l.store.Keys()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.store.Append([]*evidence.Record{r}); err != nil {
+		return nil, err
+	}
+	if o.out != "" {
+		if err := os.WriteFile(o.out, r.Bytes(), 0o600); err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+	}
+	if l.sealed == nil {
+		fmt.Fprintln(c.ErrOrStderr(), "showcause: the record was not verified: no key of who signed it is at hand (--key)")
+	}
+	return r, nil
+}
+
+func (o *contestOptions) contest(c *cobra.Command, ref string) error {
+	if strings.TrimSpace(o.reason) == "" {
+		return errors.New("flag --reason: say why")
+	}
+	l, err := loadRecord(ref, o.store, o.key, true)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	if k := l.record.Statement().Kind; k != evidence.Finding {
+		return fmt.Errorf("record: of kind %s: only a finding can be contested", k)
+	}
+	e, err := draft.Engine()
+	if err != nil {
+		return err
+	}
+	r, err := o.write(c, l, draft.Contest(e, l.record, o.reason, whoami()))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "contest %s\nof finding %s\n", r.Name(), l.record.Name())
+	return nil
+}
+
+func (o *contestOptions) decide(c *cobra.Command, ref string) error {
+	if o.upheld == o.withdrawn {
+		return errors.New("flags --upheld, --withdrawn: want one of them")
+	}
+	if strings.TrimSpace(o.reason) == "" {
+		return errors.New("flag --reason: say why")
+	}
+	l, err := loadRecord(ref, o.store, o.key, true)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	s := l.record.Statement()
+	if s.Kind != evidence.Contest {
+		return fmt.Errorf("record: of kind %s: want a contest", s.Kind)
+	}
+	e, err := draft.Engine()
+	if err != nil {
+		return err
+	}
+	outcome := "upheld"
+	if o.withdrawn {
+		outcome = "withdrawn"
+	}
+	r, err := o.write(c, l, draft.Decision(e, l.record, outcome, o.reason, whoami()))
+	if err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	fmt.Fprintf(out, "decision %s: %s\nof contest %s\nof finding %s\n", r.Name(), outcome, l.record.Name(), s.Contest.Record)
+	if o.withdrawn {
+		return proposeRestore(out, l.store, s.Contest.Record)
+	}
+	return nil
+}
+
+// proposeRestore lists what the rule of a finding that was withdrawn has taken.
+func proposeRestore(w io.Writer, s *store.Store, finding string) error {
+	r, err := s.Read(finding)
+	if err != nil {
+		fmt.Fprintf(w, "the finding is not in this store: what its rule took is not known here\n")
+		return nil
+	}
+	rule := r.Statement().Rules.Rule
+	all, err := gather(s)
+	if err != nil {
+		return err
+	}
+	same := map[string]bool{} // findings of the rule
+	for _, e := range all {
+		if e.s.Kind == evidence.Finding && e.s.Rules.Rule.Name == rule.Name {
+			same[e.name] = true
+		}
+	}
+	taken := map[string]string{} // findings by which something was taken, and not restored, with the path
+	for _, e := range all {
+		if a := e.s.Action; a != nil && same[a.Record] && a.Result == "done" {
+			switch a.Deed {
+			case "take":
+				taken[a.Record] = e.s.Context.Path.Text
+			case "restore":
+				delete(taken, a.Record)
+			}
+		}
+	}
+	if len(taken) == 0 {
+		fmt.Fprintf(w, "nothing that rule %s found is in quarantine\n", showcause.Escape(rule.Name))
+		return nil
+	}
+	fmt.Fprintf(w, "rule %s has taken, and not given back:\n", showcause.Escape(rule.Name))
+	for _, p := range taken {
+		fmt.Fprintf(w, "  %s\n", printable(p))
+	}
+	fmt.Fprintf(w, "to give it back: showcause quarantine restore --rule %s\n", shellQuote(rule.Name))
+	return nil
+}
+
+// shellQuote writes a word as a shell takes it.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// entry is a record of the store, as far as correspondence needs it.
+type entry struct {
+	name string
+	s    *evidence.Statement
+}
+
+// gather reads all records of a store, ascending by time.
+func gather(s *store.Store) (all []entry, err error) {
+	err = s.Each(func(r *evidence.Record) error {
+		all = append(all, entry{r.Name(), r.Statement()})
+		return nil
+	})
+	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.s.Time.Observed, b.s.Time.Observed) })
+	return all, err
+}
+
+// correspondence returns the records that are about a finding, by what they name.
+func correspondence(all []entry, finding string) (out []entry) {
+	for _, e := range all {
+		switch s := e.s; {
+		case s.Action != nil && s.Action.Record == finding,
+			s.Contest != nil && s.Contest.Record == finding,
+			s.Decision != nil && s.Decision.Record == finding:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// about is the finding that a record is about, or the record itself.
+func about(name string, s *evidence.Statement) string {
+	switch {
+	case s.Action != nil:
+		return s.Action.Record
+	case s.Contest != nil:
+		return s.Contest.Record
+	case s.Decision != nil:
+		return s.Decision.Record
+	}
+	return name
+}
+
+// showRecordCommand prints a record and all that was said of it.
+func showRecordCommand() *cobra.Command {
+	var storeDirFlag, key string
+	c := &cobra.Command{
+		Use:   "show RECORD",
+		Short: "Print a record, and the whole correspondence over it with its dates",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			l, err := loadRecord(args[0], storeDirFlag, key, false)
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			return l.show(c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "public key (PEM) that must have signed (default: the store's)")
+	storeFlag(c.Flags(), &storeDirFlag)
+	return c
+}
+
+func (l *loaded) show(w io.Writer) error {
+	s := l.record.Statement()
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(k, format string, a ...any) {
+		fmt.Fprintf(tab, "%s\t%s\n", k, printable(fmt.Sprintf(format, a...)))
+	}
+	line("record", "%s", l.record.Name())
+	line("kind", "%s", s.Kind)
+	line("time", "%s", s.Time.Observed)
+	signed := "not checked: no key of who signed is at hand"
+	if l.sealed != nil {
+		signed = "by " + l.sealed.Signer().ID()
+	}
+	line("signature", "%s", signed)
+	hidden := func(p evidence.Private) string {
+		if p.Commitment != "" {
+			return "(hidden)"
+		}
+		return p.Text
+	}
+	if p := hidden(s.Context.Path); p != "" {
+		line("file", "%s", p)
+	}
+	if s.Subject.SHA256 != "" {
+		line("sha256", "%s", s.Subject.SHA256)
+	}
+	if s.Verdict != "" {
+		line("verdict", "%s", s.Verdict)
+	}
+	if s.Rules != nil && s.Rules.Rule != nil {
+		r := s.Rules.Rule
+		line("rule", "%s (%s, line %d)", r.Name, r.File, r.Line)
+		if r.Allowed != "" {
+			line("allowed by", "%s", r.Allowed)
+		}
+	}
+	for i, d := range s.Derivation {
+		line(fmt.Sprintf("step %d", i+1), "#%d %s: %d bytes, sha256 %s", d.Index, d.Op, d.Size, orHidden(d.Digest.SHA256))
+	}
+	if s.Matches != nil {
+		for _, m := range s.Matches.List {
+			line("match", "pattern %d at %d (%#x), %d bytes", m.Pattern, m.Offset, m.Offset, m.Length)
+		}
+	}
+	if v := s.Coverage; v != nil {
+		line("coverage", "%d objects, %d bytes, %d gaps", v.Objects, v.Bytes, len(v.Gaps))
+	}
+	line("engine", "%s %s, %s, %s", s.Engine.Version, s.Engine.Revision, s.Engine.Go, s.Engine.Target)
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	return l.letters(w, about(l.record.Name(), s))
+}
+
+// printable escapes what a terminal must not be given, and leaves backslashes: texts
+// in records of ours are escaped already, and those of others may not be.
+func printable(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return showcause.Escape(s)
+}
+
+func orHidden(s string) string {
+	if s == "" {
+		return "(hidden)"
+	}
+	return s
+}
+
+// letters prints the correspondence over a finding.
+func (l *loaded) letters(w io.Writer, finding string) error {
+	if l.store == nil {
+		return nil
+	}
+	all, err := gather(l.store)
+	if err != nil {
+		return err
+	}
+	out := correspondence(all, finding)
+	if len(out) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\nover finding %s:\n", finding)
+	for _, e := range out {
+		what, reason := said(e.s)
+		fmt.Fprintf(w, "  %s  %s  %s\n", e.s.Time.Observed, e.name[:16], printable(what))
+		if reason != "" {
+			fmt.Fprintf(w, "      %s\n", printable(reason))
+		}
+	}
+	return nil
+}
+
+// said is what a record says of a finding, and why, as it is escaped in the record.
+func said(s *evidence.Statement) (what, reason string) {
+	text := func(p evidence.Private) string {
+		if p.Commitment != "" {
+			return "(hidden)"
+		}
+		return p.Text
+	}
+	switch {
+	case s.Action != nil:
+		return "action: " + s.Action.Deed + ", " + s.Action.Result, text(s.Action.Reason)
+	case s.Contest != nil:
+		return "contested", text(s.Contest.Reason)
+	case s.Decision != nil:
+		return "decided: " + s.Decision.Outcome, text(s.Decision.Reason)
+	}
+	return string(s.Kind), ""
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/draft"
+	"github.com/showcause/showcause/evidence/recheck"
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/worker/once"
+)
+
+// recheckRole is the first argument of the process that reads the file.
+const recheckRole = "rechecker"
+
+// shownAround is how many bytes around a match a report shows.
+const shownAround = 40
+
+// recheckOptions are the flags of evidence recheck.
+type recheckOptions struct {
+	file, store, key, jail, format string
+	db                             []string
+}
+
+func recheckCommand() *cobra.Command {
+	var o recheckOptions
+	c := &cobra.Command{
+		Use:   "recheck RECORD",
+		Short: "Derive a finding again from the file, and say REPRODUCED or what differs",
+		Long: `Derive a finding again from the file: unpack it along the recorded steps, compare
+each digest and size, look for every match of the rule's patterns in the layer, and
+evaluate the rule again. None of that is the scanner's own code but the readers of
+formats. RECORD is a record's file, or the beginning of its name in the store.
+
+Exit code: 0 REPRODUCED; 1 something differs, and is listed; 2 an error.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.file, "file", "", "the file (default: the path that the record has)")
+	f.StringArrayVarP(&o.db, "db", "d", nil, "rules to hold the record's against: a compiled database, or database files or folders")
+	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed (default: the store's)")
+	storeFlag(f, &o.store)
+	f.StringVar(&o.jail, "jail", "on", "on: the file is read by a process that the kernel has locked in; off: by this process")
+	f.StringVar(&o.format, "format", "text", "output: text, json")
+	return c
+}
+
+// loaded is a record as a command got it.
+type loaded struct {
+	record *evidence.Record
+	sealed *evidence.Sealed // nil if no key was there to check the signature with
+	store  *store.Store     // nil unless there is one
+}
+
+func (l *loaded) close() {
+	if l.store != nil {
+		l.store.Close()
+	}
+}
+
+// loadRecord reads a record from a file or from the store, and verifies it
+// where there is a key. A record that does not verify is an error.
+func loadRecord(ref, storeFlag, keyFile string, write bool) (*loaded, error) {
+	dir, named, err := storeDir(storeFlag)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{}
+	var storeErr error
+	if dir != "" {
+		l.store, storeErr = store.Open(dir, store.Options{ReadOnly: !write})
+		if storeErr != nil && named {
+			return nil, storeErr
+		}
+	}
+	l.record, err = l.find(ref)
+	if err != nil {
+		l.close()
+		if storeErr != nil {
+			err = fmt.Errorf("%w (%s)", err, showcause.Escape(storeErr.Error()))
+		}
+		return nil, err
+	}
+	keys, err := l.trusted(keyFile)
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return l, nil
+	}
+	if l.sealed, err = l.record.Verify(evidence.VerifyOptions{Keys: keys}); err != nil {
+		l.close()
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return l, nil
+}
+
+// find reads a record: a file if there is one of that name.
+func (l *loaded) find(ref string) (*evidence.Record, error) {
+	f, err := os.Open(ref)
+	if err == nil {
+		defer f.Close()
+		return evidence.ReadRecord(f)
+	}
+	if l.store != nil && len(ref) >= 4 && !strings.ContainsAny(ref, "/.") {
+		return l.store.Find(ref)
+	}
+	return nil, fmt.Errorf("record: %w", err)
+}
+
+// trusted returns the keys of a file, or the store's if it signed.
+func (l *loaded) trusted(keyFile string) ([]evidence.PublicKey, error) {
+	if keyFile != "" {
+		b, err := os.ReadFile(keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("key: %w", err)
+		}
+		return evidence.ParsePublicKeys(b)
+	}
+	if l.store == nil {
+		return nil, nil
+	}
+	for _, k := range l.store.Public() {
+		for _, id := range l.record.Statement().Context.Keys {
+			if k.ID() == id {
+				return l.store.Public(), nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (o *recheckOptions) run(c *cobra.Command, ref string) error {
+	if o.format != "text" && o.format != "json" {
+		return fmt.Errorf("flag --format: %q is not one of text, json", o.format)
+	}
+	if o.jail != "on" && o.jail != answer.JailOff {
+		return fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
+	}
+	l, err := loadRecord(ref, o.store, o.key, false)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	s := l.record.Statement()
+	if s.Kind != evidence.Finding {
+		return fmt.Errorf("record: of kind %s: only a finding can be derived again", s.Kind)
+	}
+	path := o.file
+	if path == "" {
+		if path = s.Context.Path.Text; path == "" || strings.Contains(path, `\`) { // escaped: not what it is called
+			return errors.New("flag --file: the record does not say which file it is of")
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return fmt.Errorf("file: %s: not a regular file", showcause.Escape(path))
+	}
+	a, err := rederive(c.Context(), l.record, f, o.jail == answer.JailOff)
+	if err != nil {
+		return err
+	}
+	if err := o.rules(c, s, a); err != nil {
+		return err
+	}
+	if l.sealed == nil {
+		a.Notes = append(a.Notes, "the signature was not checked: no key of who signed is at hand (--key)")
+	}
+	if e, err := draft.Engine(); err == nil && e.Revision != s.Engine.Revision {
+		a.Notes = append(a.Notes, fmt.Sprintf("the record was made by another revision of this program: %s, this is %s", orNone(s.Engine.Revision), orNone(e.Revision)))
+	}
+	a.Excerpts = nil // bytes of the file are the report's
+	if o.format == "json" {
+		if err := answer.NewEncoder(c.OutOrStdout()).Encode(a); err != nil {
+			return err
+		}
+	} else {
+		printRecheck(c.OutOrStdout(), s, a)
+	}
+	if !a.Reproduced {
+		return exitCode(exitFound)
+	}
+	return nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(not known)"
+	}
+	return showcause.Escape(s)
+}
+
+// printRecheck prints the answer. What it says came from the process that read
+// the file, and may be anything.
+func printRecheck(w io.Writer, s *evidence.Statement, a *recheck.Answer) {
+	layer := "the file itself"
+	if n := len(s.Derivation); n > 0 {
+		layer = fmt.Sprintf("the layer %s down", answer.Plural(int64(n), "step"))
+	}
+	switch {
+	case a.Reproduced && a.Bytes:
+		fmt.Fprintf(w, "REPRODUCED  %s in %s, byte for byte\n", showcause.Escape(s.Rules.Rule.Name), layer)
+	case a.Reproduced:
+		fmt.Fprintf(w, "REPRODUCED  %s in %s, but for what is noted\n", showcause.Escape(s.Rules.Rule.Name), layer)
+	default:
+		fmt.Fprintf(w, "DIFFERS  %s in %s\n", showcause.Escape(s.Rules.Rule.Name), layer)
+	}
+	for _, d := range a.Differences {
+		fmt.Fprintf(w, "  %s\n", showcause.Escape(d.String()))
+	}
+	for _, n := range a.Notes {
+		fmt.Fprintf(w, "  note: %s\n", showcause.Escape(n))
+	}
+}
+
+// maxRecheckTime is the wall clock that it may take.
+const maxRecheckTime = 30 * time.Minute
+
+// rederive has the file read, in the jail or here.
+func rederive(ctx context.Context, r *evidence.Record, f *os.File, here bool) (*recheck.Answer, error) {
+	if here {
+		src, err := newSource(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return scratch() }, Around: shownAround})
+		a.Notes = append(a.Notes, "without the jail: this process read the file itself (--jail=off)")
+		return &a, nil
+	}
+	if err := jail.Available(); err != nil {
+		return nil, fmt.Errorf("jail: the kernel cannot lock the process that reads the file: %w; --jail=off reads it without", err)
+	}
+	if err := jail.Broker(); err != nil {
+		return nil, fmt.Errorf("jail: %w", err)
+	}
+	b, _, err := once.Run(ctx, r.Bytes(), f, once.Options{Args: []string{"showcause", recheckRole}, Scratch: scratch, Timeout: maxRecheckTime})
+	if err != nil {
+		return nil, err
+	}
+	var a recheck.Answer
+	if err := json.Unmarshal(b, &a); err != nil {
+		return nil, fmt.Errorf("reader: answer: %w", err)
+	}
+	a.Reproduced = a.Reproduced && len(a.Differences) == 0
+	return &a, nil
+}
+
+// recheckMain is the process that reads the file.
+func recheckMain() int {
+	_ = jail.Hide()
+	err := once.Read(func(j once.Job) []byte {
+		a := recheck.Answer{}
+		if r, err := evidence.Parse(j.Request); err != nil {
+			a.Notes = []string{"the record cannot be read: " + err.Error()}
+		} else {
+			a = recheck.Record(r.Statement(), j.Source, recheck.Options{Spill: j.Spill, Around: shownAround})
+		}
+		b, err := json.Marshal(a)
+		if err != nil {
+			return []byte("{}")
+		}
+		return b
+	}, once.Reading{})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "showcause rechecker: %v\n", err)
+		return exitError
+	}
+	return 0
+}
+
+// rules holds the record's rule against the rules that the user names.
+func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement, a *recheck.Answer) error {
+	if len(o.db) == 0 {
+		return nil
+	}
+	db, err := openDB(c.Context(), o.db, c.ErrOrStderr(), true)
+	if err != nil {
+		return err
+	}
+	differ := func(where, was, is string) {
+		a.Reproduced = false
+		a.Differences = append(a.Differences, recheck.Difference{Where: where, Claimed: was, Derived: is})
+	}
+	sealed, err := db.Seal()
+	if err != nil {
+		return err
+	}
+	defer sealed.Close()
+	rec := recorder{}
+	if err := rec.identify(sealed); err != nil {
+		return err
+	}
+	if rec.scan.Database != s.Rules.Database {
+		a.Notes = append(a.Notes, fmt.Sprintf("the database is another: %s, the record's was %s", rec.scan.Database, s.Rules.Database))
+	}
+	r := s.Rules.Rule
+	for _, i := range db.Find(r.Name, 0) {
+		info, err := db.Info(i)
+		if err != nil {
+			return err
+		}
+		if info.Digest == r.Digest {
+			return nil
+		}
+	}
+	differ("rules", "the rule "+showcause.Escape(r.Name)+" with the text "+r.Digest, "no such rule in the database")
+	return nil
+}
