@@ -34,11 +34,19 @@ func rulesCommand() *cobra.Command {
 func compileCommand() *cobra.Command {
 	var out string
 	var o rules.Options
+	var y yaraFlags
 	var list bool
 	c := &cobra.Command{
-		Use:   "compile PATH... -o FILE",
-		Short: "Compile ClamAV databases (files or folders) to one file that is mapped at start",
-		Args:  cobra.MinimumNArgs(1),
+		Use:   "compile [NAMESPACE:]PATH... -o FILE",
+		Short: "Compile ClamAV databases and YARA rules (files or folders) to one file that is mapped at start",
+		Long: `Compile ClamAV databases and YARA rules, files or folders, to one file that is
+mapped at start: for scan --db FILE, and for yara -C FILE.
+
+YARA rules of a folder have a namespace for each file, its path below the folder;
+files that are named share "default", or have the namespace before their colon.
+The external variables that scan fills in (filename, filepath, extension, filetype,
+owner, filemd5) are defined; -d defines others, and the values that yara -C starts with.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
 				return errors.New("rules compile: say where to with -o FILE")
@@ -47,11 +55,17 @@ func compileCommand() *cobra.Command {
 			if out == "-" {
 				return errors.New("rules compile: a database is mapped, and cannot go to standard output")
 			}
-			if err := rules.Writable(out, args); err != nil {
+			if err := rules.Writable(out, rules.Paths(args)); err != nil {
+				return err
+			}
+			if err := y.apply(&o); err != nil {
 				return err
 			}
 			data, err := compile(c.Context(), args, o)
 			if err != nil {
+				return err
+			}
+			if err := y.told(c.ErrOrStderr()); err != nil {
 				return err
 			}
 			db, err := ruledb.New(data)
@@ -78,6 +92,7 @@ func compileCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
 	c.Flags().BoolVar(&o.Lenient, "skip-malformed", false, "leave malformed lines out, counted; without it one refuses the set, as clamscan does")
 	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
+	y.add(c.Flags())
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
 }
@@ -101,10 +116,18 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 	}
 }
 
+// maxSources is the number of files of rules up to which each is listed.
+const maxSources = 60
+
 // printMeta prints what a database was made of.
 func printMeta(w io.Writer, db *ruledb.DB) {
 	m := db.Meta()
+	whole := 0 // files of a large set of which there is nothing to say
 	for _, s := range m.Sources {
+		if len(m.Sources) > maxSources && s.Skipped == 0 {
+			whole++
+			continue
+		}
 		fmt.Fprintf(w, "%-28s %9s loaded", showcause.Escape(s.File), answer.Number(int64(s.Loaded)))
 		if s.Skipped > 0 {
 			fmt.Fprintf(w, " %7s skipped", answer.Number(int64(s.Skipped)))
@@ -117,6 +140,9 @@ func printMeta(w io.Writer, db *ruledb.DB) {
 			fmt.Fprintf(w, "%s%s %s", sep, r, answer.Number(int64(s.Reasons[r])))
 		}
 		fmt.Fprintln(w)
+	}
+	if whole > 0 {
+		fmt.Fprintf(w, "%s loaded whole\n", answer.Plural(int64(whole), "file"))
 	}
 	fmt.Fprintf(w, "%s: %s with patterns, %s by digest; %s skipped\n",
 		answer.Plural(int64(db.Len()), "rule"), answer.Number(int64(m.Rules)), answer.Number(int64(m.Digests)), answer.Number(int64(m.Skipped)))

@@ -1,12 +1,21 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/yaracmd"
+	"github.com/showcause/showcause/rules"
+	"github.com/showcause/showcause/yara"
+	"github.com/showcause/showcause/yara/module"
+	yarasource "github.com/showcause/showcause/yara/source"
 )
 
 // yaraHost is what the commands about YARA rules get of this program.
@@ -24,4 +33,97 @@ func isTerminal(w io.Writer) bool {
 	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// yaraFlags are the flags of rules compile for YARA rules.
+type yaraFlags struct {
+	dialect               string
+	defines, includes     []string
+	noIncludes, relaxed   bool
+	list, fail, noWarning bool
+
+	warnings []string // as they are shown
+	slow     []string
+}
+
+func (y *yaraFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&y.dialect, "dialect", "", "of YARA rules: yara (YARA 4.5) or yara-x; default: what either takes, and where they disagree YARA-X with a warning")
+	f.StringArrayVarP(&y.defines, "define", "d", nil, "define an external variable of YARA rules: NAME=VALUE (repeatable)")
+	f.StringArrayVar(&y.includes, "include-dir", nil, "look for included files here too (repeatable)")
+	f.BoolVar(&y.noIncludes, "no-includes", false, "refuse include")
+	f.BoolVar(&y.relaxed, "relaxed-re-syntax", false, "regular expressions of yara-x as YARA 4 takes them")
+	f.BoolVar(&y.list, "warnings", false, "show every warning, not their number alone")
+	f.BoolVarP(&y.noWarning, "no-warnings", "w", false, "say nothing of warnings")
+	f.BoolVar(&y.fail, "fail-on-warnings", false, "take a warning for an error")
+}
+
+// usualExternals are the external variables that a scan fills in.
+func usualExternals() map[string]module.Value {
+	out := map[string]module.Value{}
+	for _, name := range yara.UsualExternals() {
+		out[name] = module.TextValue("")
+	}
+	return out
+}
+
+// apply sets what the flags say.
+func (y *yaraFlags) apply(o *rules.Options) error {
+	switch y.dialect {
+	case "":
+	case yarasource.YARA.String():
+		o.Dialect = yarasource.YARA
+	case yarasource.YARAX.String():
+		o.Dialect = yarasource.YARAX
+	default:
+		return fmt.Errorf("flag --dialect: %q is not one of yara, yara-x", y.dialect)
+	}
+	o.Externals = usualExternals()
+	for _, d := range y.defines {
+		name, text, ok := strings.Cut(d, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("flag --define: %q is not NAME=VALUE", d)
+		}
+		v, err := yara.External(yara.ParseExternal(text))
+		if err != nil {
+			return fmt.Errorf("flag --define: %w", err)
+		}
+		o.Externals[name] = v
+	}
+	o.IncludeDirs, o.NoIncludes, o.RelaxedRegexps = y.includes, y.noIncludes, y.relaxed
+	o.Told = func(set *yarasource.Sources, d *yarasource.Diagnostic) {
+		if d.Severity != yarasource.Warning {
+			return
+		}
+		var b strings.Builder
+		_ = set.Render(&b, d) // a Builder takes all
+		y.warnings = append(y.warnings, b.String())
+	}
+	o.Slow = func(line string) { y.slow = append(y.slow, line) }
+	return nil
+}
+
+// told says what there is to say of the rules.
+func (y *yaraFlags) told(stderr io.Writer) error {
+	switch n := len(y.warnings); {
+	case n == 0 || y.noWarning:
+	case y.list:
+		for _, w := range y.warnings {
+			fmt.Fprintln(stderr, w)
+		}
+	default:
+		fmt.Fprintf(stderr, "showcause: %s (--warnings shows them)\n", answer.Plural(int64(n), "warning"))
+	}
+	if y.fail && len(y.warnings) > 0 {
+		return errors.New("rules: warnings are taken for errors")
+	}
+	for i, line := range y.slow {
+		if y.noWarning || i == 10 && !y.list {
+			if !y.noWarning {
+				fmt.Fprintf(stderr, "showcause: and %d more strings that slow scans down (--warnings shows them)\n", len(y.slow)-i)
+			}
+			break
+		}
+		fmt.Fprintf(stderr, "showcause: slow: %s\n", line)
+	}
+	return nil
 }

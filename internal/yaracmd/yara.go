@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -354,6 +355,9 @@ func (y *run) result(p *yaracli.Printer, t *task, several bool) (more bool, err 
 	if y.o.ModuleDump {
 		y.dump(t.file)
 	}
+	if !y.o.Containers {
+		t.report.Findings = slices.DeleteFunc(t.report.Findings, func(f showcause.Finding) bool { return len(f.Trail) > 0 })
+	}
 	more, err = p.File(yaracli.Result{Path: t.path, Listed: several, Report: &t.report, Read: read})
 	if why := y.gaps(&t.report); why != "" {
 		y.failed = true
@@ -402,7 +406,7 @@ func (y *run) gaps(r *showcause.Report) string {
 	for _, g := range r.Gaps {
 		s := string(g.Code)
 		switch {
-		case !g.Code.Unread(), !y.o.Containers && g.Code == showcause.LimitDepth:
+		case !g.Code.Unread(), !y.o.Containers && !ofInput(g):
 			continue
 		case g.Code == showcause.LimitTime:
 			s = "scanning timed out"
@@ -421,6 +425,17 @@ func (y *run) gaps(r *showcause.Report) string {
 		out = append(out, fmt.Sprintf("and %d more", n))
 	}
 	return strings.Join(out, "; ")
+}
+
+// ofInput says whether a gap is of the bytes of the input itself, and not of what they
+// hold.
+func ofInput(g showcause.Gap) bool {
+	head, _, _ := strings.Cut(string(g.Code), ".")
+	switch showcause.Code(head) {
+	case showcause.Unsupported, showcause.Encrypted, showcause.Corrupt:
+		return false
+	}
+	return len(g.Trail) == 0 && g.Code != showcause.LimitDepth
 }
 
 // task is one file, or what is said in its place.
