@@ -268,10 +268,12 @@ func (q *Quarantine) finishRestore(it *Item) error {
 	if err := q.publish(it); err != nil {
 		return err
 	}
-	it.New, it.Note = nil, ""
-	if err := q.write(it, Restored); err != nil {
-		return err
+	done := *it
+	done.New, done.Note = nil, ""
+	if err := q.write(&done, Restored); err != nil {
+		return err // who asks now still knows the new file
 	}
+	*it = done
 	if err := q.dropContent(it); err != nil {
 		q.note("item %s: %v; the next opening tries again", it.ID, err)
 	}

@@ -313,6 +313,7 @@ func (q *Quarantine) takeOne(x *file, act bool, guard *guard) {
 			guard.count(x)
 			return
 		}
+		x.outcome.Item = ""
 		x.refuse(Undone, code, "%v", err)
 		return
 	}
@@ -349,8 +350,8 @@ func (q *Quarantine) keep(x *file, it *Item) bool {
 	}
 	for i, p := range x.names {
 		held := fmt.Sprintf("%s.%d", it.ID, i)
-		if st, err := q.held.Stat(); err != nil || st.Dev != it.Inode.Dev {
-			held = heldBeside(it.ID, i) // a name cannot move to another file system
+		if !q.sameMount(x.parents[i], it.Inode.Dev) {
+			held = heldBeside(it.ID, i)
 		}
 		it.Names = append(it.Names, newName(p, held))
 	}
@@ -370,6 +371,20 @@ func (q *Quarantine) keep(x *file, it *Item) bool {
 		return x.refuse(Refused, environment, "%v", err)
 	}
 	return true
+}
+
+// sameMount tells whether a name can move from a folder to held.
+func (q *Quarantine) sameMount(parent *disk.Dir, dev uint64) bool {
+	st, err := q.held.Stat()
+	if err != nil || st.Dev != dev {
+		return false
+	}
+	a, err := q.held.Mount()
+	if err != nil {
+		return false
+	}
+	b, err := parent.Mount()
+	return err == nil && a == b
 }
 
 // digest reads a file from its start, and gives its bytes to w unless it is nil.

@@ -165,6 +165,18 @@ func (d *Dir) Path() (string, error) {
 	return p, err
 }
 
+// Mount returns the number of the mount that the folder is on, 0 if the kernel
+// does not tell (before Linux 5.8). A name cannot move to another mount, be it of
+// the same file system.
+func (d *Dir) Mount() (uint64, error) {
+	var st unix.Statx_t
+	err := unix.Statx(d.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st)
+	if err != nil || st.Mask&unix.STATX_MNT_ID == 0 {
+		return 0, failed("statx", d.name, err)
+	}
+	return st.Mnt_id, nil
+}
+
 // Private refuses a folder that is not this user's alone.
 func (d *Dir) Private() error {
 	st, err := d.Stat()
