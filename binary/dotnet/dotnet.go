@@ -29,7 +29,7 @@ const (
 	maxName    = 1024
 	maxNames   = 64 << 10 // bytes of a name in YARA-X's reading, a bound of ours
 	maxBlob    = 1 << 20
-	ownSteps   = 1 << 21
+	ownSteps   = 1 << 20
 	ownText    = 64 << 20 // bytes of all that is kept of one file
 )
 

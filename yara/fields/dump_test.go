@@ -204,3 +204,9 @@ func TestDump(t *testing.T) {
 		t.Skip("no executables here")
 	}
 }
+
+// smallFile is a file that is small enough to be looked at in all ways.
+func smallFile(name string) (memory, bool) {
+	data, err := os.ReadFile(name)
+	return data, err == nil && len(data) < 300_000
+}

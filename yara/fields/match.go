@@ -61,7 +61,7 @@ func (w *want) in(s string, empty bool) bool {
 	found := false
 	w.matcher.Scan(0, w.program, textInput(s), 0, int64(len(s)), func(_, n int64) bool {
 		found = n > 0
-		return false // the first place decides
+		return !found
 	})
 	return found
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/pe"
 	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 // The kinds of imports that are asked for.
@@ -71,10 +72,7 @@ func (m *peModule) defined(name string, f module.Function) module.Function {
 		case "exports", "locale", "language":
 			return flag(m.d, false)
 		case "imports":
-			if len(a) == 3 && a[1].Kind == module.String || len(a) == 2 && a[0].Kind == module.String && a[1].Kind == module.String {
-				return flag(m.d, false)
-			}
-			return number(0)
+			return imported(m.d, a, 0)
 		}
 		return module.Value{}
 	}
@@ -188,10 +186,19 @@ func (m *peModule) importsFunction(a []module.Value) module.Value {
 	if kinds&importDelayed != 0 {
 		n += m.countImports(m.f.Delayed(), a)
 	}
-	if len(a) == 1 || a[1].Kind == module.Regexp {
+	return imported(m.d, a, n)
+}
+
+// imported is what a form of imports says where n functions were found: their
+// number, or whether there are some.
+func imported(d source.Dialect, a []module.Value, n int64) module.Value {
+	if len(a) > 0 && a[0].Kind == module.Int {
+		a = a[1:]
+	}
+	if len(a) == 1 || len(a) == 2 && a[1].Kind == module.Regexp {
 		return number(n)
 	}
-	return flag(m.d, n > 0)
+	return flag(d, n > 0)
 }
 
 // countImports counts the functions that are asked for.
