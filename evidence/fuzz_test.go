@@ -116,7 +116,8 @@ func FuzzCondition(f *testing.F) {
 		if a != nil && errB != nil {
 			t.Fatalf("with less shown: %v", errB)
 		}
-		if errA != nil && strings.Contains(errA.Error(), "signature") {
+		var p Problems
+		if errA != nil && (!errors.As(errA, &p) || p.Has(BadSignature) || p.Has(BadID)) {
 			t.Fatal(errA)
 		}
 	})
