@@ -452,7 +452,7 @@ func (m *Machine) member(in instr, i int) int {
 func (m *Machine) read(off int64, form int) (v int64, ok bool) {
 	n := 1 << (form & 3)
 	at := off - m.base
-	if at < 0 || at+int64(n) > m.held {
+	if at < 0 || at > m.held-int64(n) {
 		if at, ok = m.fill(off, n); !ok {
 			return 0, false
 		}

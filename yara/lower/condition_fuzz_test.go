@@ -41,7 +41,7 @@ func (g *grammar) offset(depth int) string {
 	if depth > 0 && g.IntN(3) == 0 {
 		return g.integer(depth - 1)
 	}
-	return g.pick("0", "1", "3", "filesize - 1", "filesize - 2", "@b", "uint8(0)", "260", "255", "254")
+	return g.pick("0", "1", "3", "filesize - 1", "filesize - 2", "@b", "uint8(0)", "260", "255", "254", "0x7FFFFFFFFFFFFFFF", "0x7FFFFFFFFFFFFFFE", "-filesize", "4294967296")
 }
 
 func (g *grammar) leaf() string {
