@@ -252,6 +252,7 @@ func (c *Compiler) diagnostics(res *check.Result) Diagnostics {
 			i := sort.Search(len(rules), func(i int) bool { return rules[i].Start > d.Range().Start })
 			if i > 0 && d.Range().Start < rules[i-1].End {
 				e.Rule = rules[i-1].Name.Name
+				e.RuleAt = rules[i-1].Start
 			}
 		}
 		out = append(out, e)
@@ -268,6 +269,9 @@ type Diagnostic struct {
 	Line     int    // from 1
 	Column   int    // from 1, characters
 	Rule     string // the rule that it is in, empty if it is in none
+	// RuleAt is where that rule begins, as a place over all sources: no two rules
+	// have the same.
+	RuleAt source.Pos
 	Text     string // of the rule, at that place
 	Label    string // what is said of it, can be empty
 	text     string

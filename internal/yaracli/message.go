@@ -8,9 +8,30 @@ import (
 	"github.com/showcause/showcause/yara/source"
 )
 
+// First are the diagnostics that yara tells: of a rule none after its first error.
+func First(all yara.Diagnostics) (out yara.Diagnostics) {
+	failed := map[source.Pos]bool{}
+	for _, d := range all { // a rule whose name is wrong as a whole is not looked into
+		if d.Code == source.DuplicateRule || d.Code == source.ConflictingName {
+			failed[d.RuleAt] = true
+		}
+	}
+	for _, d := range all {
+		of := d.Code == source.DuplicateRule || d.Code == source.ConflictingName
+		if d.Rule != "" && failed[d.RuleAt] && !of {
+			continue
+		}
+		if d.Severity == source.Error {
+			failed[d.RuleAt] = true
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
 // Line is a diagnostic as yara prints it.
 func Line(d yara.Diagnostic) string {
-	if d.Rule != "" {
+	if d.Rule != "" && d.Code != source.DuplicateRule && d.Code != source.ConflictingName {
 		return fmt.Sprintf("%s: rule \"%s\" in %s(%d): %s", d.Severity, d.Rule, d.File, d.Line, message(d))
 	}
 	return fmt.Sprintf("%s(%d): %s: %s", d.File, d.Line, d.Severity, message(d))

@@ -54,6 +54,7 @@ type option struct {
 	int   *int64
 	text  *string
 	texts *[]string
+	given bool
 }
 
 // mostTexts is how often an option with a text may be given.
@@ -107,9 +108,8 @@ func (o *Options) list() []option {
 }
 
 // Parse reads arguments as yara does: options first or between, an argument of a
-// short one after a space, of a long one after "=" (here also after a space). A
-// flag that is given twice is off again. rest are the rules and the target. An
-// error is what yara prints.
+// short one after a space, of a long one after "=" (here also after a space). rest
+// are the rules and the target. An error is what yara prints.
 func Parse(args []string) (o *Options, rest []string, err error) {
 	o = &Options{Threads: MaxThreads, Timeout: 1_000_000, Jail: "on"}
 	opts := o.list()
@@ -187,11 +187,15 @@ func findShort(opts []option, c byte) *option {
 
 // set gives an option its value. arg is how it was written.
 func (p *option) set(arg, value string, given bool) error {
+	if p.given && p.texts == nil {
+		return fmt.Errorf("too many `%s` options", arg)
+	}
+	p.given = true
 	switch {
 	case p.flag != nil && given:
 		return fmt.Errorf("option `%s` doesn't expect an argument", arg)
 	case p.flag != nil:
-		*p.flag = !*p.flag
+		*p.flag = true
 	case p.int != nil:
 		n, err := strconv.ParseInt(value, 0, 64)
 		if !given || err != nil {

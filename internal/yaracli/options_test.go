@@ -21,7 +21,8 @@ func TestParse(t *testing.T) {
 		{"r f", func(*Options) {}, "r f", ""},
 		{"-sL r f", func(o *Options) { o.Strings, o.Length = true, true }, "r f", ""},
 		{"r -s f -m", func(o *Options) { o.Strings, o.Meta = true, true }, "r f", ""},
-		{"-s -s r f", func(*Options) {}, "r f", ""},
+		{"-s -s r f", nil, "", "too many `-s` options"},
+		{"-sLs r f", nil, "", "too many `-sLs` options"},
 		{"-p 1 r f", func(o *Options) { o.Threads = 1 }, "r f", ""},
 		{"-p1 r f", func(o *Options) { o.Threads = 1 }, "r f", ""},
 		{"-p 0x10 r f", func(o *Options) { o.Threads = 16 }, "r f", ""},
@@ -111,7 +112,7 @@ import "nomod"
 warning: rule "b" in bad.yar(2): string "$a" may slow down scanning
 error: rule "b" in bad.yar(2): unreferenced string "$a"
 error: rule "c" in bad.yar(3): undefined string "$b"
-error: rule "c" in bad.yar(4): duplicated identifier "c"
+bad.yar(4): error: duplicated identifier "c"
 error: rule "h" in bad.yar(5): duplicated tag identifier "t"
 error: rule "i" in bad.yar(6): duplicated string identifier "$x"
 bad.yar(7): error: unknown module "nomod"

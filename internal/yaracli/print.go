@@ -48,6 +48,7 @@ type str struct {
 	name string
 	hex  bool
 	text []byte // what an xor string is in the clear, else nil
+	once bool   // the condition asks for no more than that it is there
 }
 
 // NewPrinter returns a Printer for the rules of db.
@@ -84,12 +85,46 @@ func stringsOf(info ruledb.Info) []str {
 	if len(tree.Rules) != 1 || len(tree.Rules[0].Patterns) != len(out) {
 		return out
 	}
+	once := existence(tree.Rules[0])
 	for i, pat := range tree.Rules[0].Patterns {
+		out[i].once = once[i]
 		out[i].hex = pat.Hex != nil
 		if pat.Has("xor") != nil && pat.Text != nil {
 			out[i].text = []byte(pat.Text.Text)
 		}
 	}
+	return out
+}
+
+// existence says of each string of a rule whether its condition asks for no more
+// than that it is there.
+func existence(r *syntax.Rule) []bool {
+	out := make([]bool, len(r.Patterns))
+	for i := range out {
+		out[i] = true
+	}
+	more := func(name string) { // of "$", and of a set, all are meant
+		for i, p := range r.Patterns {
+			if name == "$" || p.Name.Name == name {
+				out[i] = false
+			}
+		}
+	}
+	syntax.Walk(r.Cond, func(e syntax.Expr) bool {
+		switch e := e.(type) {
+		case *syntax.Measure:
+			more(e.Name.Name)
+		case *syntax.Match:
+			if e.At != nil || e.In != nil {
+				more(e.Name.Name)
+			}
+		case *syntax.Of:
+			if e.At != nil || e.In != nil {
+				more("$")
+			}
+		}
+		return true
+	})
 	return out
 }
 
@@ -265,7 +300,9 @@ func (p *Printer) matches(s *shown, f showcause.Finding, read func(off int64, n 
 			continue
 		}
 		st := &s.strings[m.Pattern]
-		counts[m.Pattern]++
+		if counts[m.Pattern]++; p.o.Fast && st.once && counts[m.Pattern] > 1 {
+			continue
+		}
 		n := int(min(m.Length, MaxData))
 		var data []byte
 		if p.o.Strings || p.o.XorKey {

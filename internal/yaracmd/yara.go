@@ -163,10 +163,11 @@ func (y *run) rules(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if y.o.Dialect == "" && len(diags.Errors()) == 0 && (!y.o.NoWarnings || y.o.FailOnWarnings) {
-		// What yara would warn of, and where the dialects disagree: no more, since
-		// scripts take any warning for a failure.
-		if _, _, strict, err := y.read(args, values, source.YARA.String()); err == nil && len(strict.Errors()) == 0 {
+	if y.o.Dialect == "" && (!y.o.NoWarnings || y.o.FailOnWarnings) {
+		// What yara would tell, and where the dialects disagree: no more, since scripts
+		// take any warning for a failure.
+		_, _, strict, err := y.read(args, values, source.YARA.String())
+		if err == nil && (len(strict.Errors()) > 0) == (len(diags.Errors()) > 0) {
 			for _, d := range diags {
 				if d.Code == source.DialectsDisagree {
 					strict = append(strict, d)
@@ -179,7 +180,7 @@ func (y *run) rules(args []string) (err error) {
 	if y.o.NoWarnings {
 		told = diags.Errors()
 	}
-	for _, d := range told {
+	for _, d := range yaracli.First(told) {
 		y.say("%s", yaracli.Line(d))
 	}
 	if len(diags.Errors()) > 0 || y.o.FailOnWarnings && len(diags.Warnings()) > 0 && !y.o.NoWarnings {

@@ -1,0 +1,130 @@
+package yaracmd
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// field is the files that the tests scan, in a folder of its own that becomes the
+// working directory.
+func field(t testing.TB) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	data := "hello Hello Hexxl h\x00i\x00 "
+	for _, c := range []byte("hello") {
+		data += string(rune(c ^ 5))
+	}
+	data += " x"
+	for range 3 {
+		for c := 1; c < 100; c++ {
+			data += string(rune(c))
+		}
+	}
+	data += "\r\n\ty"
+	for name, text := range map[string]string{
+		"a.yar": `import "console"
+rule r1 : tag1 tag2 { meta: a="x\"y\n" b=1 c=true d=-5 e="" strings: $a="hello" $b={48 65 [1-3] 6c} $x="hello" xor(1-20) $w="hi" wide $=/x[^y]{1,600}y/ condition: any of them }
+private rule p { condition: true }
+rule r2 { condition: filesize > 1000 }
+rule r3 : tag3 { condition: p }
+rule r4 : tag2 { condition: r1 and r3 }
+`,
+		"b.yar":     "rule b { strings: $s = \"world\" fullword nocase $t = { ( 01 | 02 03 ) ?? } condition: all of them }\n",
+		"ext.yar":   "rule e { condition: i == 5 and f > 1.5 and b and s == \"te xt\" }\n",
+		"long.yar":  "rule l { strings: $a=/xa+y/ $h={41 42 [90-90] ??} condition: any of them }\n",
+		"bad.yar":   "rule a { condition: foo }\nrule c { condition: $b }\n",
+		"slow.yar":  "rule s { strings: $a = /[a-z]+x?/ condition: $a }\n",
+		"inc.yar":   "include \"b.yar\"\nrule i { condition: b }\n",
+		"dup.yar":   "rule d { condition: true }\nrule d { condition: true }\n",
+		"f.bin":     data,
+		"long":      "x" + strings.Repeat("a", 3000) + "y",
+		"hexl":      "AB" + string(bytes.Repeat([]byte{7}, 100)),
+		"world":     "The World, \x02\x03\x04 the worlds",
+		"empty":     "",
+		"d/a":       "none",
+		"d/b":       data,
+		"d/sub/c":   "hello",
+		"list":      "f.bin\nnone\n\nd\nd/sub/c",
+		"12345":     "hello",
+		"ns:x.yar":  "rule odd { condition: true }\n",
+		"notes.bin": "YARA\x00\x01\x02",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"ld/dd": "../d", "ld/f": "../f.bin", "ld/self": ".", "ld/gone": "nowhere"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// commands are what yara and this program are asked alike.
+var commands = []string{
+	"a.yar f.bin", "-s a.yar f.bin", "-sL a.yar f.bin", "-L a.yar f.bin", "-w -m -g -e a.yar f.bin", "-w -n a.yar f.bin",
+	"-w -c a.yar f.bin", "-w -c -n a.yar f.bin", "-w -p 1 -c a.yar d", "-w -p 1 -r a.yar d", "-w -p 1 -r -s a.yar d", "-w -i r3 a.yar f.bin",
+	"-w -t tag1 a.yar f.bin", "-w -t tag1 -t tag3 a.yar f.bin", "-w -t tag1 -i r3 a.yar f.bin", "-w -l 1 a.yar f.bin", "-w -l 2 a.yar f.bin",
+	"a.yar nonexist", "nonexist f.bin", "a.yar", "", "--foo a.yar f.bin", "-d", "-w -d x a.yar f.bin", "-x foo a.yar f.bin",
+	"-x foo=nonexist a.yar f.bin", "-p 100 a.yar f.bin", "-w ns1:a.yar ns2:a.yar -e f.bin", "-p x a.yar f.bin", "-C a.yar f.bin",
+	"-w -a 100 a.yar f.bin", "-w a.yar empty", "-w -s b.yar world", "-w -sL long.yar long", "-w -sL long.yar hexl", "-w -s inc.yar world",
+	"-d i=5 -d f=2.5 -d b=true -d s=te_xt ext.yar f.bin", "-d i=5 -d f=1 -d b=true -d s=x ext.yar f.bin", "ext.yar f.bin",
+	"bad.yar f.bin", "dup.yar f.bin", "-w slow.yar f.bin", "slow.yar f.bin", "--fail-on-warnings slow.yar f.bin",
+	"-w --scan-list -p 1 a.yar list", "-w --scan-list -p 1 -c a.yar list", "-w --scan-list a.yar d", "-w --scan-list a.yar nolist",
+	"-w -p 1 -z 50 a.yar d", "-w -p 1 -r a.yar ld", "-w -p 1 -r -N a.yar ld", "-w -p 1 a.yar ld/", "-w a.yar ./ld/f", "-w a.yar 12345",
+	"-w a.yar b.yar world", "-w -e a.yar other:b.yar world", "ns:x.yar f.bin", "-e ns:x.yar f.bin", "-w a.yar b.yar -s", "-w -f -s a.yar f.bin",
+	"-w -s -s a.yar f.bin", "--print-strings --no-warnings a.yar f.bin", "--max-rules=1 -w a.yar f.bin", "-w -k 100000 a.yar f.bin",
+	"a.yar a.yar f.bin", "-C a.yar b.yar f.bin", "-w -g b.yar world", "-w -m b.yar world", "-w -n b.yar d/a", "-w -r -p 1 -n b.yar d",
+}
+
+// TestAgainstYARA asks yara and this program alike: output, errors and exit codes.
+// Folders are read in another order, so that lines are compared as a set there.
+func TestAgainstYARA(t *testing.T) {
+	peer, err := exec.LookPath("yara")
+	if err != nil {
+		t.Skip("no yara")
+	}
+	field(t)
+	for _, line := range commands {
+		args := strings.Fields(strings.ReplaceAll(line, "_", " "))
+		for i, a := range args { // a space in an argument
+			if a == "s=te" {
+				args = slices.Replace(args, i, i+2, "s=te xt")
+				break
+			}
+		}
+		c := exec.Command(peer, args...)
+		var out, errs bytes.Buffer
+		c.Stdout, c.Stderr = &out, &errs
+		want := 0
+		if err := c.Run(); err != nil {
+			want = c.ProcessState.ExitCode()
+		}
+		gotOut, gotErr, got := runYARA(t, append([]string{"--jail=off"}, args...)...)
+		if sorted(gotOut) != sorted(out.String()) || sorted(gotErr) != sorted(errs.String()) || got != want {
+			t.Errorf("yara %s: exit %d\n%s%s----- want exit %d\n%s%s", line, got, gotOut, gotErr, want, out.String(), errs.String())
+		}
+	}
+}
+
+// sorted are lines in order: a file in a folder whose name is a link to it is told in
+// another place.
+func sorted(s string) string {
+	l := strings.Split(s, "\n")
+	slices.Sort(l)
+	return strings.Join(l, "\n")
+}
+
+var _ = fmt.Sprint
