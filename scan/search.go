@@ -467,7 +467,7 @@ func (s *search) emit(g *sighting, off, n int64) bool {
 	before := len(g.found)
 	g.add(off, n)
 	if s.kept += len(g.found) - before; s.kept == maxKept {
-		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitMemory, Offset: 0, Length: -1})
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
 	}
 	if !s.collecting && len(g.found) >= g.cap || s.kept >= maxKept {
 		g.done = true

@@ -54,8 +54,12 @@ func (in *input) gap(g showcause.Gap) {
 // first that makes the verdict.
 func (in *input) keep(f showcause.Finding) {
 	firm := f.Allowed == "" && !in.told.firm
-	cost := weigh(f.Trail) + 256 + 160*int64(len(f.Matches)) + 48*int64(len(f.Chain)) + 4*int64(len(f.Counts))
-	if !firm && (len(in.report.Findings) >= maxFindings || in.told.bytes+cost > maxTold) {
+	each, most := int64(160), int64(maxTold)
+	if in.options.MaxMatches > showcause.MaxMatches { // they are what is asked for
+		each, most = 48, 8*maxTold
+	}
+	cost := weigh(f.Trail) + 256 + each*int64(len(f.Matches)) + 48*int64(len(f.Chain)) + 4*int64(len(f.Counts))
+	if !firm && (len(in.report.Findings) >= maxFindings || in.told.bytes+cost > most) {
 		return
 	}
 	in.told.firm = in.told.firm || firm

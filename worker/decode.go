@@ -18,6 +18,7 @@ type decoder struct {
 	names  bool
 	quotes bool
 	chains bool
+	most   uint32 // matches of a pattern that are wanted; 0: the usual number
 }
 
 // maxView is the number of bytes of a view that may be longer than what it is
@@ -104,10 +105,10 @@ func (d *decoder) report(body []byte, id uint64, size, room int64) (showcause.Re
 	findings := c.count(findingHead)
 	matches := int(c.u32())
 	gaps := c.count(gapSize)
-	if c.short || findings > maxFindings || matches > maxMatches {
+	if c.short || findings > maxFindings || matches > mostOf(d.most) {
 		return r, wrong("counts of %d bytes", len(body))
 	}
-	if !d.names && !d.quotes && !d.chains && len(body) > baseReport+matchReport*matches {
+	if !d.names && !d.quotes && !d.chains && d.most <= showcause.MaxMatches && len(body) > baseReport+matchReport*matches {
 		return r, wrong("%d bytes for %d matches", len(body), matches)
 	}
 	names := map[uint32]ruledb.Info{}
@@ -260,7 +261,11 @@ func (d *decoder) chain(c *cursor, f *showcause.Finding, patterns int, size int6
 
 func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size int64) ([]showcause.Match, error) {
 	n := c.count(matchSize)
-	if n == 0 || n > patterns*showcause.MaxMatches {
+	most := showcause.MaxMatches
+	if d.most > 0 {
+		most = int(d.most)
+	}
+	if n == 0 || n > patterns*most {
 		if n == 0 && !c.short {
 			return nil, nil
 		}
@@ -270,14 +275,14 @@ func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size in
 	if d.chains {
 		last = f.Chain[len(f.Trail)].Size
 	}
-	seen := make([]uint8, patterns)
+	seen := make([]uint32, patterns)
 	out := make([]showcause.Match, n)
 	for i := range out {
 		m := showcause.Match{Pattern: int(c.u32()), Offset: c.i64(), Length: c.i64()}
 		if m.Pattern >= patterns || m.Offset < 0 || m.Length < 0 || m.Length > last || m.Offset > last-m.Length {
 			return nil, wrong("match %d, %d, %d of rule %d in %d bytes", m.Pattern, m.Offset, m.Length, f.Index, last)
 		}
-		if seen[m.Pattern]++; seen[m.Pattern] > showcause.MaxMatches {
+		if seen[m.Pattern]++; seen[m.Pattern] > uint32(most) {
 			return nil, wrong("too many matches of pattern %d", m.Pattern)
 		}
 		if d.quotes {

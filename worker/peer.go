@@ -457,7 +457,7 @@ func (r *peer) transmit(jobs []*job) error {
 	orders := make([]order, len(jobs))
 	careful := false
 	for i, j := range jobs {
-		fds[i], orders[i] = j.fd, order{j.id, j.size}
+		fds[i], orders[i] = j.fd, order{j.id, j.size, j.externals}
 		careful = careful || j.careful
 	}
 	r.msg = appendOrders(r.msg[:0], careful, orders)

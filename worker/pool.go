@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/yara/module"
 )
 
 // Options are how a Pool scans. The zero value of a field means its default.
@@ -29,6 +30,12 @@ type Options struct {
 	Excerpts bool             // the first bytes of matches are wanted
 	Digests  bool             // the digests of layers with findings, and counts of matches, are wanted
 	Formats  []string         // names of the formats that are unpacked; default all
+
+	// What follows is as in scan.Options.
+	TopOnly    bool
+	MaxMatches int // at most 1,000,000
+	Now        int64
+	Externals  map[string]module.Value // no structures, arrays and maps; 48 KiB at most
 
 	Workers int                            // readers at a time; default one a processor
 	Scratch func() (*os.File, error)       // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
@@ -119,6 +126,8 @@ type Pool struct {
 // job is a file on its way.
 type job struct {
 	passed
+	externals string
+
 	id   uint64
 	ctx  func() bool // stops waiting for the context
 	done func(showcause.Report, error)
@@ -155,14 +164,19 @@ func NewPool(o Options) (*Pool, error) {
 	full.Depth = min(full.Depth, maxDepth)
 	o.Limits.Depth = full.Depth
 	p.set = settings{limits: o.Limits, names: o.Names, excerpts: o.Excerpts, digests: o.Digests, memory: o.Memory, spill: full.ScanSize + full.FileSize}
+	var err error
+	if p.set.externals, err = encodeExternals(o.Externals, maxExternals); err != nil {
+		return nil, err
+	}
+	p.set.topOnly, p.set.now = o.TopOnly, o.Now
+	p.set.matches = uint32(min(max(o.MaxMatches, 0), 1_000_000))
 	if p.set.spill < 0 {
 		p.set.spill = 1<<63 - 1
 	}
-	var err error
 	if p.set.formats, err = choose(o.Formats); err != nil {
 		return nil, err
 	}
-	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts, chains: o.Digests}
+	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts, chains: o.Digests, most: p.set.matches}
 	var held int
 	o.Workers, held = share(descriptors(), o.Workers)
 	p.slots = make(chan struct{}, held)
@@ -264,6 +278,17 @@ func (p *Pool) Scan(ctx context.Context, f *os.File) (showcause.Report, error) {
 // done must not wait for anything, least of all for another file. Submit itself
 // waits while the pool holds as many files as it takes.
 func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Report, error)) {
+	p.SubmitWith(ctx, f, nil, done)
+}
+
+// SubmitWith is Submit with values of external variables of YARA rules for this
+// file, 2,000 bytes of them at most.
+func (p *Pool) SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error)) {
+	values, err := encodeExternals(externals, maxJobExternals)
+	if err != nil {
+		done(showcause.Report{}, err)
+		return
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -288,7 +313,7 @@ func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Repor
 		}
 		return
 	}
-	j := &job{passed: in, done: done, queued: true}
+	j := &job{passed: in, externals: values, done: done, queued: true}
 	p.mu.Lock()
 	if err = p.dead; p.closed {
 		err = ErrClosed

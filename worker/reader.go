@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/yara/module"
 )
 
 // Reading says what a reader does other than usual. The zero value is a reader
@@ -56,7 +57,7 @@ func Read(o Reading) error {
 
 // reader is the state of a reader's process.
 type reader struct {
-	scan   func(showcause.Source) showcause.Report
+	scan   func(showcause.Source, map[string]module.Value) showcause.Report
 	encode encoder
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
@@ -80,10 +81,11 @@ func (r *reader) start(o Reading) error {
 		return fmt.Errorf("rules: %w", err)
 	}
 	debug.SetMemoryLimit(set.memory / 4 * 3)
-	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts, digests: set.digests}
-	r.scan = o.Scan
-	if r.scan == nil {
-		r.scan = newScanner(db, &set).Scan
+	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts, digests: set.digests, matches: set.matches}
+	if o.Scan != nil {
+		r.scan = func(src showcause.Source, _ map[string]module.Value) showcause.Report { return o.Scan(src) }
+	} else {
+		r.scan = newScanner(db, &set).ScanWith
 	}
 	r.timer = time.AfterFunc(time.Hour, r.late)
 	own := []int{jail.Null, jail.Result, jail.Log, jail.Control}
@@ -105,7 +107,9 @@ func (r *reader) start(o Reading) error {
 }
 
 func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
-	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Digests: set.digests, Formats: []unpack.Format{}}
+	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Digests: set.digests, Formats: []unpack.Format{},
+		TopOnly: set.topOnly, MaxMatches: int(set.matches), Now: set.now}
+	o.Externals, _ = decodeExternals(set.externals) // decodeSettings was there
 	for i, f := range formats.All() {
 		if set.formats>>i&1 != 0 {
 			o.Formats = append(o.Formats, f)
@@ -120,7 +124,7 @@ func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
 
 // recvSettings takes the first message.
 func recvSettings() (settings, error) {
-	b := make([]byte, rulesSize+1)
+	b := make([]byte, rulesSize+maxExternals+1)
 	n, fds, err := recv(b, nil)
 	if err != nil {
 		return settings{}, err
@@ -166,7 +170,7 @@ func rights(oob []byte) ([]int, error) {
 
 // loop answers jobs until the broker hangs up.
 func (r *reader) loop() error {
-	b := make([]byte, jobsHead+maxBatch*jobSize+1)
+	b := make([]byte, jobsHead+maxBatch*(jobSize+maxJobExternals)+1)
 	oob := make([]byte, unix.CmsgSpace(4*maxBatch))
 	var orders []order
 	for {
@@ -185,7 +189,7 @@ func (r *reader) loop() error {
 			return errMessage
 		}
 		for i, o := range orders {
-			rep := r.one(fds[i], o.size)
+			rep := r.one(fds[i], &orders[i])
 			if err := unix.Close(fds[i]); err != nil {
 				return fmt.Errorf("close: %w", err)
 			}
@@ -197,13 +201,14 @@ func (r *reader) loop() error {
 }
 
 // one scans a file. A panic is a fault of ours that no stage of the scan held.
-func (r *reader) one(fd int, size int64) (rep showcause.Report) {
+func (r *reader) one(fd int, o *order) (rep showcause.Report) {
 	defer func() {
 		if recover() != nil {
-			rep = showcause.Report{Size: size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
+			rep = showcause.Report{Size: o.size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
 		}
 	}()
-	return r.scan(file{fd, size})
+	externals, _ := decodeExternals(o.externals) // decodeOrders was there
+	return r.scan(file{fd, o.size}, externals)
 }
 
 // answer gathers a report, and writes what is gathered when it is time.

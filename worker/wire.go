@@ -27,19 +27,21 @@ const (
 	flagExcerpts = 2
 	flagScratch  = 4
 	flagDigests  = 8
+	flagTopOnly  = 16
 
 	flagAtOnce = 1
 )
 
 const (
-	maxBatch    = 64 // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
-	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8
+	maxBatch    = 64                            // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
+	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 // and external variables
 	jobsHead    = 1 + 1 + 2
-	jobSize     = 8 + 8
+	jobSize     = 8 + 8 + 2 // and external variables
 	maxRefusal  = 1 << 10
 	maxDepth    = 1000 // of Limits.Depth: a reader's stack and a report's trails are bounded
 	maxMatches  = 1 << 18
-	maxFindings = 10_001 // as many as scan keeps
+	mostMatches = 1 << 22 // where more of a pattern are wanted than usual
+	maxFindings = 10_001  // as many as scan keeps
 	noAllowance = math.MaxUint32
 )
 
@@ -75,6 +77,11 @@ type settings struct {
 	formats  uint64
 	memory   int64 // bytes
 	spill    int64 // bytes of scratch
+
+	topOnly   bool
+	matches   uint32 // of a pattern; 0: the usual number
+	now       int64
+	externals string // see encodeExternals
 }
 
 // long tells whether reports may be as long as those of scan.
@@ -82,7 +89,10 @@ func (s *settings) long() bool { return s.names || s.excerpts || s.digests }
 
 // maxFrame is the length in bytes of the longest report.
 func (s *settings) maxFrame() int {
-	if s.long() {
+	switch {
+	case s.matches > showcause.MaxMatches:
+		return quotedReport + matchSize*mostMatches
+	case s.long():
 		return quotedReport
 	}
 	return baseReport + matchReport*maxMatches
@@ -96,20 +106,26 @@ func bit(on bool, flag uint8) uint8 {
 }
 
 func (s *settings) encode() []byte {
-	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch) | bit(s.digests, flagDigests)}
+	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch) | bit(s.digests, flagDigests) | bit(s.topOnly, flagTopOnly)}
 	b = le.AppendUint64(b, s.formats)
 	l := s.limits
 	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.memory, s.spill} {
 		b = le.AppendUint64(b, uint64(v))
 	}
-	return b
+	b = le.AppendUint32(b, s.matches)
+	b = le.AppendUint64(b, uint64(s.now))
+	return append(b, s.externals...)
 }
 
 var errMessage = errors.New("not a message of this program")
 
 func decodeSettings(b []byte) (settings, error) {
-	if len(b) != rulesSize || b[0] != msgRules || b[1]&^(flagNames|flagExcerpts|flagScratch|flagDigests) != 0 {
+	const flags = flagNames | flagExcerpts | flagScratch | flagDigests | flagTopOnly
+	if len(b) < rulesSize || len(b) > rulesSize+maxExternals || b[0] != msgRules || b[1]&^flags != 0 {
 		return settings{}, errMessage
+	}
+	if _, err := decodeExternals(string(b[rulesSize:])); err != nil {
+		return settings{}, err
 	}
 	var v [8]int64
 	for i := range v {
@@ -120,13 +136,15 @@ func decodeSettings(b []byte) (settings, error) {
 		formats: le.Uint64(b[2:]),
 		limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
 		memory:  v[6], spill: v[7],
+		topOnly: b[1]&flagTopOnly != 0, matches: le.Uint32(b[74:]), now: int64(le.Uint64(b[78:])), externals: string(b[rulesSize:]),
 	}, nil
 }
 
 // order is one job on the wire.
 type order struct {
-	id   uint64
-	size int64
+	id        uint64
+	size      int64
+	externals string // see encodeExternals
 }
 
 func appendOrders(b []byte, atOnce bool, orders []order) []byte {
@@ -135,6 +153,8 @@ func appendOrders(b []byte, atOnce bool, orders []order) []byte {
 	for _, o := range orders {
 		b = le.AppendUint64(b, o.id)
 		b = le.AppendUint64(b, uint64(o.size))
+		b = le.AppendUint16(b, uint16(len(o.externals)))
+		b = append(b, o.externals...)
 	}
 	return b
 }
@@ -144,16 +164,29 @@ func decodeOrders(b []byte, out []order) (orders []order, atOnce bool, err error
 		return nil, false, errMessage
 	}
 	n := int(le.Uint16(b[2:]))
-	if n < 1 || n > maxBatch || len(b) != jobsHead+n*jobSize {
+	if n < 1 || n > maxBatch {
 		return nil, false, errMessage
 	}
-	for i := range n {
-		p := b[jobsHead+i*jobSize:]
-		o := order{le.Uint64(p), int64(le.Uint64(p[8:]))}
-		if o.size < 0 {
+	rest := b[jobsHead:]
+	for range n {
+		if len(rest) < jobSize {
 			return nil, false, errMessage
 		}
+		o := order{id: le.Uint64(rest), size: int64(le.Uint64(rest[8:]))}
+		more := int(le.Uint16(rest[16:]))
+		if rest = rest[jobSize:]; o.size < 0 || more > maxJobExternals || more > len(rest) {
+			return nil, false, errMessage
+		}
+		if more > 0 {
+			o.externals, rest = string(rest[:more]), rest[more:]
+			if _, err := decodeExternals(o.externals); err != nil {
+				return nil, false, err
+			}
+		}
 		out = append(out, o)
+	}
+	if len(rest) > 0 {
+		return nil, false, errMessage
 	}
 	return out, b[1]&flagAtOnce != 0, nil
 }
@@ -169,6 +202,16 @@ func appendFrame(b []byte, kind uint8, body []byte) []byte {
 type encoder struct {
 	*words
 	names, excerpts, digests bool
+	matches                  uint32 // of a pattern that are wanted; 0: the usual number
+}
+
+// mostOf is the number of matches that a report may have, where so many of a
+// pattern are wanted.
+func mostOf(matches uint32) int {
+	if matches > showcause.MaxMatches {
+		return mostMatches
+	}
+	return maxMatches
 }
 
 // report appends the frame of a report, and drops what does not fit: findings
@@ -202,6 +245,9 @@ func (e *encoder) fit(r *showcause.Report) (findings []showcause.Finding, matche
 	if e.names || e.excerpts || e.digests {
 		left, perMatch = quotedReport-frameHead-reportHead, matchSize
 	}
+	if e.matches > showcause.MaxMatches {
+		left, perMatch = quotedReport+matchSize*mostMatches-frameHead-reportHead, matchSize
+	}
 	last := map[showcause.Code]bool{} // codes, each with room for the gap that stands for all
 	for i := range r.Gaps {
 		if c := r.Gaps[i].Code; !last[c] {
@@ -230,7 +276,7 @@ func (e *encoder) fit(r *showcause.Report) (findings []showcause.Finding, matche
 		f := &r.Findings[i]
 		if i != firm {
 			c := cost(f)
-			if c > left || matches+len(f.Matches) > maxMatches || len(findings)+1 >= maxFindings {
+			if c > left || matches+len(f.Matches) > mostOf(e.matches) || len(findings)+1 >= maxFindings {
 				whole = false
 				continue
 			}

@@ -14,12 +14,14 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/yara/module"
 )
 
 func TestSettings(t *testing.T) {
 	in := settings{
 		limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
 		names:  true, digests: true, scratch: true, formats: 1<<63 | 5, memory: 7, spill: 8,
+		topOnly: true, matches: 9, now: 10,
 	}
 	b := in.encode()
 	if len(b) != rulesSize {
@@ -33,13 +35,54 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%d bytes are enough", i)
 		}
 	}
-	if _, err := decodeSettings(append(b, 0)); err == nil {
+	if _, err := decodeSettings(append(b, 0, 0)); err == nil {
 		t.Error("a byte behind")
 	}
 }
 
+// values are external variables as they travel.
+func values(t testing.TB) string {
+	s, err := encodeExternals(map[string]module.Value{
+		"i": module.IntValue(-1), "f": module.FloatValue(0.5), "b": module.BoolValue(true), "s": module.TextValue("a\x00\xff"),
+	}, maxJobExternals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestExternals(t *testing.T) {
+	s := values(t)
+	back, err := decodeExternals(s)
+	if err != nil || len(back) != 4 || back["i"].Int != -1 || back["f"].Float != 0.5 || !back["b"].Truth() || back["s"].Text != "a\x00\xff" {
+		t.Errorf("%+v %v", back, err)
+	}
+	for i := 1; i < len(s); i++ {
+		if _, err := decodeExternals(s[:i]); err == nil {
+			t.Errorf("%d bytes are enough", i)
+		}
+	}
+	if _, err := decodeExternals(s + "\x00"); err == nil {
+		t.Error("a byte behind")
+	}
+	for name, bad := range map[string]map[string]module.Value{
+		"too long":    {"s": module.TextValue(strings.Repeat("x", maxJobExternals))},
+		"long name":   {strings.Repeat("x", 256): module.IntValue(1)},
+		"a list":      {"s": {Kind: module.Array, Ref: module.List{}}},
+		"of no value": {"s": {}},
+	} {
+		if _, err := encodeExternals(bad, maxJobExternals); err == nil {
+			t.Error(name)
+		}
+	}
+	set := settings{externals: s}
+	if out, err := decodeSettings(set.encode()); err != nil || out != set {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
 func TestOrders(t *testing.T) {
-	in := []order{{1, 0}, {math.MaxUint64, math.MaxInt64}, {3, 4}}
+	in := []order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, values(t)}, {3, 4, ""}}
 	b := appendOrders(nil, true, in)
 	out, atOnce, err := decodeOrders(b, nil)
 	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
@@ -53,7 +96,7 @@ func TestOrders(t *testing.T) {
 	for name, bad := range map[string][]byte{
 		"none":     appendOrders(nil, false, nil),
 		"too many": appendOrders(nil, false, make([]order, maxBatch+1)),
-		"negative": appendOrders(nil, false, []order{{1, -1}}),
+		"negative": appendOrders(nil, false, []order{{1, -1, ""}}),
 		"behind":   append(b, 0),
 	} {
 		if _, _, err := decodeOrders(bad, nil); err == nil {
@@ -65,7 +108,7 @@ func TestOrders(t *testing.T) {
 // both are an encoder and a decoder that fit. With excerpts there are digests too.
 func both(names, excerpts bool) (encoder, decoder) {
 	w := newWords()
-	return encoder{w, names, excerpts, excerpts}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts}
+	return encoder{w, names, excerpts, excerpts, 0}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts, 0}
 }
 
 // random returns a report as a reader could make it.
@@ -412,7 +455,7 @@ func FuzzReport(f *testing.F) {
 // FuzzMessages does the same for what the reader is sent.
 func FuzzMessages(f *testing.F) {
 	f.Add((&settings{names: true, formats: 3}).encode())
-	f.Add(appendOrders(nil, true, []order{{1, 2}, {3, 4}}))
+	f.Add(appendOrders(nil, true, []order{{1, 2, ""}, {3, 4, values(f)}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := decodeSettings(b); err == nil && !bytes.Equal(s.encode(), b) {
 			t.Errorf("%x", b)
