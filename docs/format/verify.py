@@ -829,7 +829,7 @@ class Check:
         anchors = []
         for s in f[3:]:
             parts = s.split(":")
-            anchors.append(parts[0] if 2 <= len(parts) <= 4 else "*")
+            anchors.append(parts[0] if len(parts) in (2, 4) else "*")
         for a in f[1].split(","):
             m = re.fullmatch(r"FileSize:([0-9]+)-([0-9]+)", a)
             if m and not int(m[1]) <= self.last() <= int(m[2]):
