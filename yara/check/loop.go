@@ -50,6 +50,7 @@ func (c *checker) ofExpr(e *syntax.Of) value {
 	} else if isRules(e.Set, c.cur.names) {
 		size = len(c.ruleSet(e.Set))
 		what = "rules"
+		c.listed(e.Set.Span, size)
 	} else {
 		if c.o.Dialect == source.YARA {
 			c.err(source.OtherDialect, e.Set.Span, "set of boolean expressions", "YARA-X only")
@@ -187,6 +188,7 @@ func (c *checker) iterated(e *syntax.ForIn) (vars []*module.Type, turns int64) {
 		}
 		return []*module.Type{{Kind: module.Int}}, n
 	case *syntax.Set:
+		c.listed(it.Span, len(it.Items))
 		return c.tuple(it), int64(len(it.Items))
 	}
 	v := c.expr(e.Iter)
@@ -200,6 +202,19 @@ func (c *checker) iterated(e *syntax.ForIn) (vars []*module.Type, turns int64) {
 		c.wrong(e.Iter.Range(), v, module.Array, module.Map)
 	}
 	return nil, 0
+}
+
+// maxVariables is how many variables there are in one place.
+const maxVariables = 10000
+
+// maxListed is how many rules a set has, and values a loop lists, at most.
+const maxListed = 1<<16 - 1
+
+// listed refuses what lists more.
+func (c *checker) listed(at source.Span, n int) {
+	if n > maxListed {
+		c.err(source.TooLarge, at, "list too large", fmt.Sprintf("%d, at most %d", n, maxListed))
+	}
 }
 
 // sized says whether an expression depends on the size of what is scanned.
@@ -243,6 +258,10 @@ func (c *checker) tuple(s *syntax.Set) []*module.Type {
 
 func (c *checker) with(e *syntax.With) value {
 	depth := len(c.cur.vars)
+	if n := depth + len(e.Vars); n > maxVariables {
+		c.err(source.TooLarge, e.Span, "too many variables", fmt.Sprintf("%d in each other, at most %d", n, maxVariables))
+		return value{}
+	}
 	for i, name := range e.Vars {
 		v := c.expr(e.Values[i])
 		c.newVariable(name)

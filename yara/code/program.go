@@ -9,16 +9,15 @@
 //
 //	uint16(0) == 0x5A4D and for any i in (1..#a) : (@a[i] < 100)
 //
-//	 0  read   i0 = uint16le(0)           undefined: 8
-//	 1  ne     i0, 0x5A4D                 8
-//	 2  int    i0 = 1
-//	 3  count  i1 = #0
-//	 4  range  i0, i1                     empty: 8
-//	 5  offset i3 = @0[i0]                undefined: 7
-//	 6  lt     i3, 100                    9
-//	 7  next   i0                         5
-//	 8  false
-//	 9  true
+//	0  peek   uint16(0) == 0x5A4D        else 7
+//	1  int    i0 = 1
+//	2  count  i1 = #0
+//	3  range  i0 to i1                   empty: 7
+//	4  offset i3 = @0[i0]                undefined: 6
+//	5  lt     i3 < 100                   8
+//	6  next   i0                         4
+//	7  false
+//	8  true
 //
 // What a program computes is what package yara/eval says of the same condition.
 package code

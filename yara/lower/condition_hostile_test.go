@@ -62,8 +62,9 @@ func TestHostile(t *testing.T) {
 		{"texts", list(20000, `"a%d" == "b"`, " or "), "", false},
 		{"regular expressions", list(3000, `"a" matches /a%d/`, " or "), "", false},
 		{"numbers", "for any i in (1" + rep(", 2", 60000) + ") : (i == filesize)", "", false},
-		{"too many numbers", "for any i in (1" + rep(", 2", n) + ") : (i == filesize)", "", true},
-		{"too many texts", `for any s in ("a"` + rep(`, "b"`, n) + `) : (s == "b")`, "", true},
+		{"too many numbers", "for any i in (1" + rep(", 2", n) + ") : (i == filesize)", source.TooLarge, false},
+		{"too many texts", `for any s in ("a"` + rep(`, "b"`, n) + `) : (s == "b")`, source.TooLarge, false},
+		{"too many variables", "with " + list(30000, "v%d = filesize", ", ") + " : (true)", source.TooLarge, false},
 		{"variables", "with " + list(5000, "v%d = filesize", ", ") + " : (" + list(5000, "v%d == 1", " or ") + ")", "", false},
 		{"percents", "for 50% i in (1..2) : (true) and " + list(10000, "50%% of them and filesize > %d", " and "), "", false},
 	} {
