@@ -10,7 +10,7 @@
 //	packaged.json   which rules hit files of packages
 //	lock            flock(2) of who takes or restores
 //
-// docs/format/quarantine.md specifies all of it, and quarantine/restore.py
+// docs/format/quarantine.md specifies all of it, and docs/format/restore.py
 // restores from it without this program.
 //
 // The state in ID.json is a journal. Each change of it is durable before what it

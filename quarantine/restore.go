@@ -20,15 +20,13 @@ import (
 
 // Selection says which items are meant. What is left empty selects all.
 type Selection struct {
-	Rule  string    // a pattern of path.Match
+	Rule  string    // a rule's name, or a pattern of path.Match
 	Since time.Time // taken at this time or later
 }
 
 // Select returns the items in quarantine that are meant, the oldest first.
 func (q *Quarantine) Select(s Selection) (out []*Item, err error) {
-	if _, err := path.Match(s.Rule, ""); err != nil {
-		return nil, fmt.Errorf("quarantine: rule %q: %w", s.Rule, err)
-	}
+	_, bad := path.Match(s.Rule, "")
 	all, err := q.Items()
 	if err != nil {
 		return nil, err
@@ -39,9 +37,15 @@ func (q *Quarantine) Select(s Selection) (out []*Item, err error) {
 			return nil, fmt.Errorf("quarantine: item %s: %w", it.ID, err)
 		}
 		ok, _ := path.Match(s.Rule, it.Rule)
+		if it.Rule == s.Rule {
+			ok, bad = true, nil // a name may look like a pattern that is none
+		}
 		if (it.State == Stored || it.State == Stranded) && (ok || s.Rule == "") && !when.Before(s.Since) {
 			out = append(out, it)
 		}
+	}
+	if bad != nil {
+		return nil, fmt.Errorf("quarantine: rule %q: %w", s.Rule, bad)
 	}
 	return out, nil
 }
