@@ -440,36 +440,49 @@ func (f *File) stem(dll string) string {
 
 // ordinalName is the name that an import by ordinal is known by.
 func (f *File) ordinalName(dll string, n uint16) string {
-	list := ""
-	key := strings.ToLower(dll)
-	if f.o.Reading == YARA4 { // compares the start only
-		switch {
-		case strings.HasPrefix(key, "ws2_32.dll"):
-			key = "ws2_32.dll"
-		case strings.HasPrefix(key, "wsock32.dll"):
-			key = "wsock32.dll"
-		case strings.HasPrefix(key, "oleaut32.dll"):
-			key = "oleaut32.dll"
-		}
+	if f.o.Reading == YARAX && !strings.EqualFold(dll, libraryOf(dll)) {
+		return "ord" + strconv.Itoa(int(n)) // it compares the whole name
 	}
-	switch key {
+	return f.ordinals.Name(dll, n)
+}
+
+// Ordinals are the names that imports by ordinal are known by. The zero value is
+// ready.
+type Ordinals struct{ lists map[string]map[uint16]string }
+
+// Name is the name of an import by ordinal from a DLL, "ord" and the number if it
+// has no other. The name of the DLL is in any case of letters, and what follows its
+// extension is not looked at, as in YARA 4 and ClamAV.
+func (o *Ordinals) Name(dll string, n uint16) string {
+	dll = libraryOf(dll)
+	list := ""
+	switch dll {
 	case "ws2_32.dll", "wsock32.dll":
-		key, list = "ws2_32.dll", socketNames
+		dll, list = "ws2_32.dll", socketNames
 	case "oleaut32.dll":
 		list = automationNames
-	default:
-		return "ord" + strconv.Itoa(int(n))
 	}
-	if f.ordinals == nil {
-		f.ordinals = map[string]map[uint16]string{}
+	if list != "" && o.lists[dll] == nil {
+		if o.lists == nil {
+			o.lists = map[string]map[uint16]string{}
+		}
+		o.lists[dll] = numbered(list)
 	}
-	if f.ordinals[key] == nil {
-		f.ordinals[key] = numbered(list)
-	}
-	if name := f.ordinals[key][n]; name != "" {
+	if name := o.lists[dll][n]; name != "" {
 		return name
 	}
 	return "ord" + strconv.Itoa(int(n))
+}
+
+// libraryOf is which of the DLLs that have names for their ordinals a name begins
+// with, empty if it is none.
+func libraryOf(dll string) string {
+	for _, known := range []string{"ws2_32.dll", "wsock32.dll", "oleaut32.dll"} {
+		if len(dll) >= len(known) && strings.EqualFold(dll[:len(known)], known) {
+			return known
+		}
+	}
+	return ""
 }
 
 // numbered reads a list of names: a number before a name is its ordinal, else it

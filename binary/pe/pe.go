@@ -158,7 +158,7 @@ type File struct {
 	rich       *Rich
 	riched     bool
 	importHash string
-	ordinals   map[string]map[uint16]string
+	ordinals   Ordinals
 }
 
 // Parse reads the headers. ok is false if the file is none that the reading takes

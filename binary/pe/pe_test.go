@@ -165,7 +165,7 @@ func TestOffset(t *testing.T) {
 		four, x int64 // -1: none
 	}{
 		{0, 0, 0},
-		{0xfff, 0xfff, 0xfff},                       // before the sections it is the offset; YARA 4 wants it in the file
+		{0xfff, 0xfff, 0xfff},                          // before the sections it is the offset; YARA 4 wants it in the file
 		{0x1000, 0x400, 0x400}, {0x10ff, 0x4ff, 0x4ff}, // in a
 		{0x1100, 0x600, 0x600}, // in both: b has the higher address
 		{0x1250, -1, 0x750},    // past b's virtual size and in its raw size

@@ -2,10 +2,10 @@ package exe
 
 import (
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/showcause/showcause"
+	portable "github.com/showcause/showcause/binary/pe"
 )
 
 // The bounds of ClamAV, measured with clamscan 1.4.6: of the import directory
@@ -49,12 +49,12 @@ func Imports(src showcause.Source, i *Info, w io.Writer, work func(int64) bool) 
 // importReader reads the import tables of one file.
 type importReader struct {
 	*pe
-	w            io.Writer
-	work         func(int64) bool
-	size         int64
-	functions    int
-	cut          bool
-	sockets, ole map[uint16]string // read when they are first asked for
+	w         io.Writer
+	work      func(int64) bool
+	size      int64
+	functions int
+	cut       bool
+	ordinals  portable.Ordinals
 }
 
 // directory reads the import directory. It tells whether there is a hash.
@@ -130,7 +130,7 @@ func (r *importReader) dll(original, name, bound uint32) bool {
 		v := le.Uint32(b)
 		var function string
 		if v>>31 != 0 {
-			function = r.ordinal(full, uint16(v))
+			function = r.ordinals.Name(full, uint16(v))
 		} else {
 			hint, _ := r.raw(v) // 0 if it is nowhere, and read there
 			if function, ok = r.name(hint, 2); !ok {
@@ -158,27 +158,6 @@ func (r *importReader) write(s string) {
 	}
 	r.size += int64(len(b))
 	_, _ = r.w.Write(b) // a digest, which takes everything
-}
-
-// ordinal returns the name of an import by ordinal.
-func (r *importReader) ordinal(dll string, n uint16) string {
-	name := ""
-	switch {
-	case begins(dll, "ws2_32.dll"), begins(dll, "wsock32.dll"):
-		if r.sockets == nil {
-			r.sockets = ordinals(socketNames)
-		}
-		name = r.sockets[n]
-	case begins(dll, "oleaut32.dll"):
-		if r.ole == nil {
-			r.ole = ordinals(oleNames)
-		}
-		name = r.ole[n]
-	}
-	if name == "" {
-		return "ord" + strconv.Itoa(int(n))
-	}
-	return name
 }
 
 // begins tells whether s begins with prefix, in any case of ASCII letters.
