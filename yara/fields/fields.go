@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/binary/cfb"
 	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
@@ -41,6 +42,7 @@ type Layer struct {
 	told map[showcause.Code]bool
 
 	pes [2]*peFile // by pe.Reading
+	ole *cfb.File
 }
 
 // key is a module in a dialect.

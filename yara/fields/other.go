@@ -11,8 +11,27 @@ func (l *Layer) other(name string, d source.Dialect) getter {
 		return l.macho(d)
 	case "dex":
 		return l.dex(d)
+	case "magic":
+		return l.magic()
+	case "cuckoo":
+		return l.cuckoo(d)
+	}
+	if !x(d) {
+		return nil // the others are of YARA-X
+	}
+	switch name {
 	case "lnk":
 		return l.lnk(d)
+	case "zip":
+		return l.zip(d)
+	case "olecf":
+		return l.olecf(d)
+	case "vba":
+		return l.vba(d)
+	case "crx":
+		return l.crx(d)
+	case "msi":
+		return l.msi(d)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type peSignatures struct {
 	said     []authenticode.Signature
 	verified []authenticode.Signature
 	checked  bool
+	file     func(h hash.Hash) bool // writes what is signed to a digest
 }
 
 // signatures reads what the signatures say.
@@ -23,6 +24,10 @@ func (m *peModule) signatures() *peSignatures {
 		return m.sigs
 	}
 	s := &peSignatures{m: m}
+	s.file = func(h hash.Hash) bool {
+		defer m.l.peGaps(m.f)
+		return m.f.Digest(h)
+	}
 	m.sigs = s
 	if !m.f.ok {
 		return s
@@ -56,10 +61,9 @@ func (s *peSignatures) check(i int) *authenticode.Signature {
 				l.gap(showcause.LimitWork)
 				return false
 			}
-			return s.m.f.Digest(h)
+			return s.file(h)
 		}}
 		s.verified = s.parse(o)
-		l.peGaps(s.m.f)
 	}
 	if i >= len(s.verified) {
 		return &authenticode.Signature{}
