@@ -73,7 +73,6 @@ type conformance struct {
 // excused are cases that are not passed, with the reason; docs/yara-compatibility.md
 // names them too.
 var excused = map[string]string{
-	"test-magic.c:24":           "asks for the words of libmagic",
 	"lib/src/tests/mod.rs:724":  "the case lacks the import of its module",
 	"lib/src/tests/mod.rs:1481": "asks for the relaxed reading of regular expressions, which the case does not say",
 }
