@@ -1,0 +1,260 @@
+package scan_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
+)
+
+// streamed is a source that is not in memory.
+type streamed []byte
+
+func (s streamed) Size() int64 { return int64(len(s)) }
+
+func (s streamed) ReadAt(p []byte, off int64) (int, error) { return showcause.Bytes(s).ReadAt(p, off) }
+
+func fired(db *ruledb.DB, o scan.Options, src showcause.Source, externals map[string]module.Value) string {
+	var names []string
+	for _, f := range scan.New(db, o).ScanWith(src, externals).Findings {
+		names = append(names, f.Rule)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestYARARules(t *testing.T) {
+	for _, c := range []struct{ name, rules, data, want string }{
+		{"private is asked for and not reported", `private rule a { strings: $a = "abc" condition: $a } rule b { condition: a } rule c { condition: not a }`, "xabcx", "b"},
+		{"a rule that was not triggered does not hold", `rule a { strings: $a = "abc" condition: $a } rule b { condition: not a } rule c { condition: a or filesize > 1 }`, "xyz", "b c"},
+		{"a rule that its guard bars", `rule a { strings: $a = "abc" condition: $a and uint16(0) == 0x5a4d } rule b { strings: $a = "abc" condition: $a and not a }`, "abc", "b"},
+		{"global bars all", `global rule g { condition: filesize > 10 } rule a { condition: true }`, "abc", ""},
+		{"global holds", `global rule g { condition: filesize > 1 } rule a { condition: true }`, "abc", "g a"},
+		{"global and private", `global private rule g { strings: $a = "abc" condition: $a } rule a { condition: true }`, "abc", "a"},
+		{"guard of size", `rule a { strings: $a = "abc" condition: filesize < 3 and $a } rule b { strings: $a = "abc" condition: filesize < 4 and $a }`, "abc", "b"},
+		{"a pattern that one rule bars and another wants", `rule a { strings: $a = "common text" $b = "zz" condition: uint32(0) == 1 and $a and $b } rule b { strings: $a = "common text" $b = "seldom 93kd" condition: $a and $b }`, "common text seldom 93kd", "b"},
+		{"without atoms", `rule a { strings: $a = /[a-f]+[0-9]/ condition: $a } rule b { strings: $a = /[x-z]+[0-9]/ $b = "there" condition: $a and $b }`, "there ab7", "a"},
+		{"hex without a fixed byte", `rule a { strings: $a = { 6? ?2 } condition: #a == 1 and @a == 0 }`, "abx", "a"},
+		{"counts", `rule a { strings: $a = "ab" condition: #a == 3 } rule b { strings: $a = "ab" condition: #a > 3 } rule c { strings: $a = "ab" condition: #a in (0..3) == 2 }`, "ababab", "a c"},
+		{"at", `rule a { strings: $a = "ab" condition: $a at 2 } rule b { strings: $a = "ab" condition: $a at 1 }`, "xxabxab", "a"},
+		{"xor", `rule a { strings: $a = "secret" xor(1-255) condition: $a } rule b { strings: $a = "secret" xor(2-255) condition: $a }`, "rdbsdu", "a"},
+		{"nothing at all", `rule a { condition: filesize == 0 }`, "", "a"},
+		{"tags and sets", `rule a1 { condition: true } rule a2 { condition: false } rule b { condition: 1 of (a*) } rule c { condition: all of (a*) }`, "x", "a1 b"},
+		{"entry point", `rule a { condition: defined entrypoint }`, "MZ", ""},
+	} {
+		db, why := yaraDB(t, c.rules, check.Options{Dialect: source.YARA})
+		if why != "" {
+			t.Errorf("%s: %s", c.name, why)
+			continue
+		}
+		for _, src := range []showcause.Source{showcause.Bytes(c.data), streamed(c.data)} {
+			for _, top := range []bool{true, false} {
+				if got := fired(db, scan.Options{TopOnly: top}, src, nil); got != c.want {
+					t.Errorf("%s: %q, want %q", c.name, got, c.want)
+				}
+			}
+		}
+	}
+}
+
+func TestYARAExternals(t *testing.T) {
+	db, why := yaraDB(t, `rule a { condition: name == "x" and n > 3 }`, check.Options{Externals: map[string]module.Value{
+		"name": module.TextValue("x"), "n": module.IntValue(1),
+	}})
+	if why != "" {
+		t.Fatal(why)
+	}
+	set := func(n int64) map[string]module.Value { return map[string]module.Value{"n": module.IntValue(n)} }
+	for i, c := range []struct {
+		o, file map[string]module.Value
+		want    string
+	}{{nil, nil, ""}, {set(4), nil, "a"}, {set(4), set(1), ""}, {nil, set(9), "a"}, {set(4), map[string]module.Value{"name": module.TextValue("y")}, ""}} {
+		if got := fired(db, scan.Options{Externals: c.o}, showcause.Bytes("z"), c.file); got != c.want {
+			t.Errorf("%d: %q, want %q", i, got, c.want)
+		}
+	}
+}
+
+// A rule whose condition cannot be decided is a gap, and so is what rests on it.
+func TestYARAStopped(t *testing.T) {
+	db, why := yaraDB(t, `rule a { condition: for all i in (0..1000000000) : (for all j in (0..1000000000) : (i + j >= 0)) } rule b { condition: not a } rule c { condition: true }`, check.Options{Dialect: source.YARA})
+	if why != "" {
+		t.Fatal(why)
+	}
+	rep := scan.New(db, scan.Options{Limits: showcause.Limits{Work: 1_000_000}}).Scan(showcause.Bytes("x"))
+	if len(rep.Findings) > 1 || rep.Verdict == showcause.NothingFound || len(rep.Gaps) == 0 || rep.Gaps[0].Code != showcause.LimitWork {
+		t.Errorf("%+v", rep)
+	}
+}
+
+// What is in a container is searched, and with TopOnly it is said that it was not.
+func TestYARALayers(t *testing.T) {
+	db, why := yaraDB(t, `rule a { strings: $a = "needle" condition: $a }`, check.Options{})
+	if why != "" {
+		t.Fatal(why)
+	}
+	packed := gzipOf("a needle in here")
+	rep := scan.New(db, scan.Options{}).Scan(showcause.Bytes(packed))
+	if len(rep.Findings) != 1 || len(rep.Findings[0].Trail) != 1 || rep.Findings[0].Matches[0].Offset != 2 {
+		t.Errorf("%+v", rep)
+	}
+	rep = scan.New(db, scan.Options{TopOnly: true}).Scan(showcause.Bytes(packed))
+	if len(rep.Findings) != 0 || rep.Verdict != showcause.Incomplete {
+		t.Errorf("%+v", rep)
+	}
+}
+
+// The number of matches is bounded, and many are kept in order.
+func TestYARAManyMatches(t *testing.T) {
+	db, why := yaraDB(t, `rule a { strings: $a = "ab" $b = /b[a-z]/ condition: $a and $b }`, check.Options{})
+	if why != "" {
+		t.Fatal(why)
+	}
+	data := bytes.Repeat([]byte("ab"), 50_000)
+	for most, want := range map[int]int{0: 2 * showcause.MaxMatches, 100: 200, 1_000_000: 99_999} {
+		rep := scan.New(db, scan.Options{TopOnly: true, MaxMatches: most}).Scan(showcause.Bytes(data))
+		if len(rep.Findings) != 1 || len(rep.Findings[0].Matches) != want {
+			t.Fatalf("%d: %d matches, want %d", most, len(rep.Findings[0].Matches), want)
+		}
+		for i, m := range rep.Findings[0].Matches {
+			if i > 0 && m.Pattern == rep.Findings[0].Matches[i-1].Pattern && m.Offset != rep.Findings[0].Matches[i-1].Offset+2 {
+				t.Fatalf("match %d at %d", i, m.Offset)
+			}
+		}
+	}
+}
+
+// planted is a file that holds what strings of rules look for.
+func planted(rules []*check.Rule) []byte {
+	var b bytes.Buffer
+	b.WriteString("MZ")
+	for _, r := range rules {
+		for _, p := range r.Patterns {
+			switch {
+			case p.Text != nil && p.Has("wide") != nil && p.Has("ascii") == nil:
+				for _, c := range []byte(p.Text.Text) {
+					b.Write([]byte{c, 0})
+				}
+			case p.Text != nil:
+				b.WriteString(p.Text.Text)
+			case p.Hex != nil:
+				for _, h := range p.Hex.Parts {
+					switch {
+					case h.Mask != 0:
+						b.WriteByte(h.Value)
+					case h.Min < 100:
+						b.Write(bytes.Repeat([]byte{'-'}, int(h.Min)))
+					}
+				}
+			}
+			b.WriteString("\n ")
+		}
+	}
+	return b.Bytes()
+}
+
+// TestYARAPlanted holds real rules over files that are made to match them against
+// the installed yara: rules, strings, offsets and lengths.
+func TestYARAPlanted(t *testing.T) {
+	yara, err := exec.LookPath("yara")
+	if err != nil {
+		t.Skip("yara is not installed")
+	}
+	var paths []string
+	filepath.WalkDir(outside(t, "yara"), func(path string, _ fs.DirEntry, _ error) error {
+		if ext := filepath.Ext(path); ext == ".yar" || ext == ".yara" {
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	step := 60
+	if os.Getenv("SHOWCAUSE_LONG") != "" {
+		step = 1
+	}
+	externals := map[string]module.Value{}
+	args := []string{"-w", "-s", "-L", "-p", "1"}
+	for _, name := range []string{"filename", "filepath", "extension", "filetype", "owner", "filemd5"} {
+		externals[name] = module.TextValue("x")
+		args = append(args, "-d", name+"=x")
+	}
+	target := filepath.Join(t.TempDir(), "target")
+	held, matches := 0, 0
+	for i := 0; i < len(paths); i += step {
+		text, err := os.ReadFile(paths[i])
+		if err != nil || len(text) > 200_000 {
+			continue
+		}
+		var set source.Sources
+		src, err := set.Add(paths[i], string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := check.Options{Dialect: source.YARA, Externals: externals}
+		bin := planted(check.Check(&set, []check.Input{{Source: src}}, o).Rules)
+		if len(bin) > 200_000 {
+			continue
+		}
+		if err := os.WriteFile(target, bin, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(yara, append(args, paths[i], target)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %s", paths[i], out)
+			continue
+		}
+		db, why := yaraDB(t, string(text), o)
+		if why != "" {
+			t.Errorf("%s: %s", paths[i], why)
+			continue
+		}
+		var have, want []string
+		for line := range strings.Lines(string(out)) {
+			if f := strings.SplitN(line, ":", 4); strings.HasPrefix(line, "0x") {
+				want = append(want, strings.Join(f[:3], ":"))
+				matches++
+			} else {
+				name, _, _ := strings.Cut(line, " ")
+				want = append(want, name)
+				held++
+			}
+		}
+		rep := scan.New(db, scan.Options{TopOnly: true, MaxMatches: 1_000_000}).Scan(showcause.Bytes(bin))
+		for _, f := range rep.Findings {
+			have = append(have, f.Rule)
+			info, err := db.Info(f.Index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range f.Matches {
+				have = append(have, fmt.Sprintf("0x%x:%d:%s", m.Offset, m.Length, info.YARA.Names[m.Pattern]))
+			}
+		}
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			t.Errorf("%s: yara answers otherwise: have %v, want %v", filepath.Base(paths[i]), only(have, want), only(want, have))
+		}
+	}
+	t.Logf("%d rules hold, %d matches", held, matches)
+}
+
+// only are the first of those in a that are not in b.
+func only(a, b []string) (out []string) {
+	for _, s := range a {
+		if !slices.Contains(b, s) && len(out) < 5 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
