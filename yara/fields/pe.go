@@ -25,7 +25,11 @@ func peReading(d source.Dialect) pe.Reading {
 // peOf is the layer as a PE file.
 func (l *Layer) peOf(r pe.Reading) *peFile {
 	if l.pes[r] == nil {
-		f, ok := pe.Parse(l.src, pe.Options{Reading: r, Work: l.work})
+		src := l.src
+		if b := l.in.Read(0, 2); len(b) == 2 && string(b) != "MZ" {
+			src = showcause.Bytes(nil) // most layers: no page is read of them
+		}
+		f, ok := pe.Parse(src, pe.Options{Reading: r, Work: l.work})
 		l.pes[r] = &peFile{File: f, ok: ok}
 		l.peGaps(l.pes[r])
 	}
