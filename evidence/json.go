@@ -15,6 +15,7 @@ import (
 const (
 	maxJSONDepth = 24
 	maxInteger   = 1<<53 - 1
+	maxValues    = 1 << 21 // '[', '{' and ',' in all, those in strings too: a value takes a hundred bytes of memory
 )
 
 type nodeKind uint8
@@ -60,6 +61,9 @@ func (n *node) remove(key string) {
 
 // parseJSON reads one value, which must be all of b.
 func parseJSON(b []byte) (*node, error) {
+	if n := bytes.Count(b, []byte("[")) + bytes.Count(b, []byte("{")) + bytes.Count(b, []byte(",")); n > maxValues {
+		return nil, refuse(BadSize, "", "%d values or so, at most %d", n, maxValues)
+	}
 	p := jsonParser{b: b}
 	n, err := p.value(0)
 	if err != nil {

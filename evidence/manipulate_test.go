@@ -245,6 +245,7 @@ func spelled(r *Record) (out []forgery) {
 	add("a text for an object", []byte("\"\"\n"), BadShape)
 	add("deep", []byte(strings.Repeat("[", 100)+strings.Repeat("]", 100)+"\n"), BadSize)
 	add("very deep", []byte(strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+"\n"), BadSize)
+	add("millions of values", []byte("["+strings.Repeat("[],", 1<<20)+"[]]\n"), BadSize)
 	add("not UTF-8", swap(file, `"payloadType":"a`, "\"payloadType\":\"\xffa"), BadJSON)
 	add("half a surrogate pair", swap(file, `"payloadType":"a`, `"payloadType":"\ud800a`), BadJSON)
 	add("no disclosures, written down", swap(r.Share(func(string) bool { return false }).Bytes(), `{"payload"`, `{"disclosures":[],"payload"`), BadShape)

@@ -98,6 +98,11 @@ func readsFile(r *syntax.Rule, places bool) (why string) {
 			return "a pattern whose matches are not shown"
 		}
 	}
+	because := func(s string) {
+		if why == "" {
+			why = s
+		}
+	}
 	vars := map[string]bool{}
 	syntax.Walk(r.Cond, func(e syntax.Expr) bool {
 		switch e := e.(type) {
@@ -110,32 +115,32 @@ func readsFile(r *syntax.Rule, places bool) (why string) {
 				vars[x.Name] = true
 			}
 		case *syntax.Call:
-			why = "bytes of the file, or a module"
+			because("bytes of the file, or a module")
 		case *syntax.Select, *syntax.Index:
-			why = "a module"
+			because("a module")
 		case *syntax.Keyword:
 			if e.Name != "filesize" {
-				why = "the entry point"
+				because("the entry point")
 			}
 		case *syntax.Name:
 			if !vars[e.Name] {
-				why = "another rule, a module or a variable"
+				because("another rule, a module or a variable")
 			}
 		case *syntax.Glob:
 			if !strings.HasPrefix(e.Name, "$") {
-				why = "another rule"
+				because("another rule")
 			}
 		case *syntax.Match:
 			if !places && (e.At != nil || e.In != nil) {
-				why = "places that are not recorded"
+				because("places that are not recorded")
 			}
 		case *syntax.Of:
 			if !places && (e.At != nil || e.In != nil) {
-				why = "places that are not recorded"
+				because("places that are not recorded")
 			}
 		case *syntax.Measure:
 			if !places && (e.Kind != '#' || e.In != nil) {
-				why = "places that are not recorded"
+				because("places that are not recorded")
 			}
 		}
 		return true

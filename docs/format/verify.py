@@ -29,6 +29,7 @@ VERDICTS = ("nothing-found", "incomplete", "error", "found")
 MAX_INT = 2**53 - 1
 MAX_FILE = 64 << 20
 MAX_DEPTH = 24
+MAX_VALUES = 1 << 21
 MAX_MATCHES = 16  # recorded of one pattern
 
 
@@ -60,6 +61,8 @@ def parse(data):
     def refuse(s):
         raise Refused("json", "", "number %.40s" % s)
 
+    if sum(data.count(c) for c in (b"[", b"{", b",")) > MAX_VALUES:
+        raise Refused("size", "", "too many values")
     try:
         text = data.decode("utf-8")
         v = json.loads(text, object_pairs_hook=pairs, parse_int=integer, parse_float=refuse, parse_constant=refuse)
