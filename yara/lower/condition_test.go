@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/showcause/showcause/rule"
@@ -95,8 +96,21 @@ func (in *layerInput) Module(name string, d source.Dialect) module.Value {
 	return v
 }
 
+// typesRead has what moduleType read before.
+var typesRead sync.Map
+
 // moduleType is the type of a module, those of the checker's tests among them.
 func moduleType(name string, d source.Dialect) *module.Type {
+	key := name + d.String()
+	if t, ok := typesRead.Load(key); ok {
+		return t.(*module.Type)
+	}
+	t := readType(name, d)
+	typesRead.Store(key, t)
+	return t
+}
+
+func readType(name string, d source.Dialect) *module.Type {
 	text, err := os.ReadFile("../check/testdata/modules/" + name + ".txt")
 	if err != nil {
 		return module.Load(name, d)
