@@ -74,6 +74,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
+	root.AddCommand(logCommand(), quarantineCommand())
 	root.AddCommand(recordCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -22,7 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Setenv(storeVariable, storeOff) // no test writes into the store of the host
+	if os.Getenv(storeVariable) == "" {
+		os.Setenv(storeVariable, storeOff) // no test writes into the store of the host
+	}
 	testscript.Main(m, map[string]func(){"showcause": main, "unlocked": unlocked})
 }
 
