@@ -219,7 +219,7 @@ func (p *parser) line(line string) error {
 	rest = strings.TrimSpace(rest)
 	switch word {
 	case "type":
-		if rest == "" || rest[0] >= 'a' {
+		if rest == "" || rest[0] >= 'a' || p.open != p.root {
 			break // a field of that name
 		}
 		p.open = &Type{Kind: Struct}
