@@ -272,10 +272,10 @@ type Diagnostic struct {
 	// RuleAt is where that rule begins, as a place over all sources: no two rules
 	// have the same.
 	RuleAt source.Pos
-	Text     string // of the rule, at that place
-	Label    string // what is said of it, can be empty
-	text     string
-	json     []byte
+	Text   string // of the rule, at that place
+	Label  string // what is said of it, can be empty
+	text   string
+	json   []byte
 }
 
 // String is the diagnostic as people read it: several lines, with the lines of

@@ -15,6 +15,7 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/fields"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 	"github.com/showcause/showcause/yara/syntax"
@@ -39,6 +40,8 @@ type ScanOptions struct {
 	// Console takes the lines that rules write with the console module. It is called
 	// by the goroutine that scans.
 	Console func(line string)
+	// ModuleData is data for modules by their names: a report for cuckoo.
+	ModuleData map[string][]byte
 	// Modules are modules of the caller's own that the rules were compiled with.
 	Modules map[string]Module
 	// Now is the time that the time module tells; the zero value is that of the clock.
@@ -175,14 +178,14 @@ func (r *Rules) NewScanner(o ScanOptions) *Scanner {
 		Limits: o.Limits, TopOnly: !o.Containers, MaxMatches: o.MaxMatches, Log: o.Console, Now: now.Unix(),
 		Excerpts: o.Containers, Spill: func() (unpack.File, error) { return spill() },
 	}
-	if len(o.Modules) > 0 {
-		so.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
-			m, ok := o.Modules[name]
-			if !ok {
-				return module.Value{}, false
-			}
+	so.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
+		if m, ok := o.Modules[name]; ok {
 			return m.Value(in, d), true
 		}
+		if o.ModuleData[name] == nil {
+			return module.Value{}, false
+		}
+		return fields.Module(name, in, d, fields.Host{Files: o.ModuleData})
 	}
 	so.Externals, s.err = externals(o.Externals)
 	s.s = scan.New(r.db, so)

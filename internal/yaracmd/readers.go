@@ -15,6 +15,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker"
 	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/fields"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
@@ -35,6 +36,9 @@ func (y *run) newReaders() (readers, error) {
 	}
 	if y.o.ModuleDump {
 		return nil, fmt.Errorf("-D reads files in this process, which --jail=on forbids: add --jail=off")
+	}
+	if len(y.files) > 0 {
+		return nil, fmt.Errorf("-x gives files to modules in this process, which --jail=on forbids: add --jail=off")
 	}
 	if err := jail.Available(); err != nil {
 		return nil, fmt.Errorf("the kernel cannot lock the process that reads files: %w; --jail=off scans without", err)
@@ -81,14 +85,14 @@ func newInProcess(y *run) *inProcess {
 					return y.h.Scratch()
 				},
 			}
-			if y.h.Modules != nil {
-				o.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
-					m, ok := y.h.Modules[name]
-					if !ok {
-						return module.Value{}, false
-					}
+			o.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
+				if m, ok := y.h.Modules[name]; ok {
 					return m.Value(in, d), true
 				}
+				if y.files[name] == nil {
+					return module.Value{}, false
+				}
+				return fields.Module(name, in, d, fields.Host{Files: y.files})
 			}
 			if !y.o.NoConsole {
 				o.Log = func(line string) { logs = append(logs, line) }
