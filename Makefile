@@ -3,7 +3,8 @@
 # make fuzz    every fuzz target, FUZZTIME each (default 60s)
 # make bench   side by side with ClamAV on this machine
 # make diff    the long comparison with clamscan
-# make soak    hostile inputs of full size, every verdict on them, and databases damaged byte by byte
+# make soak    hostile inputs of full size, every verdict on them, databases damaged byte by byte,
+#              and log, store and quarantine failing and killed at every step
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -34,3 +35,4 @@ diff:
 
 soak:
 	$(GO) test -count 1 -v -timeout 60m ./internal/hostile -args -full
+	$(GO) test -count 1 -v -timeout 60m ./translog ./evidence/store ./quarantine -args -full
