@@ -62,13 +62,14 @@ type YARA struct {
 	// Absent tells that the condition may ask for something not to be there, so
 	// that it says nothing of a layer of which not all was searched.
 	Absent bool
+	Views  bool // it is for normalised views, too: text without case, pages without tags
 	// Names are the names of the patterns, with their "$"; that of an anonymous
 	// one is "$".
-	Names   []string
-	Hidden  []int    // indexes of private patterns, whose matches are not reported, ascending
-	Code    []byte   // the condition, a program of package yara/code
-	Deps    []string // keys of the rules that Code asks for, which were emitted earlier
-	Needs   []uint32 // for each pattern, how many matches Code tells apart; 0 none, math.MaxUint32 all
+	Names  []string
+	Hidden []int    // indexes of private patterns, whose matches are not reported, ascending
+	Code   []byte   // the condition, a program of package yara/code
+	Deps   []string // keys of the rules that Code asks for, which were emitted earlier
+	Needs  []uint32 // for each pattern, how many matches Code tells apart; 0 none, math.MaxUint32 all
 }
 
 // Meta is one line of a rule's metadata. Value is a string, an int64, a float64

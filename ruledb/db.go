@@ -31,6 +31,7 @@ type DB struct {
 	abouts                        []byte
 	yara                          []yaraRow
 	spaces                        []spaceRow
+	views                         bool // some of YARA's rules are for views
 	files                         [][2]uint32
 	rules                         []ruleRow
 	uses, owners                  []uint32

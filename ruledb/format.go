@@ -107,6 +107,7 @@ const (
 	yaraPrivate = 1 << iota
 	yaraGlobal
 	yaraAbsent
+	yaraViews
 	yaraAll = 1<<iota - 1
 )
 

@@ -114,7 +114,7 @@ func (b *Builder) yara(r *rule.Rule) (*builtYARA, error) {
 	row := &out.row
 	row.About, row.AboutLen = b.push(&b.abouts, string(about))
 	row.Code, row.CodeLen = b.program(string(y.Code))
-	for bit, on := range map[uint32]bool{yaraPrivate: y.Private, yaraGlobal: y.Global, yaraAbsent: y.Absent} {
+	for bit, on := range map[uint32]bool{yaraPrivate: y.Private, yaraGlobal: y.Global, yaraAbsent: y.Absent, yaraViews: y.Views} {
 		if on {
 			row.Flags |= bit
 		}
@@ -191,6 +191,7 @@ func (db *DB) proveYARA() error {
 			int(y.Space) >= len(db.spaces) || y.Flags&^yaraAll != 0 {
 			return bad("rule", i)
 		}
+		db.views = db.views || y.Flags&yaraViews != 0
 		for _, d := range db.uses[y.Deps : y.Deps+y.DepsLen] {
 			if int(d) >= i || db.rules[d].YARA == 0 {
 				return bad("rule", i)
@@ -223,6 +224,7 @@ type YARA struct {
 	Private bool
 	Global  bool
 	Absent  bool // see rule.YARA
+	Views   bool
 }
 
 // YARA returns what rule i has besides, false if it is not one of YARA's.
@@ -240,12 +242,13 @@ func (db *DB) YARA(i uint32) (YARA, bool) {
 		Private: y.Flags&yaraPrivate != 0,
 		Global:  y.Flags&yaraGlobal != 0,
 		Absent:  y.Flags&yaraAbsent != 0,
+		Views:   y.Flags&yaraViews != 0,
 	}, true
 }
 
-// OnlyYARA tells that all rules are of YARA's: they ask for no type and no view of
-// a layer, and no digest.
-func (db *DB) OnlyYARA() bool { return len(db.yara) == db.Len() }
+// OnlyYARA tells that all rules are of YARA's and for bytes as they are: they ask
+// for no type and no view of a layer, and no digest.
+func (db *DB) OnlyYARA() bool { return len(db.yara) == db.Len() && !db.views }
 
 // about returns what a person asks of rule i besides, nil if it is not one of YARA's.
 func (db *DB) about(i uint32) (*About, error) {

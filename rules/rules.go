@@ -4,7 +4,6 @@
 package rules
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -20,11 +19,12 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/check"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
 
-//go:embed *.ldb
+//go:embed *.yar
 var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
@@ -55,33 +55,39 @@ type Options struct {
 	included func(path string)
 }
 
-// Default returns the database of the built-in rules.
+// Default returns the database of the built-in rules. In findings their names have
+// points for "_". They are for normalised views, too.
 func Default() (*ruledb.DB, error) {
-	var c compiler
-	c.official = true
-	names, err := fs.Glob(builtin, "*.ldb")
-	if err != nil {
-		return nil, fmt.Errorf("built-in rules: %w", err)
-	}
-	for _, name := range names {
-		text, err := builtin.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("built-in rules: %w", err)
-		}
-		st, err := clamsig.LoadReader(name, bytes.NewReader(text), clamsig.Options{Strict: true}, &c)
-		if err != nil {
-			return nil, fmt.Errorf("built-in rules: %w", err)
-		}
-		c.note(st)
-	}
-	if c.skipped != nil {
-		return nil, fmt.Errorf("built-in rules: %s:%d: %s %s", c.skipped.File, c.skipped.Line, c.skipped.Reason, c.skipped.Detail)
-	}
-	data, err := c.Finish(c.meta)
+	data, err := compileBuiltin()
 	if err != nil {
 		return nil, fmt.Errorf("built-in rules: %w", err)
 	}
 	return ruledb.New(data)
+}
+
+func compileBuiltin() ([]byte, error) {
+	c := compiler{official: true}
+	names, err := fs.Glob(builtin, "*.yar")
+	if err != nil {
+		return nil, err
+	}
+	var set source.Sources
+	var inputs []check.Input
+	for _, name := range names {
+		text, err := builtin.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		src, err := set.Add(name, string(text))
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, check.Input{Namespace: defaultSpace, Source: src})
+	}
+	if err := c.checked(&set, inputs, &Options{NoIncludes: true}); err != nil {
+		return nil, err
+	}
+	return c.Finish(c.meta)
 }
 
 // Compile compiles rule files and folders of them to one database: ClamAV's, and
@@ -136,32 +142,20 @@ func clamFolder(arg string) bool {
 type compiler struct {
 	ruledb.Builder
 	meta     ruledb.Meta
-	official bool // names carry no ".UNOFFICIAL"
-	skipped  *clamsig.Skip
+	official bool // they are the built-in rules
 }
 
 func (c *compiler) Rule(r *rule.Rule) error {
-	c.plain(&r.Origin)
-	return c.Builder.Rule(r)
-}
-
-func (c *compiler) Digest(d *rule.DigestRule) error {
-	c.plain(&d.Origin)
-	return c.Builder.Digest(d)
-}
-
-func (c *compiler) plain(o *rule.Origin) {
 	if c.official {
-		o.Name = strings.TrimSuffix(o.Name, ".UNOFFICIAL")
+		r.Name = strings.ReplaceAll(r.Name, "_", ".")
+		r.YARA.Views = true
 	}
+	return c.Builder.Rule(r)
 }
 
 func (c *compiler) Skip(s clamsig.Skip) {
 	if IsYARA(s.File) {
 		return // they are compiled as YARA's
-	}
-	if c.skipped == nil {
-		c.skipped = &s
 	}
 	c.Builder.Skip(ruledb.Skip{File: s.File, Line: s.Line, Name: s.Name, Reason: string(s.Reason), Detail: s.Detail})
 }

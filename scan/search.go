@@ -172,9 +172,9 @@ func (s *search) admitted(r uint32) bool {
 		s.asked = append(s.asked, r)
 		s.admits[r] = 2
 		body := s.in.db.Rule(r)
-		_, yara := s.in.db.YARA(r)
-		// Rules of YARA's are for bytes as they are.
-		if (body.Target == s.target || body.Target == rule.Any) && !(yara && s.l.origin != nil) && body.Program.Admits(&s.facts) {
+		y, yara := s.in.db.YARA(r)
+		// Most rules of YARA's are for bytes as they are.
+		if (body.Target == s.target || body.Target == rule.Any) && !(yara && !y.Views && s.l.origin != nil) && body.Program.Admits(&s.facts) {
 			s.admits[r] = 1
 		}
 	}
