@@ -82,25 +82,35 @@ func (m *Machine) Run(p Program, h Host) Outcome {
 	if m.limit = m.Limit; m.limit == 0 {
 		m.limit = defaultLimit
 	}
-	m.ints = cleared(m.ints, p.ints())
-	m.texts = cleared(m.texts, p.texts())
-	m.values = cleared(m.values, p.values())
-	m.names = cleared(m.names, p.strings())
-	m.modules = cleared(m.modules, p.modules())
-	m.asked = cleared(m.asked, p.modules())
+	m.ints = zeros(m.ints, p.ints())
+	m.texts = zeros(m.texts, p.texts())
+	m.values = zeros(m.values, p.values())
+	m.names = zeros(m.names, p.strings())
+	m.modules = zeros(m.modules, p.modules())
+	m.asked = zeros(m.asked, p.modules())
 	act := m.loop(p[p.instrsAt():p.dataAt()])
-	m.p, m.h, m.data = nil, nil, nil
+	m.forget()
 	return Outcome{Holds: act == hold, Stopped: act == stop, Steps: m.steps}
 }
 
-// cleared is n zero values, in the memory of s if they fit.
-func cleared[T any](s []T, n int) []T {
+// zeros is n zero values, in the memory of s if they fit: forget has left zeros
+// there.
+func zeros[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)
 	}
-	s = s[:n]
-	clear(s)
-	return s
+	return s[:n]
+}
+
+// forget lets go of what a run has asked for.
+func (m *Machine) forget() {
+	m.p, m.h, m.data = nil, nil, nil
+	clear(m.ints)
+	clear(m.texts)
+	clear(m.values)
+	clear(m.names)
+	clear(m.modules)
+	clear(m.asked)
 }
 
 // action is where to go on after an instruction.

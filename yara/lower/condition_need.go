@@ -41,11 +41,11 @@ func atLeast(pattern int, many int64) rule.Node {
 	return rule.Node{Op: rule.Count, Sub: pattern, Cmp: rule.Greater, N: uint32(min(max(many, 1)-1, math.MaxUint32-1))}
 }
 
-// all and any join nodes. What asks nothing drops out of the one and makes the
+// allOf and anyOf join nodes. What asks nothing drops out of the one and makes the
 // other ask nothing.
-func all(nodes ...rule.Node) rule.Node { return joined(rule.And, nodes) }
+func allOf(nodes ...rule.Node) rule.Node { return joined(rule.And, nodes) }
 
-func any1(nodes ...rule.Node) rule.Node { return joined(rule.Or, nodes) }
+func anyOf(nodes ...rule.Node) rule.Node { return joined(rule.Or, nodes) }
 
 func joined(op rule.Op, nodes []rule.Node) rule.Node {
 	var kids []rule.Node
@@ -106,9 +106,9 @@ func (n *necessity) holds(e syntax.Expr, depth int) rule.Node {
 			kids[i] = n.holds(k, depth+1)
 		}
 		if e.Op == "and" {
-			return all(kids...)
+			return allOf(kids...)
 		}
-		return any1(kids...)
+		return anyOf(kids...)
 	case *syntax.Unary:
 		switch e.Op {
 		case "not":
@@ -119,7 +119,7 @@ func (n *necessity) holds(e syntax.Expr, depth int) rule.Node {
 	case *syntax.Match:
 		found := n.found(e.Name, 1)
 		if e.At != nil {
-			found = all(found, n.defined(e.At, depth+1))
+			found = allOf(found, n.defined(e.At, depth+1))
 		}
 		return found
 	case *syntax.Measure:
@@ -153,9 +153,9 @@ func (n *necessity) fails(e syntax.Expr, depth int) rule.Node {
 			kids[i] = n.fails(k, depth+1)
 		}
 		if e.Op == "and" {
-			return any1(kids...)
+			return anyOf(kids...)
 		}
-		return all(kids...)
+		return allOf(kids...)
 	case *syntax.Unary:
 		if x := bare(e.X); e.Op == "not" {
 			switch x := x.(type) {
@@ -216,9 +216,9 @@ func (n *necessity) found(name syntax.Ident, many int64) rule.Node {
 		nodes[i] = atLeast(p, many)
 	}
 	if n.each[len(n.each)-1] {
-		return all(nodes...)
+		return allOf(nodes...)
 	}
-	return any1(nodes...)
+	return anyOf(nodes...)
 }
 
 // some is so many of a number of patterns.
@@ -234,11 +234,11 @@ func (n *necessity) some(members []int, many int64) rule.Node {
 	case many < 1:
 		return always()
 	case many >= int64(len(members)): // if there are fewer, it never holds
-		return all(nodes...)
+		return allOf(nodes...)
 	case many == 1 || !small:
-		return any1(nodes...)
+		return anyOf(nodes...)
 	}
-	return rule.Node{Op: rule.Group, Cmp: rule.Greater, Distinct: uint32(many), Kids: []rule.Node{any1(nodes...)}}
+	return rule.Node{Op: rule.Group, Cmp: rule.Greater, Distinct: uint32(many), Kids: []rule.Node{anyOf(nodes...)}}
 }
 
 // asked is how many of size a quantifier asks for at least; 0 if that is not known.
@@ -278,9 +278,9 @@ func (n *necessity) of(e *syntax.Of, depth int) rule.Node {
 	case many < 1:
 		return always()
 	case many >= int64(len(kids)):
-		return all(kids...)
+		return allOf(kids...)
 	}
-	return any1(kids...)
+	return anyOf(kids...)
 }
 
 func (n *necessity) forOf(e *syntax.ForOf, depth int) rule.Node {
@@ -318,16 +318,16 @@ func conjunctive(e syntax.Expr) bool {
 func (n *necessity) forIn(e *syntax.ForIn, depth int) rule.Node {
 	out := always()
 	if r, ok := e.Iter.(*syntax.Range); ok { // it goes round at least once
-		out = all(n.defined(r.Lo, depth+1), n.defined(r.Hi, depth+1))
+		out = allOf(n.defined(r.Lo, depth+1), n.defined(r.Hi, depth+1))
 		m, isMeasure := bare(r.Hi).(*syntax.Measure)
 		if lo, known := n.integer(r.Lo); known && lo > 0 && isMeasure && m.Kind == '#' {
-			out = all(out, n.found(m.Name, lo))
+			out = allOf(out, n.found(m.Name, lo))
 		}
 	}
 	if n.asked(e.Quant, 1) < 1 {
 		return out
 	}
-	return all(out, n.holds(e.Body, depth+1))
+	return allOf(out, n.holds(e.Body, depth+1))
 }
 
 // counted reads a comparison of #a with a number, with #a to the left.
@@ -363,7 +363,7 @@ func (n *necessity) compared(e *syntax.Binary, depth int) rule.Node {
 	default:
 		return out
 	}
-	return all(out, n.more(m.Name, many))
+	return allOf(out, n.more(m.Name, many))
 }
 
 // defined is what must hold of the patterns where e has a value.
@@ -376,7 +376,7 @@ func (n *necessity) defined(e syntax.Expr, depth int) rule.Node {
 	case *syntax.Measure:
 		if e.Kind == '#' {
 			if e.In != nil {
-				return all(n.defined(e.In.Lo, depth+1), n.defined(e.In.Hi, depth+1))
+				return allOf(n.defined(e.In.Lo, depth+1), n.defined(e.In.Hi, depth+1))
 			}
 			return always()
 		}
@@ -386,15 +386,15 @@ func (n *necessity) defined(e syntax.Expr, depth int) rule.Node {
 		if i, known := n.integer(e.Index); known {
 			return n.found(e.Name, i)
 		}
-		return all(n.found(e.Name, 1), n.defined(e.Index, depth+1))
+		return allOf(n.found(e.Name, 1), n.defined(e.Index, depth+1))
 	case *syntax.Binary:
-		return all(n.defined(e.X, depth+1), n.defined(e.Y, depth+1))
+		return allOf(n.defined(e.X, depth+1), n.defined(e.Y, depth+1))
 	case *syntax.Unary:
 		if e.Op != "defined" {
 			return n.defined(e.X, depth+1)
 		}
 	case *syntax.Index:
-		return all(n.defined(e.X, depth+1), n.defined(e.I, depth+1))
+		return allOf(n.defined(e.X, depth+1), n.defined(e.I, depth+1))
 	case *syntax.Select:
 		return n.defined(e.X, depth+1)
 	case *syntax.Call:
@@ -402,7 +402,7 @@ func (n *necessity) defined(e syntax.Expr, depth int) rule.Node {
 		for i, a := range e.Args {
 			kids[i] = n.defined(a, depth+1)
 		}
-		return all(kids...)
+		return allOf(kids...)
 	}
 	return always()
 }
