@@ -175,12 +175,18 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return fmt.Errorf("file: %s: not a regular file", showcause.Escape(path))
 	}
-	a, err := rederive(c.Context(), l.record, f, o.jail == answer.JailOff)
+	known, err := o.rules(c, s)
 	if err != nil {
 		return err
 	}
-	if err := o.rules(c, s, a); err != nil {
+	a, err := rederive(c.Context(), l.record, f, known.before, o.jail == answer.JailOff)
+	if err != nil {
 		return err
+	}
+	a.Notes = append(a.Notes, known.notes...)
+	if len(known.differences) > 0 {
+		a.Reproduced = false
+		a.Differences = append(a.Differences, known.differences...)
 	}
 	if l.sealed == nil {
 		a.Notes = append(a.Notes, "the signature was not checked: no key of who signed is at hand (--key)")
@@ -236,13 +242,13 @@ func printRecheck(w io.Writer, s *evidence.Statement, a *recheck.Answer) {
 const maxRecheckTime = 30 * time.Minute
 
 // rederive has the file read, in the jail or here.
-func rederive(ctx context.Context, r *evidence.Record, f *os.File, here bool) (*recheck.Answer, error) {
+func rederive(ctx context.Context, r *evidence.Record, f *os.File, before []string, here bool) (*recheck.Answer, error) {
 	if here {
 		src, err := newSource(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return scratch() }, Around: shownAround})
+		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return scratch() }, Around: shownAround, Before: before})
 		a.Notes = append(a.Notes, "without the jail: this process read the file itself (--jail=off)")
 		return &a, nil
 	}
@@ -252,7 +258,11 @@ func rederive(ctx context.Context, r *evidence.Record, f *os.File, here bool) (*
 	if err := jail.Broker(); err != nil {
 		return nil, fmt.Errorf("jail: %w", err)
 	}
-	b, _, err := once.Run(ctx, r.Bytes(), f, once.Options{Args: []string{"showcause", recheckRole}, Scratch: scratch, Timeout: maxRecheckTime})
+	request, err := json.Marshal(recheckRequest{r.Bytes(), before})
+	if err != nil {
+		return nil, fmt.Errorf("reader: request: %w", err)
+	}
+	b, _, err := once.Run(ctx, request, f, once.Options{Args: []string{"showcause", recheckRole}, Scratch: scratch, Timeout: maxRecheckTime})
 	if err != nil {
 		return nil, err
 	}
@@ -264,15 +274,27 @@ func rederive(ctx context.Context, r *evidence.Record, f *os.File, here bool) (*
 	return &a, nil
 }
 
+// recheckRequest is what the process that reads the file is asked.
+type recheckRequest struct {
+	Record []byte   `json:"record"`
+	Before []string `json:"before,omitempty"` // recheck.Options
+}
+
 // recheckMain is the process that reads the file.
 func recheckMain() int {
 	_ = jail.Hide()
 	err := once.Read(func(j once.Job) []byte {
 		a := recheck.Answer{}
-		if r, err := evidence.Parse(j.Request); err != nil {
+		var q recheckRequest
+		err := json.Unmarshal(j.Request, &q)
+		var r *evidence.Record
+		if err == nil {
+			r, err = evidence.Parse(q.Record)
+		}
+		if err != nil {
 			a.Notes = []string{"the record cannot be read: " + err.Error()}
 		} else {
-			a = recheck.Record(r.Statement(), j.Source, recheck.Options{Spill: j.Spill, Around: shownAround})
+			a = recheck.Record(r.Statement(), j.Source, recheck.Options{Spill: j.Spill, Around: shownAround, Before: q.Before})
 		}
 		b, err := json.Marshal(a)
 		if err != nil {
@@ -287,41 +309,45 @@ func recheckMain() int {
 	return 0
 }
 
+// known is what the rules that the user names say of a record's rule.
+type known struct {
+	before      []string // the rules that it asks for
+	differences []recheck.Difference
+	notes       []string
+}
+
 // rules holds the record's rule against the rules that the user names.
-func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement, a *recheck.Answer) error {
+func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement) (k known, err error) {
 	if len(o.db) == 0 {
-		return nil
+		return k, nil
 	}
 	db, err := openDB(c.Context(), o.db, c.ErrOrStderr(), true)
 	if err != nil {
-		return err
-	}
-	differ := func(where, was, is string) {
-		a.Reproduced = false
-		a.Differences = append(a.Differences, recheck.Difference{Where: where, Claimed: was, Derived: is})
+		return k, err
 	}
 	sealed, err := db.Seal()
 	if err != nil {
-		return err
+		return k, err
 	}
 	defer sealed.Close()
 	rec := recorder{}
 	if err := rec.identify(sealed); err != nil {
-		return err
+		return k, err
 	}
 	if rec.scan.Database != s.Rules.Database {
-		a.Notes = append(a.Notes, fmt.Sprintf("the database is another: %s, the record's was %s", rec.scan.Database, s.Rules.Database))
+		k.notes = append(k.notes, fmt.Sprintf("the database is another: %s, the record's was %s", rec.scan.Database, s.Rules.Database))
 	}
 	r := s.Rules.Rule
 	for _, i := range db.Find(r.Name, 0) {
 		info, err := db.Info(i)
 		if err != nil {
-			return err
+			return k, err
 		}
 		if info.Digest == r.Digest {
-			return nil
+			k.before, err = recheck.Before(db, i)
+			return k, err
 		}
 	}
-	differ("rules", "the rule "+showcause.Escape(r.Name)+" with the text "+r.Digest, "no such rule in the database")
-	return nil
+	k.differences = []recheck.Difference{{Where: "rules", Claimed: "the rule " + showcause.Escape(r.Name) + " with the text " + r.Digest, Derived: "no such rule in the database"}}
+	return k, nil
 }

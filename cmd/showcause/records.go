@@ -121,7 +121,7 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 	if o.limits.time > 0 {
 		options["time.ms"] = strconv.FormatInt(int64(o.limits.time), 10)
 	}
-	r.scan = draft.Scan{DB: db, Policy: draft.Policy(o.policy(), options), Context: whoami()}
+	r.scan = draft.Scan{DB: db, Policy: draft.Policy(db, o.policy(), options), Context: whoami()}
 	r.scan.Context.Jail = "sealed"
 	if o.jail == answer.JailOff {
 		r.scan.Context.Jail = "off"

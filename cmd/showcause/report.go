@@ -318,7 +318,7 @@ func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *eviden
 	if d := digestFile(ctx, f, &showcause.Report{Size: st.Size()}); d.SHA256 != s.Subject.SHA256 {
 		return nil, errors.New("what is at the file's path now is another file")
 	}
-	return rederive(ctx, r, f, o.jail == answer.JailOff)
+	return rederive(ctx, r, f, nil, o.jail == answer.JailOff)
 }
 
 // write writes the page: a file is complete or is not there.

@@ -75,10 +75,13 @@ type Scan struct {
 
 // Policy is what a scan was told, as a record has it. options are what changes a
 // verdict besides the limits, in words.
-func Policy(l showcause.Limits, options map[string]string) evidence.Policy {
+func Policy(db *ruledb.DB, l showcause.Limits, options map[string]string) evidence.Policy {
 	p := evidence.Policy{Limits: l.WithDefaults(), Options: map[string]string{recheck.OptionInput: "all"}}
 	if l.FileSize > 0 {
 		p.Options[recheck.OptionInput] = strconv.FormatInt(l.FileSize, 10)
+	}
+	if db.OnlyYARA() {
+		p.Options[recheck.OptionViews] = "none"
 	}
 	for k, v := range options {
 		p.Options[k] = v

@@ -49,7 +49,7 @@ func begun(t testing.TB, db *ruledb.DB) *draft.Scan {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("database"))
-	s := &draft.Scan{DB: db, Engine: e, Database: hex.EncodeToString(sum[:]), Policy: draft.Policy(showcause.Limits{}, map[string]string{recheck.OptionFormats: "all"})}
+	s := &draft.Scan{DB: db, Engine: e, Database: hex.EncodeToString(sum[:]), Policy: draft.Policy(db, showcause.Limits{}, map[string]string{recheck.OptionFormats: "all"})}
 	if err := s.Begin(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,10 @@
 package recheck_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,8 +52,15 @@ func claimOf(t testing.TB, db *ruledb.DB, f *showcause.Finding, l showcause.Limi
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := recheck.Claim{Limits: l, Chain: f.Chain, Matches: f.Matches, Counts: f.Counts,
-		Rule: &recheck.Rule{Language: "clamav", Name: info.Name, File: info.File, Text: info.Text}}
+	language := "clamav"
+	if info.YARA != nil {
+		language = "yara"
+	}
+	c := recheck.Claim{NoViews: db.OnlyYARA(), Limits: l, Chain: f.Chain, Matches: f.Matches, Counts: f.Counts,
+		Rule: &recheck.Rule{Language: language, Name: info.Name, File: info.File, Text: info.Text}}
+	if c.Rule.Before, err = recheck.Before(db, f.Index); err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range f.Trail {
 		c.Trail = append(c.Trail, showcause.Step{Index: s.Index, Op: s.Op})
 	}
@@ -187,4 +197,15 @@ func TestTestfiles(t *testing.T) {
 		n += reproduce(t, p, db, showcause.Bytes(data), &rep, showcause.Limits{})
 	}
 	t.Logf("%d findings in %d files", n, len(paths))
+}
+
+func zipOf(members ...string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i, m := range members {
+		w, _ := z.Create(fmt.Sprint(i))
+		io.WriteString(w, m)
+	}
+	z.Close()
+	return b.Bytes()
 }

@@ -10,6 +10,8 @@ import (
 // stretch is an inclusive range of offsets.
 type stretch struct{ first, last int64 }
 
+func (s stretch) has(off int64) bool { return off >= s.first && off <= s.last }
+
 // anchored returns where a match may begin: all is true where it may anywhere,
 // and the stretches are none where the layer has not what the anchor counts
 // from (ClamAV documentation, "Body Signature Content Format", offsets).

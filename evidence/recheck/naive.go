@@ -16,8 +16,8 @@ const (
 	maxTries = 1 << 22
 )
 
-// around is how many bytes before and behind a match its assertions look at.
-const around = 2
+// around is how many bytes before and behind a match are looked at.
+const around = 16
 
 // confirm holds a match that the search found against the rule as it is written,
 // without the compiled pattern, and returns the claim's match where that is
@@ -65,6 +65,11 @@ func naive(p *pattern.Pattern, src showcause.Source, off, n int64) answer {
 	}
 	t := try{data: data, left: maxTries}
 	end := int(off + n - from)
+	for i := range p.Forms {
+		if t.form(&p.Forms[i], int(off-from), end) {
+			return yes
+		}
+	}
 	for _, v := range p.Variants {
 		ends := t.sequence(v, []int{int(off - from)}, end)
 		if t.left < 0 {
@@ -81,6 +86,76 @@ func naive(p *pattern.Pattern, src showcause.Source, off, n int64) answer {
 type try struct {
 	data []byte
 	left int // steps
+}
+
+// form tells whether a spelling of a text stands from pos to end.
+func (t *try) form(f *pattern.Form, pos, end int) bool {
+	if end-pos != len(f.Value) {
+		return false
+	}
+	for key := int(f.XorLo); key <= int(f.XorHi); key++ {
+		if t.spelled(f, pos, byte(key)) && t.alone(f, pos, end, byte(key)) && t.beside(f, pos, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *try) spelled(f *pattern.Form, pos int, key byte) bool {
+	for i, want := range f.Value {
+		have := t.data[pos+i] ^ key
+		if f.Fold {
+			have, want = small(have), small(want)
+		}
+		if have != want {
+			return false
+		}
+	}
+	return true
+}
+
+// alone tells whether the text touches no letter or digit, if it may not.
+func (t *try) alone(f *pattern.Form, pos, end int, key byte) bool {
+	if !f.Full {
+		return true
+	}
+	if f.Raw {
+		key = 0
+	}
+	word := func(at int) bool {
+		c, ok := t.at(at)
+		return ok && alphanumeric(c^key)
+	}
+	if !f.Wide {
+		return !word(pos-1) && !word(end)
+	}
+	zero := func(at int) bool {
+		c, ok := t.at(at)
+		return ok && c^key == 0
+	}
+	_, more := t.at(end + 1)
+	return !(zero(pos-1) && word(pos-2)) && !(word(end) && (zero(end+1) || !more))
+}
+
+// beside tells whether the bytes around are among those that may be there.
+func (t *try) beside(f *pattern.Form, pos, end int) bool {
+	step := 1
+	if f.Spread {
+		step = 2
+	}
+	for i := range f.Before {
+		c, ok := t.at(pos - (len(f.Before)-i)*step)
+		if !ok || !f.Before[i].Has(c) {
+			return false
+		}
+	}
+	for i := range f.After {
+		c, ok := t.at(end + i*step)
+		if !ok || !f.After[i].Has(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // sequence returns where a sequence that begins at one of the places can end,
@@ -162,7 +237,7 @@ func (t *try) equal(e *pattern.Elem, pos int) bool {
 			mask = e.Mask[i]
 		}
 		if e.Fold && mask == 0xff {
-			have, want = lower(have), lower(want)
+			have, want = small(have), small(want)
 		}
 		if have&mask != want {
 			return false
@@ -171,14 +246,14 @@ func (t *try) equal(e *pattern.Elem, pos int) bool {
 	return true
 }
 
-func lower(c byte) byte {
+func small(c byte) byte {
 	if c >= 'A' && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
 	return c
 }
 
-func alphanumeric(c byte) bool { return c >= '0' && c <= '9' || lower(c) >= 'a' && lower(c) <= 'z' }
+func alphanumeric(c byte) bool { return c >= '0' && c <= '9' || small(c) >= 'a' && small(c) <= 'z' }
 
 // holds tells whether an assertion holds between two bytes (package pattern, Test).
 func (t *try) holds(e *pattern.Elem, pos int) bool {

@@ -17,6 +17,9 @@ import (
 type Claim struct {
 	Limits  showcause.Limits
 	Formats []string // that are unpacked, by name; nil is all
+	// NoViews tells that no normalised views of text and HTML were made: no rule of
+	// the database asked for them.
+	NoViews bool
 	// Rule is the rule that fired, nil where coverage alone is claimed.
 	Rule  *Rule
 	Trail showcause.Trail // to the layer where it fired; names play no part
@@ -34,6 +37,7 @@ type Rule struct {
 	Name     string // as it is reported
 	File     string // what kind of ClamAV rule it is follows from the extension
 	Text     string
+	Before   []string // texts of the rules that it asks for, in YARA's language
 }
 
 // Options are what recheck is given besides. The zero value works.
@@ -43,6 +47,8 @@ type Options struct {
 	// Around is how many bytes before and behind each match are taken into
 	// Excerpts; 0 takes none.
 	Around int
+	// Before are texts of rules that a record's rule asks for: see Before.
+	Before []string
 }
 
 // Excerpt is what stands around one match.

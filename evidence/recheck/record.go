@@ -38,6 +38,7 @@ const maxTold = 100
 // Names of options in a record's policy.
 const (
 	OptionFormats = "formats"     // "all": every format that the engine reads
+	OptionViews   = "views"       // "none": no normalised views of text and HTML
 	OptionInput   = "input.bytes" // "all", or how many bytes of the input are read at most
 )
 
@@ -46,7 +47,9 @@ const (
 // the record has them.
 func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 	c, err := claimOf(s)
-	if err != nil {
+	if err == nil {
+		c.Rule.Before = o.Before
+	} else {
 		return Answer{Differences: []Difference{{"record", "a finding", err.Error()}}}
 	}
 	out := Run(src, *c, o)
@@ -101,6 +104,7 @@ func claimOf(s *evidence.Statement) (*Claim, error) {
 	if v := s.Policy.Options[OptionFormats]; v != "" && v != "all" {
 		return nil, fmt.Errorf("a policy for the formats %.40q", showcause.Escape(v))
 	}
+	c.NoViews = s.Policy.Options[OptionViews] == "none"
 	c.Chain = []showcause.Link{{Digest: sum(s.Subject.SHA256), Size: s.Input.Size}}
 	for _, step := range s.Derivation {
 		c.Trail = append(c.Trail, showcause.Step{Index: int(step.Index), Op: step.Op})

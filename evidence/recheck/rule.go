@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack/exe"
 )
 
@@ -33,6 +35,35 @@ func compile(r *Rule) (test, error) {
 		return compileYARA(r)
 	}
 	return nil, fmt.Errorf("language %.40q is not known", r.Language)
+}
+
+// Before returns the texts of the rules that rule i of a database asks for, and
+// those that they ask for, in order: what a rule in YARA's language may need to mean
+// anything.
+func Before(db *ruledb.DB, i uint32) (out []string, err error) {
+	need := map[uint32]bool{}
+	var add func(uint32)
+	add = func(i uint32) {
+		y, ok := db.YARA(i)
+		if !ok {
+			return
+		}
+		for _, d := range y.Deps { // each stands before what asks for it
+			if !need[d] {
+				need[d] = true
+				add(d)
+			}
+		}
+	}
+	add(i)
+	for _, d := range slices.Sorted(maps.Keys(need)) {
+		info, err := db.Info(d)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, info.Text)
+	}
+	return out, nil
 }
 
 // one takes the one rule of a text.

@@ -59,6 +59,11 @@ func clone(p pattern.Pattern) pattern.Pattern {
 		}
 		return out
 	}
+	p.Forms = slices.Clone(p.Forms)
+	for i := range p.Forms {
+		f := &p.Forms[i]
+		f.Value, f.Before, f.After = bytes.Clone(f.Value), slices.Clone(f.Before), slices.Clone(f.After)
+	}
 	p.Variants = slices.Clone(p.Variants)
 	for i := range p.Variants {
 		p.Variants[i] = seq(p.Variants[i])
@@ -74,7 +79,7 @@ func (b *body) test(w *walk, l *layer, targets []rule.Target) {
 	}
 	m := pattern.Matcher{Limit: w.budget.Limits.Work}
 	for i := range b.programs {
-		found := b.search(i, l, &m)
+		found := b.search(i, l, &m, showcause.MaxCount)
 		w.out.Counts = append(w.out.Counts, uint32(len(found)))
 		for _, f := range found[:min(len(found), showcause.MaxMatches)] {
 			f.Pattern = i
@@ -103,18 +108,18 @@ type hit struct {
 	place uint32
 }
 
-// search returns all matches of a pattern, MaxCount of them at most, in the
-// order of their places, each place once.
-func (b *body) search(i int, l *layer, m *pattern.Matcher) []showcause.Match {
+// search returns all matches of a pattern, max of them at most, in the order of
+// their places, each place once.
+func (b *body) search(i int, l *layer, m *pattern.Matcher, max int) []showcause.Match {
 	p := &b.rule.Patterns[i]
 	anywhere, within := l.anchored(p.Anchor)
 	byEnd := b.programs[i].ByEnd()
 	found := map[int64]showcause.Match{} // by what tells matches apart
 	m.Reset()
 	in := pattern.NewInput(l.Source)
-	b.hits(i, l, func(h hit) bool {
+	occurrences(b.atoms[i], l, func(h hit) bool {
 		m.Verify(uint32(i), b.programs[i], h.place, in, h.at, func(off, n int64) bool {
-			if !anywhere && !slices.ContainsFunc(within, func(s stretch) bool { return off >= s.first && off <= s.last }) {
+			if !anywhere && !slices.ContainsFunc(within, func(s stretch) bool { return s.has(off) }) {
 				return true
 			}
 			place := off
@@ -124,40 +129,44 @@ func (b *body) search(i int, l *layer, m *pattern.Matcher) []showcause.Match {
 			if _, ok := found[place]; !ok {
 				found[place] = showcause.Match{Offset: off, Length: n}
 			}
-			if len(found) > 4*showcause.MaxCount {
-				trim(found)
+			if len(found) > 4*max {
+				trim(found, max)
 			}
 			return true
 		})
 		return !m.Exhausted()
 	})
-	trim(found)
-	var out []showcause.Match
+	return ordered(found, max)
+}
+
+// ordered returns the first max matches in the order of their places.
+func ordered(found map[int64]showcause.Match, max int) (out []showcause.Match) {
+	trim(found, max)
 	for _, place := range slices.Sorted(maps.Keys(found)) {
 		out = append(out, found[place])
 	}
 	return out
 }
 
-// trim keeps the first MaxCount matches.
-func trim(found map[int64]showcause.Match) {
-	if len(found) <= showcause.MaxCount {
+// trim keeps the first max matches.
+func trim(found map[int64]showcause.Match, max int) {
+	if len(found) <= max {
 		return
 	}
-	for _, place := range slices.Sorted(maps.Keys(found))[showcause.MaxCount:] {
+	for _, place := range slices.Sorted(maps.Keys(found))[max:] {
 		delete(found, place)
 	}
 }
 
-// hits calls each with every place where an atom of a pattern stands, ascending.
-func (b *body) hits(i int, l *layer, each func(hit) bool) {
+// occurrences calls each with every place where one of some atoms stands, ascending.
+func occurrences(atoms []pattern.Atom, l *layer, each func(hit) bool) {
 	size := l.Source.Size()
 	keep := int64(pattern.MaxAtom - 1)
 	for base := int64(0); base < size; base += block {
 		buf, _ := bound.ReadAt(l.Source, base, min(block+keep, size-base), block+keep)
 		var lower []byte
 		var all []hit
-		for _, a := range b.atoms[i] {
+		for _, a := range atoms {
 			text := buf
 			if a.Fold {
 				if len(lower) == 0 {
@@ -165,13 +174,16 @@ func (b *body) hits(i int, l *layer, each func(hit) bool) {
 				}
 				text = lower
 			}
-			for from := 0; from < len(text); from++ {
-				k := bytes.Index(text[from:], a.Literal)
-				if k < 0 || from+k >= block {
-					break
+			for key := int(a.XorLo); key <= int(a.XorHi); key++ {
+				literal := keyed(a.Literal, byte(key))
+				for from := 0; from < len(text); from++ {
+					k := bytes.Index(text[from:], literal)
+					if k < 0 || from+k >= block {
+						break
+					}
+					from += k
+					all = append(all, hit{base + int64(from), a.Place})
 				}
-				from += k
-				all = append(all, hit{base + int64(from), a.Place})
 			}
 		}
 		slices.SortFunc(all, func(x, y hit) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.place, y.place)) })
@@ -181,6 +193,18 @@ func (b *body) hits(i int, l *layer, each func(hit) bool) {
 			}
 		}
 	}
+}
+
+// keyed returns b with a key on every byte.
+func keyed(b []byte, key byte) []byte {
+	if key == 0 {
+		return b
+	}
+	out := bytes.Clone(b)
+	for i := range out {
+		out[i] ^= key
+	}
+	return out
 }
 
 // fold returns b with ASCII letters in lower case.

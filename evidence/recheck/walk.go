@@ -131,7 +131,9 @@ func (w *walk) layer(sl showcause.Layer, parent *layer) *layer {
 	w.budget.Spent.Depth = max(w.budget.Spent.Depth, len(sl.Trail))
 	w.classify(l)
 	w.arrive(l, raw(l.kind))
-	w.views(l)
+	if !w.claim.NoViews {
+		w.views(l)
+	}
 	out := unpack.NewOut(w.budget, l.Trail, func(c showcause.Layer) { w.layer(c, l) }, w.gap)
 	w.dataURIs(l, out)
 	w.unpack(l, out)
