@@ -37,11 +37,25 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+func TestUnescape(t *testing.T) {
+	for _, bad := range []string{`\`, `\x`, `\x4`, `\x41`, `\q`, "\n", `\u202`, `\u0041`, `\U0001f600`, `\xzz`, `\uffff\`, `\u-001`} {
+		if got, ok := showcause.Unescape(bad); ok {
+			t.Errorf("%q is taken for %q", bad, got)
+		}
+	}
+}
+
 func FuzzEscape(f *testing.F) {
 	f.Add("a", "b")
 	f.Add("\\n", "\n")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		ea, eb := showcause.Escape(a), showcause.Escape(b)
+		if back, ok := showcause.Unescape(ea); !ok || back != a {
+			t.Errorf("%q gives %q, which gives %q", a, ea, back)
+		}
+		if back, ok := showcause.Unescape(a); ok && showcause.Escape(back) != a {
+			t.Errorf("%q is what %q gives", a, back)
+		}
 		if (a == b) != (ea == eb) {
 			t.Errorf("%q and %q give %q and %q", a, b, ea, eb)
 		}

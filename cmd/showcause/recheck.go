@@ -163,7 +163,8 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	}
 	path := o.file
 	if path == "" {
-		if path = s.Context.Path.Text; path == "" || strings.Contains(path, `\`) { // escaped: not what it is called
+		var ok bool
+		if path, ok = showcause.Unescape(s.Context.Path.Text); !ok || path == "" {
 			return errors.New("flag --file: the record does not say which file it is of")
 		}
 	}

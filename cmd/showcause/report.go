@@ -292,11 +292,11 @@ func (o *reportOptions) look(ctx context.Context, page *report.Page, records map
 }
 
 func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *evidence.Statement) (*recheck.Answer, error) {
-	path := s.Context.Path.Text
+	path, ok := showcause.Unescape(s.Context.Path.Text)
 	switch {
 	case path == "" || s.Subject.SHA256 == "":
 		return nil, errors.New("the record does not say which file it is of")
-	case strings.Contains(path, `\`) || !filepath.IsAbs(path):
+	case !ok || !filepath.IsAbs(path):
 		return nil, errors.New("the file's name cannot be told from the record: showcause evidence recheck --file")
 	case s.Input.Size > maxPageFile:
 		return nil, fmt.Errorf("the file is larger than %s", answer.Size(maxPageFile))
