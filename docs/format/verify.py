@@ -2,6 +2,10 @@
 """Verify Showcause records without Showcause.
 
     verify.py --key KEY.PUB [--key ...] [--need-proof] [--json] RECORD...
+    verify.py [--key KEY.PUB] [--json] --store DIR
+
+The second form verifies a host's store: every record, the whole log (every tile
+from the entries up to the signed root), and that each has the other's.
 
 One file, the standard library, Python 3.9 or later. It shares no code with the
 program that made the records: it is written from docs/format/record.md, which
@@ -19,6 +23,7 @@ import binascii
 import datetime
 import hashlib
 import json
+import os
 import re
 import sys
 
@@ -1073,16 +1078,107 @@ def check_checkpoint(note, key):
         raise ValueError("no checkpoint of the log of that key")
     root = decode_hash(lines[2])
     hint = hashlib.sha256(origin.encode() + b"\n\x01" + key).digest()[:4]
-    for line in rest.split("\n"):
-        m = re.fullmatch("\u2014 (\\S+) (\\S+)", line)
-        if not m or m[1] != origin:
-            continue
+    if not rest.endswith("\n"):
+        raise ValueError("the checkpoint has no end")
+    signed = False
+    for line in rest[:-1].split("\n"):
+        m = re.fullmatch("\u2014 ([^ +]+) ([A-Za-z0-9+/=]+)", line)
+        if not m:
+            raise ValueError("a line of the checkpoint that is no signature")
         sig = base64.b64decode(m[2], validate=True)
-        if sig[:4] == hint:
-            if ed25519(key, (body + "\n").encode(), sig[4:]):
-                return int(lines[1]), root
-            raise ValueError("the signature of the checkpoint is false")
+        if m[1] == origin and sig[:4] == hint and not signed:
+            if not ed25519(key, (body + "\n").encode(), sig[4:]):
+                raise ValueError("the signature of the checkpoint is false")
+            signed = True
+    if signed:
+        return int(lines[1]), root
     raise ValueError("the checkpoint is not signed by that key")
+
+
+def tree_hash(leaves):
+    """Return the root of a tree (RFC 9162, section 2.1.1)."""
+    stack = []  # (leaves, hash) of full subtrees, the largest first
+    for h in leaves:
+        n = 1
+        while stack and stack[-1][0] == n:
+            h = hashlib.sha256(b"\1" + stack.pop()[1] + h).digest()
+            n *= 2
+        stack.append((n, h))
+    if not stack:
+        return hashlib.sha256(b"").digest()
+    h = stack.pop()[1]
+    while stack:
+        h = hashlib.sha256(b"\1" + stack.pop()[1] + h).digest()
+    return h
+
+
+def tile_path(level, n, width):
+    """Return the path of a tile (C2SP tlog-tiles): groups of three digits, all but the last after an x."""
+    path = "%03d" % (n % 1000)
+    while n >= 1000:
+        n //= 1000
+        path = "x%03d/%s" % (n % 1000, path)
+    return "tile/%s/%s%s" % (level, path, ".p/%d" % width if width < 256 else "")
+
+
+def tiles(count):
+    """Yield (index, width) of the tiles that hold so many things."""
+    for n in range(count // 256):
+        yield n, 256
+    if count % 256:
+        yield count // 256, count % 256
+
+
+def verify_log(folder, keys):
+    """Return (entries, problems) of a log's folder."""
+    problems = []
+
+    def read(name):
+        try:
+            with open(os.path.join(folder, name), "rb") as f:
+                return f.read(16 << 20)
+        except OSError as e:
+            problems.append(("log.tile", name, str(e.strerror)))
+            return b""
+
+    note, tried = read("checkpoint").decode("utf-8", "replace"), []
+    for key in keys.values():
+        if len(key) != 32:
+            continue
+        try:
+            size, root = check_checkpoint(note, key)
+            break
+        except (ValueError, IndexError, binascii.Error) as e:
+            tried.append(("log.checkpoint", "checkpoint", str(e)))
+    else:
+        return [], problems + (tried or [("log.checkpoint", "checkpoint", "no Ed25519 key")])
+    if size > 1 << 32:
+        return [], [("log.checkpoint", "checkpoint", "too large for this program")]
+    expected, entries = {"checkpoint"}, []
+    for n, width in tiles(size):
+        name = tile_path("entries", n, width)
+        expected.add(name)
+        b = read(name)
+        if len(b) != 34 * width or any(b[i:i + 2] != b"\0\x20" for i in range(0, len(b), 34)):
+            problems.append(("log.entries", name, "not %d entries of 32 bytes" % width))
+            return entries, problems
+        entries += [b[i + 2:i + 34] for i in range(0, len(b), 34)]
+    hashes, level = [hashlib.sha256(b"\0" + e).digest() for e in entries], 0
+    if tree_hash(hashes) != root:
+        problems.append(("log.root", "checkpoint", "the entries do not give the root"))
+    while hashes:
+        for n, width in tiles(len(hashes)):
+            name = tile_path(level, n, width)
+            expected.add(name)
+            if read(name) != b"".join(hashes[256 * n:256 * n + width]):
+                problems.append(("log.tile", name, "not what the entries give"))
+        hashes, level = [tree_hash(hashes[i:i + 256]) for i in range(0, len(hashes) - 255, 256)], level + 1
+    for at, _, names in os.walk(os.path.join(folder, "tile")):
+        for name in names:
+            path = os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
+            if path not in expected:
+                problems.append(("log.set-back", path, "more than the checkpoint tells of"))
+    return entries, problems
 
 
 # ---------------------------------------------------------------- the command
@@ -1111,13 +1207,24 @@ def verify(data, keys, need_proof=False):
     return name, c.problems, c.notes
 
 
+def report(as_json, what, name, problems, notes):
+    if as_json:
+        print(json.dumps({"file": what, "name": name, "problems": problems, "notes": notes}))
+        return
+    print("%s: %s" % (ascii(what)[1:-1], "REFUSED" if problems else "verified, " + name))
+    for code, where, text in problems + notes:
+        print("  %s: %s%s" % (code, where + ": " if where else "", ascii(text)[1:-1]))
+
+
 def main(args):
-    keys, files, as_json, need = {}, [], False, False
+    keys, files, as_json, need, store = {}, [], False, False, None
     args = list(args)
     while args:
         a = args.pop(0)
         if a == "--key" and args:
             keys.update(read_keys(args.pop(0)))
+        elif a == "--store" and args:
+            store = args.pop(0)
         elif a == "--json":
             as_json = True
         elif a == "--need-proof":
@@ -1127,20 +1234,35 @@ def main(args):
             return 2
         else:
             files.append(a)
-    if not files:
+    logged = None
+    if store is not None:
+        if files:
+            raise ValueError("--store takes no records")
+        keys = keys or read_keys(os.path.join(store, "key.pub"))
+        for at, _, names in sorted(os.walk(os.path.join(store, "records"))):
+            files += [os.path.join(at, n) for n in sorted(names) if n.endswith(".scf")]
+        entries, problems = verify_log(os.path.join(store, "log"), keys)
+        logged = {e.hex() for e in entries}
+    elif not files:
         print(__doc__, file=sys.stderr)
         return 2
-    code = 0
+    code, found = 0, set()
     for path in files:
         with open(path, "rb") as f:
-            name, problems, notes = verify(f.read(MAX_FILE + 1), keys, need)
+            name, bad, notes = verify(f.read(MAX_FILE + 1), keys, need)
+        if logged is not None:
+            found.add(name)
+            if name not in logged:
+                bad.append(("log.entry", "", "the log does not have the record"))
+            if os.path.basename(path) != "%s.scf" % name:
+                bad.append(("log.entry", "", "the file has another record's name"))
+        code = code or (1 if bad else 0)
+        report(as_json, path, "record %s" % name if not as_json else name, bad, notes)
+    if logged is not None:
+        for e in sorted(logged - found):
+            problems.append(("log.entry", "", "record %s is in the log and not in the store" % e))
         code = code or (1 if problems else 0)
-        if as_json:
-            print(json.dumps({"file": path, "name": name, "problems": problems, "notes": notes}))
-            continue
-        print("%s: %s" % (ascii(path)[1:-1], "REFUSED" if problems else "verified, record " + name))
-        for code_, where, text in problems + notes:
-            print("  %s: %s%s" % (code_, where + ": " if where else "", ascii(text)[1:-1]))
+        report(as_json, os.path.join(store, "log"), "%d entries" % len(entries), problems, [])
     return code
 
 

@@ -1,0 +1,181 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause/translog"
+)
+
+// pythonStore lays out a host's folder: key, records, and a log of them and of
+// more digests.
+func pythonStore(t *testing.T, dir string, ed *Key, more int) {
+	t.Helper()
+	write := func(name string, b []byte) {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "key.pub"), ed.Public().PEM())
+	l, err := translog.Open(filepath.Join(dir, "log"), translog.Options{Public: ed.Public().Ed25519(), Key: ed.Ed25519(), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var ds []translog.Digest
+	for _, r := range samples(t, ed) {
+		ds = append(ds, r.Digest())
+		write(filepath.Join(dir, "records", r.Name()[:2], r.Name()+".scf"), r.Bytes())
+	}
+	for i := range more {
+		ds = append(ds, translog.Digest{byte(i), byte(i >> 8), 9})
+	}
+	if _, err := l.Append(ds); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The second verifier takes a store, and notices a record that is gone, one
+// that was renamed, and one that the log does not have.
+func TestPythonStore(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("the second verifier is not run: python3 is not installed")
+	}
+	ed, _ := sampleKeys(t)
+	for _, c := range []struct {
+		name string
+		want string // in the output of a refusal
+		do   func(dir, record string) error
+	}{
+		{"as it is", "", func(string, string) error { return nil }},
+		{"a record is gone", "in the log and not in the store", func(_, r string) error { return os.Remove(r) }},
+		{"a record is renamed", "another record's name", func(_, r string) error {
+			return os.Rename(r, filepath.Join(filepath.Dir(r), strings.Repeat("0", 64)+".scf"))
+		}},
+		{"a record is cut", "canonical", func(_, r string) error { return os.Truncate(r, 100) }},
+		{"a record is not in the log", "the log does not have the record", func(dir, _ string) error {
+			r, err := Seal(sampleContest(sum("x")), ed)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "records", r.Name()+".scf"), r.Bytes(), 0o600)
+		}},
+		{"no log", "log.checkpoint", func(dir, _ string) error { return os.RemoveAll(filepath.Join(dir, "log")) }},
+	} {
+		dir := t.TempDir()
+		pythonStore(t, dir, ed, 0)
+		records, err := filepath.Glob(filepath.Join(dir, "records", "*", "*.scf"))
+		if err != nil || len(records) != 5 {
+			t.Fatalf("%d records, %v", len(records), err)
+		}
+		if err := c.do(dir, records[0]); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(python, verifier, "--store", dir).CombinedOutput()
+		var exit *exec.ExitError
+		refused := errors.As(err, &exit) && exit.ExitCode() == 1
+		if refused != (c.want != "") || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+	}
+}
+
+// Every file of a log, changed, cut, made longer or taken away, and a file
+// more: the second verifier refuses the log.
+func TestPythonLog(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("the second verifier is not run: python3 is not installed")
+	}
+	ed, _ := sampleKeys(t)
+	other, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := t.TempDir()
+	pythonStore(t, whole, ed, 600)
+	foreign := t.TempDir()
+	pythonStore(t, foreign, other, 600)
+	shorter := t.TempDir()
+	pythonStore(t, shorter, ed, 500)
+	from := os.DirFS(filepath.Join(whole, "log"))
+	var folders, names []string
+	add := func(name string, do func(dir string) error) {
+		dir := filepath.Join(t.TempDir(), "log")
+		if err := os.CopyFS(dir, from); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(dir); err != nil {
+			t.Fatal(err)
+		}
+		folders, names = append(folders, dir), append(names, name)
+	}
+	add("as it is", func(string) error { return nil })
+	err = fs.WalkDir(from, ".", func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || p == "lock" {
+			return err
+		}
+		b, err := fs.ReadFile(from, p)
+		if err != nil {
+			return err
+		}
+		for _, i := range []int{0, len(b) / 2, len(b) - 2} {
+			add(fmt.Sprintf("%s: byte %d", p, i), func(dir string) error {
+				c := append([]byte(nil), b...)
+				c[i] ^= 1
+				return os.WriteFile(filepath.Join(dir, p), c, 0o600)
+			})
+		}
+		add(p+" cut", func(dir string) error { return os.Truncate(filepath.Join(dir, p), int64(len(b)-1)) })
+		add(p+" longer", func(dir string) error { return os.WriteFile(filepath.Join(dir, p), append(b, b...), 0o600) })
+		add(p+" gone", func(dir string) error { return os.Remove(filepath.Join(dir, p)) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("a tile more", func(dir string) error { return os.WriteFile(filepath.Join(dir, "tile", "0", "003"), []byte("x"), 0o600) })
+	for name, d := range map[string]string{"of another key": foreign, "of an earlier time": shorter} {
+		add("the checkpoint "+name, func(dir string) error {
+			b, err := os.ReadFile(filepath.Join(d, "log", "checkpoint"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "checkpoint"), b, 0o600)
+		})
+	}
+	const program = `
+import importlib.util, json, sys
+sys.dont_write_bytecode = True
+spec = importlib.util.spec_from_file_location("verify", sys.argv[1])
+v = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(v)
+keys = v.read_keys(sys.argv[2])
+print(json.dumps([v.verify_log(d, keys)[1] for d in sys.argv[3:]]))
+`
+	out, err := exec.Command(python, append([]string{"-c", program, verifier, filepath.Join(whole, "key.pub")}, folders...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers [][][3]string
+	if err := json.Unmarshal(out, &answers); err != nil || len(answers) != len(folders) {
+		t.Fatalf("%d answers, %v", len(answers), err)
+	}
+	t.Logf("%d logs", len(answers))
+	for i, a := range answers {
+		if (len(a) == 0) != (i == 0) {
+			t.Errorf("%s: %v", names[i], a)
+		}
+	}
+}
