@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/showcause/showcause"
@@ -204,12 +205,21 @@ func (q *Quarantine) seal(it *Item, deed, result, reason string) (*evidence.Reco
 			Engine: engine,
 			Action: &evidence.Action{
 				Deed: deed, Record: it.Record, Result: result,
-				Reason: evidence.Private{Text: reason}, Detail: detail,
+				Reason: evidence.Private{Text: clip(reason)}, Detail: detail,
 			},
 			Context: evidence.Context{Path: evidence.Private{Text: it.Names[0].Path}},
 			Time:    evidence.Time{Observed: q.o.Now().UTC().Format("2006-01-02T15:04:05Z")},
 		},
 	}, q.store.Keys()...)
+}
+
+// clip keeps a reason to what a record takes.
+func clip(s string) string {
+	const most = 4096
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
+	}
+	return s
 }
 
 // announce seals a deed into the item's journal.
