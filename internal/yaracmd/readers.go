@@ -50,6 +50,7 @@ func (y *run) newReaders() (readers, error) {
 	left := time.Until(y.deadline)
 	p, err := worker.NewPool(worker.Options{
 		DB: y.db, Names: y.o.Containers, Excerpts: y.o.Containers && (y.o.Strings || y.o.XorKey),
+		TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Now: time.Now().Unix(),
 		Workers: int(y.o.Threads), Scratch: y.h.Scratch,
 		Timeout: func(int64) time.Duration { return left },
 	})

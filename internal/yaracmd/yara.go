@@ -287,6 +287,9 @@ func (y *run) scan(ctx context.Context, target string, isDir bool) error {
 	if err != nil {
 		return y.fail("error: %v", err)
 	}
+	if y.o.Jail != answer.JailOff && !y.o.NoConsole && slices.Contains(y.imports, "console") {
+		y.say("showcause: what rules write with console is not shown: that needs --jail=off (-q says nothing of it)")
+	}
 	p := yaracli.NewPrinter(y.out, y.o, y.db)
 	if y.terminal { // where names cannot do harm they stand as they are, as yara has them
 		p.Escape = showcause.Escape
@@ -345,11 +348,7 @@ func (y *run) result(p *yaracli.Printer, t *task, several bool) (more bool, err 
 	if t.err != nil {
 		return true, y.unread(p, t, several)
 	}
-	read := func(off int64, n int) []byte {
-		b := make([]byte, n)
-		have, _ := t.file.ReadAt(b, off)
-		return b[:have]
-	}
+	read := windowed(t.file)
 	for _, line := range t.logs {
 		fmt.Fprintln(y.out, line)
 	}
@@ -368,6 +367,23 @@ func (y *run) result(p *yaracli.Printer, t *task, several bool) (more bool, err 
 		y.say("error scanning %s: %s", t.path, why)
 	}
 	return more, err
+}
+
+// windowed reads a file through a window, since matches are told in the order of their
+// places.
+func windowed(f *os.File) func(off int64, n int) []byte {
+	var at int64
+	var page []byte
+	return func(off int64, n int) []byte {
+		if off < at || off+int64(n) > at+int64(len(page)) {
+			if cap(page) == 0 {
+				page = make([]byte, 0, 64<<10)
+			}
+			have, _ := f.ReadAt(page[:max(n, cap(page))], off)
+			page, at = page[:have], off
+		}
+		return page[off-at : min(int64(len(page)), off-at+int64(n))]
+	}
 }
 
 // unread tells that a file could not be read.
