@@ -1,0 +1,279 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/recheck"
+)
+
+// hostile is in every place where an attacker's text can be.
+const hostile = `</title></style></script><script>document.title="owned"</script><img src=x onerror="document.title='owned'">{{.Made}}` + "\u202egnp.exe\x1b[31m'\"&amp;javascript:alert(1)"
+
+func sum(s string) string {
+	d := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(d[:])
+}
+
+func hidden(s string) evidence.Private { return evidence.Private{Text: s} }
+
+// finding is a record as it may be, with hostile texts.
+func finding(name, text string) Item {
+	s := &evidence.Statement{Kind: evidence.Finding, Subject: evidence.Digests{SHA256: sum("file")}}
+	s.Verdict = "found"
+	s.Input = &evidence.Input{Size: 10_000, Type: "zip"}
+	s.Engine = evidence.Engine{Version: hostile, Binary: sum("binary"), Go: "go1.26", Target: "linux/amd64"}
+	s.Rules = &evidence.Rules{Database: sum("db"), Rule: &evidence.Rule{Language: "clamav", Name: hostile, File: "main.ldb", Line: 7, Digest: sum(text), Text: text}}
+	s.Policy = &evidence.Policy{Options: map[string]string{"formats": "all"}}
+	s.Derivation = []evidence.Step{{Index: 3, Op: "zip.deflate", Digest: evidence.Digests{SHA256: sum("layer")}, Size: 5000}}
+	s.Matches = &evidence.Matches{List: []evidence.Match{{Pattern: 0, Offset: 100, Length: 12}, {Pattern: 1, Offset: 4990, Length: 10}}}
+	s.Coverage = &evidence.Coverage{Objects: 2, Bytes: 15_000, Depth: 1, Gaps: []evidence.Gap{{Code: "encrypted", Length: -1, Trail: []evidence.GapStep{{Index: 4, Op: "zip.aes"}}}}}
+	s.Context = evidence.Context{Path: hidden("/home/" + hostile), Host: hidden(hostile), User: hidden(hostile), Jail: "sealed", Scan: sum("scan")}
+	s.Time.Observed = "2026-11-21T12:00:00Z"
+	return Item{Name: sum(name), Statement: s, Signer: sum("key"), Proven: true}
+}
+
+func page() *Page {
+	a := finding("one", hostile+";Engine:51-255,Target:0;0&1;68656c6c6f;776f726c64")
+	a.Again = &recheck.Answer{Reproduced: true, Bytes: true, Excerpts: []recheck.Excerpt{
+		{Pattern: 0, Offset: 70, Bytes: append(bytes.Repeat([]byte{0xff, '<', '&'}, 10), "<script>alert(1)</script>"...), Start: 30, Length: 8, Whole: 12},
+		{Pattern: 1, Offset: 1 << 40, Bytes: []byte("x"), Start: 7, Length: 9}, // lies
+	}}
+	b := finding("two", "rule x {\n strings:\n  $a = \"aaa\"\n  $b = { 62 }\n condition: any of them\n}\n")
+	b.Statement.Rules.Rule.Language, b.Statement.Rules.Rule.Name = "yara", "x"
+	b.Away = hostile
+	c := finding("three", "")
+	c.Statement.Rules.Rule.Text = ""
+	c.Statement.Matches = &evidence.Matches{Commitment: sum("hidden")}
+	c.Statement.Context.Path = evidence.Private{Commitment: sum("path")}
+	c.Again = &recheck.Answer{Differences: []recheck.Difference{{Where: hostile, Claimed: hostile, Derived: hostile}}, Notes: []string{hostile}}
+	contest := &evidence.Statement{Kind: evidence.Contest}
+	contest.Contest = &evidence.Contention{Record: a.Name, Reason: hidden(hostile)}
+	contest.Time.Observed = "2026-11-22T09:00:00Z"
+	decision := &evidence.Statement{Kind: evidence.Decision}
+	decision.Decision = &evidence.Ruling{Record: a.Name, Contest: sum("contest"), Outcome: "withdrawn", Reason: hidden(hostile)}
+	decision.Time.Observed = "2026-11-23T09:00:00Z"
+	scan := &evidence.Statement{Kind: evidence.Scan}
+	scan.Verdict = "found"
+	scan.Engine, scan.Rules, scan.Policy = a.Statement.Engine, &evidence.Rules{Database: sum("db")}, a.Statement.Policy
+	scan.Coverage = &evidence.Coverage{Objects: 3000, Bytes: 1 << 30, Files: 1203, Verdicts: map[string]int64{"found": 3, "incomplete": 199, "error": 1, "nothing-found": 1000}}
+	for i := range 200 {
+		in := evidence.Looked{Digest: evidence.Digests{SHA256: sum(fmt.Sprint(i))}, Size: int64(i) << 20, Verdict: "incomplete", Gaps: []evidence.Gap{{Code: "unsupported.format.pdf", Length: 12}}}
+		if i%3 == 0 {
+			in.Gaps = append(in.Gaps, evidence.Gap{Code: "ambiguous.zip.name", Length: 4}, evidence.Gap{Code: "encrypted", Length: -1})
+		}
+		if i == 1 {
+			in = evidence.Looked{Size: -1, Verdict: "error"}
+		}
+		scan.Coverage.Inputs = append(scan.Coverage.Inputs, in)
+		scan.Context.Paths = append(scan.Context.Paths, hidden("/data/"+hostile+fmt.Sprint(i)))
+	}
+	scan.Context.Host, scan.Time.Observed = hidden(hostile), "2026-11-21T12:00:00Z"
+	return &Page{
+		Made: time.Date(2026, 11, 21, 13, 0, 0, 0, time.UTC), Version: "showcause devel", Source: "/var/lib/" + hostile, Keys: []string{sum("key")},
+		Items: []Item{a, b, c, {Name: sum("contest"), Statement: contest}, {Name: sum("decision"), Statement: decision}, {Name: sum("scan"), Statement: scan}, {Refused: hostile}},
+	}
+}
+
+func render(t testing.TB, p *Page) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Nothing of an attacker's becomes markup, nothing is loaded, and nothing turns text around.
+func TestHostile(t *testing.T) {
+	out := render(t, page())
+	if !strings.Contains(out, `http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;`) && !strings.Contains(out, `content="default-src 'none'`) {
+		t.Error("no policy for content")
+	}
+	for _, bad := range []string{"<script", "<img", "\u202e", "\x1b", "<link", "src=\"", "href=", "url(", "@import", "<iframe", "http://", "https://"} {
+		body := out
+		if bad == "src=\"" || bad == "url(" { // in an attacker's text they are text
+			body = regexp.MustCompile(`&lt;[^<]*`).ReplaceAllString(out, "")
+		}
+		if strings.Contains(strings.ToLower(body), bad) {
+			t.Errorf("%q is in the page", bad)
+		}
+	}
+	if n := strings.Count(out, "<title>"); n < 1 || strings.Count(out, "<style>") != 1 {
+		t.Errorf("%d titles", n)
+	}
+	for _, want := range []string{
+		"&lt;script&gt;", `\u202egnp.exe`, "<mark>68656c6c6f</mark>", "withdrawn", "hidden in this copy", "Records that do not verify",
+		"unsupported.format.pdf", "showcause evidence recheck", "reproduced", "differs", "1,203", "could not be opened",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+}
+
+// The page is the same each time.
+func TestSame(t *testing.T) {
+	if render(t, page()) != render(t, page()) {
+		t.Error("two pages of the same records")
+	}
+	render(t, &Page{})
+}
+
+func TestMark(t *testing.T) {
+	for _, c := range []struct {
+		language, file, text string
+		fired                []int64
+		want                 string
+	}{
+		{"clamav", "a.ldb", "N;Target:0;0&1;aa;bb", []int64{1}, "N;Target:0;0&1;aa;[bb]"},
+		{"clamav", "a.ldb", "N;Target:0;0&1;aa;bb", []int64{0, 1}, "N;Target:0;0&1;[aa];[bb]"},
+		{"clamav", "main.cvd/main.ndb", "N:0:*:aabb", []int64{0}, "N:0:*:[aabb]"},
+		{"clamav", "a.hdb", "00ff:12:N", []int64{0}, "[00ff]:12:N"},
+		{"clamav", "a.mdb", "12:00ff:N", []int64{0}, "12:[00ff]:N"},
+		{"clamav", "a.ndb", "N:0:*:aabb", nil, "N:0:*:aabb"},
+		{"clamav", "a.ndb", "", []int64{0}, ""},
+		{"yara", "r.yar", "rule x {\nstrings:\n$a = \"1\"\n$b = \"2\"\ncondition: $b\n}", []int64{1}, "rule x {\nstrings:\n$a = \"1\"\n[$b = \"2\"\n]condition: $b\n}"},
+		{"yara", "r.yar", "rule x { condition: true }", []int64{0}, "rule x { condition: true }"},
+	} {
+		fired := map[int64]bool{}
+		for _, n := range c.fired {
+			fired[n] = true
+		}
+		got := ""
+		for _, p := range mark(c.language, c.file, c.text, fired) {
+			if p.Mark {
+				got += "[" + p.Text + "]"
+			} else {
+				got += p.Text
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.file, got, c.want)
+		}
+	}
+}
+
+func FuzzMark(f *testing.F) {
+	f.Add("yara", "x.yar", "rule x { strings: $a = \"1\" condition: $a }", uint8(1))
+	f.Add("clamav", "x.ldb", "N;T;0;aa", uint8(3))
+	f.Fuzz(func(t *testing.T, language, file, text string, bits uint8) {
+		fired := map[int64]bool{}
+		for i := range 8 {
+			fired[int64(i)] = bits>>i&1 != 0
+		}
+		all := ""
+		for _, p := range mark(language, file, text, fired) {
+			all += p.Text
+		}
+		if all != text {
+			t.Errorf("%q became %q", text, all)
+		}
+	})
+}
+
+// What a process that read a hostile file says of its bytes may be anything.
+func FuzzDump(f *testing.F) {
+	f.Add(int64(0), []byte("some bytes"), 1, 3, int64(3))
+	f.Fuzz(func(t *testing.T, off int64, b []byte, start, length int, whole int64) {
+		d, ok := newDump(&recheck.Excerpt{Offset: off, Bytes: b, Start: start, Length: length, Whole: whole})
+		if ok && len(d.Rows) > len(b)/16+2 {
+			t.Errorf("%d rows of %d bytes", len(d.Rows), len(b))
+		}
+	})
+}
+
+func TestVisible(t *testing.T) {
+	if got := string(visible([]byte("a\r\n\tb\u202e\x00\xff\u00a0\U000e0041ü"))); got != "a\n\tb\\u202e\\u0000\\xff\\u00a0\\U000e0041ü" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The page is drawn by a browser: in light and dark, on a narrow screen, on
+// paper; no script of an attacker's has run, and nothing sticks out at the side.
+func TestBrowser(t *testing.T) {
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			browser = p
+			break
+		}
+	}
+	if browser == "" {
+		t.Skip("no Chromium is installed")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "page.html")
+	if err := os.WriteFile(file, []byte(render(t, page())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	draw := func(args ...string) []byte {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir=" + filepath.Join(dir, "user")}, args...)
+		out, err := exec.CommandContext(ctx, browser, append(args, "file://"+file)...).Output()
+		if err != nil {
+			t.Skipf("%s does not run here: %v", browser, err)
+		}
+		return out
+	}
+	dom := string(draw("--dump-dom"))
+	if strings.Contains(dom, "<title>owned") || !strings.Contains(dom, "Scan report") {
+		t.Error("a script has run, or the page is not there")
+	}
+	colours := map[string]uint32{}
+	for name, args := range map[string][]string{
+		"light": {"--window-size=1000,1400"}, "narrow": {"--window-size=500,1400"}, "dark": {"--window-size=1000,1400", "--force-dark-mode"},
+	} {
+		shot := filepath.Join(dir, name+".png")
+		draw(append(args, "--screenshot="+shot)...)
+		b, err := os.ReadFile(shot)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		im, err := png.Decode(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, _, _ := im.At(2, 2).RGBA()
+		colours[name] = r >> 8
+		ink := 0
+		for x := range im.Bounds().Dx() {
+			for y := range im.Bounds().Dy() {
+				if q, _, _, _ := im.At(x, y).RGBA(); q>>8 != r>>8 {
+					ink++
+				}
+			}
+		}
+		if ink < 20_000 {
+			t.Errorf("%s: %d points are drawn", name, ink)
+		}
+	}
+	if colours["light"] < 200 || colours["dark"] > 100 {
+		t.Errorf("light %d, dark %d", colours["light"], colours["dark"])
+	}
+	paper := filepath.Join(dir, "page.pdf")
+	draw("--print-to-pdf="+paper, "--no-pdf-header-footer")
+	if b, err := os.ReadFile(paper); err != nil || !bytes.HasPrefix(b, []byte("%PDF")) {
+		t.Errorf("on paper: %v", err)
+	}
+	if keep := os.Getenv("REPORT_SHOTS"); keep != "" {
+		for _, name := range []string{"light.png", "dark.png", "narrow.png", "page.html", "page.pdf"} {
+			b, _ := os.ReadFile(filepath.Join(dir, name))
+			_ = os.WriteFile(filepath.Join(keep, name), b, 0o600)
+		}
+	}
+}
