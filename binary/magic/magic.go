@@ -105,19 +105,20 @@ var names = map[string][2]string{
 	"jet-database":    {"Microsoft Access Database", "application/x-msaccess"},
 }
 
-// Describe is the description and the media type of a layer.
-func Describe(src showcause.Source) (text, media string) {
+// Describe is the description and the media type of a layer. work is asked for every
+// read behind its first 64 KiB; nil is a bound of its own.
+func Describe(src showcause.Source, work func(steps int64) bool) (text, media string) {
 	head := bound.Head(src, 64<<10)
 	t := filetype.Detect(head, src)
 	switch t {
 	case filetype.PE:
-		return portable(src), "application/vnd.microsoft.portable-executable"
+		return portable(src, work), "application/vnd.microsoft.portable-executable"
 	case filetype.ELF:
-		return linkable(src)
+		return linkable(src, work)
 	case filetype.MachO:
 		return object(head), "application/x-mach-binary"
 	case filetype.OLE2:
-		return composite(src)
+		return composite(src, work)
 	case filetype.Script:
 		return interpreted(head)
 	}
@@ -128,8 +129,8 @@ func Describe(src showcause.Source) (text, media string) {
 }
 
 // portable describes a PE file by its headers.
-func portable(src showcause.Source) string {
-	p := bound.NewProbe(src, nil)
+func portable(src showcause.Source, work func(steps int64) bool) string {
+	p := bound.NewProbe(src, work)
 	le := binary.LittleEndian
 	at, _ := p.Uint(le, 60, 4)
 	machine, _ := p.Uint(le, int64(at)+4, 2)
@@ -155,8 +156,8 @@ func portable(src showcause.Source) string {
 }
 
 // linkable describes an ELF file by its header.
-func linkable(src showcause.Source) (string, string) {
-	f := elf.Parse(src, elf.Options{X: true})
+func linkable(src showcause.Source, work func(steps int64) bool) (string, string) {
+	f := elf.Parse(src, elf.Options{X: true, Work: work})
 	if f == nil {
 		return "ELF", "application/octet-stream"
 	}
@@ -206,9 +207,9 @@ func pie(f *elf.File) bool {
 }
 
 // composite describes a compound file by what is at its root.
-func composite(src showcause.Source) (string, string) {
+func composite(src showcause.Source, work func(steps int64) bool) (string, string) {
 	const text = "Composite Document File V2 Document"
-	f := cfb.Open(src, nil)
+	f := cfb.Open(src, work)
 	if !f.OK {
 		return text, "application/CDFV2"
 	}

@@ -29,7 +29,7 @@ func TestFile(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			text, media := Describe(showcause.Bytes(b))
+			text, media := Describe(showcause.Bytes(b), nil)
 			out, _ := exec.Command(program, "-b", path).Output()
 			mime, _ := exec.Command(program, "-b", "--mime-type", path).Output()
 			seen++
@@ -64,7 +64,7 @@ func TestDescribe(t *testing.T) {
 		{"\xce\xfa\xed\xfe\x07\x00\x00\x00\x03\x00\x00\x00\x02\x00\x00\x00", "Mach-O i386 executable", "application/x-mach-binary"},
 		{"%PDF-1.4\n", "PDF document", "application/pdf"},
 	} {
-		if text, media := Describe(showcause.Bytes(c.in)); text != c.text || media != c.media {
+		if text, media := Describe(showcause.Bytes(c.in), nil); text != c.text || media != c.media {
 			t.Errorf("%.20q: %q, %q, want %q, %q", c.in, text, media, c.text, c.media)
 		}
 	}
@@ -76,7 +76,7 @@ func FuzzDescribe(f *testing.F) {
 	f.Add([]byte("#!"))
 	f.Add([]byte("\xcf\xfa\xed\xfe"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if text, media := Describe(showcause.Bytes(b)); text == "" || media == "" {
+		if text, media := Describe(showcause.Bytes(b), nil); text == "" || media == "" {
 			t.Errorf("%q, %q", text, media)
 		}
 	})

@@ -9,40 +9,48 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/dex"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
 
-// dex has the fields of module dex, which the dialects have little in common in.
+// dex has the fields of module dex, which the dialects have little in common in. Where
+// both are taken, YARA-X's come first.
 func (l *Layer) dex(d source.Dialect) getter {
-	f := dex.Parse(l.src, l.charge)
-	if f == nil {
-		l.readable()
+	var f *dex.File
+	if l.begins("dex\n") {
+		f = dex.Parse(l.src, l.charge)
 	}
 	m := &dexModule{l: l, d: d, f: f}
-	short := func() bool { return f != nil && f.Short() }
-	if !x(d) {
-		if f == nil || f.Version > 39 {
-			return gets(func(string) (module.Value, bool) { return module.Value{}, false })
+	is := f != nil && x(d) && f.Items().OK
+	if is {
+		m.items = f.Items()
+	}
+	return l.telling(func() bool { return f != nil && f.Short() }, func(name string) (v module.Value, ok bool) {
+		switch {
+		case is:
+			v, ok = m.new(name)
+		case x(d):
+			v, ok = noDex(d, name)
 		}
-		return l.telling(short, m.old)
+		if !ok && d != source.YARAX && f != nil && f.Version <= 39 {
+			v, ok = m.old(name)
+		}
+		return v, ok
+	})
+}
+
+// noDex is what YARA-X says of a file that is none.
+func noDex(d source.Dialect, name string) (module.Value, bool) {
+	switch name {
+	case "is_dex":
+		return flag(d, false), true
+	case "contains_string", "contains_method", "contains_class":
+		return constant(flag(d, false)), true
 	}
-	if f == nil || !f.Items().OK {
-		l.short(short)
-		return gets(func(name string) (module.Value, bool) {
-			switch name {
-			case "is_dex":
-				return flag(d, false), true
-			case "contains_string", "contains_method", "contains_class":
-				return constant(flag(d, false)), true
-			}
-			return module.Value{}, false
-		})
-	}
-	m.items = f.Items()
-	return l.telling(short, m.new)
+	return module.Value{}, false
 }
 
 type dexModule struct {
@@ -439,6 +447,7 @@ func (m *dexModule) ask(name string, strs, methods, classes int) (module.Value, 
 func (l *Layer) digest(h hash.Hash, off int64) bool {
 	n := l.in.Size() - off
 	if n < 0 || l.h.Read != nil && !l.h.Read(n) {
+		l.gap(showcause.LimitWork)
 		return false
 	}
 	got, err := io.Copy(h, bound.Reader(l.src, off, n))

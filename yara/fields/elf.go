@@ -11,9 +11,11 @@ import (
 
 // elf has the fields of module elf.
 func (l *Layer) elf(d source.Dialect) getter {
-	f := elf.Parse(l.src, elf.Options{X: x(d), Work: l.charge})
+	var f *elf.File
+	if l.begins("\x7fELF") {
+		f = elf.Parse(l.src, elf.Options{X: x(d), Work: l.charge})
+	}
 	if f == nil {
-		l.readable()
 		return gets(func(name string) (module.Value, bool) {
 			// YARA-X has a hash of no names for whatever is no ELF file.
 			if name == "import_md5" && x(d) {

@@ -15,10 +15,13 @@ import (
 
 // macho has the fields of module macho.
 func (l *Layer) macho(d source.Dialect) getter {
-	f := macho.Parse(l.src, macho.Options{X: x(d), Work: l.charge})
+	var f *macho.File
+	if l.begins("\xfe\xed\xfa\xce", "\xce\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xcf\xfa\xed\xfe",
+		"\xca\xfe\xba\xbe", "\xbe\xba\xfe\xca", "\xca\xfe\xba\xbf", "\xbf\xba\xfe\xca") {
+		f = macho.Parse(l.src, macho.Options{X: x(d), Work: l.charge})
+	}
 	m := &machoModule{d: d, f: f}
 	if f == nil {
-		l.readable()
 		m.f = &macho.File{}
 		return gets(func(name string) (module.Value, bool) { return m.function(name) })
 	}

@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -97,12 +98,18 @@ func (l *Layer) charge(n int64) bool {
 	return false
 }
 
-// readable tells of a gap if not even the start of the layer can be read, so that it
-// is not known what it is.
-func (l *Layer) readable() {
-	if n := min(l.in.Size(), 16); n > 0 && l.in.Read(0, int(n)) == nil {
+// begins says whether the layer begins with one of some texts of one length. If that
+// cannot be read, so that it is not known what the layer is, it tells of a gap.
+func (l *Layer) begins(texts ...string) bool {
+	n := len(texts[0])
+	if l.in.Size() < int64(n) {
+		return false
+	}
+	b := l.in.Read(0, n)
+	if b == nil {
 		l.gap(showcause.Unreadable)
 	}
+	return slices.Contains(texts, string(b))
 }
 
 // x says whether a dialect has YARA-X's reading of a damaged file.

@@ -13,8 +13,8 @@ func (l *Layer) magic() getter {
 	var text, media string
 	describe := func() {
 		if text == "" {
-			l.readable()
-			text, media = magic.Describe(l.src)
+			l.begins("\x00") // or it cannot be read
+			text, media = magic.Describe(l.src, l.charge)
 		}
 	}
 	return gets(func(name string) (module.Value, bool) {
