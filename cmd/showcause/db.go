@@ -38,6 +38,7 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 		if path == "" {
 			return nil, errors.New("rules: flag --db: the path is empty")
 		}
+		_, path = rules.Split(path)
 		st, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
@@ -68,7 +69,7 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 	done := make(chan opened, 1)
 	go func() {
 		var o opened
-		o.db, o.warning, o.err = rules.Cached(paths, rules.Options{}, func() {
+		o.db, o.warning, o.err = rules.Cached(paths, rules.Options{Externals: usualExternals()}, func() {
 			if !quiet {
 				fmt.Fprintf(stderr, "showcause: compiling %s; the next start takes it from the cache\n", showcause.Escape(strings.Join(paths, ", ")))
 			}

@@ -123,6 +123,7 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 
 // tryRules compiles a folder, and throws the result away.
 func tryRules(dir string, o rules.Options) error {
+	o.Externals = usualExternals()
 	data, err := rules.Compile([]string{dir}, o)
 	if err != nil {
 		return err
@@ -152,8 +153,8 @@ func fileNames(urls []string) ([]string, error) {
 				return nil, fmt.Errorf("url %s: does not end with the name of a rule file", showcause.Escape(s))
 			}
 		}
-		if _, ok := clamsig.Classify(name); !ok || name[0] == '.' || len(name) > 128 {
-			return nil, fmt.Errorf("url %s: does not end with the name of a rule file (.cvd, .ndb, .ldb ...)", showcause.Escape(s))
+		if _, ok := clamsig.Classify(name); !ok && !rules.IsYARA(name) || name[0] == '.' || len(name) > 128 {
+			return nil, fmt.Errorf("url %s: does not end with the name of a rule file (.cvd, .ndb, .ldb, .yar ...)", showcause.Escape(s))
 		}
 		if seen[name] {
 			return nil, fmt.Errorf("url %s: two files of the name %s", showcause.Escape(s), name)

@@ -16,12 +16,14 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/yara/module"
 )
 
 // readers read what is inside files: processes in the jail, or this process.
 type readers interface {
-	// Submit has a file scanned; done is called once, and f stays open until then.
-	Submit(ctx context.Context, f *os.File, done func(showcause.Report, error))
+	// SubmitWith has a file scanned, with values of external variables of YARA rules
+	// for it; done is called once, and f stays open until then.
+	SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error))
 	// Status says what the jail gives, once a reader was ready.
 	Status() (jail.Status, bool)
 	// Err says why no file will be read any more.
@@ -54,7 +56,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.
 		return nil, fmt.Errorf("jail: %w", err)
 	}
 	return worker.NewPool(worker.Options{
-		DB: db, Rules: sealed, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests,
+		DB: db, Rules: sealed, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
 }
@@ -75,9 +77,10 @@ type inProcess struct {
 }
 
 type submitted struct {
-	ctx  context.Context
-	file *os.File
-	done func(showcause.Report, error)
+	ctx       context.Context
+	file      *os.File
+	externals map[string]module.Value
+	done      func(showcause.Report, error)
 }
 
 func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bool) *inProcess {
@@ -86,7 +89,7 @@ func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bo
 		p.wg.Add(1)
 		go func() {
 			defer p.wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Digests: digests, Spill: func() (unpack.File, error) {
+			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(), Spill: func() (unpack.File, error) {
 				f, err := scratch()
 				return stoppable{f, ctx}, err
 			}})
@@ -96,15 +99,15 @@ func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bo
 					t.done(showcause.Report{}, err)
 					continue
 				}
-				t.done(s.Scan(src), nil)
+				t.done(s.ScanWith(src, t.externals), nil)
 			}
 		}()
 	}
 	return p
 }
 
-func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, error)) {
-	p.work <- submitted{ctx, f, done}
+func (p *inProcess) SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error)) {
+	p.work <- submitted{ctx, f, externals, done}
 }
 
 func (p *inProcess) Status() (jail.Status, bool)  { return jail.Status{}, false }

@@ -36,6 +36,7 @@ type scanOptions struct {
 		depth                           int
 		time                            milliseconds
 	}
+	named   bool // rules may ask what a file is called
 	jail    string
 	recycle int
 	records string
@@ -174,6 +175,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	o.named = hasYARA(db)
 	mode := answer.Sealed
 	if o.jail == answer.JailOff {
 		mode = answer.JailOff
@@ -333,6 +335,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 	ordered := make(chan task, 64*o.jobs)
 	go func() {
 		w := o.walk
+		names := namer{wanted: o.named, owners: map[uint32]string{}}
 		w.visit = func(i item) bool {
 			t := task{make(chan scanned, 1)}
 			select {
@@ -347,7 +350,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 				t.done <- scanned{Result: answer.Result{Path: i.path, Skip: i.skip, Err: i.err}}
 				return true
 			}
-			rd.Submit(ctx, i.file, func(r showcause.Report, err error) {
+			rd.SubmitWith(ctx, i.file, names.of(i.path, i.file), func(r showcause.Report, err error) {
 				done := func(subject evidence.Digests) {
 					i.file.Close()
 					t.done <- scanned{o.result(ctx, i, r, err), subject}

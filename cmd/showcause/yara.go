@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/yaracmd"
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/module"
@@ -126,4 +130,61 @@ func (y *yaraFlags) told(stderr io.Writer) error {
 		fmt.Fprintf(stderr, "showcause: slow: %s\n", line)
 	}
 	return nil
+}
+
+// hasYARA says whether a database has rules of YARA's.
+func hasYARA(db *ruledb.DB) bool {
+	for i := range uint32(db.Rules()) {
+		if _, ok := db.YARA(i); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// namer tells what a file is called, for YARA rules that ask for it.
+type namer struct {
+	wanted bool
+	owners map[uint32]string // by uid
+}
+
+// maxPath is how much of a path rules are told: its end.
+const maxPath = 1200
+
+// of are the external variables of a file.
+func (n *namer) of(path string, f *os.File) map[string]module.Value {
+	if !n.wanted {
+		return nil
+	}
+	dir, base := filepath.Split(path)
+	if len(dir) > maxPath {
+		dir = dir[len(dir)-maxPath:]
+	}
+	if len(base) > 255 {
+		base = base[len(base)-255:]
+	}
+	out := map[string]module.Value{
+		"filename":  module.TextValue(base),
+		"filepath":  module.TextValue(dir + base),
+		"extension": module.TextValue(strings.ToLower(filepath.Ext(base))),
+	}
+	if st, err := f.Stat(); err == nil {
+		if sys, ok := st.Sys().(*unixStat); ok {
+			out["owner"] = module.TextValue(n.owner(sys.Uid))
+		}
+	}
+	return out
+}
+
+// owner is the name of a user, or the number.
+func (n *namer) owner(uid uint32) string {
+	name, ok := n.owners[uid]
+	if !ok {
+		name = strconv.FormatUint(uint64(uid), 10)
+		if u, err := user.LookupId(name); err == nil && len(u.Username) <= 64 {
+			name = u.Username
+		}
+		n.owners[uid] = name
+	}
+	return name
 }
