@@ -85,7 +85,7 @@ func Open(src showcause.Source, work func(steps int64) bool) *File {
 	f.chain(u32(60), func(s uint32) bool {
 		f.minis = append(f.minis, s)
 		if len(f.minis) == maxTables {
-			f.p.Stop()
+			f.p.Cut()
 		}
 		return len(f.minis) < maxTables
 	})
@@ -94,7 +94,7 @@ func Open(src showcause.Source, work func(steps int64) bool) *File {
 			f.chain(e.start, func(s uint32) bool {
 				f.mini = append(f.mini, s)
 				if len(f.mini) == maxMini {
-					f.p.Stop()
+					f.p.Cut()
 				}
 				return len(f.mini) < maxMini && uint64(len(f.mini))<<f.shift < e.Size
 			})
@@ -131,7 +131,7 @@ func (f *File) allocation(h []byte, next uint32) (list []uint32) {
 			break
 		}
 		if len(list) >= maxTables {
-			f.p.Stop()
+			f.p.Cut()
 			break
 		}
 		take(b[:len(b)-4])
@@ -183,7 +183,7 @@ func (f *File) directory(first uint32) {
 				return false
 			}
 			if len(f.Entries) == maxEntries {
-				f.p.Stop()
+				f.p.Cut()
 				return false
 			}
 			f.Entries = append(f.Entries, f.read(b))

@@ -156,7 +156,7 @@ func (f *File) String(i int64) (s StringID, ok bool) {
 	}
 	s = StringID{Offset: e[0], Size: size}
 	if size > maxString {
-		f.p.Stop()
+		f.p.Cut()
 		return s, false
 	}
 	s.Value = string(f.p.Bytes(at+1, int64(size)))

@@ -48,11 +48,12 @@ func (f *File) Items() *Items {
 		if table.Offset == 0 || !ok {
 			return
 		}
-		if table.Size > maxTable {
-			f.p.Stop()
-		}
 		size := 4 * int64(words)
-		if ok = f.p.Has(at, int64(table.Size)*size) && !f.p.Short(); !ok {
+		if ok = f.p.Has(at, int64(table.Size)*size); ok && table.Size > maxTable {
+			f.p.Cut()
+			ok = false
+		}
+		if !ok {
 			return
 		}
 		for range table.Size {
@@ -112,7 +113,7 @@ func (t *Items) String(i int) StringItem {
 	at := int64(t.strings[i])
 	size, n := t.f.uleb(at)
 	if size > maxString {
-		t.f.p.Stop()
+		t.f.p.Cut()
 		return StringItem{Size: size}
 	}
 	return StringItem{size, modified(t.f.p.Bytes(at+n, int64(size)))}
@@ -130,7 +131,7 @@ func (t *Items) Proto(i int) ProtoItem {
 		return p
 	}
 	if n[0] > 0xffff {
-		t.f.p.Stop()
+		t.f.p.Cut()
 		return p
 	}
 	// A type list has indexes of 16 bits; YARA-X reads them as 32, and finds what

@@ -73,19 +73,24 @@ func (f *File) class(at int64) bool {
 		*field, at = v, at+n
 	}
 	if len(m.Classes) == maxTable {
-		f.p.Stop()
+		f.p.Cut()
 		return false
 	}
 	m.Classes = append(m.Classes, d)
 	for i, count := range []uint32{d.Static, d.Instance, d.Direct, d.Virtual} {
-		at = f.group(at, count, i)
+		next, ok := f.group(at, count, i)
+		if !ok {
+			return false
+		}
+		at = next
 	}
-	return !f.p.Short()
+	return f.p.Step(1)
 }
 
 // group reads the members of one kind: static and instance fields, direct and
-// virtual methods. It returns where they end. The first that does not fit ends them.
-func (f *File) group(at int64, count uint32, kind int) int64 {
+// virtual methods. It returns where they end. The first that does not fit ends them. It
+// is false where there are too many.
+func (f *File) group(at int64, count uint32, kind int) (int64, bool) {
 	list, tail, table, words := &f.members.Fields, &f.members.FieldTail, f.Fields, 2
 	if kind >= 2 {
 		list, tail, table, words = &f.members.Methods, &f.members.MethodTail, f.Methods, 3
@@ -93,13 +98,13 @@ func (f *File) group(at int64, count uint32, kind int) int64 {
 	index := uint32(0)
 	for range count {
 		if !f.p.Has(at, 4*int64(words)) {
-			return at
+			return at, true
 		}
 		m, next := Member{First: kind%2 == 0}, at
 		for _, field := range []*uint32{&m.Diff, &m.Flags, &m.Code}[:words] {
 			v, n := f.uleb(next)
 			if n == 0 {
-				return at
+				return at, true
 			}
 			*field, next = v, next+n
 		}
@@ -107,16 +112,16 @@ func (f *File) group(at int64, count uint32, kind int) int64 {
 		m.Index = index
 		if index > maxIndex || index >= table.Size {
 			*tail = &m
-			return at
+			return at, true
 		}
 		if len(*list) == maxTable {
-			f.p.Stop()
-			return at
+			f.p.Cut()
+			return at, false
 		}
 		*list, *tail = append(*list, m), nil
 		at = next
 	}
-	return at
+	return at, true
 }
 
 // FieldNames are the class, the name and the type of a field, each with whether it
@@ -160,7 +165,7 @@ func (f *File) Code(m Member) (c Code, ok bool) {
 	case n == 0:
 		c.Insns = []byte{}
 	case n > maxString && f.p.Has(at, n):
-		f.p.Stop()
+		f.p.Cut()
 	default:
 		c.Insns = append(c.Insns, f.p.Bytes(at, n)...)
 	}

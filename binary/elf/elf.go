@@ -335,7 +335,7 @@ func (f *File) Dynamic() []Dynamic {
 				break
 			}
 			if len(f.dynamic) == maxDynamic {
-				f.p.Stop()
+				f.p.Cut()
 				break
 			}
 			f.dynamic = append(f.dynamic, d)
@@ -454,7 +454,7 @@ func (f *File) hashed(keep func(Symbol) bool) ([]string, bool) {
 			}
 			continue
 		}
-		f.p.Stop()
+		f.p.Cut()
 		return nil, false
 	}
 	slices.Sort(out)

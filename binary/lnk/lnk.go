@@ -123,7 +123,7 @@ func (f *File) text(at, end int64, wide bool) Text {
 	if !wide {
 		s, ended := f.p.Text(at, min(end-at, maxText))
 		if !ended && end-at > maxText {
-			f.p.Stop()
+			f.p.Cut()
 		}
 		return Text{lossy(s), true}
 	}

@@ -153,7 +153,7 @@ func (f *File) image(src showcause.Source) *Image {
 func (i *Image) commands(at int64) {
 	for n := range int64(i.Commands) {
 		if n == maxCommands {
-			i.f.p.Stop()
+			i.f.p.Cut()
 			return
 		}
 		h := i.p.Bytes(at, 8)

@@ -96,7 +96,7 @@ func (f *File) Short() bool { return f.p.Short() || f.p.Err() != nil }
 // draws on the same account.
 func (f *File) keep(text string) bool {
 	if f.items == maxItems || f.text+len(text) > maxText {
-		f.p.Stop()
+		f.p.Cut()
 		return false
 	}
 	f.items++
@@ -137,7 +137,7 @@ func (f *File) fat(src showcause.Source) *File {
 			break
 		}
 		if len(f.Archs) == maxArchs {
-			f.p.Stop()
+			f.p.Cut()
 			break
 		}
 		a := Arch{CPU: order.Uint32(b), SubCPU: order.Uint32(b[4:])}

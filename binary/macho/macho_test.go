@@ -343,8 +343,8 @@ func TestTruncated(t *testing.T) {
 	thin := build(true, false, 7|1<<24, false)
 	for _, b := range [][]byte{thin[:0x2000], fatten(false, build(false, true, 18, true)[:0x1400])} {
 		for n := range b {
-			if n > 0x600 && n < 0xf00 {
-				continue // zeros
+			if n > 0x600 && n < 0xf00 || n > 0x1000 && n%5 != 0 {
+				continue // zeros; of the data some
 			}
 			for _, x := range []bool{false, true} {
 				everything(Parse(showcause.Bytes(b[:n]), Options{X: x}))

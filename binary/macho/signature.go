@@ -58,7 +58,7 @@ func (i *Image) signature() *signature {
 	count, _ := i.p.Uint(binary.BigEndian, at+8, 4)
 	for n := range int64(count) {
 		if n == maxBlobs {
-			i.f.p.Stop()
+			i.f.p.Cut()
 			break
 		}
 		if !bound.In(12+8*n, 8, size) {
@@ -77,7 +77,7 @@ func (i *Image) signature() *signature {
 			continue
 		}
 		if length > maxBlob || !i.p.Step(int64(length)) {
-			i.f.p.Stop()
+			i.f.p.Cut()
 			break
 		}
 		b := bytes.Clone(i.p.Bytes(at+int64(off)+8, int64(length)-8))

@@ -249,7 +249,7 @@ func (i *Image) chained(d Data) {
 			continue
 		}
 		text, ended := i.p.Text(int64(d.Offset)+names+name, min(int64(d.Size)-names-name, maxName))
-		if ended && !i.imported(text) || i.p.Short() {
+		if ended && !i.imported(text) || !i.p.Step(1) {
 			return
 		}
 	}

@@ -124,7 +124,7 @@ func (a *Archive) list(at int64, count uint64) bool {
 		}
 		name, extra, comment := int64(le.Uint16(h[28:])), int64(le.Uint16(h[30:])), int64(le.Uint16(h[32:]))
 		if names += int(name); n == maxEntries || names > maxNames || !a.p.Step(name) {
-			a.p.Stop()
+			a.p.Cut()
 			return true
 		}
 		e.Name = decode(string(a.p.Bytes(at+46, name)), e.Flags)

@@ -22,6 +22,7 @@ type Probe struct {
 	left  int64
 	loads int64 // of w that were paid
 	spent bool
+	cut   bool
 }
 
 // NewProbe returns the probe of a source. work is asked for every read, one step
@@ -43,11 +44,12 @@ func (p *Probe) Step(n int64) bool {
 	return !p.spent
 }
 
-// Short says that the budget ended before the work, or that Stop was called.
-func (p *Probe) Short() bool { return p.spent }
+// Short says that the budget ended before the work, or that Cut was called.
+func (p *Probe) Short() bool { return p.spent || p.cut }
 
-// Stop ends the budget: a bound of the caller was reached.
-func (p *Probe) Stop() { p.spent = true }
+// Cut says that a bound of the caller was reached, so that something is left out. What
+// is read after it is there as before.
+func (p *Probe) Cut() { p.cut = true }
 
 // Err returns the first error of a read.
 func (p *Probe) Err() error { return p.w.Err() }
