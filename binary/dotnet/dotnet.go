@@ -89,7 +89,7 @@ func Parse(p *pe.File, o Options) (f *File, ok bool) {
 		return f, false
 	}
 	cli := f.bytes(off, 72)
-	if cli == nil || !o.YARA4 && le.Uint32(cli) != 72 {
+	if cli == nil || le.Uint32(cli) != 72 || o.YARA4 && p.Is64() && p.NumberOfRVAsAndSizes < pe.DirCLI {
 		return f, false
 	}
 	root, size := le.Uint32(cli[8:]), int64(le.Uint32(cli[12:]))
@@ -123,14 +123,16 @@ func (f *File) root(at, size int64) bool {
 	version, _, ended := bytes.Cut(v, []byte{0})
 	f.Version = string(version)
 	if f.o.YARA4 && !ended {
-		f.Version = string(v)
+		f.Version = ""
 	}
 	c := f.bytes(at+16+n+2, 2)
 	if c == nil {
 		return false
 	}
 	count := int(le.Uint16(c))
-	if count > maxStreams && !f.o.YARA4 {
+	if f.o.YARA4 {
+		count &= 0xff // it reads one byte
+	} else if count > maxStreams {
 		return false
 	}
 	return f.streams(at, at+16+n+4, end, min(count, maxStreams)) || f.o.YARA4

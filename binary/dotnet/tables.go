@@ -131,7 +131,7 @@ func (f *File) open() {
 	s := &f.tables
 	end := s.Offset + s.Size
 	h := f.bytes(s.Offset, 24)
-	if s.Name == "" || h == nil || s.Size < 24 || end > f.size && !f.o.YARA4 {
+	if s.Name == "" || h == nil || s.Size < 24 || end > f.size && !f.o.YARA4 || f.o.YARA4 && (f.strings.Name == "" || f.blob.Name == "") {
 		return
 	}
 	end = min(end, f.size)

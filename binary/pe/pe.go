@@ -174,7 +174,7 @@ func Parse(src showcause.Source, o Options) (f *File, ok bool) {
 	if h == nil || string(h[:4]) != "PE\x00\x00" {
 		return f, false
 	}
-	if o.Reading == YARA4 && (f.lfanew > math.MaxInt32 || !machines(le.Uint16(h[4:]))) {
+	if o.Reading == YARA4 && f.lfanew > math.MaxInt32 {
 		return f, false
 	}
 	f.Machine, f.NumberOfSections = le.Uint16(h[4:]), le.Uint16(h[6:])
@@ -187,16 +187,6 @@ func Parse(src showcause.Source, o Options) (f *File, ok bool) {
 	}
 	f.sectionTable()
 	return f, true
-}
-
-// machines tells whether YARA 4 knows a machine.
-func machines(m uint16) bool {
-	switch m {
-	case 0, 0x1d3, 0x8664, 0x1c0, 0x1c4, 0xaa64, 0xebc, 0x14c, 0x200, 0x9041, 0x266, 0x366, 0x466, 0x1f0, 0x1f1, 0x166,
-		0x1a2, 0x1a3, 0x1a6, 0x1a8, 0x1c2, 0x169:
-		return true
-	}
-	return false
 }
 
 // Is64 tells whether the optional header is of 64 bits.

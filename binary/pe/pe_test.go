@@ -292,7 +292,7 @@ func TestNone(t *testing.T) {
 		"empty":              {nil, false, false},
 		"no MZ":              {edit(0, 'Z', 'M'), false, false},
 		"no PE":              {edit(0x100, 'N', 'E'), false, false},
-		"unknown machine":    {edit(0x104, 0x34, 0x12), false, true},
+		"unknown machine":    {edit(0x104, 0x34, 0x12), true, true},
 		"ROM":                {edit(0x118, 0x07, 0x01), true, true},
 		"lfanew past end":    {edit(60, 0, 0, 0, 0x10), false, false},
 		"lfanew negative":    {edit(60, 0, 0, 0, 0xff), false, false},

@@ -68,7 +68,7 @@ func (f *File) keyed(off int64, key string) bool {
 		return false
 	}
 	for i := range len(key) {
-		if b[2*i] != key[i] {
+		if b[2*i] != key[i] || b[2*i+1] != 0 {
 			return false
 		}
 	}

@@ -13,15 +13,16 @@ import (
 type dotnetModule struct {
 	l  *Layer
 	d  source.Dialect
+	p  *peFile
 	f  *dotnet.File
 	ok bool
 }
 
 func (l *Layer) dotnet(d source.Dialect) getter {
 	m := &dotnetModule{l: l, d: d}
-	p := l.peOf(peReading(d))
-	if p.ok {
-		m.f, m.ok = dotnet.Parse(p.File, dotnet.Options{YARA4: d == source.YARA, Work: l.work})
+	m.p = l.peOf(peReading(d))
+	if m.p.ok {
+		m.f, m.ok = dotnet.Parse(m.p.File, dotnet.Options{YARA4: d == source.YARA, Work: l.work})
 	}
 	if !m.ok {
 		m.f = &dotnet.File{}
@@ -47,6 +48,9 @@ func (m *dotnetModule) gaps() {
 func (m *dotnetModule) get(name string) (v module.Value, known bool) {
 	defer m.gaps()
 	if name == "is_dotnet" {
+		if m.d == source.YARA && !m.p.ok {
+			return module.Value{}, true // it says no only of PE files
+		}
 		return flag(m.d, m.ok), true
 	}
 	if of, ok := strings.CutPrefix(name, "number_of_"); ok {
@@ -64,7 +68,7 @@ func (m *dotnetModule) get(name string) (v module.Value, known bool) {
 func (m *dotnetModule) part(name string) (module.Value, bool) {
 	switch name {
 	case "version":
-		return module.TextValue(m.f.Version), true
+		return textIf(m.f.Version, m.f.Version != "" || m.d != source.YARA), true
 	case "module_name":
 		if !m.ok {
 			return module.Value{}, true

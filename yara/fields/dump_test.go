@@ -115,7 +115,7 @@ func mended(fields map[string]string) map[string]string {
 		out[strings.Join(parts, ".")] = v
 	}
 	// It counts DLLs of which nothing is imported, too.
-	if _, ok := out["number_of_imports"]; ok {
+	if n := out["number_of_imports"]; n != "" && n != "YR_UNDEFINED" {
 		n := 0
 		for out[fmt.Sprintf("import_details.[%d].library_name", n)] != "" {
 			n++
