@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause/internal/storecmd"
 )
 
 // Exit codes, as clamscan's.
@@ -74,7 +76,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
-	root.AddCommand(logCommand(), quarantineCommand())
+	stores := storecmd.Host{StoreFlag: storeFlag, StoreDir: storeDir, FlagError: suggestFlag, Exit: func(code int) error { return exitCode(code) }}
+	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")

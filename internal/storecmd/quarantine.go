@@ -1,4 +1,4 @@
-package main
+package storecmd
 
 import (
 	"encoding/json"
@@ -19,28 +19,29 @@ import (
 	"github.com/showcause/showcause/quarantine"
 )
 
-func quarantineCommand() *cobra.Command {
+// Quarantine is the command "quarantine".
+func (h Host) Quarantine() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "quarantine",
 		Short: "Take files that findings name out of the way, and put them back as they were",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(quarantineTakeCommand(), quarantineListCommand(), quarantineShowCommand(), quarantineRestoreCommand(),
-		quarantinePurgeCommand(), quarantineStatusCommand())
+	c.AddCommand(h.quarantineTake(), h.quarantineList(), h.quarantineShow(), h.quarantineRestore(),
+		h.quarantinePurge(), h.quarantineStatus())
 	return c
 }
 
 // withQuarantine opens store and quarantine, and says what opening them found.
-func withQuarantine(c *cobra.Command, at string, limits quarantine.Limits, do func(*store.Store, *quarantine.Quarantine) error) error {
-	if s, err := openStore(at, false); err != nil { // there is nothing in quarantine where no store is
-		return damaged(c, err)
+func (h Host) withQuarantine(c *cobra.Command, at string, limits quarantine.Limits, do func(*store.Store, *quarantine.Quarantine) error) error {
+	if s, err := h.open(at, false); err != nil { // there is nothing in quarantine where no store is
+		return h.damaged(c, err)
 	} else if err := s.Close(); err != nil {
 		return err
 	}
-	s, err := openStore(at, true)
+	s, err := h.open(at, true)
 	if err != nil {
-		return damaged(c, err)
+		return h.damaged(c, err)
 	}
 	defer s.Close()
 	engine, err := draft.Engine()
@@ -49,7 +50,7 @@ func withQuarantine(c *cobra.Command, at string, limits quarantine.Limits, do fu
 	}
 	q, err := quarantine.Open(s, quarantine.Options{Engine: engine, Limits: limits})
 	if err != nil {
-		return damaged(c, err)
+		return h.damaged(c, err)
 	}
 	defer q.Close()
 	said := len(q.Notes())
@@ -63,7 +64,7 @@ func withQuarantine(c *cobra.Command, at string, limits quarantine.Limits, do fu
 	return err
 }
 
-func quarantineTakeCommand() *cobra.Command {
+func (h Host) quarantineTake() *cobra.Command {
 	var o struct {
 		at, why, format string
 		act, approve    bool
@@ -86,7 +87,7 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 			if len(o.paths) > 0 && len(args) > 1 {
 				return errors.New("quarantine take: --path is for one record")
 			}
-			return withQuarantine(c, o.at, o.limits, func(s *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, o.at, o.limits, func(s *store.Store, q *quarantine.Quarantine) error {
 				var rs []quarantine.Request
 				for _, a := range args {
 					sealed, err := sealedFinding(s, a)
@@ -112,7 +113,7 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 				}
 				for _, x := range out {
 					if x.Result != quarantine.Done && x.Result != quarantine.Planned {
-						return exitCode(exitFound)
+						return h.Exit(1)
 					}
 				}
 				if !o.act {
@@ -123,14 +124,14 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 		},
 	}
 	f := c.Flags()
-	storeFlag(f, &o.at)
+	h.StoreFlag(f, &o.at)
 	f.BoolVar(&o.act, "act", false, "take; without it nothing is changed")
 	f.BoolVar(&o.approve, "approve", false, "a person looked at these findings: the stages of their rules do not matter")
 	f.StringArrayVar(&o.paths, "path", nil, "a name of the file, if not that of the finding; once for each of several names")
 	f.StringVar(&o.why, "reason", "", "why, for the record of the deed")
 	f.IntVar(&o.limits.Takes, "brake", 0, "take at most this many files in an hour (default 20; -1 for no limit)")
 	f.StringVar(&o.format, "format", "text", "text or json")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -183,7 +184,7 @@ func printOutcomes(w io.Writer, format string, out []quarantine.Outcome) error {
 	return nil
 }
 
-func quarantineListCommand() *cobra.Command {
+func (h Host) quarantineList() *cobra.Command {
 	var at string
 	var all bool
 	c := &cobra.Command{
@@ -191,7 +192,7 @@ func quarantineListCommand() *cobra.Command {
 		Short: "List what is in quarantine",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				items, err := q.Items()
 				if err != nil {
 					return err
@@ -208,20 +209,20 @@ func quarantineListCommand() *cobra.Command {
 			})
 		},
 	}
-	storeFlag(c.Flags(), &at)
+	h.StoreFlag(c.Flags(), &at)
 	c.Flags().BoolVar(&all, "all", false, "also what was restored or purged")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func quarantineShowCommand() *cobra.Command {
+func (h Host) quarantineShow() *cobra.Command {
 	var at string
 	c := &cobra.Command{
 		Use:   "show ITEM",
 		Short: "Show an item: what was taken from where, why, and what was done",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				it, err := q.Find(args[0])
 				if err != nil {
 					return err
@@ -231,8 +232,8 @@ func quarantineShowCommand() *cobra.Command {
 			})
 		},
 	}
-	storeFlag(c.Flags(), &at)
-	c.SetFlagErrorFunc(suggestFlag)
+	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -252,7 +253,7 @@ func since(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--since %q: want 2026-11-21, 2026-11-21T14:00, or a duration like 48h", text)
 }
 
-func quarantineRestoreCommand() *cobra.Command {
+func (h Host) quarantineRestore() *cobra.Command {
 	var o struct{ at, rule, since, to, why string }
 	c := &cobra.Command{
 		Use:   "restore [ITEM...]",
@@ -265,7 +266,7 @@ func quarantineRestoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withQuarantine(c, o.at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, o.at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				var items []*quarantine.Item
 				for _, a := range args {
 					it, err := q.Find(a)
@@ -290,23 +291,23 @@ func quarantineRestoreCommand() *cobra.Command {
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%d of %d restored\n", len(items)-failed, len(items))
 				if failed > 0 {
-					return exitCode(exitError)
+					return h.Exit(2)
 				}
 				return nil
 			})
 		},
 	}
 	f := c.Flags()
-	storeFlag(f, &o.at)
+	h.StoreFlag(f, &o.at)
 	f.StringVar(&o.rule, "rule", "", "all that this rule took: a name, or a pattern with * and ?")
 	f.StringVar(&o.since, "since", "", "all that was taken since: 2026-11-21, 2026-11-21T14:00, or 48h")
 	f.StringVar(&o.to, "to", "", "restore to this folder, not where it was")
 	f.StringVar(&o.why, "reason", "", "why, for the record of the deed")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func quarantinePurgeCommand() *cobra.Command {
+func (h Host) quarantinePurge() *cobra.Command {
 	var o struct {
 		at, why string
 		act     bool
@@ -316,7 +317,7 @@ func quarantinePurgeCommand() *cobra.Command {
 		Short: "Remove contents from quarantine for good (--act)",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withQuarantine(c, o.at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, o.at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				for _, a := range args {
 					it, err := q.Find(a)
 					if err != nil {
@@ -335,21 +336,21 @@ func quarantinePurgeCommand() *cobra.Command {
 			})
 		},
 	}
-	storeFlag(c.Flags(), &o.at)
+	h.StoreFlag(c.Flags(), &o.at)
 	c.Flags().BoolVar(&o.act, "act", false, "remove; without it nothing is changed")
 	c.Flags().StringVar(&o.why, "reason", "", "why, for the record of the deed")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func quarantineStatusCommand() *cobra.Command {
+func (h Host) quarantineStatus() *cobra.Command {
 	var at string
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Finish or undo what was interrupted, say so, and count what is in quarantine",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				items, err := q.Items()
 				if err != nil {
 					return err
@@ -370,13 +371,13 @@ func quarantineStatusCommand() *cobra.Command {
 					}
 				}
 				if n[quarantine.Stranded] > 0 {
-					return exitCode(exitFound)
+					return h.Exit(1)
 				}
 				return nil
 			})
 		},
 	}
-	storeFlag(c.Flags(), &at)
-	c.SetFlagErrorFunc(suggestFlag)
+	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }

@@ -1,4 +1,6 @@
-package main
+// Package storecmd are the commands about the store of records and its log, and
+// about the quarantine.
+package storecmd
 
 import (
 	"encoding/hex"
@@ -8,26 +10,40 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/translog"
 )
 
-func logCommand() *cobra.Command {
+// Host is what the commands need of the program that they are part of.
+type Host struct {
+	// StoreFlag adds the flag --store, and StoreDir says which folder it means;
+	// "" if there is to be none.
+	StoreFlag func(f *pflag.FlagSet, to *string)
+	StoreDir  func(flag string) (dir string, named bool, err error)
+	// FlagError makes an error about flags useful.
+	FlagError func(c *cobra.Command, err error) error
+	// Exit is the error that ends the program with a code and without a message.
+	Exit func(code int) error
+}
+
+// Log is the command "log".
+func (h Host) Log() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "log",
 		Short: "Prove the log of this host's records, show it, prove that it has a record",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(logVerifyCommand(), logShowCommand(), logProveCommand(), logWitnessCommand(), logCosignCommand())
+	c.AddCommand(h.logVerify(), h.logShow(), h.logProve(), h.logWitness(), h.logCosign())
 	return c
 }
 
-// openStore opens the store that a flag names.
-func openStore(flag string, write bool) (*store.Store, error) {
-	dir, _, err := storeDir(flag)
+// open opens the store that a flag names.
+func (h Host) open(flag string, write bool) (*store.Store, error) {
+	dir, _, err := h.StoreDir(flag)
 	if err != nil {
 		return nil, err
 	}
@@ -38,25 +54,25 @@ func openStore(flag string, write bool) (*store.Store, error) {
 }
 
 // damaged turns what is wrong with a log into the exit code of a finding.
-func damaged(c *cobra.Command, err error) error {
+func (h Host) damaged(c *cobra.Command, err error) error {
 	var f *translog.Fault
 	if !errors.As(err, &f) {
 		return err
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "BROKEN  %s  %s: %s\n", f.Code, showcause.Escape(f.Where), showcause.Escape(f.Why))
-	return exitCode(exitFound)
+	return h.Exit(1)
 }
 
-func logVerifyCommand() *cobra.Command {
+func (h Host) logVerify() *cobra.Command {
 	var at string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove the whole log, and every record against it and back: exit code 1 if anything is wrong",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := openStore(at, false)
+			s, err := h.open(at, false)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			defer s.Close()
 			n := 0
@@ -65,7 +81,7 @@ func logVerifyCommand() *cobra.Command {
 				fmt.Fprintf(c.ErrOrStderr(), "BROKEN  %s  %s: %s\n", p.Code, showcause.Escape(p.Where), showcause.Escape(p.Text))
 			})
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "log %s: %d entries, root %s\n%d records\n", state.Origin, state.Size, state.Root, records)
@@ -76,18 +92,18 @@ func logVerifyCommand() *cobra.Command {
 				fmt.Fprintf(w, "witnesses signed the first %d entries\n", state.Cosigned)
 			}
 			if n > 0 {
-				return exitCode(exitFound)
+				return h.Exit(1)
 			}
 			fmt.Fprintln(w, "every entry has its record, every record its entry, and all signatures are good")
 			return nil
 		},
 	}
-	storeFlag(c.Flags(), &at)
-	c.SetFlagErrorFunc(suggestFlag)
+	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func logShowCommand() *cobra.Command {
+func (h Host) logShow() *cobra.Command {
 	var at string
 	var from int64
 	c := &cobra.Command{
@@ -95,9 +111,9 @@ func logShowCommand() *cobra.Command {
 		Short: "Show the checkpoint and the entries: number, record, what it is of",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := openStore(at, false)
+			s, err := h.open(at, false)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			defer s.Close()
 			w := c.OutOrStdout()
@@ -118,16 +134,16 @@ func logShowCommand() *cobra.Command {
 				_, err := fmt.Fprintf(w, "%d  %s  %s\n", i, name, about)
 				return err
 			})
-			return damaged(c, err)
+			return h.damaged(c, err)
 		},
 	}
-	storeFlag(c.Flags(), &at)
+	h.StoreFlag(c.Flags(), &at)
 	c.Flags().Int64Var(&from, "from", 0, "first entry to show")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func logProveCommand() *cobra.Command {
+func (h Host) logProve() *cobra.Command {
 	var at string
 	var whole bool
 	c := &cobra.Command{
@@ -135,14 +151,14 @@ func logProveCommand() *cobra.Command {
 		Short: "Write the proof that the log has a record (C2SP tlog-proof), or the record with the proof in it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openStore(at, false)
+			s, err := h.open(at, false)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			defer s.Close()
 			r, err := s.Prove(args[0])
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			if whole {
 				_, err = c.OutOrStdout().Write(r.Bytes())
@@ -152,13 +168,13 @@ func logProveCommand() *cobra.Command {
 			return err
 		},
 	}
-	storeFlag(c.Flags(), &at)
+	h.StoreFlag(c.Flags(), &at)
 	c.Flags().BoolVar(&whole, "record", false, "write the record with the proof in it")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func logWitnessCommand() *cobra.Command {
+func (h Host) logWitness() *cobra.Command {
 	var at string
 	c := &cobra.Command{
 		Use:   "witness OLD",
@@ -170,25 +186,25 @@ func logWitnessCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("log witness: %s is not a number of entries", showcause.Escape(args[0]))
 			}
-			s, err := openStore(at, false)
+			s, err := h.open(at, false)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			defer s.Close()
 			b, err := s.Log().WitnessRequest(old)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			_, err = c.OutOrStdout().Write(b)
 			return err
 		},
 	}
-	storeFlag(c.Flags(), &at)
-	c.SetFlagErrorFunc(suggestFlag)
+	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
-func logCosignCommand() *cobra.Command {
+func (h Host) logCosign() *cobra.Command {
 	var at string
 	c := &cobra.Command{
 		Use:   "cosign FILE",
@@ -199,14 +215,14 @@ func logCosignCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("log cosign: %w", err)
 			}
-			s, err := openStore(at, true)
+			s, err := h.open(at, true)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			defer s.Close()
 			enough, err := s.Log().Cosign(b)
 			if err != nil {
-				return damaged(c, err)
+				return h.damaged(c, err)
 			}
 			if enough {
 				fmt.Fprintln(c.OutOrStdout(), "kept: enough witnesses signed it")
@@ -216,7 +232,7 @@ func logCosignCommand() *cobra.Command {
 			return nil
 		},
 	}
-	storeFlag(c.Flags(), &at)
-	c.SetFlagErrorFunc(suggestFlag)
+	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
