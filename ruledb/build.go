@@ -7,6 +7,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
@@ -22,7 +25,7 @@ const unofficial = ".UNOFFICIAL"
 type Builder struct {
 	bodies   []body
 	patterns []builtPattern
-	byKey    map[string]uint32 // program and anchor to pattern
+	byKey    map[patternKey]uint32
 	digests  map[uint32][]builtDigest
 	skips    []Skip
 
@@ -30,7 +33,7 @@ type Builder struct {
 	texts    []byte
 	abouts   []byte
 	programs []byte
-	progAt   map[string]uint32
+	progAt   map[uint64]stretch // by XXH64
 	textAt   map[string]uint32
 	files    []string
 	fileAt   map[string]uint32
@@ -38,6 +41,25 @@ type Builder struct {
 	spaces   []builtSpace
 	spaceAt  map[string]uint32
 	err      error
+
+	mu    sync.Mutex // guards ready
+	ready map[*rule.Rule]prepared
+}
+
+// prepared is what Prepare made of a rule.
+type prepared struct {
+	patterns []compiled
+	err      error
+}
+
+// stretch is a place in a section.
+type stretch struct{ at, n uint32 }
+
+// patternKey tells patterns apart.
+type patternKey struct {
+	flags  uint32
+	anchor pattern.Anchor
+	code   stretch
 }
 
 // body is a rule with patterns, until Finish.
@@ -73,7 +95,14 @@ func (b *Builder) Rule(r *rule.Rule) error {
 	if err != nil {
 		return fmt.Errorf("condition: %w", err)
 	}
-	cs, err := compilePatterns(r)
+	b.mu.Lock()
+	done, ok := b.ready[r]
+	delete(b.ready, r)
+	b.mu.Unlock()
+	if !ok {
+		done.patterns, done.err = compilePatterns(r)
+	}
+	cs, err := done.patterns, done.err
 	if err != nil {
 		return err
 	}
@@ -102,6 +131,18 @@ func (b *Builder) Rule(r *rule.Rule) error {
 		}
 	}
 	return b.err
+}
+
+// Prepare does what adding the rule costs most of, and changes nothing else. It
+// may be called by many goroutines at once; Rule is then quicker.
+func (b *Builder) Prepare(r *rule.Rule) {
+	cs, err := compilePatterns(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ready == nil {
+		b.ready = map[*rule.Rule]prepared{}
+	}
+	b.ready[r] = prepared{cs, err}
 }
 
 // Digest adds a rule for exact bytes.
@@ -179,7 +220,8 @@ func compilePatterns(r *rule.Rule) ([]compiled, error) {
 }
 
 func (b *Builder) pattern(c *compiled, a pattern.Anchor, count uint32) uint32 {
-	key := fmt.Sprintf("%d %d %d %d %d ", c.flags, a.Base, a.Number, a.Offset, a.Shift) + c.prog
+	at, n := b.program(c.prog)
+	key := patternKey{c.flags, a, stretch{at, n}}
 	if i, ok := b.byKey[key]; ok {
 		b.patterns[i].row.Count = max(b.patterns[i].row.Count, count)
 		return i
@@ -187,7 +229,7 @@ func (b *Builder) pattern(c *compiled, a pattern.Anchor, count uint32) uint32 {
 	p := builtPattern{atoms: c.atoms, row: patternRow{
 		Count: count, Base: uint32(a.Base), Number: int32(a.Number), Offset: a.Offset, Shift: a.Shift, Flags: c.flags,
 	}}
-	p.row.Program, p.row.ProgramLen = b.program(c.prog)
+	p.row.Program, p.row.ProgramLen = at, n
 	for _, at := range c.atoms {
 		p.cost += seedCost(at)
 	}
@@ -197,7 +239,7 @@ func (b *Builder) pattern(c *compiled, a pattern.Anchor, count uint32) uint32 {
 	i := uint32(len(b.patterns))
 	b.patterns = append(b.patterns, p)
 	if b.byKey == nil {
-		b.byKey = map[string]uint32{}
+		b.byKey = map[patternKey]uint32{}
 	}
 	b.byKey[key] = i
 	return i
@@ -219,26 +261,30 @@ func seedCost(a pattern.Atom) int {
 
 // program stores code once, and returns where.
 func (b *Builder) program(code string) (at, n uint32) {
-	if at, ok := b.progAt[code]; ok {
-		return at, uint32(len(code))
+	sum := xxhash.Sum64String(code)
+	if s, ok := b.progAt[sum]; ok && string(b.programs[s.at:s.at+s.n]) == code {
+		return s.at, s.n
 	}
 	at, n = b.push(&b.programs, code)
 	if b.progAt == nil {
-		b.progAt = map[string]uint32{}
+		b.progAt = map[uint64]stretch{}
 	}
-	b.progAt[code] = at
+	b.progAt[sum] = stretch{at, n}
 	return at, n
 }
 
 // push appends s to a section of at most 4 GiB.
 func (b *Builder) push(to *[]byte, s string) (at, n uint32) {
-	if len(*to)+len(s) > math.MaxUint32-8 {
+	have := len(*to)
+	if have+len(s) > math.MaxUint32-8 {
 		b.err = fmt.Errorf("database: more than 4 GiB of names, texts or programs")
 		return 0, 0
 	}
-	at = uint32(len(*to))
+	if have+len(s) > cap(*to) { // twice as much, so that little is copied
+		*to = append(make([]byte, 0, max(2*cap(*to), have+len(s), 1<<10)), *to...)
+	}
 	*to = append(*to, s...)
-	return at, uint32(len(s))
+	return uint32(have), uint32(len(s))
 }
 
 func (b *Builder) file(name string) uint32 {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/rule"
@@ -190,18 +192,17 @@ func (b *Builder) partitions(triggers [][]int) ([]section, error) {
 			}
 		}
 		part := uint32(t)
-		for _, set := range []struct {
-			patterns []uint32
-			lits     kind
-			refs     kind
-		}{{eager, secEager, secEagerRefs}, {deferred, secDeferred, secDeferredRefs}} {
-			lits, refs, err := b.literals(set.patterns)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, section{set.lits, part, lits}, section{set.refs, part, refs})
+		var lits, refs [2][]byte
+		var errs [2]error
+		var wait sync.WaitGroup
+		wait.Go(func() { lits[1], refs[1], errs[1] = b.literals(deferred) })
+		lits[0], refs[0], errs[0] = b.literals(eager)
+		wait.Wait()
+		if err := errors.Join(errs[:]...); err != nil {
+			return nil, err
 		}
-		out = append(out, section{secAlways, part, raw(always)})
+		out = append(out, section{secEager, part, lits[0]}, section{secEagerRefs, part, refs[0]},
+			section{secDeferred, part, lits[1]}, section{secDeferredRefs, part, refs[1]}, section{secAlways, part, raw(always)})
 	}
 	return out, nil
 }

@@ -160,7 +160,7 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 		}
 		return sources[name]
 	}
-	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals}, c.Rule) {
+	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals, Prepare: c.Prepare}, c.Rule) {
 		line, _ := p.Rule.File.Source.Line(p.Rule.Start)
 		switch {
 		case p.Err != nil && !o.Lenient:

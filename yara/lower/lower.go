@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
@@ -18,6 +21,9 @@ type Options struct {
 	Externals map[string]module.Value
 	// Name is the name of a source as findings tell it; nil leaves it as it is.
 	Name func(source string) string
+	// Prepare is called for each rule that was lowered, by many goroutines at once,
+	// before it is emitted. It may be nil.
+	Prepare func(*rule.Rule)
 }
 
 // Problem is something that a person who compiles rules should know: a rule that
@@ -43,31 +49,85 @@ func (p *Problem) String() string {
 // errLeftOut says that a rule needs another that is not there.
 var errLeftOut = errors.New("it needs a rule that is left out")
 
-// Rules lowers all rules that have no error, in order, and gives each to emit,
-// whose error makes the rule one that is left out.
-func Rules(res *check.Result, o Options, emit func(*rule.Rule) error) []Problem {
-	var problems []Problem
+// chunk is the number of rules that are lowered at once.
+const chunk = 4096
+
+// loweredRule is what became of one rule.
+type loweredRule struct {
+	from     *check.Rule
+	rule     *rule.Rule // nil if it has to be left out
+	deps     []*check.Rule
+	problems []Problem
+}
+
+// Rules lowers all rules that have no error, on all processors, and gives each to
+// emit in order, whose error makes the rule one that is left out.
+func Rules(res *check.Result, o Options, emit func(*rule.Rule) error) (problems []Problem) {
 	emitted := map[*check.Rule]bool{}
-	for _, r := range res.Rules {
-		if r.Bad || r.Ignored != "" || r.Cond == nil {
+	batch := make([]loweredRule, 0, min(chunk, len(res.Rules)))
+	for i, r := range res.Rules {
+		if !r.Bad && r.Ignored == "" && r.Cond != nil {
+			r.File.Source.Line(r.Start) // it counts the lines once, and not for many at a time
+			batch = append(batch, loweredRule{from: r})
+		}
+		if len(batch) < chunk && i+1 < len(res.Rules) {
 			continue
 		}
-		out, found := lowerRule(res, r, o, emitted)
-		problems = append(problems, found...)
-		if out == nil {
-			continue
+		lowerAll(res, &o, batch)
+		for k := range batch {
+			l := &batch[k]
+			problems = append(problems, l.problems...)
+			if l.rule == nil {
+				continue
+			}
+			if err := l.emit(emitted, emit); err != nil {
+				problems = append(problems, Problem{Rule: l.from, Err: err})
+				continue
+			}
+			emitted[l.from] = true
 		}
-		if err := emit(out); err != nil {
-			problems = append(problems, Problem{Rule: r, Err: err})
-			continue
-		}
-		emitted[r] = true
+		batch = batch[:0]
 	}
 	return problems
 }
 
-// lowerRule lowers one rule; nil if it has to be left out.
-func lowerRule(res *check.Result, r *check.Rule, o Options, emitted map[*check.Rule]bool) (*rule.Rule, []Problem) {
+// emit names the rules that the rule needs and emits it.
+func (l *loweredRule) emit(emitted map[*check.Rule]bool, emit func(*rule.Rule) error) error {
+	for _, d := range l.deps {
+		if !emitted[d] {
+			return fmt.Errorf("rule %s: %w", d.Name.Name, errLeftOut)
+		}
+		l.rule.YARA.Deps = append(l.rule.YARA.Deps, d.Namespace+":"+d.Name.Name)
+	}
+	return emit(l.rule)
+}
+
+// lowerAll lowers a batch.
+func lowerAll(res *check.Result, o *Options, batch []loweredRule) {
+	var next atomic.Int64
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(batch) {
+				return
+			}
+			l := &batch[i]
+			l.rule, l.deps, l.problems = lowerRule(res, l.from, o)
+			if l.rule != nil && o.Prepare != nil {
+				o.Prepare(l.rule)
+			}
+		}
+	}
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(batch)/16) {
+		wait.Go(work)
+	}
+	work()
+	wait.Wait()
+}
+
+// lowerRule lowers one rule, but for its Deps; nil if it has to be left out.
+func lowerRule(res *check.Result, r *check.Rule, o *Options) (*rule.Rule, []*check.Rule, []Problem) {
 	out := &rule.Rule{YARA: &rule.YARA{
 		Namespace: r.Namespace,
 		Private:   r.Flag("private"),
@@ -84,22 +144,16 @@ func lowerRule(res *check.Result, r *check.Rule, o Options, emitted map[*check.R
 	}
 	cond, err := lowerCondition(res, r, o.Externals)
 	if err != nil {
-		return nil, []Problem{{Rule: r, Err: fmt.Errorf("condition: %w", err)}}
+		return nil, nil, []Problem{{Rule: r, Err: fmt.Errorf("condition: %w", err)}}
 	}
 	out.Cond, out.Guard = cond.cond, cond.guard
 	out.YARA.Code, out.YARA.Absent = cond.code, cond.absent
-	for _, d := range cond.deps {
-		if !emitted[d] {
-			return nil, []Problem{{Rule: r, Err: fmt.Errorf("rule %s: %w", d.Name.Name, errLeftOut)}}
-		}
-		out.YARA.Deps = append(out.YARA.Deps, d.Namespace+":"+d.Name.Name)
-	}
 	var problems []Problem
 	places := asksPlaces(r.Cond)
 	for i, p := range r.Patterns {
 		pat, re, err := lowerPattern(res, r, p)
 		if err != nil {
-			return nil, []Problem{{Rule: r, Pattern: p, Err: err}}
+			return nil, nil, []Problem{{Rule: r, Pattern: p, Err: err}}
 		}
 		need := cond.needs[i]
 		if places && need.count > 0 {
@@ -124,7 +178,7 @@ func lowerRule(res *check.Result, r *check.Rule, o Options, emitted map[*check.R
 			out.YARA.Hidden = append(out.YARA.Hidden, i)
 		}
 	}
-	return out, problems
+	return out, cond.deps, problems
 }
 
 // asksPlaces tells whether a condition asks where matches are or how long. Matches
