@@ -5,298 +5,356 @@ import (
 	"testing"
 )
 
-// lies are records that a host with its own key has made of false statements:
-// the signature and the commitments are right, and what they say is not.
+// lie is a false statement that a host with its own key has sealed: the
+// signature and the commitments are right, and what they say is not.
+type lie struct {
+	kind Kind
+	name string
+	want Code
+	edit func(n *node)
+}
+
+// Places that lies are told about.
+const (
+	predicateAt  = "/predicate"
+	matchesAt    = predicateAt + "/matches"
+	coverageAt   = predicateAt + "/coverage"
+	derivationAt = predicateAt + "/derivation"
+)
+
+func setAt(where string, v node) func(n *node) { return func(n *node) { *at(n, where) = v } }
+
+func addTo(where string, key string, v node) func(n *node) {
+	return func(n *node) {
+		o := at(n, where)
+		o.members = append(o.members, member{key, v})
+	}
+}
+
+func leaveOut(where string) func(n *node) { return func(n *node) { drop(n, where) } }
+
+func gapNode(code string, off, length int64) node {
+	return node{kind: object, members: []member{{"code", str(code)}, {"offset", num(off)}, {"length", num(length)}}}
+}
+
+func matchNode(a, b, c int64) node {
+	return node{kind: object, members: []member{{"pattern", num(a)}, {"offset", num(b)}, {"length", num(c)}}}
+}
+
+func listOf(v ...node) node { return node{kind: array, list: v} }
+
+// lies are all of them, sealed.
 func lies(t *testing.T, keys ...*Key) (out []forgery) {
 	all := samples(t, keys...)
-	p := "/predicate"
-	set := func(where string, v node) func(n *node) { return func(n *node) { *at(n, where) = v } }
-	add := func(where string, key string, v node) func(n *node) {
-		return func(n *node) {
-			o := at(n, where)
-			o.members = append(o.members, member{key, v})
+	for _, part := range []func(map[Kind]*Record) []lie{
+		liesOfMatches, liesOfRule, liesOfVerdict, liesOfCoverage, liesOfDerivation, liesOfPolicy, liesOfContext, liesOfKind, liesOfScans, liesOfDeeds,
+	} {
+		for _, x := range part(all) {
+			n := all[x.kind].mustNode()
+			before := at(n, predicateAt+"/id").text
+			x.edit(n)
+			if id := at(n, predicateAt).member("id"); id != nil && id.text == before {
+				renew(n)
+			} else if id != nil {
+				id.text = strings.TrimPrefix(id.text, "old:")
+			}
+			out = append(out, forgery{name: "lie: " + string(x.kind) + ": " + x.name, file: reseal(t, n, keys...), want: []Code{x.want}})
 		}
 	}
-	without := func(where string) func(n *node) { return func(n *node) { drop(n, where) } }
-	gap := func(code string, off, length int64) node {
-		return node{kind: object, members: []member{{"code", str(code)}, {"offset", num(off)}, {"length", num(length)}}}
-	}
-	match := func(a, b, c int64) node {
-		return node{kind: object, members: []member{{"pattern", num(a)}, {"offset", num(b)}, {"length", num(c)}}}
-	}
-	list := func(v ...node) node { return node{kind: array, list: v} }
-	f, m, c, d := Finding, p+"/matches", p+"/coverage", p+"/derivation"
-	rule, cov := p+"/rules/rule", c
-	for _, x := range []struct {
-		kind Kind
-		name string
-		want Code
-		edit func(n *node)
-	}{
-		// Where it hit.
-		{f, "offset beyond the layer", BadMatch, set(m+"/0/offset", num(3995))},
-		{f, "offset at the end", BadMatch, set(m+"/1/offset", num(4000))},
-		{f, "negative offset", BadMatch, set(m+"/0/offset", num(-1))},
-		{f, "length beyond the layer", BadMatch, set(m+"/0/length", num(4000))},
-		{f, "negative length", BadMatch, set(m+"/0/length", num(-6))},
-		{f, "offset and length at the greatest number", BadMatch, func(n *node) {
-			*at(n, m+"/1/offset"), *at(n, m+"/1/length") = num(maxInteger), num(maxInteger)
+	return out
+}
+
+// liesOfMatches: where it hit.
+func liesOfMatches(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "offset beyond the layer", BadMatch, setAt(matchesAt+"/0/offset", num(3995))},
+		{Finding, "offset at the end", BadMatch, setAt(matchesAt+"/1/offset", num(4000))},
+		{Finding, "negative offset", BadMatch, setAt(matchesAt+"/0/offset", num(-1))},
+		{Finding, "length beyond the layer", BadMatch, setAt(matchesAt+"/0/length", num(4000))},
+		{Finding, "negative length", BadMatch, setAt(matchesAt+"/0/length", num(-6))},
+		{Finding, "offset and length at the greatest number", BadMatch, func(n *node) {
+			*at(n, matchesAt+"/1/offset"), *at(n, matchesAt+"/1/length") = num(maxInteger), num(maxInteger)
 		}},
-		{f, "matches out of order", BadMatch, func(n *node) {
-			l := at(n, m)
+		{Finding, "matches out of order", BadMatch, func(n *node) {
+			l := at(n, matchesAt)
 			l.list[0], l.list[1] = l.list[1], l.list[0]
 		}},
-		{f, "a match twice", BadMatch, func(n *node) {
-			l := at(n, m)
+		{Finding, "a match twice", BadMatch, func(n *node) {
+			l := at(n, matchesAt)
 			l.list[1] = l.list[0]
 		}},
-		{f, "match of a pattern that is not there", BadMatch, set(m+"/2/pattern", num(70_000))},
-		{f, "match of a negative pattern", BadMatch, set(m+"/0/pattern", num(-1))},
-		{f, "match of a pattern past the counts", BadCount, set(m+"/2/pattern", num(3))},
-		{f, "match outside its anchor", BadMatch, set(m+"/2/offset", num(1))},
-		{f, "a match removed", BadCount, without(m + "/1")},
-		{f, "all matches removed", BadCount, set(m, list())},
-		{f, "a match added", BadCount, set(m, list(match(0, 10, 6), match(0, 90, 6), match(0, 99, 6), match(1, 0, 2)))},
-		{f, "seventeen matches", BadMatch, func(n *node) {
-			l := at(n, m)
+		{Finding, "match of a pattern that is not there", BadMatch, setAt(matchesAt+"/2/pattern", num(70_000))},
+		{Finding, "match of a negative pattern", BadMatch, setAt(matchesAt+"/0/pattern", num(-1))},
+		{Finding, "match of a pattern past the counts", BadCount, setAt(matchesAt+"/2/pattern", num(3))},
+		{Finding, "match outside its anchor", BadMatch, setAt(matchesAt+"/2/offset", num(1))},
+		{Finding, "a match removed", BadCount, leaveOut(matchesAt + "/1")},
+		{Finding, "all matches removed", BadCount, setAt(matchesAt, listOf())},
+		{Finding, "a match added", BadCount, setAt(matchesAt, listOf(matchNode(0, 10, 6), matchNode(0, 90, 6), matchNode(0, 99, 6), matchNode(1, 0, 2)))},
+		{Finding, "seventeen matches", BadMatch, func(n *node) {
+			l := at(n, matchesAt)
 			var more []node
 			for i := range int64(17) {
-				more = append(more, match(0, 10*i, 2))
+				more = append(more, matchNode(0, 10*i, 2))
 			}
 			l.list = append(more, l.list[2])
-			*at(n, p+"/counts/0") = num(17)
+			*at(n, predicateAt+"/counts/0") = num(17)
 		}},
-		{f, "a count raised", BadCount, set(p+"/counts/1", num(5))},
-		{f, "a count lowered", BadCount, set(p+"/counts/0", num(1))},
-		{f, "a count of a pattern without a match", BadCount, set(p+"/counts/2", num(1))},
-		{f, "a negative count", BadValue, set(p+"/counts/2", num(-1))},
-		{f, "a count less", BadCount, without(p + "/counts/2")},
-		{f, "a count more", BadCount, func(n *node) {
-			l := at(n, p+"/counts")
+		{Finding, "a count raised", BadCount, setAt(predicateAt+"/counts/1", num(5))},
+		{Finding, "a count lowered", BadCount, setAt(predicateAt+"/counts/0", num(1))},
+		{Finding, "a count of a pattern without a match", BadCount, setAt(predicateAt+"/counts/2", num(1))},
+		{Finding, "a negative count", BadValue, setAt(predicateAt+"/counts/2", num(-1))},
+		{Finding, "a count less", BadCount, leaveOut(predicateAt + "/counts/2")},
+		{Finding, "a count more", BadCount, func(n *node) {
+			l := at(n, predicateAt+"/counts")
 			l.list = append(l.list, num(0))
 		}},
-		{f, "counts empty", BadShape, set(p+"/counts", list())},
-		{f, "one pattern's matches moved to the other", BadCondition, func(n *node) {
-			*at(n, m) = list(match(0, 10, 6))
-			*at(n, p+"/counts") = list(num(1), num(0), num(0))
+		{Finding, "counts empty", BadShape, setAt(predicateAt+"/counts", listOf())},
+		{Finding, "one pattern's matches moved to the other", BadCondition, func(n *node) {
+			*at(n, matchesAt) = listOf(matchNode(0, 10, 6))
+			*at(n, predicateAt+"/counts") = listOf(num(1), num(0), num(0))
 		}},
-		{f, "no match at all", BadCondition, func(n *node) {
-			drop(n, m)
-			drop(n, p+"/counts")
+		{Finding, "no match at all", BadCondition, func(n *node) {
+			drop(n, matchesAt)
+			drop(n, predicateAt+"/counts")
 		}},
+	}
+}
 
-		// The rule.
-		{f, "text changed", BadRuleDigest, set(rule+"/text", str(sampleLDB+"64"))},
-		{f, "text's digest changed", BadRuleDigest, set(rule+"/digest", str(sum("x")))},
-		{f, "text of another rule", BadCondition, retext(rule, "Test.Marker-1;Engine:51-255,Target:0;0&1&2;6d61726b6572;0:504b;616263")},
-		{f, "text of another name", BadRuleName, retext(rule, strings.Replace(sampleLDB, "Marker-1", "Marker-2", 1))},
-		{f, "name changed", BadRuleName, set(rule+"/name", str("Test.Marker-2"))},
-		{f, "name empty", BadValue, set(rule+"/name", str(""))},
-		{f, "name with a line end", BadValue, set(rule+"/name", str("a\nb"))},
-		{f, "no rule in the text", BadRuleText, retext(rule, "hello")},
-		{f, "an expression that is none", BadRuleText, retext(rule, "Test.Marker-1;Engine:51-255,Target:0;(0&1;6d61726b6572;504b")},
-		{f, "more patterns than subsignatures", BadRuleText, retext(rule, "Test.Marker-1;Engine:51-255,Target:0;0&3;6d61726b6572;504b")},
-		{f, "two lines", BadRuleText, retext(rule, sampleLDB+"\n"+sampleLDB)},
-		{f, "rule of another size", BadCondition, retext(rule, strings.Replace(sampleLDB, "Target:0", "Target:0,FileSize:1-3999", 1))},
-		{f, "file of no database", BadRuleText, set(rule+"/file", str("test.txt"))},
-		{f, "language unknown", BadValue, set(rule+"/language", str("snort"))},
-		{f, "negative index", BadValue, set(rule+"/index", num(-1))},
-		{f, "negative line", BadValue, set(rule+"/line", num(-1))},
-		{f, "text in base64 that is UTF-8", BadValue, func(n *node) {
-			drop(n, rule+"/text")
-			add(rule, "base64", str("YWJj"))(n)
+// liesOfRule: the rule.
+func liesOfRule(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "text changed", BadRuleDigest, setAt(ruleAt+"/text", str(sampleLDB+"64"))},
+		{Finding, "text's digest changed", BadRuleDigest, setAt(ruleAt+"/digest", str(sum("x")))},
+		{Finding, "text of another rule", BadCondition, retext(ruleAt, "Test.Marker-1;Engine:51-255,Target:0;0&1&2;6d61726b6572;0:504b;616263")},
+		{Finding, "text of another name", BadRuleName, retext(ruleAt, strings.Replace(sampleLDB, "Marker-1", "Marker-2", 1))},
+		{Finding, "name changed", BadRuleName, setAt(ruleAt+"/name", str("Test.Marker-2"))},
+		{Finding, "name empty", BadValue, setAt(ruleAt+"/name", str(""))},
+		{Finding, "name with a line end", BadValue, setAt(ruleAt+"/name", str("a\nb"))},
+		{Finding, "no rule in the text", BadRuleText, retext(ruleAt, "hello")},
+		{Finding, "an expression that is none", BadRuleText, retext(ruleAt, "Test.Marker-1;Engine:51-255,Target:0;(0&1;6d61726b6572;504b")},
+		{Finding, "more patterns than subsignatures", BadRuleText, retext(ruleAt, "Test.Marker-1;Engine:51-255,Target:0;0&3;6d61726b6572;504b")},
+		{Finding, "two lines", BadRuleText, retext(ruleAt, sampleLDB+"\n"+sampleLDB)},
+		{Finding, "rule of another size", BadCondition, retext(ruleAt, strings.Replace(sampleLDB, "Target:0", "Target:0,FileSize:1-3999", 1))},
+		{Finding, "file of no database", BadRuleText, setAt(ruleAt+"/file", str("test.txt"))},
+		{Finding, "language unknown", BadValue, setAt(ruleAt+"/language", str("snort"))},
+		{Finding, "negative index", BadValue, setAt(ruleAt+"/index", num(-1))},
+		{Finding, "negative line", BadValue, setAt(ruleAt+"/line", num(-1))},
+		{Finding, "text in base64 that is UTF-8", BadValue, func(n *node) {
+			drop(n, ruleAt+"/text")
+			addTo(ruleAt, "base64", str("YWJj"))(n)
 		}},
-		{f, "text in two forms", BadShape, add(rule, "base64", str("/w=="))},
-		{f, "base64 that is none", BadValue, func(n *node) {
-			drop(n, rule+"/text")
-			add(rule, "base64", str("????"))(n)
+		{Finding, "text in two forms", BadShape, addTo(ruleAt, "base64", str("/w=="))},
+		{Finding, "base64 that is none", BadValue, func(n *node) {
+			drop(n, ruleAt+"/text")
+			addTo(ruleAt, "base64", str("????"))(n)
 		}},
-		{f, "no rule", BadShape, without(rule)},
-		{f, "no rules", BadShape, without(p + "/rules")},
-		{f, "database digest in capitals", BadValue, set(p+"/rules/database", str(strings.ToUpper(sum("database"))))},
-		{f, "database digest short", BadValue, set(p+"/rules/database", str("abc"))},
+		{Finding, "no rule", BadShape, leaveOut(ruleAt)},
+		{Finding, "no rules", BadShape, leaveOut(predicateAt + "/rules")},
+		{Finding, "database digest in capitals", BadValue, setAt(predicateAt+"/rules/database", str(strings.ToUpper(sum("database"))))},
+		{Finding, "database digest short", BadValue, setAt(predicateAt+"/rules/database", str("abc"))},
+	}
+}
 
-		// The verdict.
-		{f, "verdict nothing-found", BadVerdict, set(p+"/verdict", str("nothing-found"))},
-		{f, "verdict incomplete", BadVerdict, set(p+"/verdict", str("incomplete"))},
-		{f, "verdict error", BadVerdict, set(p+"/verdict", str("error"))},
-		{f, "verdict clean", BadValue, set(p+"/verdict", str("clean"))},
-		{f, "no verdict", BadShape, without(p + "/verdict")},
-		{f, "allowed, and nothing-found over a gap", BadVerdict, func(n *node) {
-			add(rule, "allowed", str("Allow.1"))(n)
-			*at(n, p+"/verdict") = str("nothing-found")
+// liesOfVerdict: the verdict.
+func liesOfVerdict(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "verdict nothing-found", BadVerdict, setAt(predicateAt+"/verdict", str("nothing-found"))},
+		{Finding, "verdict incomplete", BadVerdict, setAt(predicateAt+"/verdict", str("incomplete"))},
+		{Finding, "verdict error", BadVerdict, setAt(predicateAt+"/verdict", str("error"))},
+		{Finding, "verdict clean", BadValue, setAt(predicateAt+"/verdict", str("clean"))},
+		{Finding, "no verdict", BadShape, leaveOut(predicateAt + "/verdict")},
+		{Finding, "allowed, and nothing-found over a gap", BadVerdict, func(n *node) {
+			addTo(ruleAt, "allowed", str("Allow.1"))(n)
+			*at(n, predicateAt+"/verdict") = str("nothing-found")
 		}},
-		{f, "allowed, and incomplete without a gap", BadVerdict, func(n *node) {
-			add(rule, "allowed", str("Allow.1"))(n)
-			*at(n, p+"/verdict") = str("incomplete")
-			*at(n, cov+"/complete") = node{kind: boolean, number: 1}
-			drop(n, cov+"/gaps")
+		{Finding, "allowed, and incomplete without a gap", BadVerdict, func(n *node) {
+			addTo(ruleAt, "allowed", str("Allow.1"))(n)
+			*at(n, predicateAt+"/verdict") = str("incomplete")
+			*at(n, coverageAt+"/complete") = node{kind: boolean, number: 1}
+			drop(n, coverageAt+"/gaps")
 		}},
+	}
+}
 
-		// What was looked at.
-		{f, "a gap removed", BadCoverage, without(c + "/gaps")},
-		{f, "the gaps empty", BadShape, set(c+"/gaps", list())},
-		{f, "complete over a gap", BadCoverage, set(c+"/complete", node{kind: boolean, number: 1})},
-		{f, "a gap made a note", BadCoverage, set(c+"/gaps/0/code", str("ambiguous.zip.size"))},
-		{f, "a gap of an unknown code", BadValue, set(c+"/gaps/0/code", str("skipped"))},
-		{f, "a gap of no code", BadValue, set(c+"/gaps/0/code", str(""))},
-		{f, "a gap with a code of another's words", BadValue, set(c+"/gaps/0/code", str("corrupt.\u202e"))},
-		{f, "a gap before the layer", BadValue, set(c+"/gaps/0/offset", num(-1))},
-		{f, "a gap of negative length", BadValue, set(c+"/gaps/0/length", num(-2))},
-		{f, "a gap beyond the file", BadCoverage, set(c+"/gaps/0", gap("corrupt", 1001, -1))},
-		{f, "a gap's trail by a negative index", BadTrail, set(c+"/gaps/0/trail/0/index", num(-1))},
-		{f, "a gap's trail by no operation", BadTrail, set(c+"/gaps/0/trail/0/op", str(""))},
-		{f, "a gap's trail by a name", BadTrail, set(c+"/gaps/0/trail/0/op", str("rechnung nr. 5"))},
-		{f, "a gap's trail empty", BadShape, set(c+"/gaps/0/trail", list())},
-		{f, "too few objects", BadCoverage, set(c+"/objects", num(2))},
-		{f, "too little depth", BadCoverage, set(c+"/depth", num(1))},
-		{f, "too few bytes", BadCoverage, func(n *node) {
-			drop(n, c+"/gaps")
-			*at(n, c+"/complete") = node{kind: boolean, number: 1}
-			*at(n, c+"/bytes") = num(5499)
+// liesOfCoverage: what was looked at.
+func liesOfCoverage(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "a gap removed", BadCoverage, leaveOut(coverageAt + "/gaps")},
+		{Finding, "the gaps empty", BadShape, setAt(coverageAt+"/gaps", listOf())},
+		{Finding, "complete over a gap", BadCoverage, setAt(coverageAt+"/complete", node{kind: boolean, number: 1})},
+		{Finding, "a gap made a note", BadCoverage, setAt(coverageAt+"/gaps/0/code", str("ambiguous.zip.size"))},
+		{Finding, "a gap of an unknown code", BadValue, setAt(coverageAt+"/gaps/0/code", str("skipped"))},
+		{Finding, "a gap of no code", BadValue, setAt(coverageAt+"/gaps/0/code", str(""))},
+		{Finding, "a gap with a code of another's words", BadValue, setAt(coverageAt+"/gaps/0/code", str("corrupt.\u202e"))},
+		{Finding, "a gap before the layer", BadValue, setAt(coverageAt+"/gaps/0/offset", num(-1))},
+		{Finding, "a gap of negative length", BadValue, setAt(coverageAt+"/gaps/0/length", num(-2))},
+		{Finding, "a gap beyond the file", BadCoverage, setAt(coverageAt+"/gaps/0", gapNode("corrupt", 1001, -1))},
+		{Finding, "a gap's trail by a negative index", BadTrail, setAt(coverageAt+"/gaps/0/trail/0/index", num(-1))},
+		{Finding, "a gap's trail by no operation", BadTrail, setAt(coverageAt+"/gaps/0/trail/0/op", str(""))},
+		{Finding, "a gap's trail by a name", BadTrail, setAt(coverageAt+"/gaps/0/trail/0/op", str("rechnung nr. 5"))},
+		{Finding, "a gap's trail empty", BadShape, setAt(coverageAt+"/gaps/0/trail", listOf())},
+		{Finding, "too few objects", BadCoverage, setAt(coverageAt+"/objects", num(2))},
+		{Finding, "too little depth", BadCoverage, setAt(coverageAt+"/depth", num(1))},
+		{Finding, "too few bytes", BadCoverage, func(n *node) {
+			drop(n, coverageAt+"/gaps")
+			*at(n, coverageAt+"/complete") = node{kind: boolean, number: 1}
+			*at(n, coverageAt+"/bytes") = num(5499)
 		}},
-		{f, "negative work", BadValue, set(c+"/work", num(-1))},
-		{f, "files in a finding", BadShape, add(c, "files", num(1))},
-		{f, "no coverage", BadShape, without(c)},
+		{Finding, "negative work", BadValue, setAt(coverageAt+"/work", num(-1))},
+		{Finding, "files in a finding", BadShape, addTo(coverageAt, "files", num(1))},
+		{Finding, "no coverage", BadShape, leaveOut(coverageAt)},
+	}
+}
 
-		// From the file to the layer.
-		{f, "a layer's digest is none", BadValue, set(d+"/0/digest/sha256", str("abc"))},
-		{f, "a layer without a digest", BadValue, set(d+"/0/digest", node{kind: object})},
-		{f, "a layer's digest named otherwise", BadField, set(d+"/0/digest", node{kind: object, members: []member{{"sha512", str(sum("x"))}}})},
-		{f, "a layer as the name of a scan", BadShape, set(d+"/1/digest", node{kind: object, members: []member{{"scan", str(sum("x"))}}})},
-		{f, "digests swapped", BadID, oldID(func(n *node) {
-			a, b := at(n, d+"/0/digest"), at(n, d+"/1/digest")
+// liesOfDerivation: from the file to the layer.
+func liesOfDerivation(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "a layer's digest is none", BadValue, setAt(derivationAt+"/0/digest/sha256", str("abc"))},
+		{Finding, "a layer without a digest", BadValue, setAt(derivationAt+"/0/digest", node{kind: object})},
+		{Finding, "a layer's digest named otherwise", BadField, setAt(derivationAt+"/0/digest", node{kind: object, members: []member{{"sha512", str(sum("x"))}}})},
+		{Finding, "a layer as the name of a scan", BadShape, setAt(derivationAt+"/1/digest", node{kind: object, members: []member{{"scan", str(sum("x"))}}})},
+		{Finding, "digests swapped", BadID, oldID(func(n *node) {
+			a, b := at(n, derivationAt+"/0/digest"), at(n, derivationAt+"/1/digest")
 			*a, *b = *b, *a
 		})},
-		{f, "the last layer smaller than the matches", BadMatch, set(d+"/1/size", num(50))},
-		{f, "a layer of negative size", BadValue, set(d+"/0/size", num(-1))},
-		{f, "a layer of more bytes than were read", BadCoverage, func(n *node) {
-			drop(n, c+"/gaps")
-			*at(n, c+"/complete") = node{kind: boolean, number: 1}
-			*at(n, d+"/0/size") = num(5000)
+		{Finding, "the last layer smaller than the matches", BadMatch, setAt(derivationAt+"/1/size", num(50))},
+		{Finding, "a layer of negative size", BadValue, setAt(derivationAt+"/0/size", num(-1))},
+		{Finding, "a layer of more bytes than were read", BadCoverage, func(n *node) {
+			drop(n, coverageAt+"/gaps")
+			*at(n, coverageAt+"/complete") = node{kind: boolean, number: 1}
+			*at(n, derivationAt+"/0/size") = num(5000)
 		}},
-		{f, "a step removed", BadMatch, func(n *node) { drop(n, d+"/1"); *at(n, d+"/0/size") = num(20) }},
-		{f, "no steps, written down", BadShape, set(d, list())},
-		{f, "a step by a negative index", BadValue, set(d+"/0/index", num(-1))},
-		{f, "a step by a name", BadValue, set(d+"/0/op", str("rechnung nr. 5"))},
-		{f, "a step with a parameter of another's words", BadValue, add(d+"/0", "params", node{kind: object, members: []member{{"name\n", str("x")}}})},
-		{f, "a step without parameters, written down", BadShape, add(d+"/0", "params", node{kind: object})},
-		{f, "a file of negative size", BadValue, set(p+"/input/size", num(-5))},
-		{f, "no file", BadShape, without(p + "/input")},
-		{f, "subject's digest is none", BadValue, set("/subject/0/digest/sha256", str("z"))},
-		{f, "subject's MD5 is none", BadValue, add("/subject/0/digest", "md5", str(sum("x")))},
-		{f, "two subjects", BadShape, func(n *node) {
+		{Finding, "a step removed", BadMatch, func(n *node) { drop(n, derivationAt+"/1"); *at(n, derivationAt+"/0/size") = num(20) }},
+		{Finding, "no steps, written down", BadShape, setAt(derivationAt, listOf())},
+		{Finding, "a step by a negative index", BadValue, setAt(derivationAt+"/0/index", num(-1))},
+		{Finding, "a step by a name", BadValue, setAt(derivationAt+"/0/op", str("rechnung nr. 5"))},
+		{Finding, "a step with a parameter of another's words", BadValue, addTo(derivationAt+"/0", "params", node{kind: object, members: []member{{"name\n", str("x")}}})},
+		{Finding, "a step without parameters, written down", BadShape, addTo(derivationAt+"/0", "params", node{kind: object})},
+		{Finding, "a file of negative size", BadValue, setAt(predicateAt+"/input/size", num(-5))},
+		{Finding, "no file", BadShape, leaveOut(predicateAt + "/input")},
+		{Finding, "subject's digest is none", BadValue, setAt("/subject/0/digest/sha256", str("z"))},
+		{Finding, "subject's MD5 is none", BadValue, addTo("/subject/0/digest", "md5", str(sum("x")))},
+		{Finding, "two subjects", BadShape, func(n *node) {
 			s := at(n, "/subject")
 			v := *clone(&s.list[0])
 			v.members[0].value = node{kind: object, members: []member{{"commitment", str(sum("x"))}}}
 			s.list = append(s.list, v)
 		}},
-		{f, "no subject", BadShape, set("/subject", list())},
-		{f, "subject with a name", BadField, add("/subject/0", "name", str("rechnung.zip"))},
+		{Finding, "no subject", BadShape, setAt("/subject", listOf())},
+		{Finding, "subject with a name", BadField, addTo("/subject/0", "name", str("rechnung.zip"))},
+	}
+}
 
-		// Engine and policy.
-		{f, "a limit changed", BadPolicy, set(p+"/policy/limits/depth", num(3))},
-		{f, "an option changed", BadPolicy, set(p+"/policy/options/input.bytes", str("5"))},
-		{f, "an option added", BadPolicy, add(p+"/policy/options", "formats", str("none"))},
-		{f, "an option removed", BadPolicy, without(p + "/policy/options")},
-		{f, "the policy's digest changed", BadPolicy, set(p+"/policy/digest", str(sum("x")))},
-		{f, "a negative limit", BadValue, set(p+"/policy/limits/work", num(-1))},
-		{f, "a limit removed", BadShape, without(p + "/policy/limits/work")},
-		{f, "no policy", BadShape, without(p + "/policy")},
-		{f, "binary's digest is none", BadValue, set(p+"/engine/binary", str(""))},
-		{f, "no version", BadValue, set(p+"/engine/version", str(""))},
-		{f, "no engine", BadShape, without(p + "/engine")},
-		{f, "no revision, written down", BadShape, set(p+"/engine/revision", str(""))},
+// liesOfPolicy: engine and policy.
+func liesOfPolicy(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "a limit changed", BadPolicy, setAt(predicateAt+"/policy/limits/depth", num(3))},
+		{Finding, "an option changed", BadPolicy, setAt(predicateAt+"/policy/options/input.bytes", str("5"))},
+		{Finding, "an option added", BadPolicy, addTo(predicateAt+"/policy/options", "formats", str("none"))},
+		{Finding, "an option removed", BadPolicy, leaveOut(predicateAt + "/policy/options")},
+		{Finding, "the policy's digest changed", BadPolicy, setAt(predicateAt+"/policy/digest", str(sum("x")))},
+		{Finding, "a negative limit", BadValue, setAt(predicateAt+"/policy/limits/work", num(-1))},
+		{Finding, "a limit removed", BadShape, leaveOut(predicateAt + "/policy/limits/work")},
+		{Finding, "no policy", BadShape, leaveOut(predicateAt + "/policy")},
+		{Finding, "binary's digest is none", BadValue, setAt(predicateAt+"/engine/binary", str(""))},
+		{Finding, "no version", BadValue, setAt(predicateAt+"/engine/version", str(""))},
+		{Finding, "no engine", BadShape, leaveOut(predicateAt + "/engine")},
+		{Finding, "no revision, written down", BadShape, setAt(predicateAt+"/engine/revision", str(""))},
+	}
+}
 
-		// Time, context, id.
-		{f, "id of another record", BadID, oldID(set(p+"/engine/version", str("showcause v2.0.0")))},
-		{f, "id is none", BadValue, oldID(set(p+"/id", str("abc")))},
-		{f, "id empty", BadShape, oldID(set(p+"/id", str("")))},
-		{f, "time of another zone", BadValue, set(p+"/time/observed", str("2026-11-21T14:00:00+01:00"))},
-		{f, "time with a fraction", BadValue, set(p+"/time/observed", str("2026-11-21T14:00:00.5Z"))},
-		{f, "time that is none", BadValue, set(p+"/time/observed", str("2026-02-30T14:00:00Z"))},
-		{f, "leap second", BadValue, set(p+"/time/observed", str("2026-06-30T23:59:60Z"))},
-		{f, "no time", BadShape, without(p + "/time")},
-		{f, "path empty", BadShape, set(p+"/context/path", str(""))},
-		{f, "path with a line end", BadValue, set(p+"/context/path", str("/tmp/a\nb"))},
-		{f, "path with a control character of two bytes", BadValue, set(p+"/context/path", str("/tmp/\u0085"))},
-		{f, "host of another kind", BadShape, set(p+"/context/host", num(5))},
-		{f, "jail of another's words", BadValue, set(p+"/context/jail", str("all fine!"))},
-		{f, "a key less in the payload", MoreSignature, without(p + "/context/keys/0")},
-		{f, "no keys in the payload", BadValue, set(p+"/context/keys", list())},
-		{f, "keys out of order", BadValue, func(n *node) {
-			k := at(n, p+"/context/keys")
+// liesOfContext: time, context, id.
+func liesOfContext(all map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "id of another record", BadID, oldID(setAt(predicateAt+"/engine/version", str("showcause v2.0.0")))},
+		{Finding, "id is none", BadValue, oldID(setAt(predicateAt+"/id", str("abc")))},
+		{Finding, "id empty", BadShape, oldID(setAt(predicateAt+"/id", str("")))},
+		{Finding, "time of another zone", BadValue, setAt(predicateAt+"/time/observed", str("2026-11-21T14:00:00+01:00"))},
+		{Finding, "time with a fraction", BadValue, setAt(predicateAt+"/time/observed", str("2026-11-21T14:00:00.5Z"))},
+		{Finding, "time that is none", BadValue, setAt(predicateAt+"/time/observed", str("2026-02-30T14:00:00Z"))},
+		{Finding, "leap second", BadValue, setAt(predicateAt+"/time/observed", str("2026-06-30T23:59:60Z"))},
+		{Finding, "no time", BadShape, leaveOut(predicateAt + "/time")},
+		{Finding, "path empty", BadShape, setAt(predicateAt+"/context/path", str(""))},
+		{Finding, "path with a line end", BadValue, setAt(predicateAt+"/context/path", str("/tmp/a\nb"))},
+		{Finding, "path with a control character of two bytes", BadValue, setAt(predicateAt+"/context/path", str("/tmp/\u0085"))},
+		{Finding, "host of another kind", BadShape, setAt(predicateAt+"/context/host", num(5))},
+		{Finding, "jail of another's words", BadValue, setAt(predicateAt+"/context/jail", str("all fine!"))},
+		{Finding, "a key less in the payload", MoreSignature, leaveOut(predicateAt + "/context/keys/0")},
+		{Finding, "no keys in the payload", BadValue, setAt(predicateAt+"/context/keys", listOf())},
+		{Finding, "keys out of order", BadValue, func(n *node) {
+			k := at(n, predicateAt+"/context/keys")
 			k.list[0], k.list[1] = k.list[1], k.list[0]
 		}},
-		{f, "a key more in the payload", NoSignature, func(n *node) {
-			k := at(n, p+"/context/keys")
+		{Finding, "a key more in the payload", NoSignature, func(n *node) {
+			k := at(n, predicateAt+"/context/keys")
 			k.list = append(k.list, str(strings.Repeat("f", 64)))
 		}},
-		{f, "paths in a finding", BadShape, add(p+"/context", "paths", list(str("/a")))},
-		{f, "an action in a finding", BadShape, func(n *node) { add(p, "action", *at(all[Deed].mustNode(), p+"/action"))(n) }},
-
-		// What kind it is.
-		{f, "a finding called an action", BadShape, set("/predicateType", str("https://showcause.dev/action/v1"))},
-		{f, "a finding of a later version", BadType, set("/predicateType", str("https://showcause.dev/finding/v2"))},
-		{f, "an unknown kind", BadType, set("/predicateType", str("https://showcause.dev/waiver/v1"))},
-		{f, "a kind at another place", BadType, set("/predicateType", str("https://example.com/finding/v1"))},
-		{f, "a later statement", BadType, set("/_type", str("https://in-toto.io/Statement/v2"))},
-
-		// Scans.
-		{Scan, "a file more", BadCoverage, set(c+"/files", num(5))},
-		{Scan, "a verdict changed", BadCoverage, set(c+"/verdicts/found", num(2))},
-		{Scan, "an incomplete file made clean", BadCoverage, func(n *node) {
-			drop(n, c+"/verdicts/incomplete")
-			*at(n, c+"/verdicts/nothing-found") = num(2)
-		}},
-		{Scan, "a verdict of no kind", BadCoverage, add(c+"/verdicts", "clean", num(1))},
-		{Scan, "none of a verdict, written down", BadCoverage, set(c+"/verdicts/found", num(0))},
-		{Scan, "an input removed", BadShape, without(c + "/inputs/0")},
-		{Scan, "an input and its path removed", BadCoverage, func(n *node) { drop(n, c+"/inputs/0"); drop(n, p+"/context/paths/0") }},
-		{Scan, "an input's gaps removed", BadVerdict, without(c + "/inputs/0/gaps")},
-		{Scan, "an input's verdict changed", BadVerdict, set(c+"/inputs/0/verdict", str("nothing-found"))},
-		{Scan, "an input's verdict is none", BadValue, set(c+"/inputs/0/verdict", str("ok"))},
-		{Scan, "an input's gap beyond it", BadCoverage, set(c+"/inputs/0/gaps/0/offset", num(101))},
-		{Scan, "an input's digest is none", BadValue, set(c+"/inputs/0/digest/sha256", str("x"))},
-		{Scan, "an input of negative size", BadValue, set(c+"/inputs/0/size", num(-2))},
-		{Scan, "complete", BadCoverage, set(c+"/complete", node{kind: boolean, number: 1})},
-		{Scan, "verdict of the scan", BadVerdict, set(p+"/verdict", str("nothing-found"))},
-		{Scan, "fewer objects than files", BadCoverage, set(c+"/objects", num(2))},
-		{Scan, "part 3 of 2", BadCoverage, func(n *node) { add(c, "part", num(3))(n); add(c, "parts", num(2))(n) }},
-		{Scan, "part of nothing", BadCoverage, add(c, "part", num(1))},
-		{Scan, "a scan of a file", BadShape, set("/subject/0/digest", node{kind: object, members: []member{{"sha256", str(sum("x"))}}})},
-		{Scan, "another scan", BadShape, set(p+"/context/scan", str(sum("other scan")))},
-		{Scan, "name of a scan that is none", BadValue, func(n *node) {
-			*at(n, p+"/context/scan"), *at(n, "/subject/0/digest/scan") = str("x"), str("x")
-		}},
-		{Scan, "a rule", BadShape, func(n *node) { add(p+"/rules", "rule", *at(all[Finding].mustNode(), rule))(n) }},
-
-		// Actions, contests, decisions.
-		{Deed, "no action", BadShape, without(p + "/action")},
-		{Deed, "of no record", BadValue, set(p+"/action/record", str(""))},
-		{Deed, "a deed of another's words", BadValue, set(p+"/action/deed", str("take it!"))},
-		{Deed, "a result of no words", BadValue, set(p+"/action/result", str(""))},
-		{Deed, "a detail with a line end", BadValue, set(p+"/action/detail/method", str("a\nb"))},
-		{Deed, "a verdict", BadShape, add(p, "verdict", str("found"))},
-		{Contest, "no contest", BadShape, without(p + "/contest")},
-		{Contest, "no reason", BadShape, without(p + "/contest/reason")},
-		{Contest, "an empty reason", BadShape, set(p+"/contest/reason", str(""))},
-		{Contest, "of no record", BadValue, set(p+"/contest/record", str("x"))},
-		{Decision, "of no contest", BadValue, set(p+"/decision/contest", str("x"))},
-		{Decision, "an outcome that is none", BadValue, set(p+"/decision/outcome", str("dismissed"))},
-		{Decision, "a decision called a contest", BadShape, set("/predicateType", str("https://showcause.dev/contest/v1"))},
-	} {
-		n := all[x.kind].mustNode()
-		before := at(n, p+"/id").text
-		x.edit(n)
-		if id := at(n, p).member("id"); id != nil && id.text == before {
-			renew(n)
-		} else if id != nil {
-			id.text = strings.TrimPrefix(id.text, "old:")
-		}
-		out = append(out, forgery{name: "lie: " + string(x.kind) + ": " + x.name, file: reseal(t, n, keys...), want: []Code{x.want}})
+		{Finding, "paths in a finding", BadShape, addTo(predicateAt+"/context", "paths", listOf(str("/a")))},
+		{Finding, "an action in a finding", BadShape, func(n *node) { addTo(predicateAt, "action", *at(all[Deed].mustNode(), predicateAt+"/action"))(n) }},
 	}
-	return out
+}
+
+// liesOfKind: what kind it is.
+func liesOfKind(map[Kind]*Record) []lie {
+	return []lie{
+		{Finding, "a finding called an action", BadShape, setAt("/predicateType", str("https://showcause.dev/action/v1"))},
+		{Finding, "a finding of a later version", BadType, setAt("/predicateType", str("https://showcause.dev/finding/v2"))},
+		{Finding, "an unknown kind", BadType, setAt("/predicateType", str("https://showcause.dev/waiver/v1"))},
+		{Finding, "a kind at another place", BadType, setAt("/predicateType", str("https://example.com/finding/v1"))},
+		{Finding, "a later statement", BadType, setAt("/_type", str("https://in-toto.io/Statement/v2"))},
+	}
+}
+
+// liesOfScans: scans.
+func liesOfScans(all map[Kind]*Record) []lie {
+	return []lie{
+		{Scan, "a file more", BadCoverage, setAt(coverageAt+"/files", num(5))},
+		{Scan, "a verdict changed", BadCoverage, setAt(coverageAt+"/verdicts/found", num(2))},
+		{Scan, "an incomplete file made clean", BadCoverage, func(n *node) {
+			drop(n, coverageAt+"/verdicts/incomplete")
+			*at(n, coverageAt+"/verdicts/nothing-found") = num(2)
+		}},
+		{Scan, "a verdict of no kind", BadCoverage, addTo(coverageAt+"/verdicts", "clean", num(1))},
+		{Scan, "none of a verdict, written down", BadCoverage, setAt(coverageAt+"/verdicts/found", num(0))},
+		{Scan, "an input removed", BadShape, leaveOut(coverageAt + "/inputs/0")},
+		{Scan, "an input and its path removed", BadCoverage, func(n *node) { drop(n, coverageAt+"/inputs/0"); drop(n, predicateAt+"/context/paths/0") }},
+		{Scan, "an input's gaps removed", BadVerdict, leaveOut(coverageAt + "/inputs/0/gaps")},
+		{Scan, "an input's verdict changed", BadVerdict, setAt(coverageAt+"/inputs/0/verdict", str("nothing-found"))},
+		{Scan, "an input's verdict is none", BadValue, setAt(coverageAt+"/inputs/0/verdict", str("ok"))},
+		{Scan, "an input's gap beyond it", BadCoverage, setAt(coverageAt+"/inputs/0/gaps/0/offset", num(101))},
+		{Scan, "an input's digest is none", BadValue, setAt(coverageAt+"/inputs/0/digest/sha256", str("x"))},
+		{Scan, "an input of negative size", BadValue, setAt(coverageAt+"/inputs/0/size", num(-2))},
+		{Scan, "complete", BadCoverage, setAt(coverageAt+"/complete", node{kind: boolean, number: 1})},
+		{Scan, "verdict of the scan", BadVerdict, setAt(predicateAt+"/verdict", str("nothing-found"))},
+		{Scan, "fewer objects than files", BadCoverage, setAt(coverageAt+"/objects", num(2))},
+		{Scan, "part 3 of 2", BadCoverage, func(n *node) { addTo(coverageAt, "part", num(3))(n); addTo(coverageAt, "parts", num(2))(n) }},
+		{Scan, "part of nothing", BadCoverage, addTo(coverageAt, "part", num(1))},
+		{Scan, "a scan of a file", BadShape, setAt("/subject/0/digest", node{kind: object, members: []member{{"sha256", str(sum("x"))}}})},
+		{Scan, "another scan", BadShape, setAt(predicateAt+"/context/scan", str(sum("other scan")))},
+		{Scan, "name of a scan that is none", BadValue, func(n *node) {
+			*at(n, predicateAt+"/context/scan"), *at(n, "/subject/0/digest/scan") = str("x"), str("x")
+		}},
+		{Scan, "a rule", BadShape, func(n *node) { addTo(predicateAt+"/rules", "rule", *at(all[Finding].mustNode(), ruleAt))(n) }},
+	}
+}
+
+// liesOfDeeds: actions, contests, decisions.
+func liesOfDeeds(map[Kind]*Record) []lie {
+	return []lie{
+		{Deed, "no action", BadShape, leaveOut(predicateAt + "/action")},
+		{Deed, "of no record", BadValue, setAt(predicateAt+"/action/record", str(""))},
+		{Deed, "a deed of another's words", BadValue, setAt(predicateAt+"/action/deed", str("take it!"))},
+		{Deed, "a result of no words", BadValue, setAt(predicateAt+"/action/result", str(""))},
+		{Deed, "a detail with a line end", BadValue, setAt(predicateAt+"/action/detail/method", str("a\nb"))},
+		{Deed, "a verdict", BadShape, addTo(predicateAt, "verdict", str("found"))},
+		{Contest, "no contest", BadShape, leaveOut(predicateAt + "/contest")},
+		{Contest, "no reason", BadShape, leaveOut(predicateAt + "/contest/reason")},
+		{Contest, "an empty reason", BadShape, setAt(predicateAt+"/contest/reason", str(""))},
+		{Contest, "of no record", BadValue, setAt(predicateAt+"/contest/record", str("x"))},
+		{Decision, "of no contest", BadValue, setAt(predicateAt+"/decision/contest", str("x"))},
+		{Decision, "an outcome that is none", BadValue, setAt(predicateAt+"/decision/outcome", str("dismissed"))},
+		{Decision, "a decision called a contest", BadShape, setAt("/predicateType", str("https://showcause.dev/contest/v1"))},
+	}
 }
 
 // mustNode returns the clear statement of a record as JSON.

@@ -145,7 +145,9 @@ func TestPythonLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	add("a tile more", func(dir string) error { return os.WriteFile(filepath.Join(dir, "tile", "0", "003"), []byte("x"), 0o600) })
+	add("a tile more", func(dir string) error {
+		return os.WriteFile(filepath.Join(dir, "tile", "0", "003"), []byte("x"), 0o600)
+	})
 	for name, d := range map[string]string{"of another key": foreign, "of an earlier time": shorter} {
 		add("the checkpoint "+name, func(dir string) error {
 			b, err := os.ReadFile(filepath.Join(d, "log", "checkpoint"))

@@ -75,7 +75,7 @@ func (v *verification) yara(text string) {
 		v.note(NoteReads, ruleAt, "the condition asks for %s: recheck", why)
 		return
 	}
-	v.evalYARA(set, src, counts)
+	v.evalYARA(text, counts)
 }
 
 // yaraNamed tells whether a rule may be reported by a name: its identifier,
@@ -148,12 +148,9 @@ func readsFile(r *syntax.Rule, places bool) (why string) {
 	return why
 }
 
-func (v *verification) evalYARA(set *source.Sources, src *source.Source, counts map[int64]int64) {
-	res := check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: source.Either, RelaxedRegexps: true})
-	if res.Failed() || len(res.Rules) != 1 {
-		v.note(NoteReads, ruleAt, "the condition means nothing without the rest of the rules: recheck")
-		return
-	}
+// evalYARA evaluates a condition that is asked nothing else. A rule may have
+// been read in either dialect: it holds if it holds in one.
+func (v *verification) evalYARA(text string, counts map[int64]int64) {
 	total := int64(0)
 	for _, n := range counts {
 		if total += n; n > maxEval || total > maxEval {
@@ -161,15 +158,33 @@ func (v *verification) evalYARA(set *source.Sources, src *source.Source, counts 
 			return
 		}
 	}
-	out := eval.Run(res, &recorded{v.statement, counts}, eval.Options{Limit: maxEval})
-	switch {
-	case len(out.Stopped) > 0:
-		v.note(NoteReads, ruleAt, "the condition takes too many steps: recheck")
-	case !out.Holds[res.Rules[0]]:
-		v.problems.add(BadCondition, ruleAt, "does not hold with the matches recorded")
-	default:
-		v.note(NoteCondition, ruleAt, "holds with the matches recorded")
+	ran := false
+	for _, d := range []source.Dialect{source.Either, source.YARA, source.YARAX} {
+		set := &source.Sources{}
+		src, err := set.Add("rule", text)
+		if err != nil {
+			return // it was added before
+		}
+		res := check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: d, RelaxedRegexps: true})
+		if res.Failed() || len(res.Rules) != 1 {
+			continue
+		}
+		out := eval.Run(res, &recorded{v.statement, counts}, eval.Options{Limit: maxEval})
+		if len(out.Stopped) > 0 {
+			v.note(NoteReads, ruleAt, "the condition takes too many steps: recheck")
+			return
+		}
+		if out.Holds[res.Rules[0]] {
+			v.note(NoteCondition, ruleAt, "holds with the matches recorded")
+			return
+		}
+		ran = true
 	}
+	if !ran {
+		v.note(NoteReads, ruleAt, "the condition means nothing without the rest of the rules: recheck")
+		return
+	}
+	v.problems.add(BadCondition, ruleAt, "does not hold with the matches recorded")
 }
 
 // maxEval bounds an evaluation, matches and steps.

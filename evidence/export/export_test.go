@@ -39,8 +39,10 @@ func records(t *testing.T) []*evidence.Sealed {
 			Policy:     &evidence.Policy{Limits: showcause.Limits{}.WithDefaults()},
 			Derivation: []evidence.Step{{Index: 3, Op: "zip.deflate", Digest: evidence.Digests{SHA256: sum("inner")}, Size: 50}},
 			Matches:    &evidence.Matches{List: []evidence.Match{{Pattern: 0, Offset: 7, Length: 6}, {Pattern: 0, Offset: 17, Length: 6}}},
-			Coverage: &evidence.Coverage{Objects: 2, Bytes: 150, Depth: 1, Work: 9,
-				Gaps: []evidence.Gap{{Code: "encrypted", Trail: []evidence.GapStep{{Index: 1, Op: "zip.stored"}}, Length: 5}, {Code: "ambiguous.zip.size", Length: -1}}},
+			Coverage: &evidence.Coverage{
+				Objects: 2, Bytes: 150, Depth: 1, Work: 9,
+				Gaps: []evidence.Gap{{Code: "encrypted", Trail: []evidence.GapStep{{Index: 1, Op: "zip.stored"}}, Length: 5}, {Code: "ambiguous.zip.size", Length: -1}},
+			},
 			Context: evidence.Context{Path: evidence.Private{Text: path}, Host: evidence.Private{Text: "desk7"}}, Time: at,
 		}}
 	}
