@@ -109,7 +109,8 @@ func Compile(paths []string, o Options) ([]byte, error) {
 		if len(files) > 0 && (!dir || !clamFolder(path)) {
 			continue
 		}
-		st, err := clamsig.Load(path, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA}, &c)
+		_, plain := Split(path)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}

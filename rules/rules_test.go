@@ -1,11 +1,13 @@
 package rules_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 // samples fire each rule. They are written in pieces ("~" is taken out) so that
@@ -251,5 +255,161 @@ func TestWriteModes(t *testing.T) {
 	}
 	if err := rules.Write(dir, []byte("new")); err == nil {
 		t.Error("a folder was written to")
+	}
+}
+
+// write makes the files of a folder.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func compiled(t *testing.T, paths []string, o rules.Options) (*ruledb.DB, error) {
+	t.Helper()
+	data, err := rules.Compile(paths, o)
+	if err != nil {
+		return nil, err
+	}
+	db, err := ruledb.New(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, nil
+}
+
+func found(db *ruledb.DB, data string) string {
+	var out []string
+	for _, f := range scan.New(db, scan.Options{}).Scan(showcause.Bytes(data)).Findings {
+		info, _ := db.Info(f.Index)
+		name := f.Rule
+		if info.YARA != nil {
+			name = info.YARA.Namespace + ":" + name
+		}
+		out = append(out, name)
+	}
+	return strings.Join(out, " ")
+}
+
+// ClamAV's rules and YARA's are one database; each file of a folder is a namespace.
+func TestCompileYARA(t *testing.T) {
+	dir := t.TempDir()
+	const rule = `rule a { strings: $a = "needle" condition: $a }`
+	writeFiles(t, dir, map[string]string{
+		"set/x.ndb": "Clam.Needle:0:*:6e6565646c65\n", "set/one.yar": rule, "set/sub/two.yara": rule + ` rule b { condition: a }`,
+		"set/sub/.hidden.yar": "nonsense", "set/readme.txt": "nonsense", "plain": rule,
+	})
+	set, plain := filepath.Join(dir, "set"), filepath.Join(dir, "plain")
+	for _, c := range []struct {
+		paths []string
+		want  string
+	}{
+		{[]string{set}, "Clam.Needle.UNOFFICIAL one.yar:a sub/two.yara:a sub/two.yara:b"},
+		{[]string{"ns:" + set}, "Clam.Needle.UNOFFICIAL ns/one.yar:a ns/sub/two.yara:a ns/sub/two.yara:b"},
+		{[]string{filepath.Join(set, "sub")}, "two.yara:a two.yara:b"},
+		{[]string{plain}, "default:a"},
+		{[]string{"x:" + plain, "y:" + plain}, "x:a y:a"},
+		{[]string{plain, filepath.Join(set, "x.ndb")}, "Clam.Needle.UNOFFICIAL default:a"},
+	} {
+		db, err := compiled(t, c.paths, rules.Options{})
+		if err != nil {
+			t.Errorf("%v: %v", c.paths, err)
+			continue
+		}
+		have := strings.Fields(found(db, "a needle"))
+		slices.Sort(have)
+		if got := strings.Join(have, " "); got != c.want {
+			t.Errorf("%v: %q, want %q", c.paths, got, c.want)
+		}
+		again, err := rules.Compile(c.paths, rules.Options{})
+		first, _ := rules.Compile(c.paths, rules.Options{})
+		if err != nil || !bytes.Equal(again, first) {
+			t.Errorf("%v: compiled twice, not the same", c.paths)
+		}
+	}
+	_, err := compiled(t, []string{plain, plain}, rules.Options{})
+	var wrong *rules.RuleError
+	if !errors.As(err, &wrong) || len(wrong.Diags) == 0 || !strings.Contains(err.Error(), "plain") {
+		t.Errorf("one rule twice in a namespace: %v", err)
+	}
+}
+
+func TestCompileYARAOptions(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"ext.yar": `rule a { condition: who == "me" }`, "inc.yar": `include "sub/part.yar" rule a { condition: part }`,
+		"sub/part.yar": `rule part { condition: true }`, "far.yar": `include "part.yar" rule a { condition: part }`,
+		"slow.yar": `rule a { strings: $a = /[^a]+[^b]{2,}/ condition: $a }`, "old.yar": `rule a { condition: for all x in (1.0, 2.0) : (x > 0.0) }`,
+	})
+	path := func(name string) []string { return []string{filepath.Join(dir, name)} }
+	me := map[string]module.Value{"who": module.TextValue("me")}
+	for _, c := range []struct {
+		name string
+		o    rules.Options
+		want string // "" is an error
+	}{
+		{"ext.yar", rules.Options{}, ""},
+		{"ext.yar", rules.Options{Externals: me}, "default:a"},
+		{"inc.yar", rules.Options{}, "default:part default:a"},
+		{"inc.yar", rules.Options{NoIncludes: true}, ""},
+		{"far.yar", rules.Options{}, ""},
+		{"far.yar", rules.Options{IncludeDirs: []string{filepath.Join(dir, "sub")}}, "default:part default:a"},
+		{"old.yar", rules.Options{Dialect: source.YARA}, ""},
+		{"old.yar", rules.Options{Dialect: source.YARAX}, "default:a"},
+	} {
+		db, err := compiled(t, path(c.name), c.o)
+		switch {
+		case (c.want == "") != (err != nil):
+			t.Errorf("%s: %v", c.name, err)
+		case err == nil:
+			if got := found(db, "x"); got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+		}
+	}
+	var slow []string
+	if _, err := compiled(t, path("slow.yar"), rules.Options{Slow: func(s string) { slow = append(slow, s) }}); err != nil || len(slow) != 1 || !strings.Contains(slow[0], "slow.yar:1: rule a, string $a") {
+		t.Errorf("%v %q", err, slow)
+	}
+}
+
+// A cached database is made again when a file that is included changes, and when
+// the options do.
+func TestCachedIncludes(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"a.yar": `include "b/b.inc" rule a { condition: b and n > 1 }`, "b/b.inc": `rule b { condition: true }`})
+	o := rules.Options{Externals: map[string]module.Value{"n": module.IntValue(2)}}
+	times := 0
+	open := func() string {
+		t.Helper()
+		db, warning, err := rules.Cached([]string{dir}, o, func() { times++ })
+		if err != nil || warning != nil {
+			t.Fatal(err, warning)
+		}
+		defer db.Close()
+		return found(db, "x")
+	}
+	for i, c := range []struct {
+		change func()
+		times  int
+		want   string
+	}{
+		{func() {}, 1, "a.yar:b a.yar:a"}, {func() {}, 1, "a.yar:b a.yar:a"},
+		{func() { writeFiles(t, dir, map[string]string{"b/b.inc": `rule b { condition: filesize > 5 }`}) }, 2, ""},
+		{func() { o.Externals = map[string]module.Value{"n": module.IntValue(1)} }, 3, ""},
+		{func() { writeFiles(t, dir, map[string]string{"b/b.inc": `rule b { condition: true }`}) }, 4, "a.yar:b"},
+	} {
+		c.change()
+		if got := open(); got != c.want || times != c.times {
+			t.Errorf("%d: %q, compiled %d times; want %q, %d", i, got, times, c.want, c.times)
+		}
 	}
 }
