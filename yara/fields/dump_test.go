@@ -151,6 +151,9 @@ func TestDump(t *testing.T) {
 	if err != nil {
 		t.Skip("yara is not installed")
 	}
+	if v, _ := exec.Command(yara, "--version").Output(); !strings.HasPrefix(string(v), "4.2.") {
+		t.Skipf("yara is %s; what differs is known of 4.2 only", strings.TrimSpace(string(v)))
+	}
 	rules := filepath.Join(t.TempDir(), "rules.yar")
 	if err := os.WriteFile(rules, []byte("import \"pe\" import \"dotnet\" rule a { condition: true }"), 0o600); err != nil {
 		t.Fatal(err)
