@@ -81,7 +81,9 @@ func New(db *ruledb.DB, o Options) *Scanner {
 func (s *Scanner) Scan(src showcause.Source) showcause.Report { return s.ScanWith(src, nil) }
 
 // ScanWith is Scan with values of external variables for this input, which come
-// before those in Options.
+// before those in Options. If filename is among them, filetype ("EXE", "PDF") and
+// filemd5 are worked out for each layer, unless they are too, and in a container
+// filename and extension (".exe") are those of the member.
 func (s *Scanner) ScanWith(src showcause.Source, externals map[string]module.Value) showcause.Report {
 	in := input{Scanner: s, report: showcause.Report{Size: src.Size()}, externals: s.options.Externals}
 	if len(externals) > 0 {

@@ -77,7 +77,7 @@ func (s *searcher) reset() {
 	s.asked = s.asked[:0]
 	s.kept = 0
 	clear(s.eval.modules)
-	s.eval.layer = nil
+	s.eval.layer, s.eval.md5 = nil, ""
 	s.matcher.Reset()
 }
 

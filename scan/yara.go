@@ -1,7 +1,16 @@
 package scan
 
 import (
+	"crypto/md5"
+	"encoding/hex"
+	"io"
+	"path"
+	"strings"
+
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/yara/code"
@@ -27,6 +36,7 @@ type evaluator struct {
 	modules map[moduleKey]module.Value // of the layer
 	layer   *fields.Layer              // has made them
 	buf     []byte
+	md5     string // of the layer, once it was asked for
 }
 
 type moduleKey struct {
@@ -115,10 +125,61 @@ func (e *evaluator) Entry() (int64, bool) {
 	return 0, false
 }
 
-// External is the value of an external variable for this scan.
+// External is the value of an external variable for this scan. Of an input whose
+// filename was given, filetype and filemd5 are worked out for each layer unless
+// they were given too, and filename and extension of what is in it follow from its name there.
 func (e *evaluator) External(name string) (module.Value, bool) {
-	v, ok := e.search.in.externals[name]
-	return v, ok
+	l, given := e.search.l, e.search.in.externals
+	v, ok := given[name]
+	if _, usual := given["filename"]; !usual {
+		return v, ok
+	}
+	if n := len(l.Trail); n > 0 && l.Trail[n-1].Name != "" {
+		inner := path.Base(strings.ReplaceAll(l.Trail[n-1].Name, `\`, "/"))
+		switch name {
+		case "filename":
+			return module.TextValue(inner), true
+		case "extension":
+			return module.TextValue(path.Ext(inner)), true
+		}
+	}
+	if ok {
+		return v, true
+	}
+	switch name {
+	case "filetype":
+		return module.TextValue(fileType(l.kind)), true
+	case "filemd5":
+		if e.md5 == "" {
+			e.md5 = e.digest()
+		}
+		return module.TextValue(e.md5), true
+	}
+	return module.Value{}, false
+}
+
+// fileType is a type as rules that ask for the external filetype call it.
+func fileType(t filetype.Type) string {
+	switch rule.Target(t.Target()) {
+	case rule.PE:
+		return "EXE"
+	case rule.MachO:
+		return "MACH-O"
+	}
+	return strings.ToUpper(t.String())
+}
+
+// digest is the layer's MD5, hexadecimal; empty if it is too much to read.
+func (e *evaluator) digest() string {
+	src := e.search.l.Source
+	if !e.work(src.Size() / 16) {
+		return ""
+	}
+	h := md5.New()
+	if _, err := io.Copy(h, bound.Reader(src, 0, -1)); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Module is the value of a module. What is parsed for it serves all rules in the

@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
 	"io/fs"
@@ -83,6 +84,38 @@ func TestYARAExternals(t *testing.T) {
 		if got := fired(db, scan.Options{Externals: c.o}, showcause.Bytes("z"), c.file); got != c.want {
 			t.Errorf("%d: %q, want %q", i, got, c.want)
 		}
+	}
+}
+
+// What is not given of the usual variables is worked out, layer by layer.
+func TestYARAUsualExternals(t *testing.T) {
+	x := module.TextValue("x")
+	db, why := yaraDB(t, `rule top { condition: filename == "a.zip" and extension == ".zip" and filetype == "ZIP" and filepath == "/a.zip" }
+		rule member { condition: filename == "in.txt" and extension == ".txt" and filemd5 == "900150983cd24fb0d6963f7d28e17f72" }
+		rule given { condition: filetype == "x" }`, check.Options{Externals: map[string]module.Value{
+		"filename": x, "extension": x, "filetype": x, "filepath": x, "filemd5": x,
+	}})
+	if why != "" {
+		t.Fatal(why)
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create(`dir/in.txt`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte("abc"))
+	z.Close()
+	file := map[string]module.Value{"filename": module.TextValue("a.zip"), "extension": module.TextValue(".zip"), "filepath": module.TextValue("/a.zip")}
+	if got := fired(db, scan.Options{}, showcause.Bytes(b.Bytes()), file); got != "top member" {
+		t.Errorf("%q", got)
+	}
+	file["filetype"] = x
+	if got := fired(db, scan.Options{TopOnly: true}, showcause.Bytes(b.Bytes()), file); got != "given" {
+		t.Errorf("%q", got)
+	}
+	if got := fired(db, scan.Options{TopOnly: true}, showcause.Bytes(b.Bytes()), nil); got != "given" {
+		t.Errorf("without a name: %q", got)
 	}
 }
 
