@@ -37,6 +37,7 @@ type Rule struct {
 	Name     string // as it is reported
 	File     string // what kind of ClamAV rule it is follows from the extension
 	Text     string
+	Path     string   // of the file, for rules that ask what it is called
 	Before   []string // texts of the rules that it asks for, in YARA's language
 }
 

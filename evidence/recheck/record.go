@@ -88,6 +88,7 @@ func claimOf(s *evidence.Statement) (*Claim, error) {
 	}
 	r := s.Rules.Rule
 	c := &Claim{Limits: s.Policy.Limits.WithDefaults(), Rule: &Rule{Language: r.Language, Name: r.Name, File: r.File, Text: r.Text}}
+	c.Rule.Path, _ = showcause.Unescape(s.Context.Path.Text)
 	if r.Base64 != "" {
 		b, err := base64.StdEncoding.DecodeString(r.Base64)
 		if err != nil {

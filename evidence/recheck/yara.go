@@ -3,6 +3,7 @@ package recheck
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ const maxSteps = 1 << 30
 // yaraRule is one rule in YARA's language, with nothing else of its file but the
 // modules that it names.
 type yaraRule struct {
+	claim   *Rule
 	checked *check.Result
 	rule    *check.Rule
 	all     map[*check.Rule]*strung // it, and those that it asks for
@@ -55,13 +57,29 @@ func compileYARA(r *Rule) (test, error) {
 	return nil, why
 }
 
-// outside are the variables that rules of many ask for, and that a scan leaves empty.
-func outside() map[string]module.Value {
+// outside are the variables that rules of many ask for: what the file is called
+// is known from the record, if at all.
+func (r *Rule) outside() map[string]module.Value {
 	out := map[string]module.Value{}
 	for _, name := range strings.Fields("filename filepath extension filetype owner filemd5") {
 		out[name] = module.TextValue("")
 	}
+	if r.Path != "" {
+		base := path.Base(r.Path)
+		out["filename"], out["filepath"] = module.TextValue(base), module.TextValue(r.Path)
+		out["extension"] = module.TextValue(strings.ToLower(path.Ext(base)))
+	}
 	return out
+}
+
+// asksOutside tells whether a text may ask for one of them.
+func (r *Rule) asksOutside() bool {
+	for name := range r.outside() {
+		if strings.Contains(r.Text, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func newYARA(r *Rule, d source.Dialect) (*yaraRule, error) {
@@ -78,14 +96,14 @@ func newYARA(r *Rule, d source.Dialect) (*yaraRule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its text: %w", err)
 	}
-	y := &yaraRule{checked: check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: d, RelaxedRegexps: true, Externals: outside()})}
+	y := &yaraRule{claim: r, checked: check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: d, RelaxedRegexps: true, Externals: r.outside()})}
 	if len(y.checked.Rules) != 1+len(r.Before) || y.checked.Failed() {
 		return nil, fmt.Errorf("its text means nothing by itself%s: it may ask for other rules, or for variables from outside", first(y.checked))
 	}
 	y.rule = y.checked.Rules[len(r.Before)]
 	y.all = map[*check.Rule]*strung{}
 	lowered := 0
-	for _, p := range lower.Rules(y.checked, lower.Options{Externals: outside()}, func(r *rule.Rule) error {
+	for _, p := range lower.Rules(y.checked, lower.Options{Externals: r.outside()}, func(r *rule.Rule) error {
 		lowered++
 		s, err := take(r)
 		if err == nil && lowered <= len(y.checked.Rules) {
@@ -159,8 +177,11 @@ func (y *yaraRule) test(w *walk, l *layer, _ []rule.Target) {
 		w.note("the search ended at the limit of work: not all matches are known")
 	}
 	in.modules = fields.New(in, fields.Host{})
-	out := eval.Run(y.checked, in, eval.Options{Limit: maxSteps, Externals: outside()})
+	out := eval.Run(y.checked, in, eval.Options{Limit: maxSteps, Externals: y.claim.outside()})
 	w.out.Holds = out.Holds[y.rule]
+	if y.claim.asksOutside() {
+		w.note("the rule may ask what the file is called, and whose it is: the name is taken from the record, the owner is not known")
+	}
 	switch {
 	case len(out.Stopped) > 0:
 		w.differ("rule", "that its condition holds", "more steps than are evaluated")
