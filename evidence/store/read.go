@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/translog"
@@ -155,14 +157,8 @@ func (p Problem) String() string { return fmt.Sprintf("%s: %s: %s", p.Code, p.Wh
 // wrong with records is given to bad; what is wrong with the log itself is a
 // *translog.Fault.
 func (s *Store) Check(bad func(Problem)) (state translog.State, records int64, err error) {
-	logged := map[translog.Digest]int64{}
-	state, err = s.log.Check(func(i int64, d translog.Digest) error {
-		logged[d] = i
-		return nil
-	})
-	if err != nil {
-		return state, 0, fmt.Errorf("store: %w", err)
-	}
+	// The folder is listed first: what is in it then was logged before.
+	var names []string
 	folders, err := s.records.Names()
 	if err != nil {
 		return state, 0, fmt.Errorf("store: %w", err)
@@ -174,33 +170,54 @@ func (s *Store) Check(bad func(Problem)) (state translog.State, records int64, e
 			continue
 		}
 		for _, file := range files {
-			where := path.Join(recordsDir, folder, file)
-			n, ok := name(folder, file)
-			if !ok {
-				bad(Problem{Foreign, where, "is not named as a record"})
-				continue
+			if n, ok := name(folder, file); ok {
+				names = append(names, n)
+			} else {
+				bad(Problem{Foreign, path.Join(recordsDir, folder, file), "is not named as a record"})
 			}
-			records++
-			s.checkRecord(n, where, logged, bad)
 		}
 	}
-	waiting, err := s.incoming.Names()
+	logged := map[translog.Digest]int64{}
+	state, err = s.log.Check(func(i int64, d translog.Digest) error {
+		logged[d] = i
+		return nil
+	})
 	if err != nil {
 		return state, 0, fmt.Errorf("store: %w", err)
 	}
-	for _, file := range waiting { // of a writer that is at work, or died: the next opening moves them
-		if r, err := s.own(file); err == nil {
-			delete(logged, r.Digest())
-			records++
-		}
+	for _, n := range names {
+		records++
+		s.checkRecord(n, logged, bad)
 	}
-	for d, i := range logged {
-		bad(Problem{Removed, fmt.Sprintf("%s/%x/%x%s", recordsDir, d[:1], d, suffix), fmt.Sprintf("entry %d of the log is gone", i)})
-	}
-	return state, records, nil
+	return state, records + s.checkLater(logged, bad), nil
 }
 
-func (s *Store) checkRecord(name, where string, logged map[translog.Digest]int64, bad func(Problem)) {
+// checkLater looks for the records of entries that the folder did not have when
+// it was listed: they came meanwhile, are on their way, or were removed.
+func (s *Store) checkLater(logged map[translog.Digest]int64, bad func(Problem)) (records int64) {
+	var gone []translog.Digest
+	for d := range logged {
+		if _, err := s.own(fmt.Sprintf("%x%s", d, suffix)); err == nil {
+			records++
+			continue
+		}
+		gone = append(gone, d)
+	}
+	slices.SortFunc(gone, func(a, b translog.Digest) int { return cmp.Compare(logged[a], logged[b]) })
+	for _, d := range gone {
+		name := fmt.Sprintf("%x", d)
+		if there, err := s.has(name); err == nil && there {
+			records++
+			s.checkRecord(name, logged, bad)
+			continue
+		}
+		bad(Problem{Removed, path.Join(recordsDir, name[:2], name+suffix), fmt.Sprintf("entry %d of the log is gone", logged[d])})
+	}
+	return records
+}
+
+func (s *Store) checkRecord(name string, logged map[translog.Digest]int64, bad func(Problem)) {
+	where := path.Join(recordsDir, name[:2], name+suffix)
 	r, err := s.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // seen as removed

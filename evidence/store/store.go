@@ -9,7 +9,8 @@
 //	quarantine/         package quarantine
 //	lock                flock(2) of who appends
 //
-// The folder and all in it are for their owner only. A record is written to
+// What is in the folder is for its owner only, and nobody else may write to the
+// folder itself. A record is written to
 // incoming and made durable, then it is logged, then it moves to records. So
 // what a process that died leaves is in incoming, and the next Open finishes it
 // and says so.
@@ -128,7 +129,7 @@ func (s *Store) open(o Options) (err error) {
 		}
 		return s.openLog(o, false)
 	}
-	if err := s.dir.Private(); err != nil {
+	if err := s.dir.Own(); err != nil { // the folder may be older than the store: a ledger is in it too
 		return err
 	}
 	if s.lock, err = s.dir.Open(lockName, unix.O_RDWR|unix.O_CREAT, 0o600); err != nil {
@@ -140,6 +141,11 @@ func (s *Store) open(o Options) (err error) {
 		}
 		if s.incoming, err = s.dir.Sub(incomingDir, true); err != nil {
 			return err
+		}
+		for _, d := range []*disk.Dir{s.records, s.incoming} {
+			if err := d.Private(); err != nil {
+				return err
+			}
 		}
 		if _, err := s.dir.Sweep(); err != nil {
 			return err

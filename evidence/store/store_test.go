@@ -154,6 +154,20 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// cp copies a store, for its owner only.
+func cp(t *testing.T, dir, from string) {
+	t.Helper()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			os.Chmod(p, 0o700)
+		}
+		return err
+	})
+}
+
 // What is changed afterwards is noticed.
 func TestChanged(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "store")
@@ -198,14 +212,9 @@ func TestChanged(t *testing.T) {
 		}, Foreign},
 	} {
 		dir := filepath.Join(t.TempDir(), "store")
-		if err := os.CopyFS(dir, os.DirFS(good)); err != nil {
-			t.Fatal(err)
-		}
+		cp(t, dir, good)
 		c.change(dir)
 		for _, ro := range []bool{true, false} {
-			if !ro {
-				os.Chmod(dir, 0o700)
-			}
 			s := open(t, dir, Options{ReadOnly: ro})
 			if _, bad := check(t, s); !slices.Contains(bad, string(c.want)) {
 				t.Errorf("%s: %q, want %s", c.name, bad, c.want)
@@ -215,10 +224,7 @@ func TestChanged(t *testing.T) {
 	}
 	for _, gone := range []string{"log", "key", "log/checkpoint"} {
 		dir := filepath.Join(t.TempDir(), "store")
-		if err := os.CopyFS(dir, os.DirFS(good)); err != nil {
-			t.Fatal(err)
-		}
-		os.Chmod(dir, 0o700)
+		cp(t, dir, good)
 		os.RemoveAll(filepath.Join(dir, gone))
 		if _, err := Open(dir, quick()); err == nil {
 			t.Errorf("%s was taken away, and the store opens", gone)
@@ -229,9 +235,26 @@ func TestChanged(t *testing.T) {
 // A store that others can get at is refused, and so is one that cannot be made.
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
-	os.Chmod(dir, 0o755)
+	os.Chmod(dir, 0o775)
 	if _, err := Open(dir, Options{}); err == nil {
-		t.Error("others can read the folder")
+		t.Error("others can write to the folder")
+	}
+	open := filepath.Join(dir, "open")
+	os.MkdirAll(filepath.Join(open, recordsDir), 0o755)
+	os.Chmod(filepath.Join(open, recordsDir), 0o750)
+	if _, err := Open(open, Options{}); err == nil {
+		t.Error("others can read the records")
+	}
+	if s, err := Open(filepath.Join(dir, "fine"), Options{}); err != nil {
+		t.Error(err)
+	} else {
+		os.Chmod(s.Dir(), 0o755) // as a ledger makes it
+		s.Close()
+		if s, err = Open(filepath.Join(dir, "fine"), Options{}); err != nil {
+			t.Error(err)
+		} else {
+			s.Close()
+		}
 	}
 	os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
 	if _, err := Open(filepath.Join(dir, "file"), Options{}); err == nil {
@@ -276,6 +299,42 @@ func TestTogether(t *testing.T) {
 	if n, bad := check(t, open(t, dir, quick())); n != 15 || bad != nil {
 		t.Errorf("%d records, %q", n, bad)
 	}
+}
+
+// A check while others append finds nothing wrong.
+func TestCheckMeanwhile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := open(t, dir, quick())
+	stop, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			r, err := evidence.Seal(finding(fmt.Sprint(i)), s.Keys()...)
+			if err == nil {
+				err = s.Append([]*evidence.Record{r})
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for seen := int64(0); seen < 20; {
+		r := open(t, dir, Options{ReadOnly: true})
+		_, n, err := r.Check(func(p Problem) { t.Error(p) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = n
+		r.Close()
+	}
+	close(stop)
+	<-done
 }
 
 var full = flag.Bool("full", false, "try every point, not a sample")

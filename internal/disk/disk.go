@@ -177,16 +177,21 @@ func (d *Dir) Mount() (uint64, error) {
 	return st.Mnt_id, nil
 }
 
-// Private refuses a folder that is not this user's alone.
-func (d *Dir) Private() error {
+// Private refuses a folder that others can look into, or that is another's.
+func (d *Dir) Private() error { return d.allows(0o077, "get at it") }
+
+// Own refuses a folder that others can write to, or that is another's.
+func (d *Dir) Own() error { return d.allows(0o022, "write to it") }
+
+func (d *Dir) allows(others uint32, what string) error {
 	st, err := d.Stat()
 	switch {
 	case err != nil:
 		return err
 	case int(st.Uid) != os.Geteuid():
 		return fmt.Errorf("folder %s belongs to user %d, not to %d", d.name, st.Uid, os.Geteuid())
-	case st.Mode&0o077 != 0:
-		return fmt.Errorf("folder %s has mode %04o: others can get at it", d.name, st.Mode&0o7777)
+	case st.Mode&others != 0:
+		return fmt.Errorf("folder %s has mode %04o: others can %s", d.name, st.Mode&0o7777, what)
 	}
 	return nil
 }
