@@ -1,11 +1,10 @@
 package fields
 
 import (
-	"encoding/base64"
-	"slices"
-
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/cfb"
