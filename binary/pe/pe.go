@@ -294,10 +294,10 @@ func (f *File) fullName(name string) (string, bool) {
 		if at > f.size {
 			return name, true
 		}
-		s, _ := f.cstring(at, maxString)
+		s, _ := f.cstring(at, maxString-1)
 		return s, true
 	}
-	s, ended := f.cstring(int64(f.SymbolTable)+int64(f.NumberOfSymbols)*18+int64(index), maxString)
+	s, ended := f.cstring(int64(f.SymbolTable)+int64(f.NumberOfSymbols)*18+int64(index), maxString-1)
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
 			return "", false
