@@ -366,3 +366,36 @@ func FuzzPEFields(f *testing.F) {
 		visit(t, memory(data), Host{})
 	})
 }
+
+// huge is a PE file and a terabyte of zeros.
+type huge struct {
+	memory
+	read int64
+}
+
+func (h *huge) Size() int64 { return 1 << 40 }
+
+func (h *huge) Read(off int64, n int) []byte {
+	h.read += int64(n)
+	b := make([]byte, n)
+	if off < int64(len(h.memory)) {
+		copy(b, h.memory[off:])
+	}
+	return b
+}
+
+// Of a file of a terabyte only what is asked for is read: nothing of what is read
+// whole, as long as the host does not allow it.
+func TestHuge(t *testing.T) {
+	for lfanew, limit := range map[uint32]int64{0x100: 1 << 20, 0x7fff0000: 8 << 20} {
+		data := executable()
+		if lfanew != 0x100 {
+			binary.LittleEndian.PutUint32(data[60:], lfanew)
+		}
+		in := &huge{memory: data}
+		visit(t, in, Host{Read: func(n int64) bool { return n < 1<<30 }})
+		if in.read > limit {
+			t.Errorf("lfanew %#x: %d bytes are read", lfanew, in.read)
+		}
+	}
+}
