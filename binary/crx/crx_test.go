@@ -90,8 +90,13 @@ func TestParse(t *testing.T) {
 		if !f.OK || f.Version != n || len(f.ID) != 32 || f.Short() || len(f.Proofs) != n-1 {
 			t.Fatalf("%+v", f)
 		}
-		want := &Manifest{ptr("1.2.3"), ptr("__MSG_appName__"), ptr("plain"), ptr("88"), ptr("https://example.org/"),
-			[]string{"tabs", "storage"}, []string{"<all_urls>"}, []string{"topSites"}, []string{"https://*/"}}
+		want := &Manifest{
+			ptr("1.2.3"), ptr("__MSG_appName__"), ptr("plain"), ptr("88"), ptr("https://example.org/"),
+			[]string{"tabs", "storage"},
+			[]string{"<all_urls>"},
+			[]string{"topSites"},
+			[]string{"https://*/"},
+		}
 		if !reflect.DeepEqual(f.Manifest, want) || *f.LocalName != "Ein Name" || *f.LocalDescription != "plain" || !f.Localized {
 			t.Errorf("%+v", f.Manifest)
 		}

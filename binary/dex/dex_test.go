@@ -100,8 +100,19 @@ func build(version string) []byte {
 		kind uint32
 		n    int
 		name string
-	}{{1, len(names), "strings"}, {2, len(types), "types"}, {3, 2, "protos"}, {4, 2, "fields"}, {5, 3, "methods"}, {6, 2, "classes"},
-		{0x2001, 1, "code"}, {0x1001, 1, "params"}, {0x2000, 2, "data1"}, {0x2002, len(names), "string data"}, {0x1000, 1, "map"}} {
+	}{
+		{1, len(names), "strings"},
+		{2, len(types), "types"},
+		{3, 2, "protos"},
+		{4, 2, "fields"},
+		{5, 3, "methods"},
+		{6, 2, "classes"},
+		{0x2001, 1, "code"},
+		{0x1001, 1, "params"},
+		{0x2000, 2, "data1"},
+		{0x2002, len(names), "string data"},
+		{0x1000, 1, "map"},
+	} {
 		mapped = append(mapped, words(m.kind, uint32(m.n), uint32(off[m.name]))...)
 	}
 	put("map", mapped)

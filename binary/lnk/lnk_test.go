@@ -90,9 +90,14 @@ func TestFile(t *testing.T) {
 			Tracker:       &Tracker{0, "machine", id, id, id, id},
 			OverlayOffset: int64(len(b) - 7), OverlaySize: 7,
 			Targets: []Item{
-				{Class: 0x1f, Kind: 0x1f, RootID: have(id)}, {Class: 0x2f, Kind: 0x20, VolumeName: have("C:\\")}, {Class: 0x2e, Kind: 0x20, VolumeID: have(id)},
-				{Class: 0x31, Kind: 0x30, FileName: have("WINDOWS")}, {Class: 0x36, Kind: 0x30, FileName: have("Datei.txt")},
-				{Class: 0x42, Kind: 0x40, Network: have("\\\\server\\share")}, {CPLPath: have("C:\\evil.cpl")}, {Class: 0x61, Kind: 0x61},
+				{Class: 0x1f, Kind: 0x1f, RootID: have(id)},
+				{Class: 0x2f, Kind: 0x20, VolumeName: have("C:\\")},
+				{Class: 0x2e, Kind: 0x20, VolumeID: have(id)},
+				{Class: 0x31, Kind: 0x30, FileName: have("WINDOWS")},
+				{Class: 0x36, Kind: 0x30, FileName: have("Datei.txt")},
+				{Class: 0x42, Kind: 0x40, Network: have("\\\\server\\share")},
+				{CPLPath: have("C:\\evil.cpl")},
+				{Class: 0x61, Kind: 0x61},
 			},
 		}
 		for k := range f.Targets {

@@ -145,8 +145,10 @@ func portable(src showcause.Source, work func(steps int64) bool) string {
 	if flags&dll != 0 {
 		out += " (DLL)"
 	}
-	if s := map[uint64]string{1: "native", 2: "GUI", 3: "console", 7: "POSIX", 9: "Windows CE", 10: "EFI application", 11: "EFI boot service driver",
-		12: "EFI runtime driver", 13: "EFI ROM", 14: "XBOX"}[subsystem]; s != "" {
+	if s := map[uint64]string{
+		1: "native", 2: "GUI", 3: "console", 7: "POSIX", 9: "Windows CE", 10: "EFI application", 11: "EFI boot service driver",
+		12: "EFI runtime driver", 13: "EFI ROM", 14: "XBOX",
+	}[subsystem]; s != "" {
 		out += " (" + s + ")"
 	}
 	if m := map[uint64]string{0x14c: "Intel 80386", 0x8664: "x86-64", 0x1c0: "ARM", 0x1c4: "ARMv7 Thumb", 0xaa64: "Aarch64", 0x200: "Intel Itanium"}[machine]; m != "" {
@@ -184,8 +186,10 @@ func linkable(src showcause.Source, work func(steps int64) bool) (string, string
 		kind, media = "core file", "application/x-coredump"
 	}
 	out := fmt.Sprintf("ELF %d-bit %s %s", bits, order, kind)
-	if m := map[uint16]string{2: "SPARC", 3: "Intel 80386", 8: "MIPS", 20: "PowerPC or cisco 4500", 21: "64-bit PowerPC or cisco 7500", 22: "IBM S/390",
-		40: "ARM", 50: "IA-64", 62: "x86-64", 183: "ARM aarch64", 243: "UCB RISC-V"}[f.Machine]; m != "" {
+	if m := map[uint16]string{
+		2: "SPARC", 3: "Intel 80386", 8: "MIPS", 20: "PowerPC or cisco 4500", 21: "64-bit PowerPC or cisco 7500", 22: "IBM S/390",
+		40: "ARM", 50: "IA-64", 62: "x86-64", 183: "ARM aarch64", 243: "UCB RISC-V",
+	}[f.Machine]; m != "" {
 		out += ", " + m
 	}
 	system := map[byte]string{0: "SYSV", 1: "HP-UX", 2: "NetBSD", 3: "GNU/Linux", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}[f.OSABI]
@@ -246,8 +250,10 @@ func object(head []byte) string {
 		bits = " 64-bit"
 	}
 	cpu := map[uint32]string{7: " i386", 12: " arm", 18: " ppc", 7 | 1<<24: " x86_64", 12 | 1<<24: " arm64", 18 | 1<<24: " ppc64"}[order.Uint32(head[4:])]
-	kind := map[uint32]string{1: " object", 2: " executable", 4: " core", 5: " preload executable", 6: " dynamically linked shared library",
-		7: " dynamic linker", 8: " bundle", 10: " dSYM companion file", 11: " kext bundle"}[order.Uint32(head[12:])]
+	kind := map[uint32]string{
+		1: " object", 2: " executable", 4: " core", 5: " preload executable", 6: " dynamically linked shared library",
+		7: " dynamic linker", 8: " bundle", 10: " dSYM companion file", 11: " kext bundle",
+	}[order.Uint32(head[12:])]
 	return "Mach-O" + bits + cpu + kind
 }
 
@@ -263,10 +269,15 @@ func interpreted(head []byte) (string, string) {
 		program = words[1]
 	}
 	known := []struct{ prefix, text, media string }{
-		{"bash", "Bourne-Again shell script", "text/x-shellscript"}, {"dash", "Dash shell script", "text/x-shellscript"},
-		{"zsh", "Paul Falstad's zsh script", "text/x-shellscript"}, {"ksh", "Korn shell script", "text/x-shellscript"},
-		{"sh", "POSIX shell script", "text/x-shellscript"}, {"python", "Python script", "text/x-script.python"},
-		{"perl", "Perl script", "text/x-perl"}, {"ruby", "Ruby script", "text/x-ruby"}, {"node", "Node.js script", "application/javascript"},
+		{"bash", "Bourne-Again shell script", "text/x-shellscript"},
+		{"dash", "Dash shell script", "text/x-shellscript"},
+		{"zsh", "Paul Falstad's zsh script", "text/x-shellscript"},
+		{"ksh", "Korn shell script", "text/x-shellscript"},
+		{"sh", "POSIX shell script", "text/x-shellscript"},
+		{"python", "Python script", "text/x-script.python"},
+		{"perl", "Perl script", "text/x-perl"},
+		{"ruby", "Ruby script", "text/x-ruby"},
+		{"node", "Node.js script", "application/javascript"},
 		{"php", "PHP script", "text/x-php"},
 	}
 	for _, k := range known {

@@ -135,8 +135,10 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	// What only YARA 4 has.
-	for _, cond := range []string{`dex.has_method("add")`, `dex.has_method("LMain;", "<init>")`, `not dex.has_method("LOther;", "add")`, `dex.has_method(/^ad/)`,
-		`dex.has_method(/Main/, /add/)`, `dex.has_class("LOther;")`, `dex.has_class(/Oth/)`, `not dex.has_class("LBase;")`, `dex.number_of_methods == 3 and dex.string_ids[1].value == "I"`, `dex.field[0].static == 1`, `dex.header.magic == dex.DEX_FILE_MAGIC_035`} {
+	for _, cond := range []string{
+		`dex.has_method("add")`, `dex.has_method("LMain;", "<init>")`, `not dex.has_method("LOther;", "add")`, `dex.has_method(/^ad/)`,
+		`dex.has_method(/Main/, /add/)`, `dex.has_class("LOther;")`, `dex.has_class(/Oth/)`, `not dex.has_class("LBase;")`, `dex.number_of_methods == 3 and dex.string_ids[1].value == "I"`, `dex.field[0].static == 1`, `dex.header.magic == dex.DEX_FILE_MAGIC_035`,
+	} {
 		for _, d := range []source.Dialect{source.YARA, source.Either} {
 			if ok, bad := holds(t, "import \"dex\" rule r { condition: "+cond+" }", testdata(t, "two.dex"), d, host); !ok && (d == source.YARA || bad == "") {
 				t.Errorf("%s: %s does not hold %s", d, cond, bad)
@@ -175,8 +177,10 @@ func TestMSI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, cond := range []string{"msi.is_signed", "msi.signatures[0].verified", `msi.signatures[0].signer_info.program_name == "Program"`,
-			`msi.signatures[0].subject contains "CN=Signer"`, `msi.signatures[0].digest_alg == "sha256" and msi.signatures[0].digest == msi.signatures[0].file_digest`} {
+		for _, cond := range []string{
+			"msi.is_signed", "msi.signatures[0].verified", `msi.signatures[0].signer_info.program_name == "Program"`,
+			`msi.signatures[0].subject contains "CN=Signer"`, `msi.signatures[0].digest_alg == "sha256" and msi.signatures[0].digest == msi.signatures[0].file_digest`,
+		} {
 			if ok, bad := holds(t, "import \"msi\" rule r { condition: "+cond+" }", b, source.YARAX, Host{}); !ok {
 				t.Errorf("%v: %s does not hold %s", extra, cond, bad)
 			}
