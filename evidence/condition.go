@@ -80,6 +80,7 @@ type clamRule struct {
 	needs   []uint32         // matches of each pattern that have to be told apart
 	anchors []pattern.Anchor
 	guard   rule.Guard
+	target  rule.Target
 	left    string // why it was left out, where it is not malformed
 	n       int    // signatures in the text
 	err     error
@@ -88,7 +89,7 @@ type clamRule struct {
 // Rule implements clamsig.Sink.
 func (c *clamRule) Rule(r *rule.Rule) error {
 	c.n++
-	c.name, c.needs, c.guard = r.Name, r.Needs(), r.Guard
+	c.name, c.needs, c.guard, c.target = r.Name, r.Needs(), r.Guard, r.Target
 	for i := range r.Patterns {
 		c.anchors = append(c.anchors, r.Patterns[i].Anchor)
 	}
@@ -194,7 +195,7 @@ func (v *verification) logical(r *clamRule) {
 	if g := r.guard.Size; g != nil && (s.last() < 0 || uint64(s.last()) < g.Min || uint64(s.last()) > g.Max) {
 		v.problems.add(BadCondition, ruleAt, "is for layers of %d to %d bytes, and this has %d", g.Min, g.Max, s.last())
 	}
-	if g := r.guard; g.Entry != nil || g.Sections != nil || g.Container != "" || len(g.Intermediates) > 0 {
+	if g := r.guard; r.target != rule.Any || g.Entry != nil || g.Sections != nil || g.Container != "" || len(g.Intermediates) > 0 {
 		v.note(NoteGuard, ruleAt, "asks what kind of file it is, or is in: recheck")
 	}
 	if m := s.Matches; m != nil && m.Commitment == "" {

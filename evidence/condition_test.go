@@ -47,6 +47,8 @@ func TestCondition(t *testing.T) {
 		{"ldb size guard", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0,FileSize:1-100;0;6d61726b", nil, Match{0, 5, 4}), BadCondition, ""},
 		{"ldb container", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0,Container:CL_TYPE_ZIP;0;6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
 		{"ldb regular expression", withRule("clamav", "A", "x.ldb", "A;Target:0;0&1;6d61726b;0/abc/", nil, Match{0, 5, 4}), "", NoteReads},
+		{"ldb for PE files", withRule("clamav", "A", "x.ldb", "A;Target:1;0;6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
+		{"ndb for PE files", withRule("clamav", "A", "x.ndb", "A:1:*:6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
 		{"ldb modifier without an offset", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0;0&1;11223344::i;5:6d6f726b::i", nil, Match{0, 50, 4}, Match{1, 5, 4}), "", NoteCondition},
 		{"ldb modifier and an offset", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0;0&1;11223344::i;5:6d6f726b::i", nil, Match{0, 50, 4}, Match{1, 6, 4}), BadMatch, ""},
 		{"no database", withRule("clamav", "A", "x.txt", "A;Target:0;0;6d61726b", nil, Match{0, 5, 4}), BadRuleText, ""},

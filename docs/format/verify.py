@@ -842,7 +842,8 @@ class Check:
             m = re.fullmatch(r"FileSize:([0-9]+)-([0-9]+)", a)
             if m and not int(m[1]) <= self.last() <= int(m[2]):
                 self.bad("condition", at, "is for layers of %s to %s bytes" % m.groups())
-            if a.startswith(("EntryPoint", "NumberOfSections", "Container", "Intermediates")):
+            target = a.startswith("Target:") and a[7:].strip("0") != ""
+            if target or a.startswith(("EntryPoint", "NumberOfSections", "Container", "Intermediates")):
                 self.note("guard", at, "asks what kind of file it is, or is in: recheck")
         self.evaluate(tree, anchors)
 
@@ -851,6 +852,8 @@ class Check:
         if not 4 <= len(f) <= 6:
             return self.bad("rule.text", "/predicate/rules/rule/text", "no body signature")
         self.named(f[0])
+        if f[1] != "*" and f[1].strip("0") != "":
+            self.note("guard", "/predicate/rules/rule", "asks what kind of file it is: recheck")
         self.evaluate(("count", 0, ">", 0), [f[2]])
 
     def evaluate(self, tree, anchors):
