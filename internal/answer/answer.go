@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -171,10 +172,31 @@ func Size(n int64) string {
 // printRule prints a rule for a person, each line after indent.
 func PrintRule(w io.Writer, indent string, r ruledb.Info) {
 	fmt.Fprintf(w, "%srule     %s\n", indent, showcause.Escape(r.Name))
+	if r.YARA != nil {
+		fmt.Fprintf(w, "%sspace    %s\n", indent, showcause.Escape(r.YARA.Namespace))
+	}
 	fmt.Fprintf(w, "%sfrom     %s, line %d\n", indent, showcause.Escape(r.File), r.Line)
-	fmt.Fprintf(w, "%stext     %s\n", indent, showcause.Escape(r.Text))
+	for i, line := range strings.Split(strings.ReplaceAll(r.Text, "\r\n", "\n"), "\n") {
+		head := "text     "
+		if i > 0 {
+			head = "         "
+		}
+		line = strings.ReplaceAll(line, "\t", "    ")
+		fmt.Fprintf(w, "%s\n", strings.TrimRight(indent+head+showcause.Escape(line), " "))
+	}
 	fmt.Fprintf(w, "%ssha256   %s\n", indent, r.Digest)
 	for i, p := range r.Patterns {
-		fmt.Fprintf(w, "%spattern  %d: %s\n", indent, i, p)
+		fmt.Fprintf(w, "%spattern  %s: %s\n", indent, patternName(r, i), p)
 	}
+}
+
+// patternName is what a rule calls its pattern: a number, or in YARA's a name.
+func patternName(r ruledb.Info, i int) string {
+	if r.YARA != nil && i < len(r.YARA.Names) {
+		if name := r.YARA.Names[i]; name != "$" {
+			return name
+		}
+		return fmt.Sprintf("$ (number %d)", i)
+	}
+	return strconv.Itoa(i)
 }

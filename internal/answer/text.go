@@ -151,7 +151,10 @@ func (p *textPrinter) explain(f *showcause.Finding) error {
 		fmt.Fprintf(p.w, "    match    none: the condition holds without one\n")
 	}
 	for _, m := range f.Matches {
-		fmt.Fprintf(p.w, "    match    %d: %s at offset %d (%#x)%s\n", m.Pattern, Plural(m.Length, "byte"), m.Offset, m.Offset, excerpt(m))
+		if info.YARA != nil && slices.Contains(info.YARA.Hidden, m.Pattern) {
+			continue
+		}
+		fmt.Fprintf(p.w, "    match    %s: %s at offset %d (%#x)%s\n", patternName(info, m.Pattern), Plural(m.Length, "byte"), m.Offset, m.Offset, excerpt(m))
 	}
 	return nil
 }
