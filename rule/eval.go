@@ -113,6 +113,10 @@ func cutName(b []byte) (name, rest []byte) {
 	return b[1:n], b[n:]
 }
 
+// Guard returns the part of the program by which Admits decides: where it is the
+// same, so is the answer.
+func (p Program) Guard() []byte { return p[:len(p)-len(p.condition())] }
+
 // condition returns the program's node.
 func (p Program) condition() []byte {
 	asks, b := p[0], p[1:]

@@ -17,7 +17,6 @@ import (
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
-	"github.com/showcause/showcause/yara/code"
 )
 
 // DB is an open database. It is safe for concurrent use. A rule is named by
@@ -38,7 +37,7 @@ type DB struct {
 	patterns                      []patternRow
 	partitions                    [rule.Targets]*Partition
 	digests                       []digestTable
-	proven                        []atomic.Uint32 // a bit a program: patterns, then rules
+	proven                        []atomic.Uint32 // a bit a program: patterns, rules, code of rules
 }
 
 // Partition is what is searched for in layers of one target.
@@ -139,7 +138,7 @@ func New(data []byte) (*DB, error) {
 	if err := db.loadDigests(&l); err != nil {
 		return nil, err
 	}
-	db.proven = make([]atomic.Uint32, (len(db.patterns)+len(db.rules)+31)/32)
+	db.proven = make([]atomic.Uint32, (len(db.patterns)+2*len(db.rules)+31)/32)
 	return db, nil
 }
 
@@ -418,13 +417,7 @@ func (db *DB) provePattern(i uint32) error {
 func (db *DB) proveRule(i uint32) error {
 	r := &db.rules[i]
 	return db.prove(len(db.patterns)+int(i), func() error {
-		if err := rule.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(int(r.UsesLen)); err != nil {
-			return err
-		}
-		if y, ok := db.YARA(i); ok && len(y.Code) > 0 {
-			return code.Program(y.Code).Check(int(r.UsesLen), len(y.Deps))
-		}
-		return nil
+		return rule.Program(db.programs[r.Program : r.Program+r.ProgramLen]).Check(int(r.UsesLen))
 	})
 }
 

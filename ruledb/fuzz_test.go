@@ -159,7 +159,9 @@ func use(db *DB) (panicked any) {
 	for i := range uint32(len(db.rules)) {
 		r := db.Rule(i)
 		r.Program.Admits(&rule.Facts{Size: 10, Read: func(int64, int) []byte { return []byte("MZ") }})
-		db.YARA(i)
+		if _, ok := db.YARA(i); ok {
+			db.Code(i)
+		}
 		r.Program.Holds(func(int) uint32 { return 1 })
 	}
 	for size := range int64(4) {

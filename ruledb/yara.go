@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/yara/code"
 )
 
 // builtYARA is what a rule of YARA's has besides, until Finish.
@@ -217,7 +218,6 @@ func (db *DB) proveYARA() error {
 
 // YARA is what a rule of YARA's has besides.
 type YARA struct {
-	Code    []byte   // the condition, a program of package yara/code
 	Deps    []uint32 // the rules that Code asks for, earlier ones
 	Hidden  []uint32 // indexes of private patterns
 	Globals []uint32 // global rules of its namespace
@@ -235,7 +235,6 @@ func (db *DB) YARA(i uint32) (YARA, bool) {
 	y := &db.yara[db.rules[i].YARA-1]
 	s := &db.spaces[y.Space]
 	return YARA{
-		Code:    db.programs[y.Code : y.Code+y.CodeLen],
 		Deps:    db.uses[y.Deps : y.Deps+y.DepsLen],
 		Hidden:  db.uses[y.Hidden : y.Hidden+y.HiddenLen],
 		Globals: db.uses[s.Globals : s.Globals+s.GlobalsLen],
@@ -244,6 +243,22 @@ func (db *DB) YARA(i uint32) (YARA, bool) {
 		Absent:  y.Flags&yaraAbsent != 0,
 		Views:   y.Flags&yaraViews != 0,
 	}, true
+}
+
+// Code returns the condition of rule i, which is one of YARA's, and panics as
+// Pattern does; none if there is nothing to it but Rule's.
+func (db *DB) Code(i uint32) code.Program {
+	r := &db.rules[i]
+	y := &db.yara[r.YARA-1]
+	p := code.Program(db.programs[y.Code : y.Code+y.CodeLen])
+	if len(p) == 0 {
+		return nil
+	}
+	err := db.prove(len(db.patterns)+len(db.rules)+int(i), func() error { return p.Check(int(r.UsesLen), int(y.DepsLen)) })
+	if err != nil {
+		panic("ruledb: " + err.Error())
+	}
+	return p
 }
 
 // OnlyYARA tells that all rules are of YARA's and for bytes as they are: they ask

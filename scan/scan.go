@@ -243,12 +243,7 @@ func (in *input) guard(l *layer, stage func()) {
 
 // inside says of an input of which nothing but itself is searched that it holds more.
 func (in *input) inside(l *layer) {
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
-	more := l.kind.Hides()
-	for i := 0; i < len(in.options.Formats) && !more && l.Source.Size() > 0; i++ {
-		more = in.options.Formats[i].Match(probe)
-	}
-	if more {
+	if l.kind.Hides() || rule.Target(l.kind.Target()) == rule.Mail {
 		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitDepth, Offset: 0, Length: -1})
 	}
 }

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -32,6 +33,7 @@ type searcher struct {
 	kept    int      // matches, of all patterns
 	regexps regex.Matcher
 	eval    evaluator
+	always  map[*ruledb.Partition][][]uint32 // the rules that can hold with no match, those of one guard together
 	hits    []literal.Hit
 	buf     []byte
 	matcher pattern.Matcher
@@ -59,7 +61,7 @@ type span struct{ lo, hi int64 }
 
 func newSearcher(db *ruledb.DB) searcher {
 	n := db.Rules()
-	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, n), values: make([]uint8, n), admits: make([]uint8, n)}
+	return searcher{state: make([]uint32, db.Patterns()), marked: make([]bool, n), values: make([]uint8, n), admits: make([]uint8, n), always: map[*ruledb.Partition][][]uint32{}}
 }
 
 func (s *searcher) reset() {
@@ -96,6 +98,9 @@ type search struct {
 func (in *input) match(l *layer, target rule.Target) {
 	s := &search{searcher: &in.search, in: in, l: l, target: target}
 	part := in.db.Partition(target)
+	if _, ok := s.always[part]; !ok {
+		s.always[part] = groups(in.db, part)
+	}
 	if l.Source.Size() == 0 && len(part.Always) == 0 {
 		return
 	}
@@ -199,9 +204,32 @@ func (s *search) triggered(part *ruledb.Partition) {
 			}
 		}
 	}
-	for _, r := range part.Always {
-		add(r)
+	for _, group := range s.always[part] {
+		if s.admitted(group[0]) {
+			for _, r := range group {
+				add(r)
+			}
+		}
 	}
+}
+
+// groups puts the rules of a partition that can hold with no match together by
+// what decides whether they are for a layer.
+func groups(db *ruledb.DB, part *ruledb.Partition) (out [][]uint32) {
+	at := map[string]int{}
+	for _, r := range part.Always {
+		body := db.Rule(r)
+		y, yara := db.YARA(r)
+		key := fmt.Sprint(body.Target, yara, y.Views, body.Program.Guard())
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], r)
+	}
+	return out
 }
 
 // hopeful drops those of YARA's rules that what was seen in every layer rules out

@@ -47,13 +47,14 @@ type moduleKey struct {
 // evaluate decides rule r, whose patterns were searched for. The rules that it
 // asks for come before it.
 func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
-	if len(y.Code) == 0 {
+	prog := s.in.db.Code(r)
+	if prog == nil {
 		return holds
 	}
 	e := &s.eval
 	e.search, e.rule, e.yara = s, body, y
 	e.machine.Limit = min(maxSteps, max(s.matcher.Limit-s.matcher.Steps, 1))
-	out := e.machine.Run(y.Code, e)
+	out := e.machine.Run(prog, e)
 	s.matcher.Steps += out.Steps
 	switch {
 	case out.Stopped:
