@@ -38,12 +38,15 @@ type Xattr struct {
 	Value []byte `json:"value"` // base64
 }
 
-// keptFlags are flags of inodes that a person sets, not the file system.
-const keptFlags = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND | unix.STATX_ATTR_NODUMP | flagNoAtime | flagSync
-
+// Flags of inodes that a person sets, not the file system (linux/fs.h).
 const (
-	flagSync    = 0x8  // FS_SYNC_FL
-	flagNoAtime = 0x80 // FS_NOATIME_FL
+	flagSync      = 0x8
+	flagImmutable = 0x10
+	flagAppend    = 0x20
+	flagNoDump    = 0x40
+	flagNoAtime   = 0x80
+
+	keptFlags = flagSync | flagImmutable | flagAppend | flagNoDump | flagNoAtime
 )
 
 func (m Meta) check() error {

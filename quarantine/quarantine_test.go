@@ -41,6 +41,13 @@ func dress(t *testing.T, p string) {
 	capability := append([]byte{1, 0, 0, 2, 0, 4, 0, 0}, make([]byte, 12)...) // v2, effective, cap_net_bind_service
 	set("security.capability", capability)
 	set("trusted.x", []byte("y"))
+	if fd, err := unix.Open(p, unix.O_RDONLY, 0); err == nil {
+		if v, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS); err == nil {
+			err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, v|flagNoDump|flagSync)
+			t.Logf("flags: %v", err)
+		}
+		unix.Close(fd)
+	}
 	when := []unix.Timespec{{Sec: 1111111111, Nsec: 123456789}, {Sec: 1234567890, Nsec: 987654321}}
 	if err := unix.UtimesNanoAt(unix.AT_FDCWD, p, when, 0); err != nil {
 		t.Fatal(err)

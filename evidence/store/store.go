@@ -92,7 +92,7 @@ const (
 	maxPolicy = 1 << 20
 
 	// many is from how many files on all are made durable in one go.
-	many = 16
+	many = 64
 )
 
 // Open opens a store and makes it if it is not there. What a process that died
