@@ -17,7 +17,12 @@ type Budget struct {
 	// fails, a child over 16 MiB is cut there, with a gap, and a child of many
 	// large ones in each other before.
 	Spill func() (File, error)
+	// Passwords are tried on what is encrypted, besides UsualPasswords, unless
+	// NoUsual, and words that the input's own text tells.
+	Passwords [][]byte
+	NoUsual   bool
 
+	guess    guessing
 	expanded int64 // bytes of all children so far
 	free     [][]byte
 	held     int64 // bytes of the buffers that children hold

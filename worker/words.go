@@ -118,6 +118,12 @@ func allOps() []string {
 	for _, m := range zipMethods() {
 		ops = append(ops, "zip."+m)
 	}
+	for _, op := range slices.Clone(ops) { // what a password opened
+		switch head, _, _ := strings.Cut(op, "."); head {
+		case "zip", "7z", "rar":
+			ops = append(ops, op+".decrypted")
+		}
+	}
 	return unique(ops)
 }
 

@@ -34,7 +34,8 @@ type zipJob struct {
 	flags  uint16
 	said   int64 // size that a header declares, -1 if none
 	sums   []zipSum
-	soft   bool // an end that is not as it should be is no gap: another reading is the better one
+	sealed *opened // what a password opened, in place of the layer; nil for none
+	soft   bool    // an end that is not as it should be is no gap: another reading is the better one
 }
 
 // zipSum is a size in bytes and a CRC-32 that a header declares together.
@@ -63,7 +64,12 @@ type zipStream struct {
 
 // open starts a job. A stream that does not begin as it should fails at its first Read.
 func (z *zipWalk) open(j zipJob) *zipStream {
-	s := &zipStream{job: j, z: z, sec: bound.Reader(z.src, j.start, j.packed)}
+	s := &zipStream{job: j, z: z}
+	if j.sealed != nil {
+		s.sec = bound.Reader(j.sealed.src, 0, j.packed)
+	} else {
+		s.sec = bound.Reader(z.src, j.start, j.packed)
+	}
 	if z.in == nil {
 		z.in = bufio.NewReaderSize(nil, 16<<10)
 	}
@@ -250,7 +256,11 @@ func (s *zipStream) finish(err error) {
 	s.ended = err == io.EOF
 	s.cut = err == io.ErrUnexpectedEOF
 	if s.ended && s.job.flags&zipFlagDescriptor != 0 && !s.exact {
-		s.exact = s.z.descriptor(s.job.start+s.used, s.used, s.n, s.crc) > 0
+		used := s.used
+		if s.job.sealed != nil {
+			used += s.job.sealed.over
+		}
+		s.exact = s.z.descriptor(s.job.start+used, used, s.n, s.crc) > 0
 	}
 	var own *unpack.Error
 	switch {

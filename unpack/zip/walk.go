@@ -36,6 +36,9 @@ type zipWalk struct {
 	said map[showcause.Code]int
 	stop bool
 
+	words [][]byte // passwords
+	right []byte   // the one that opened a member
+
 	in      *bufio.Reader
 	inflate io.ReadCloser
 	wide    *codec.Inflater
@@ -326,10 +329,16 @@ func (z *zipWalk) member(m zipMeta, refs []zipRef, next int64) int64 {
 
 // child hands a stream's bytes over and returns the stream, for what it came to.
 func (z *zipWalk) child(name string, j zipJob) *zipStream {
+	op := "zip." + zipMethodWord(j.method)
+	if j.sealed != nil {
+		op += zipOpened
+	}
+	return z.childAs(name, op, j)
+}
+
+func (z *zipWalk) childAs(name, op string, j zipJob) *zipStream {
 	s := z.open(j)
-	z.stop = !z.out.Child(unpack.Child{
-		Name: name, Op: "zip." + zipMethodWord(j.method), Reader: s, Size: j.said,
-	}) || z.stop
+	z.stop = !z.out.Child(unpack.Child{Name: name, Op: op, Reader: s, Size: j.said}) || z.stop
 	return s
 }
 
@@ -390,7 +399,11 @@ func (z *zipWalk) sealed(name string, m zipMeta, rs []zipMeta, ws []zipWay, next
 		return end
 	}
 	c := rs[0]
-	if z.stop = !z.out.ChildGap(unpack.Child{Name: name, Op: "zip." + zipMethodWord(c.method), Size: c.packed},
+	all := z.unseal(name, m, ws, next)
+	if z.stop {
+		return z.size
+	}
+	if z.stop = !all && !z.out.ChildGap(unpack.Child{Name: name, Op: "zip." + zipMethodWord(c.method), Size: c.packed},
 		showcause.Encrypted); z.stop {
 		return z.size
 	}

@@ -21,6 +21,10 @@ import (
 // at the local header says so. The CRCs are checked: a member whose bytes do
 // not agree with any of its checksums is scanned, and is a gap of code "corrupt".
 //
+// What is encrypted by PKWARE's first cipher or by WinZip's AES is tried with
+// each password (unpack.Out.Passwords). A member that opens is a child as any
+// other, its Op with ".decrypted" behind it; one that does not is a gap.
+//
 // A member of method 95 is a whole .xz file. It is handed over as that file,
 // for the xz format to read.
 func Format() unpack.Format {
@@ -59,6 +63,7 @@ const (
 	zipZstd      = 93
 	zipXZ        = 95
 	zipAES       = 99 // the real method stands in extra field 0x9901
+	zipAE2       = 2  // version of its encryption that has no CRC
 )
 
 // General purpose flags, section 4.4.4.
@@ -111,7 +116,11 @@ type zipMeta struct {
 	packed int64 // compressed size in bytes; -1 unknown
 	size   int64 // declared size in bytes; -1 unknown
 	sealed bool  // encrypted
+	time   uint16
 	name   string
+
+	strength byte   // of AES, 1 to 3; 0 if it is PKWARE's cipher
+	maker    uint16 // version of the AES encryption
 }
 
 // zipLocal reads the local header at off, section 4.3.7. It fails where the
@@ -123,7 +132,7 @@ func (z *zipWalk) zipLocal(off int64) (zipMeta, bool) {
 	}
 	le := binary.LittleEndian
 	m := zipMeta{
-		at: off, vers: le.Uint16(b[4:]), flags: le.Uint16(b[6:]), method: le.Uint16(b[8:]), crc: le.Uint32(b[14:]),
+		at: off, vers: le.Uint16(b[4:]), flags: le.Uint16(b[6:]), method: le.Uint16(b[8:]), time: le.Uint16(b[10:]), crc: le.Uint32(b[14:]),
 		packed: int64(le.Uint32(b[18:])), size: int64(le.Uint32(b[22:])),
 	}
 	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
@@ -155,7 +164,7 @@ func (z *zipWalk) zipRecord(off int64) (zipMeta, bool) {
 	}
 	le := binary.LittleEndian
 	m := zipMeta{
-		at: off, vers: le.Uint16(b[6:]), flags: le.Uint16(b[8:]), method: le.Uint16(b[10:]), crc: le.Uint32(b[16:]),
+		at: off, vers: le.Uint16(b[6:]), flags: le.Uint16(b[8:]), method: le.Uint16(b[10:]), time: le.Uint16(b[12:]), crc: le.Uint32(b[16:]),
 		packed: int64(le.Uint32(b[20:])), size: int64(le.Uint32(b[24:])),
 		disk: le.Uint16(b[34:]), head: int64(le.Uint32(b[42:])),
 	}
@@ -199,8 +208,11 @@ func (m *zipMeta) extra(b []byte, central bool) {
 			wide = f
 		}
 		if id == 0x9901 && n >= 7 && m.method == zipAES {
-			m.method = le.Uint16(f[5:])
+			m.method, m.maker = le.Uint16(f[5:]), le.Uint16(f)
 			m.sealed = true
+			if f[4] >= 1 && f[4] <= 3 {
+				m.strength = f[4]
+			}
 		}
 	}
 	take(&wide, &m.size)

@@ -1,0 +1,96 @@
+package unpack
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Passwords that are tried on what is encrypted, in order: those that the text of
+// the input told (Out.Hear), those of Budget.Passwords, and the usual ones.
+
+// UsualPasswords are the passwords that are tried on everything: those with
+// which samples of malware are exchanged, and the first that senders of malware take.
+func UsualPasswords() []string {
+	return []string{
+		"infected", "malware", "virus", "password", "123456", "1234", "12345", "123", "12345678", "infected123", "pass", "secret",
+	}
+}
+
+const (
+	maxHeard    = 32  // passwords of one input that its text told
+	maxPassword = 128 // bytes of one
+	maxKeys     = 256 // keys that are kept
+
+	// keyShare is the part of the limit of work that guessing may take: 1 of so many.
+	keyShare = 2
+)
+
+// guessing is what the guessing of passwords for one input knows and has spent.
+type guessing struct {
+	heard [][]byte
+	spent int64
+	keys  map[string][]byte
+}
+
+// Passwords returns what is to be tried, without doubles.
+func (o *Out) Passwords() [][]byte {
+	b := o.budget
+	out := slices.Clone(b.guess.heard)
+	add := func(p []byte) {
+		if !slices.ContainsFunc(out, func(q []byte) bool { return bytes.Equal(p, q) }) {
+			out = append(out, p)
+		}
+	}
+	for _, p := range b.Passwords {
+		add(p)
+	}
+	if !b.NoUsual {
+		for _, p := range UsualPasswords() {
+			add([]byte(p))
+		}
+	}
+	return out
+}
+
+// Hear notes a word of the text that comes with what is encrypted: it may be
+// the password. Only so many are kept for an input, and none of them is ever said.
+func (o *Out) Hear(word []byte) {
+	g := &o.budget.guess
+	if len(word) == 0 || len(word) > maxPassword || len(g.heard) >= maxHeard ||
+		slices.ContainsFunc(g.heard, func(q []byte) bool { return bytes.Equal(word, q) }) {
+		return
+	}
+	g.heard = append(g.heard, bytes.Clone(word))
+}
+
+// Guess charges n steps of guessing passwords and tells whether to go on. What is
+// encrypted may ask for any amount of it; half of the limit of work goes to it
+// at most, so that what can be read is read. A spent share is no gap: what is
+// encrypted then is one.
+func (o *Out) Guess(n int64) bool {
+	g := &o.budget.guess
+	if n < 0 || n > o.budget.Limits.Work/keyShare-g.spent {
+		return false
+	}
+	g.spent += n
+	return o.Work(n)
+}
+
+// Key returns the key with the given name, which must say all that it is made
+// of. make is called where it is not known yet, for cost steps. It is nil where
+// the limit is spent or make gives none. The key must not be changed.
+func (o *Out) Key(name string, cost int64, make func() []byte) []byte {
+	g := &o.budget.guess
+	if k, ok := g.keys[name]; ok {
+		return k
+	}
+	if !o.Guess(cost) {
+		return nil
+	}
+	if g.keys == nil || len(g.keys) >= maxKeys {
+		g.keys = map[string][]byte{}
+	}
+	k := make()
+	g.keys[name] = k
+	return k
+}
