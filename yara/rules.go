@@ -47,10 +47,14 @@ func (c *Compiler) Build(res *check.Result) (*Rules, error) {
 		return b.Rule(r)
 	})
 	var errs []error
+	var slow []string
 	for _, p := range problems {
+		line, _ := p.Rule.File.Source.Line(p.Rule.Start)
+		text := fmt.Sprintf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String())
 		if p.Err != nil {
-			line, _ := p.Rule.File.Source.Line(p.Rule.Start)
-			errs = append(errs, fmt.Errorf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String()))
+			errs = append(errs, errors.New(text))
+		} else {
+			slow = append(slow, text)
 		}
 	}
 	if len(errs) > 0 {
@@ -64,7 +68,7 @@ func (c *Compiler) Build(res *check.Result) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rules{db: db, data: data}, nil
+	return &Rules{db: db, data: data, slow: slow}, nil
 }
 
 // Rules are compiled rules. They are safe for concurrent use.
@@ -72,6 +76,7 @@ type Rules struct {
 	db       *ruledb.DB
 	data     []byte // nil if they are mapped
 	warnings Diagnostics
+	slow     []string
 }
 
 // Load opens rules that Save, or the command "showcause rules compile", wrote. The
@@ -101,6 +106,10 @@ func (r *Rules) Save(w io.Writer) error {
 
 // Warnings are what was told of the rules when they were compiled.
 func (r *Rules) Warnings() Diagnostics { return r.warnings }
+
+// Slow tells of strings that slow every scan down, a line each: inputs for which
+// their rule can hold are searched for them from end to end.
+func (r *Rules) Slow() []string { return r.slow }
 
 // DB is the database that the rules are in, for programs that scan by other ways.
 func (r *Rules) DB() *ruledb.DB { return r.db }

@@ -65,6 +65,9 @@ type Result struct {
 	Gaps []showcause.Gap
 	// Type is the type of the input, as the types of package filetype are named.
 	Type string
+	// Work is what the scan took, in steps of verifying, parsing and evaluating: the
+	// same on every machine.
+	Work int64
 }
 
 // Complete says whether all was looked at.
@@ -245,7 +248,7 @@ func (s *Scanner) Scan(ctx context.Context, src showcause.Source) (*Result, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out := &Result{Gaps: report.Gaps, Type: report.Type}
+	out := &Result{Gaps: report.Gaps, Type: report.Type, Work: report.Spent.Work}
 	if !s.o.Containers {
 		out.Gaps = topGaps(out.Gaps)
 	}

@@ -32,5 +32,5 @@ type Host struct {
 
 // Rules are the commands below "rules".
 func (h Host) Rules() []*cobra.Command {
-	return []*cobra.Command{h.check(), h.format(), h.deps(), h.explain(), h.test()}
+	return []*cobra.Command{h.check(), h.format(), h.deps(), h.explain(), h.test(), h.slow()}
 }
