@@ -7,7 +7,7 @@ Python 3.9 and its standard library only. It reads age files (age-encryption.org
 by itself, slowly: about a megabyte in a few seconds. Nothing is replaced, and the
 quarantine is not changed.
 """
-import base64, hashlib, hmac, json, os, struct, sys
+import base64, fcntl, hashlib, hmac, json, os, struct, sys
 
 
 def bech32(text):  # BIP 173, without its checksum: a wrong key opens nothing
@@ -129,11 +129,15 @@ def restore(folder, item, secret, to):
         for name in names:
             os.link(temp, name, follow_symlinks=False)  # fails if it is there
             print("restored", os.fsdecode(name).encode("unicode_escape").decode())
+        if meta.get("flags"):
+            try:  # FS_IOC_GETFLAGS, FS_IOC_SETFLAGS as x86 and ARM have them
+                have = struct.unpack("l", fcntl.ioctl(fd, 0x80086601, bytes(8)))[0]
+                fcntl.ioctl(fd, 0x40086602, struct.pack("l", have | meta["flags"]))
+            except OSError as e:
+                print("  flags of the inode were %#x: set them with chattr (%s)" % (meta["flags"], e))
     finally:
         os.unlink(temp)
         os.close(fd)
-    if meta.get("flags"):
-        print("  flags of the inode were %#x: set them with chattr" % meta["flags"])
 
 
 def main():
