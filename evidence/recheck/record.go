@@ -66,6 +66,7 @@ func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 		a.Notes = append(a.Notes, "this copy of the record hides values, which were not compared")
 	}
 	a.Reproduced = len(a.Differences) == 0 && out.Holds
+	a.Bytes = a.Bytes && a.Reproduced
 	if n := len(a.Differences); n > maxTold {
 		a.Differences = append(a.Differences[:maxTold], Difference{"record", "", fmt.Sprintf("%d more differences", n-maxTold)})
 	}
