@@ -9,7 +9,7 @@ import (
 // What one record of a scan's coverage holds: more is another part.
 const (
 	maxInputs = 10_000
-	maxGaps   = 200_000
+	maxWeight = 500_000 // values of gaps, about
 )
 
 // Coverage gathers what a scan looked at, file by file, for the records that
@@ -18,7 +18,7 @@ type Coverage struct {
 	scan  *Scan
 	parts []*evidence.Statement
 	open  *evidence.Statement
-	gaps  int
+	gaps  int // their weight
 }
 
 // Coverage begins the coverage of the scan.
@@ -26,7 +26,7 @@ func (s *Scan) Coverage() *Coverage { return &Coverage{scan: s} }
 
 // part returns the statement to add to.
 func (c *Coverage) part() *evidence.Statement {
-	if c.open != nil && len(c.open.Coverage.Inputs) < maxInputs && c.gaps < maxGaps {
+	if c.open != nil && len(c.open.Coverage.Inputs) < maxInputs && c.gaps < maxWeight {
 		return c.open
 	}
 	policy := c.scan.Policy
@@ -57,9 +57,12 @@ func (c *Coverage) File(path string, subject evidence.Digests, r *showcause.Repo
 	v.Work += r.Spent.Work
 	v.Complete = v.Complete && !failed && complete(r)
 	if failed || len(r.Gaps) > 0 {
-		v.Inputs = append(v.Inputs, evidence.Looked{Digest: subject, Size: size, Verdict: verdict.String(), Gaps: recheck.Gaps(r.Gaps)})
+		gaps := recheck.Gaps(r.Gaps)
+		v.Inputs = append(v.Inputs, evidence.Looked{Digest: subject, Size: size, Verdict: verdict.String(), Gaps: gaps})
 		s.Context.Paths = append(s.Context.Paths, Text(path))
-		c.gaps += len(r.Gaps)
+		for i := range gaps {
+			c.gaps += 8 + 3*len(gaps[i].Trail)
+		}
 	}
 }
 
