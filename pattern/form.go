@@ -234,3 +234,40 @@ func writeForm(b *strings.Builder, f form) {
 		b.WriteString(" in base64")
 	}
 }
+
+// Literal returns the bytes that stand at a place of a program, MaxAtom at most,
+// for a search that looks for little else; not ok for those with a key.
+func (p Program) Literal(place uint32) (lit []byte, fold, ok bool) {
+	switch {
+	case p.plain():
+		lit, fold = p[1+place:], p[0]&flagFold != 0
+	case p[0]&flagForms != 0:
+		f := formOf(list(p[1:]).item(int(place >> 24)))
+		if f.head&formKeyed != 0 {
+			return nil, false, false
+		}
+		lit, fold = f.value[place&(1<<24-1):], f.head&formFold != 0
+	default:
+		path, off := p.seedPath(place)
+		alts := p.variants()
+		for {
+			el := list(alts.item(int(le.Uint16(path)))).item(int(le.Uint16(path[2:])))
+			if path = path[4:]; len(path) > 0 {
+				alts = list(el[1:])
+				continue
+			}
+			var mask []byte
+			lit, mask, fold = value(el)
+			lit = lit[off:]
+			for i := range lit {
+				if mask != nil && mask[off+int64(i)] != 0xff {
+					lit = lit[:i]
+					break
+				}
+			}
+			break
+		}
+	}
+	lit = lit[:min(len(lit), MaxAtom)]
+	return lit, fold && letters(lit), len(lit) > 0
+}

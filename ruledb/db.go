@@ -352,6 +352,7 @@ type Pattern struct {
 	Anchor   pattern.Anchor
 	Count    uint32   // matches to tell apart
 	Triggers []uint32 // the rules that it triggers, ascending
+	Places   []uint32 // of its atoms, in its program
 }
 
 // Pattern returns pattern i, and panics if its program is not sound, which
@@ -366,6 +367,7 @@ func (db *DB) Pattern(i uint32) Pattern {
 		Count:    r.Count,
 		Triggers: db.owners[r.Owners : r.Owners+r.OwnersLen],
 		NoAtoms:  r.Flags&patternNoAtoms != 0,
+		Places:   db.uses[r.Places : r.Places+r.PlacesLen],
 	}
 	if code := db.programs[r.Program : r.Program+r.ProgramLen]; r.Flags&patternRegexp != 0 {
 		out.Regexp = regex.Program(code)

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -129,7 +130,7 @@ func (in *input) match(l *layer, target rule.Target) {
 	if barred {
 		s.pass(&part.Eager, false)
 	}
-	if deferred {
+	if deferred && !s.few(part) {
 		s.pass(&part.Deferred, false)
 	}
 	if whole {
@@ -277,6 +278,111 @@ func (s *search) want(part *ruledb.Partition) (barred, deferred, whole bool) {
 		}
 	}
 	return barred, deferred, whole
+}
+
+// mostFew bounds the literals that are searched for one by one, those without case
+// counted foldCost times.
+const (
+	mostFew  = 16
+	foldCost = 5
+)
+
+// few searches for the wanted patterns one by one, in place of a pass for all that
+// are deferred, if the layer is in memory and they are few; it tells whether it did.
+// A pattern with jumps wants its literals in the order in which they stand, so that it
+// may have one only.
+func (s *search) few(part *ruledb.Partition) bool {
+	b, inMemory := s.l.Source.(showcause.Bytes)
+	cost := 0
+	for i := range s.seen {
+		g := &s.seen[i]
+		if !g.wanted || g.done || g.pattern.NoAtoms || part.IsEager(g.id) {
+			continue
+		}
+		if !inMemory || g.pattern.Regexp != nil || len(g.pattern.Places) > mostFew || len(g.pattern.Places) > 1 && !g.longest {
+			return false
+		}
+		for _, place := range g.pattern.Places {
+			lit, fold, ok := g.pattern.Program.Literal(place)
+			if !ok || len(lit) < 3 {
+				return false
+			}
+			if cost++; fold {
+				cost += foldCost - 1
+			}
+		}
+		if cost > mostFew {
+			return false
+		}
+	}
+	for i := range s.seen {
+		g := &s.seen[i]
+		if !g.wanted || g.done || g.pattern.NoAtoms || part.IsEager(g.id) {
+			continue
+		}
+		for _, place := range g.pattern.Places {
+			lit, fold, _ := g.pattern.Program.Literal(place)
+			s.matcher.Steps += int64(len(b)) / 256
+			each(b, lit, fold, func(at int) bool {
+				s.matcher.Steps++
+				s.matcher.Verify(g.id, g.pattern.Program, place, s.input, int64(at), func(off, n int64) bool { return s.emit(g, off, n) })
+				return !g.done && !s.matcher.Exhausted()
+			})
+		}
+	}
+	return true
+}
+
+// each calls f with the places of a literal in b, until it says no. With fold
+// the literal is in lower case.
+func each(b, lit []byte, fold bool, f func(at int) bool) {
+	if !fold {
+		for at := 0; ; at++ {
+			i := bytes.Index(b[at:], lit)
+			if i < 0 {
+				return
+			}
+			if at += i; !f(at) {
+				return
+			}
+		}
+	}
+	c := lit[0]
+	upper := c
+	if 'a' <= c && c <= 'z' {
+		upper -= 0x20
+	}
+	next := [2]int{-1, -1} // the first byte in lower and upper case, from at on
+	for at := 0; at+len(lit) <= len(b); at++ {
+		for k, x := range [2]byte{c, upper} {
+			if next[k] < at {
+				if next[k] = bytes.IndexByte(b[at:], x); next[k] < 0 {
+					next[k] = len(b)
+				} else {
+					next[k] += at
+				}
+			}
+		}
+		if at = min(next[0], next[1]); at+len(lit) > len(b) {
+			return
+		}
+		if sameFold(b[at:at+len(lit)], lit) && !f(at) {
+			return
+		}
+	}
+}
+
+// sameFold tells whether b in lower case is lit.
+func sameFold(b, lit []byte) bool {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lit[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // throughout searches the whole layer for each wanted pattern that has no atoms.

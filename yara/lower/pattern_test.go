@@ -71,6 +71,9 @@ func search(t testing.TB, p pattern.Pattern, re *rule.Regexp, data []byte) []mat
 	}
 	var hits []hit
 	for _, a := range atoms {
+		if lit, fold, ok := prog.Literal(a.Place); ok != (a.XorHi == 0) || ok && (fold != a.Fold && len(lit) == len(a.Literal) || !bytes.HasPrefix(lit, a.Literal)) {
+			t.Errorf("literal %q %v %v of the atom %q %v", lit, fold, ok, a.Literal, a.Fold)
+		}
 		for _, at := range placesOf(data, a.Literal, a.Fold, a.XorLo, a.XorHi) {
 			hits = append(hits, hit{at, a.Place})
 		}
