@@ -394,3 +394,32 @@ func TestMany(t *testing.T) {
 		t.Errorf("%d", len(r.Matches[0].Found))
 	}
 }
+
+// FuzzCompile holds that no text makes the compiler or the scanner panic, and that
+// what compiles, saves and loads says the same.
+func FuzzCompile(f *testing.F) {
+	f.Add(sample, "hello world")
+	f.Add(`import "pe" rule r { strings: $a = /a.{2,4}b/ wide $b = { 01 [2-] ( 02 | 03 ) } condition: for any of them : (@ > 3) or pe.is_pe }`, "MZ")
+	f.Add(`rule r { strings: $a = "x" base64 xor condition: #a in (0..filesize) > 3 or uint16(@a) == 5 }`, "")
+	f.Fuzz(func(t *testing.T, text, data string) {
+		if len(text) > 4096 || len(data) > 4096 {
+			return
+		}
+		rules, err := yara.Compile(text, yara.Options{})
+		if err != nil {
+			return
+		}
+		o := yara.ScanOptions{Limits: showcause.Limits{Work: 1_000_000}, Now: time.Unix(1, 0)}
+		a, err := rules.Scan([]byte(data), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := rules.ScanReader(t.Context(), strings.NewReader(data), int64(len(data)), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if show(a) != show(b) {
+			t.Errorf("%s\nfrom a reader\n%s", show(a), show(b))
+		}
+	})
+}

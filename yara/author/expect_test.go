@@ -1,13 +1,17 @@
 package author
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/yara"
+	"github.com/showcause/showcause/yara/fields"
 )
 
 func checkRules(t testing.TB, rules string) (*yara.Compiler, []Expectation, error) {
@@ -137,6 +141,51 @@ func FuzzExpectation(f *testing.F) {
 		e, err := expectation(line)
 		if err == nil && len(e.Samples) == 0 {
 			t.Errorf("%q: no sample", line)
+		}
+	})
+}
+
+// FuzzExplain holds that explaining a rule never panics, and agrees with the scan.
+func FuzzExplain(f *testing.F) {
+	f.Add(`rule r { strings: $a = "ab" $b = { 63 ?? } condition: #a > 1 or ($b at 3 and filesize < 10) }`, "ab cd ab")
+	f.Add(`import "math" private rule p { condition: filesize > 2 } rule r { strings: $ = "a" private $ = /b+/ condition: p and all of them and math.abs(-1) == 1 }`, "abb")
+	f.Add(`global rule g { condition: for any i in (0..9) : (uint8(i) == 0x61) } rule r { condition: with x = 3 : (x > 2) }`, "xxa")
+	f.Fuzz(func(t *testing.T, text, data string) {
+		if len(text) > 2048 || len(data) > 2048 {
+			return
+		}
+		c := yara.NewCompiler(yara.Options{})
+		if err := c.AddSource("", "r.yar", text); err != nil {
+			t.Fatal(err)
+		}
+		res, diags := c.Check()
+		if len(diags.Errors()) > 0 || len(res.Rules) == 0 || strings.Contains(text, "time") {
+			return
+		}
+		rules, err := c.Build(res)
+		if err != nil {
+			return
+		}
+		got, err := rules.Scan([]byte(data), yara.ScanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range res.Rules {
+			in, err := NewInput(t.Context(), Needed(res, r), showcause.Bytes(data), fields.Host{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := Explain(res, r, in, nil)
+			if x == nil || x.Stopped || !got.Complete() || len(in.Gaps()) > 0 || r.Flag("private") {
+				continue
+			}
+			matched := slices.ContainsFunc(got.Matches, func(m yara.Match) bool { return m.Name == r.Name.Name })
+			if matched != x.Matches {
+				t.Errorf("rule %s: the scan says %v, the explanation %v", r.Name.Name, matched, x.Matches)
+			}
+			if err := x.Text(io.Discard); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
