@@ -24,62 +24,7 @@ func TestDebian(t *testing.T) {
 	}
 	b := newBench(t)
 	root := filepath.Join(b.dir, "..", "root")
-	var paths []string
-	place := func(from string) {
-		st, err := os.Lstat(from)
-		if err != nil || !st.Mode().IsRegular() || st.Size() > 1<<20 || st.Size() < int64(len(marker)) {
-			return
-		}
-		dir, err := filepath.EvalSymlinks(filepath.Dir(from))
-		if err != nil {
-			return
-		}
-		content, err := os.ReadFile(from)
-		if err != nil {
-			return
-		}
-		to := filepath.Join(root, dir, filepath.Base(from))
-		os.MkdirAll(filepath.Dir(to), 0o755)
-		if os.WriteFile(to, content, st.Mode().Perm()|0o200) == nil {
-			os.Chtimes(to, st.ModTime(), st.ModTime())
-			paths = append(paths, to)
-		}
-	}
-	copyOf := func(name string) {
-		content, err := os.ReadFile(name)
-		if err == nil {
-			os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755)
-			os.WriteFile(filepath.Join(root, name), content, 0o644)
-		}
-	}
-	copyOf("/var/lib/dpkg/status")
-	copyOf("/var/lib/dpkg/diversions")
-	os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755)
-	for _, l := range []string{"bin", "sbin", "lib", "lib64"} { // as this host is merged
-		if to, err := os.Readlink("/" + l); err == nil {
-			os.MkdirAll(filepath.Join(root, to), 0o755)
-			os.Symlink(to, filepath.Join(root, l))
-		}
-	}
-	for i, list := range lists {
-		copyOf(list)
-		text, err := os.ReadFile(list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken := 0
-		for line := range strings.Lines(string(text)) {
-			_, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-			if ok && len(paths) < most && taken < 1+most/len(lists) && i*most/len(lists) >= len(paths)-most/2 {
-				before := len(paths)
-				place("/" + name)
-				taken += len(paths) - before
-			}
-		}
-	}
-	for _, conf := range []string{"/etc/profile", "/etc/bash.bashrc", "/etc/adduser.conf", "/etc/login.defs"} {
-		place(conf)
-	}
+	paths := copyDebian(t, root, lists, most)
 	packagedFiles := len(paths)
 	for i := range 40 { // of nobody
 		p := filepath.Join(root, "srv", fmt.Sprint(i%4), fmt.Sprint("own", i))
@@ -173,4 +118,66 @@ func TestDebian(t *testing.T) {
 		t.Error("after the restore it is not as it was")
 	}
 	b.sound()
+}
+
+// copyDebian copies lists of packages, and some files of each, below a root.
+func copyDebian(t *testing.T, root string, lists []string, most int) []string {
+	t.Helper()
+	var paths []string
+	place := func(from string) {
+		st, err := os.Lstat(from)
+		if err != nil || !st.Mode().IsRegular() || st.Size() > 1<<20 || st.Size() < int64(len(marker)) {
+			return
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(from))
+		if err != nil {
+			return
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return
+		}
+		to := filepath.Join(root, dir, filepath.Base(from))
+		os.MkdirAll(filepath.Dir(to), 0o755)
+		if os.WriteFile(to, content, st.Mode().Perm()|0o200) == nil {
+			os.Chtimes(to, st.ModTime(), st.ModTime())
+			paths = append(paths, to)
+		}
+	}
+	copyOf := func(name string) {
+		content, err := os.ReadFile(name)
+		if err == nil {
+			os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755)
+			os.WriteFile(filepath.Join(root, name), content, 0o644)
+		}
+	}
+	copyOf("/var/lib/dpkg/status")
+	copyOf("/var/lib/dpkg/diversions")
+	os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755)
+	for _, l := range []string{"bin", "sbin", "lib", "lib64"} { // as this host is merged
+		if to, err := os.Readlink("/" + l); err == nil {
+			os.MkdirAll(filepath.Join(root, to), 0o755)
+			os.Symlink(to, filepath.Join(root, l))
+		}
+	}
+	for i, list := range lists {
+		copyOf(list)
+		text, err := os.ReadFile(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		for line := range strings.Lines(string(text)) {
+			_, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+			if ok && len(paths) < most && taken < 1+most/len(lists) && i*most/len(lists) >= len(paths)-most/2 {
+				before := len(paths)
+				place("/" + name)
+				taken += len(paths) - before
+			}
+		}
+	}
+	for _, conf := range []string{"/etc/profile", "/etc/bash.bashrc", "/etc/adduser.conf", "/etc/login.defs"} {
+		place(conf)
+	}
+	return paths
 }

@@ -234,7 +234,7 @@ func (l *Log) append(ds []Digest) error {
 // publish makes tiles durable, then the checkpoint that tells of them.
 func (l *Log) publish(tiles []made, t tree) error {
 	// Many files are made durable in one go.
-	each := len(tiles) <= 32
+	each := len(tiles) <= 10
 	folders := map[string]bool{}
 	for _, m := range tiles {
 		folder := path.Dir(m.path())
