@@ -87,6 +87,8 @@ func TestCondition(t *testing.T) {
 		{"yara name", withRule("yara", "Marked", "x.yar", one+"$a }", nil, Match{0, 5, 4}), BadRuleName, ""},
 		{"yara namespace", withRule("yara", "default:Marker", "x.yar", one+"$a }", nil, Match{0, 5, 4}), "", NoteCondition},
 		{"yara name in the metadata", withRule("yara", "Test/Marker", "x.yar", "rule m { meta: name = \"Test/Marker\" strings: $a = \"x\" condition: $a }", nil, Match{0, 5, 1}), "", NoteCondition},
+		{"yara name with points", withRule("yara", "Test.One.Two", "showcause.yar", "rule Test_One_Two { strings: $a = \"x\" condition: $a }", nil, Match{0, 5, 1}), "", NoteCondition},
+		{"yara name with other points", withRule("yara", "Test.One_Two", "showcause.yar", "rule Test_One_Two { strings: $a = \"x\" condition: $a }", nil, Match{0, 5, 1}), BadRuleName, ""},
 		{"yara no rule", withRule("yara", "Marker", "x.yar", yara+"$a and }", nil, Match{0, 5, 4}), BadRuleText, ""},
 		{"yara pattern", withRule("yara", "Marker", "x.yar", one+"$a }", nil, Match{0, 5, 4}, Match{1, 5, 4}), BadMatch, ""},
 		{"yara private", withRule("yara", "Marker", "x.yar", "rule Marker { strings: $a = \"abc\" private condition: $a }", nil), "", NoteReads},

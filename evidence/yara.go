@@ -79,10 +79,11 @@ func (v *verification) yara(text string) {
 }
 
 // yaraNamed tells whether a rule may be reported by a name: its identifier,
-// with the namespace before it or not, or a text of its metadata.
+// with the namespace before it or not, or with points in place of its low lines
+// (rules that ship with Showcause), or a text of its metadata.
 func yaraNamed(r *syntax.Rule, name string) bool {
 	id := r.Name.Name
-	if name == id || strings.HasSuffix(name, id) && strings.ContainsRune(":./", rune(name[len(name)-len(id)-1])) {
+	if name == id || name == strings.ReplaceAll(id, "_", ".") || strings.HasSuffix(name, id) && strings.ContainsRune(":./", rune(name[len(name)-len(id)-1])) {
 		return true
 	}
 	return slices.ContainsFunc(r.Metas, func(m syntax.Meta) bool {
