@@ -61,7 +61,8 @@ type Scanner struct {
 	db      *ruledb.DB
 	options Options
 	search  searcher
-	whole   []byte // the bytes of an input that fits in memory
+	visitor *Visitor // takes the layers in place of the search, if not nil
+	whole   []byte   // the bytes of an input that fits in memory
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -213,18 +214,27 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 			}
 		}
 	})
-	in.guard(l, func() { in.digests(l) })
-	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
+	if in.visitor != nil {
+		in.guard(l, func() { in.visitor.visit(l) })
+	} else {
+		in.searchAll(l)
+	}
 	if in.options.TopOnly {
 		in.inside(l)
 		return l
 	}
-	if !in.db.OnlyYARA() {
-		in.guard(l, func() { in.views(l) })
-	}
 	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.unpack(l) })
 	return l
+}
+
+// searchAll searches a layer and its views.
+func (in *input) searchAll(l *layer) {
+	in.guard(l, func() { in.digests(l) })
+	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
+	if !in.options.TopOnly && !in.db.OnlyYARA() {
+		in.guard(l, func() { in.views(l) })
+	}
 }
 
 // guard runs one stage. A panic in it, which is a broken invariant of ours,

@@ -48,6 +48,9 @@ func (in *input) gap(g showcause.Gap) {
 	}
 	in.told.bytes += cost
 	in.report.Gaps = append(in.report.Gaps, g)
+	if in.visitor != nil && in.visitor.Gap != nil {
+		in.visitor.Gap(g)
+	}
 }
 
 // keep records a finding. Past what may be kept they are dropped, but for the
