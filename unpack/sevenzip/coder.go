@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
@@ -89,6 +90,7 @@ func (f *folder) op() (op string, cost int64) {
 		case coderLZ4:
 			op, cost = "7z.lz4", 4
 		case coderCopy, coderDelta, coderX86, coderPPC, coderIA64, coderARM, coderThumb, coderSPARC, coderARM64, coderBCJ, coderBCJ2:
+		case coderAES:
 		default:
 			if oldBranch(c.id) == c.id && op == "7z.copy" {
 				op = "7z.unknown"
@@ -100,13 +102,10 @@ func (f *folder) op() (op string, cost int64) {
 
 // encrypted tells whether a coder is a cipher.
 func (f *folder) encrypted() bool {
-	for _, c := range f.coders {
-		if c.id>>8 == 0x06f107 || c.id>>16 == 0x06f1 || c.id>>16 == 0x06f0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.coders, func(c coder) bool { return isCipher(c.id) })
 }
+
+func isCipher(id uint64) bool { return id>>8 == 0x06f107 || id>>16 == 0x06f1 || id>>16 == 0x06f0 }
 
 // window is how many bytes the folder's decoders keep. Those of LZMA grow with
 // what comes out, and so only as far as the size that is declared.
@@ -184,6 +183,9 @@ func (o *opener) coder(i, depth int) (io.Reader, error) {
 	r, err := o.open(c, in, o.f.sizes[i])
 	if err != nil {
 		return nil, err
+	}
+	if c.id == coderAES {
+		return r, nil // it is exact, and read at any offset
 	}
 	return &exact{r: r, left: o.f.sizes[i]}, nil
 }
@@ -271,6 +273,8 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 	switch c.id {
 	case coderCopy:
 		return r, nil
+	case coderAES:
+		return o.decipher(c, r, size)
 	case coderDelta:
 		if len(c.props) != 1 {
 			return nil, errHeader

@@ -58,6 +58,8 @@ type folder struct {
 	sizes  []int64
 	crc    sum
 	subs   []sub // what the content is cut into
+
+	password []byte // once it is known
 }
 
 // sub is the content of one file.

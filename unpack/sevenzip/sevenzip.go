@@ -34,8 +34,9 @@ const (
 //	               coders, sizes, checksums, names
 //
 // The files of a folder are cut from one stream. Each is a child, "7z.lzma2" by
-// what compresses the folder. What is encrypted is a gap for each file, and if
-// the directory is, one gap.
+// what compresses the folder. What is encrypted is tried with each password
+// (unpack.Out.Passwords): what opens has ".decrypted" behind its operation, and
+// the rest is a gap for each file, and if the directory does not open, one gap.
 func Format() unpack.Format {
 	return unpack.Format{
 		Name: "7z",
@@ -103,6 +104,9 @@ type archive struct {
 	model     *ppmd.Model // that of the last folder with PPMd
 	modelSize int64       // bytes
 	modelUsed bool        // by the folder that was opened last
+
+	words [][]byte // passwords
+	right []byte   // the one that opened a folder
 }
 
 // gap says that the archive could not be read.
@@ -181,7 +185,7 @@ func (a *archive) directory(b []byte) bool {
 
 // encoded reads the directory from a folder.
 func (a *archive) encoded(f *folder) ([]byte, error) {
-	if f.encrypted() {
+	if f.encrypted() && !a.unlock(f) {
 		return nil, unpack.Fail(showcause.Encrypted)
 	}
 	_, cost := f.op()
@@ -251,7 +255,9 @@ func (a *archive) give(all files) bool {
 
 func (a *archive) folder(f *folder, name func() string) bool {
 	op, cost := f.op()
-	if f.encrypted() {
+	if f.encrypted() && a.unlock(f) {
+		op += opened
+	} else if f.encrypted() {
 		for _, s := range f.subs {
 			if !a.out.ChildGap(unpack.Child{Op: op, Name: name(), Size: s.size}, showcause.Encrypted) {
 				return false
@@ -277,7 +283,11 @@ func (a *archive) folder(f *folder, name func() string) bool {
 		pos = bound.Add(pos, m.size)
 	}
 	if pos < size { // no file has it
-		return s.Member(unpack.Child{Op: "7z.rest", Size: size - pos}, unpack.Piece{Off: pos, Size: size - pos, Last: true})
+		op := "7z.rest"
+		if f.password != nil {
+			op += opened
+		}
+		return s.Member(unpack.Child{Op: op, Size: size - pos}, unpack.Piece{Off: pos, Size: size - pos, Last: true})
 	}
 	return true
 }
