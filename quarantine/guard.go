@@ -268,8 +268,8 @@ func (g *guard) count(x *file) {
 
 // never is the set of files that the system cannot do without.
 type never struct {
-	prefixes []string
-	inodes   map[Inode]string
+	folders map[Inode]string // with all below them
+	inodes  map[Inode]string
 }
 
 // vital are the files, below the root, by patterns of path.Match.
@@ -290,13 +290,11 @@ var vital = []string{
 var below = []string{"boot", "lib/modules", "usr/lib/modules", "usr/lib/firmware", "proc", "sys", "dev", "var/lib/dpkg", "var/lib/rpm", "usr/lib/sysimage/rpm", "etc/systemd", "usr/lib/systemd/system"}
 
 func newNever(root, storeDir string) *never {
-	n := &never{inodes: map[Inode]string{}}
+	n := &never{folders: map[Inode]string{}, inodes: map[Inode]string{}}
 	for _, b := range below {
-		n.prefixes = append(n.prefixes, filepath.Join(root, b)+"/")
+		n.addFolder(filepath.Join(root, b))
 	}
-	if real, err := filepath.EvalSymlinks(storeDir); err == nil {
-		n.prefixes = append(n.prefixes, real+"/")
-	}
+	n.addFolder(storeDir)
 	bins := []string{"bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"}
 	libs := []string{"lib", "lib32", "lib64", "usr/lib", "usr/lib32", "usr/lib64", "lib/*-linux-*", "usr/lib/*-linux-*"}
 	for _, v := range vital {
@@ -345,12 +343,25 @@ func (n *never) add(name, why string) {
 	}
 }
 
-// why says why a file is not taken, "" if nothing is against it. It is known by
-// its path and by its inode, so that other names of it do not help.
+func (n *never) addFolder(name string) {
+	var st unix.Stat_t
+	if unix.Stat(name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		n.folders[Inode{st.Dev, st.Ino}] = "nothing in " + name + " is taken"
+	}
+}
+
+// why says why a file is not taken, "" if nothing is against it. File and folders
+// are known by their inodes, so that other names and mounts of them do not help.
 func (n *never) why(p string, st unix.Stat_t) string {
-	for _, b := range n.prefixes {
-		if strings.HasPrefix(p, b) {
-			return "nothing in " + strings.TrimSuffix(b, "/") + " is taken"
+	for dir := path.Dir(p); ; dir = path.Dir(dir) {
+		var d unix.Stat_t
+		if unix.Lstat(dir, &d) == nil {
+			if w := n.folders[Inode{d.Dev, d.Ino}]; w != "" {
+				return w
+			}
+		}
+		if dir == "/" {
+			break
 		}
 	}
 	return n.inodes[Inode{st.Dev, st.Ino}]

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // root makes a small Debian root beside the files: packages, some of whose files
@@ -88,6 +90,15 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	b.take(b.find(link), Held, neverTouch)
+	again := filepath.Join(b.dir, "again") // the same folder by another path
+	os.Mkdir(again, 0o755)
+	if unix.Mount(root, again, "", unix.MS_BIND, "") == nil {
+		defer unix.Unmount(again, unix.MNT_DETACH)
+		b.take(b.find(filepath.Join(again, "usr/bin/tool")), Held, packaged)
+		b.take(b.find(filepath.Join(again, "etc/tool.conf")), Held, packaged)
+		b.take(b.find(filepath.Join(again, "usr/bin/bash")), Held, neverTouch)
+		b.take(b.find(filepath.Join(again, "boot/vmlinuz-6")), Held, neverTouch)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

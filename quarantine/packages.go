@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/showcause/showcause/internal/disk"
 )
 
@@ -41,7 +43,8 @@ type packages struct {
 	ctx  context.Context
 
 	loaded bool
-	dpkg   map[string]listed // by path
+	dpkg   map[string]listed   // by path
+	bases  map[string][]string // paths by their last element
 	rpmDB  bool
 }
 
@@ -55,7 +58,14 @@ func (p *packages) owner(name string, f *disk.File) (pkg string, o owned, err er
 		}
 		p.loaded = true
 	}
-	if l, ok := p.dpkg[name]; ok {
+	l, ok := p.dpkg[name]
+	if !ok {
+		l, ok, err = p.sameFile(name, f)
+		if err != nil {
+			return "", ofNobody, err
+		}
+	}
+	if ok {
 		sum, err := sumOf(f, md5.New())
 		if err != nil {
 			return "", ofNobody, err
@@ -71,6 +81,22 @@ func (p *packages) owner(name string, f *disk.File) (pkg string, o owned, err er
 	return "", ofNobody, nil
 }
 
+// sameFile looks for a listed file that this is by another path: a folder may be
+// mounted twice.
+func (p *packages) sameFile(name string, f *disk.File) (listed, bool, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return listed{}, false, err
+	}
+	for _, other := range p.bases[filepath.Base(name)] {
+		var o unix.Stat_t
+		if unix.Lstat(other, &o) == nil && o.Dev == st.Dev && o.Ino == st.Ino {
+			return p.dpkg[other], true, nil
+		}
+	}
+	return listed{}, false, nil
+}
+
 func sumOf(f *disk.File, h hash.Hash) (string, error) {
 	if err := f.Rewind(0); err != nil {
 		return "", err
@@ -80,7 +106,7 @@ func sumOf(f *disk.File, h hash.Hash) (string, error) {
 }
 
 func (p *packages) load() error {
-	p.dpkg = map[string]listed{}
+	p.dpkg, p.bases = map[string]listed{}, map[string][]string{}
 	info := filepath.Join(p.root, "var/lib/dpkg/info")
 	lists, _ := filepath.Glob(filepath.Join(info, "*.md5sums"))
 	moved, err := p.diversions()
@@ -128,7 +154,9 @@ func (p *packages) add(dirs map[string]string, moved map[string]diversion, pkg, 
 		}
 		dirs[dir] = real
 	}
-	p.dpkg[filepath.Join(real, base)] = listed{pkg, strings.ToLower(sum)}
+	full := filepath.Join(real, base)
+	p.dpkg[full] = listed{pkg, strings.ToLower(sum)}
+	p.bases[base] = append(p.bases[base], full)
 }
 
 type diversion struct{ to, by string }
