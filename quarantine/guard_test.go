@@ -247,7 +247,7 @@ func TestStages(t *testing.T) {
 			t.Errorf("%s: %s, want %s", rule, got, want)
 		}
 	}
-	if got := (Stages)(nil).Of("X"); got != StageReport {
+	if got := Stages(nil).Of("X"); got != StageReport {
 		t.Errorf("default %s", got)
 	}
 	for _, bad := range []string{"act", "act a b", "kill *", "act [a"} {

@@ -66,8 +66,10 @@ func dealMain(a []string) int {
 
 // calls are the system calls at which a process is killed: all that do something
 // to the disk, and those by which it looks.
-var calls = []string{"openat2", "openat", "write", "fsync", "syncfs", "renameat2", "linkat", "unlinkat", "mkdirat", "mkdir", "fchown", "fchmod",
-	"utimensat", "fsetxattr", "flistxattr", "fstat", "newfstatat", "flock", "getdents64", "close", "read", "lseek", "statx"}
+var calls = []string{
+	"openat2", "openat", "write", "fsync", "syncfs", "renameat2", "linkat", "unlinkat", "mkdirat", "mkdir", "fchown", "fchmod",
+	"utimensat", "fsetxattr", "flistxattr", "fstat", "newfstatat", "flock", "getdents64", "close", "read", "lseek", "statx",
+}
 
 // A scene is a process to kill, and what must hold afterwards.
 type scene struct {

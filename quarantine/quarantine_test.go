@@ -341,11 +341,8 @@ func TestSelect(t *testing.T) {
 	o := b.options()
 	o.Now = func() time.Time { return now }
 	b.open(&o)
-	before := map[string]string{}
 	for i, rule := range []string{"Test.One", "Test.Two", "Test.One"} {
 		p := b.file(string(rune('a'+i)), rule)
-		before = tree(t, b.dir)
-		_ = before
 		b.take(b.findBy(rule, p), Done, "")
 		now = now.Add(24 * time.Hour)
 	}
@@ -353,7 +350,10 @@ func TestSelect(t *testing.T) {
 		s    Selection
 		want int
 	}{
-		{Selection{}, 3}, {Selection{Rule: "Test.One*"}, 2}, {Selection{Rule: "Test.Two.UNOFFICIAL"}, 1}, {Selection{Rule: "Two"}, 0},
+		{Selection{}, 3},
+		{Selection{Rule: "Test.One*"}, 2},
+		{Selection{Rule: "Test.Two.UNOFFICIAL"}, 1},
+		{Selection{Rule: "Two"}, 0},
 		{Selection{Since: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)}, 2},
 		{Selection{Rule: "*.One.*", Since: time.Date(2026, 11, 1, 0, 0, 1, 0, time.UTC)}, 1},
 	} {

@@ -139,6 +139,9 @@ func TestStore(t *testing.T) {
 	}
 	// All is for the owner only.
 	filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		i, err := e.Info()
 		if err != nil || i.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v %v", p, i.Mode(), err)
