@@ -153,7 +153,7 @@ func planPlain(lits []literal) (short []literal, tiers []strideTier) {
 }
 
 // shortTierCost returns what a short tier of n literals costs: reading, and the
-// places that it takes for candidates, which grow with the fourth power of how
+// places that it takes for candidates, which grow with the eighth power of how
 // full its buckets are.
 func shortTierCost(n int) uint64 {
 	if n == 0 {
@@ -164,7 +164,7 @@ func shortTierCost(n int) uint64 {
 		each, cost = (n+15)/16, shortWideCost
 	}
 	full := uint64(each * each * each * each)
-	return cost + full*200 // 160 literals: 2,000,000
+	return cost + full*full/20 // 96 literals: 84,000; 144: 2,150,000
 }
 
 // windowHash spreads the window at i of l; two windows of the same bytes have
