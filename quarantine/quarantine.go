@@ -251,23 +251,28 @@ func (q *Quarantine) items() (out []*Item, err error) {
 }
 
 // Find returns the one item whose id, or the name of whose finding, begins with
-// prefix.
+// prefix. Of several it is the one that is still in quarantine.
 func (q *Quarantine) Find(prefix string) (*Item, error) {
 	all, err := q.Items()
 	if err != nil {
 		return nil, err
 	}
-	var found *Item
+	var found, kept []*Item
 	for _, it := range all {
 		if prefix != "" && (strings.HasPrefix(it.ID, prefix) || strings.HasPrefix(it.Record, prefix)) {
-			if found != nil {
-				return nil, fmt.Errorf("quarantine: more than one item begins with %q", prefix)
+			found = append(found, it)
+			if it.State.kept() {
+				kept = append(kept, it)
 			}
-			found = it
 		}
 	}
-	if found == nil {
+	switch {
+	case len(found) == 0:
 		return nil, fmt.Errorf("quarantine: item %q: %w", prefix, fs.ErrNotExist)
+	case len(found) == 1:
+		return found[0], nil
+	case len(kept) == 1:
+		return kept[0], nil
 	}
-	return found, nil
+	return nil, fmt.Errorf("quarantine: %d items begin with %q", len(found), prefix)
 }

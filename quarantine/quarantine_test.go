@@ -168,6 +168,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s:\n  was %s\n  is  %s", name, want, got)
 		}
 	}
+	// The same finding again: its item is the one that is in quarantine.
+	again := b.take(s, Done, "", p, second, third)
+	if it, err := b.q.Find(s.Record().Name()[:16]); err != nil || it.ID != again.Item {
+		t.Errorf("%+v, %v", it, err)
+	}
+	if err := b.q.Restore(again.Item, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if it, err := b.q.Find(s.Record().Name()[:16]); err == nil {
+		t.Errorf("which of two? %+v", it)
+	}
 	// One name of several: said.
 	out = b.take(b.find(p), Done, "", p)
 	if !strings.Contains(out.Text, "2 other names") {
