@@ -10,6 +10,7 @@
 //	ready    kind 1: the status of the jail (jail.Status)
 //	refusal  kind 2: why it does not begin, text
 //	answer   kind 3: bytes; the last frame
+//	part     kind 4: bytes, any number of them before the answer, if they are wanted
 package once
 
 import (
@@ -35,11 +36,15 @@ const (
 	frameReady   = 1
 	frameRefusal = 2
 	frameAnswer  = 3
+	framePart    = 4
 
 	maxRefusal = 1 << 10
 	maxRequest = 128 << 20
 	maxLog     = 4 << 10
 )
+
+// MaxPart is the length in bytes of the longest part of an answer (Job.Send).
+const MaxPart = 256 << 10
 
 // Options are how a job is done. The zero value of a field means its default.
 type Options struct {
@@ -48,6 +53,10 @@ type Options struct {
 	Memory    int64                    // bytes; default 1 GiB
 	Timeout   time.Duration            // default 10 minutes
 	MaxAnswer int                      // bytes; default 1 MiB
+	// Part takes what the process sends before its answer, at most MaxPart bytes
+	// each, valid until it returns. Its error ends the job and is what Run returns. If
+	// it is nil, a process that sends a part is in the wrong.
+	Part func([]byte) error
 	Scratch   func() (*os.File, error) // opens an unlinked file; without one large layers are cut
 	// AllowUnsealed takes a process whose jail does not hold, for tests.
 	AllowUnsealed bool
@@ -77,6 +86,8 @@ func Run(ctx context.Context, request []byte, f *os.File, o Options) (answer []b
 	answer, err = j.receive()
 	j.kill()
 	switch {
+	case j.refused != nil:
+		return nil, j.status, j.refused
 	case ctx.Err() != nil:
 		return nil, j.status, fmt.Errorf("reader: %w", context.Cause(ctx))
 	case err != nil:
@@ -93,6 +104,7 @@ type job struct {
 	result  *os.File
 	log     *os.File
 	status  jail.Status
+	refused error // what Options.Part said
 	ours    []*os.File
 }
 
@@ -195,8 +207,12 @@ var errUnsealed = errors.New("its jail does not hold")
 
 // receive takes the frames up to the answer.
 func (j *job) receive() ([]byte, error) {
+	var parts []byte
+	if j.o.Part != nil {
+		parts = make([]byte, MaxPart)
+	}
 	for ready := false; ; {
-		kind, body, err := readFrame(j.result, j.o.MaxAnswer)
+		kind, body, err := readFrame(j.result, j.o.MaxAnswer, parts)
 		switch {
 		case err != nil:
 			return nil, j.died(err)
@@ -210,6 +226,10 @@ func (j *job) receive() ([]byte, error) {
 			ready = true
 		case kind == frameRefusal && !ready && len(body) <= maxRefusal:
 			return nil, errors.New(showcause.Escape(string(body)))
+		case kind == framePart && ready && j.o.Part != nil:
+			if j.refused = j.o.Part(body); j.refused != nil {
+				return nil, j.refused
+			}
 		case kind == frameAnswer && ready:
 			return body, nil
 		default:
@@ -234,15 +254,26 @@ func (j *job) died(err error) error {
 	return fmt.Errorf("it ended without an answer, %s", exit)
 }
 
-// readFrame reads one frame with a body of at most max bytes.
-func readFrame(r io.Reader, max int) (kind uint8, body []byte, err error) {
+// readFrame reads one frame with a body of at most max bytes; a part into the
+// room that there is for parts.
+func readFrame(r io.Reader, max int, parts []byte) (kind uint8, body []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, nil, err
 	}
 	n := binary.LittleEndian.Uint32(head[:])
+	if head[4] == framePart {
+		max = len(parts)
+	}
 	if n < 1 || int64(n)-1 > int64(max) {
 		return 0, nil, fmt.Errorf("a frame of %d bytes", n)
+	}
+	if head[4] == framePart {
+		body = parts[:n-1]
+		if _, err := io.ReadFull(r, body); err != nil {
+			return 0, nil, io.ErrUnexpectedEOF
+		}
+		return head[4], body, nil
 	}
 	var b bytes.Buffer // grows with what comes
 	if _, err := io.CopyN(&b, r, int64(n)-1); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +39,14 @@ func TestMain(m *testing.M) {
 			time.Sleep(time.Hour)
 		case "spill":
 			return spilled(j)
+		case "parts":
+			for i := range 1000 {
+				if err := j.Send(bytes.Repeat([]byte{byte(i)}, i)); err != nil {
+					return []byte(err.Error())
+				}
+			}
+			err := j.Send(make([]byte, MaxPart+1))
+			return fmt.Append(nil, err)
 		}
 		return nil
 	}, Reading{})
@@ -119,21 +128,49 @@ func TestOnce(t *testing.T) {
 	}
 }
 
+// Parts come in order before the answer, and only where they are wanted.
+func TestParts(t *testing.T) {
+	sealable(t)
+	var sizes, wrong int
+	take := func(b []byte) error {
+		if len(b) != sizes || len(b) > 0 && b[0] != byte(sizes) {
+			wrong++
+		}
+		sizes++
+		return nil
+	}
+	if got, err := ask(t, "parts", Options{Part: take}); err != nil || got != "answer: a part of 262145 bytes" || sizes != 1000 || wrong > 0 {
+		t.Errorf("%q %v: %d parts, %d wrong", got, err, sizes, wrong)
+	}
+	full := errors.New("full")
+	if _, err := ask(t, "parts", Options{Part: func(b []byte) error {
+		if len(b) == 10 {
+			return full
+		}
+		return nil
+	}}); err != full {
+		t.Error(err)
+	}
+	if _, err := ask(t, "parts", Options{}); err == nil {
+		t.Error("parts that nobody asked for are taken")
+	}
+}
+
 // Frames that no process of ours sends are refused, and nothing is made room for that is not there.
 func TestFrames(t *testing.T) {
 	good := appendFrame(frameAnswer, []byte("body"))
-	if kind, body, err := readFrame(bytes.NewReader(good), 4); kind != frameAnswer || string(body) != "body" || err != nil {
+	if kind, body, err := readFrame(bytes.NewReader(good), 4, nil); kind != frameAnswer || string(body) != "body" || err != nil {
 		t.Error(kind, body, err)
 	}
-	if _, _, err := readFrame(bytes.NewReader(good), 3); err == nil {
+	if _, _, err := readFrame(bytes.NewReader(good), 3, nil); err == nil {
 		t.Error("longer than it may be")
 	}
 	for i := range good {
-		if _, _, err := readFrame(bytes.NewReader(good[:i]), 1<<40); err == nil {
+		if _, _, err := readFrame(bytes.NewReader(good[:i]), 1<<40, nil); err == nil {
 			t.Errorf("%d bytes are a frame", i)
 		}
 	}
-	if _, _, err := readFrame(bytes.NewReader([]byte{0, 0, 0, 0, 3}), 10); err == nil {
+	if _, _, err := readFrame(bytes.NewReader([]byte{0, 0, 0, 0, 3}), 10, nil); err == nil {
 		t.Error("a frame of nothing")
 	}
 }

@@ -20,6 +20,9 @@ type Job struct {
 	Request []byte
 	Source  showcause.Source
 	Spill   func() (unpack.File, error)
+	// Send gives a part of what there is to say before the answer, MaxPart bytes at
+	// most, and waits until there is room for it. After an error nobody listens.
+	Send func([]byte) error
 }
 
 // Reading says what a process does other than usual. The zero value is as it is.
@@ -41,6 +44,12 @@ func Read(do func(Job) []byte, o Reading) error {
 	}
 	if err := write(appendFrame(frameReady, status.Encode())); err != nil {
 		return err
+	}
+	j.Send = func(b []byte) error {
+		if len(b) > MaxPart {
+			return fmt.Errorf("answer: a part of %d bytes", len(b))
+		}
+		return write(appendFrame(framePart, b))
 	}
 	return write(appendFrame(frameAnswer, do(j)))
 }
