@@ -36,7 +36,8 @@ type scanOptions struct {
 		depth                           int
 		time                            milliseconds
 	}
-	named   bool // rules may ask what a file is called
+	named   bool // there are YARA rules, which may ask what a file is called
+	ruleDB  *ruledb.DB
 	jail    string
 	recycle int
 	records string
@@ -175,7 +176,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.named = hasYARA(db)
+	o.named, o.ruleDB = hasYARA(db), db
 	mode := answer.Sealed
 	if o.jail == answer.JailOff {
 		mode = answer.JailOff
@@ -351,19 +352,23 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 				return true
 			}
 			rd.SubmitWith(ctx, i.file, names.of(i.path, i.file), func(r showcause.Report, err error) {
-				done := func(subject evidence.Digests) {
+				out := scanned{Result: o.result(ctx, i, r, err)}
+				if err != nil || len(r.Findings) == 0 || !digests && !(o.explain && o.named) {
 					i.file.Close()
-					t.done <- scanned{o.result(ctx, i, r, err), subject}
-				}
-				if !digests || err != nil || len(r.Findings) == 0 {
-					done(evidence.Digests{})
+					t.done <- out
 					return
 				}
 				go func() { // whoever calls must not wait
 					busy <- struct{}{}
-					subject := digestFile(ctx, i.file, &r)
+					if digests {
+						out.subject = digestFile(ctx, i.file, &r)
+					}
+					if o.explain && o.named {
+						out.Why = reasonsOf(o.ruleDB, &r, i.file)
+					}
 					<-busy
-					done(subject)
+					i.file.Close()
+					t.done <- out
 				}()
 			})
 			return true

@@ -31,6 +31,9 @@ type Result struct {
 	Err    error  // why it could not be read
 	Report showcause.Report
 	Alerts []string // findings by policy: clamscan's --alert flags
+	// Why says of each finding why its condition holds, in lines; empty where that is
+	// not told.
+	Why []string
 }
 
 // Unread returns the codes of what was not read, each once.

@@ -92,6 +92,9 @@ func (p *textPrinter) Result(r *Result) error {
 			if err := p.explain(f); err != nil {
 				return err
 			}
+			if i < len(r.Why) && r.Why[i] != "" {
+				fmt.Fprintf(p.w, "    because\n%s", r.Why[i])
+			}
 		}
 	}
 	seen := map[showcause.Code]bool{}

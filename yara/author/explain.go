@@ -60,6 +60,7 @@ type Node struct {
 	Rounds []*Round `json:"rounds,omitempty"` // of a loop, some of those that held and of those that did not
 
 	expr       syntax.Expr
+	blank      bool // its value is not known
 	kind       module.Kind
 	held, went int // rounds
 	members    []member
@@ -174,6 +175,9 @@ type tracer struct {
 	cur   *Explanation
 	stack []*frame
 	nodes int
+	// blank says of an expression whether its value is not known; nil: all are.
+	// bound is set for the variables of loops.
+	blank func(r *check.Rule, e syntax.Expr, bound bool) bool
 }
 
 // frame is an expression that is being evaluated.
@@ -215,6 +219,7 @@ func (t *tracer) Leave(e syntax.Expr, v module.Value) {
 	f.keep()
 	n.Value, n.Truth, n.kind = shownValue(v), v.Truth(), v.Kind
 	t.finish(n)
+	t.leaveBlank(n)
 	if len(t.stack) == 0 {
 		t.cur.Cond = n
 		return
@@ -225,6 +230,35 @@ func (t *tracer) Leave(e syntax.Expr, v module.Value) {
 		p.round.Body, p.round.Truth = n, n.Truth
 	case t.nodes < maxNodes && !slices.ContainsFunc(p.node.Kids, func(k *Node) bool { return k.expr == e }):
 		p.node.Kids = append(p.node.Kids, n)
+	}
+}
+
+// leaveBlank takes the value away from what is not known, and from what is built on it.
+func (t *tracer) leaveBlank(n *Node) {
+	if t.blank == nil {
+		return
+	}
+	name, bound := "", false
+	if e, ok := n.expr.(*syntax.Name); ok {
+		name = e.Name
+	}
+	for _, f := range t.stack {
+		switch e := f.node.expr.(type) {
+		case *syntax.ForIn:
+			bound = bound || slices.ContainsFunc(e.Vars, func(v syntax.Ident) bool { return v.Name == name })
+		case *syntax.With:
+			bound = bound || slices.ContainsFunc(e.Vars, func(v syntax.Ident) bool { return v.Name == name })
+		}
+	}
+	n.blank = t.blank(t.cur.rule, n.expr, bound)
+	for _, k := range n.Kids {
+		n.blank = n.blank || k.blank
+	}
+	for _, r := range n.Rounds {
+		n.blank = n.blank || r.Body.blank
+	}
+	if n.blank {
+		n.Value, n.Note = "", ""
 	}
 }
 

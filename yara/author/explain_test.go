@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/check"
@@ -207,5 +208,57 @@ func TestExplainBounds(t *testing.T) {
 	var b strings.Builder
 	if err := x.Text(&b); err != nil || !strings.Contains(b.String(), "is not known") || b.Len() > 10_000 {
 		t.Errorf("%v %d %.300s", err, b.Len(), b.String())
+	}
+}
+
+// TestHolding tells of a finding what is known of it, and no more.
+func TestHolding(t *testing.T) {
+	rules, err := yara.Compile(`import "pe" rule r { strings: $a = "hello" $b = "ab" condition:
+		uint8(0) == 0x68 and (#a == 1 or #b > 100) and for any i in (1..#a) : (@a[i] == 0) and (pe.is_pe or filesize > 3) and $b in (0..filesize) }
+rule needs { condition: r }`, yara.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := "hello " + strings.Repeat("ab", 20)
+	info, err := rules.DB().Info(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &showcause.Finding{Matches: []showcause.Match{{Pattern: 0, Offset: 0, Length: 5}}}
+	for i := range showcause.MaxMatches {
+		f.Matches = append(f.Matches, showcause.Match{Pattern: 1, Offset: int64(6 + 2*i), Length: 2})
+	}
+	x := Holding(info, f, int64(len(data)), textInput(data).Read)
+	if x == nil {
+		t.Fatal("nothing is told")
+	}
+	want := `and
+  uint8(0) == 0x68  is true
+    uint8(0)  is 104 (0x68)
+  or
+    #a == 1  is true
+      #a  is 1
+    #b > 100  is not told: rules explain does
+  for any i in (1..#a) : (@a[i] == 0)  is true  (1 of 1 rounds held)
+    #a  is 1
+    with i = 1: true
+      @a[i] == 0  is true
+        @a[i]  is 0
+          i  is 1
+  or
+    pe.is_pe  is not told: rules explain does
+    filesize > 3  is true
+      filesize  is 46 (0x2e)
+  $b in (0..filesize)  is not told: rules explain does
+    filesize  is 46 (0x2e)
+`
+	if got := x.Tree(""); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if x := Holding(info, f, -1, nil); x == nil || strings.Contains(x.Tree(""), "uint8(0)  is 104") || strings.Contains(x.Tree(""), "filesize  is 46") {
+		t.Error("what is not at hand is told")
+	}
+	if info, err = rules.DB().Info(1); err != nil || Holding(info, f, 1, nil) != nil {
+		t.Error("a rule that needs another is told of")
 	}
 }

@@ -3,6 +3,7 @@ package author
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/yara/module"
@@ -85,6 +86,8 @@ func (x *Explanation) because(b *strings.Builder, indent string) {
 func (n *Node) describe() string {
 	s := n.Text
 	switch {
+	case n.blank:
+		s += "  is not told: rules explain does"
 	case n.Value == "":
 		s += "  not asked for"
 	default:
@@ -99,7 +102,8 @@ func (n *Node) describe() string {
 // dull says whether the value of a node tells nothing: constants, structures.
 func (n *Node) dull() bool {
 	_, ok := n.expr.(*syntax.Literal)
-	return ok || n.kind == module.Struct || n.kind == module.Func
+	_, name := n.expr.(*syntax.Name)
+	return ok || n.kind == module.Struct || n.kind == module.Func || n.blank && name
 }
 
 // operands writes the values of what a comparison compares.
@@ -117,11 +121,20 @@ func (n *Node) tree(b *strings.Builder, indent string) {
 		return
 	}
 	if l, ok := n.expr.(*syntax.Logic); ok {
-		fmt.Fprintf(b, "%s%s  is %s\n", indent, l.Op, n.Value)
+		value := "  is " + n.Value
+		if n.blank {
+			value = ""
+		}
+		fmt.Fprintf(b, "%s%s%s\n", indent, l.Op, value)
 	} else {
 		fmt.Fprintf(b, "%s%s\n", indent, n.describe())
 	}
 	indent += "  "
+	if n.blank && len(n.Rounds) == 0 && !slices.ContainsFunc(n.Kids, func(k *Node) bool { return !k.blank && !k.dull() }) {
+		if _, ok := n.expr.(*syntax.Logic); !ok {
+			return // nothing is known of its parts either
+		}
+	}
 	for _, k := range n.Kids {
 		if !k.dull() {
 			k.tree(b, indent)
