@@ -215,7 +215,7 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		}
 	})
 	if in.visitor != nil {
-		in.guard(l, func() { in.visitor.visit(l) })
+		in.guard(l, func() { in.visit(l) })
 	} else {
 		in.searchAll(l)
 	}

@@ -9,8 +9,9 @@ import (
 // Visitor takes what Walk comes upon, in order. Either function may be nil.
 type Visitor struct {
 	// Layer is called with the input and with each layer below it, before what is in
-	// it. The Source is valid until what is in it was visited.
-	Layer func(l showcause.Layer, t filetype.Type)
+	// it. The Source is valid until what is in it was visited. It returns how many
+	// bytes it read, from the start, and what ended that: what is left is a gap.
+	Layer func(l showcause.Layer, t filetype.Type) (read int64, err error)
 	// Gap is called with each gap that the report will have: of a layer that was
 	// visited, or of one that could not be derived at all.
 	Gap func(showcause.Gap)
@@ -29,8 +30,12 @@ func Walk(src showcause.Source, o Options, v Visitor) showcause.Report {
 }
 
 // visit hands a layer over in place of searching it.
-func (v *Visitor) visit(l *layer) {
-	if v.Layer != nil {
-		v.Layer(l.Layer, l.kind)
+func (in *input) visit(l *layer) {
+	if in.visitor.Layer == nil {
+		return
+	}
+	size := l.Source.Size()
+	if n, err := in.visitor.Layer(l.Layer, l.kind); n < size {
+		in.cannotRead(l, n, size-n, err)
 	}
 }

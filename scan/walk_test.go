@@ -35,11 +35,12 @@ func TestWalk(t *testing.T) {
 	sums := map[string]string{}
 	gaps := 0
 	r := Walk(src, Options{}, Visitor{
-		Layer: func(l showcause.Layer, k filetype.Type) {
+		Layer: func(l showcause.Layer, k filetype.Type) (int64, error) {
 			b := make([]byte, l.Source.Size())
 			l.Source.ReadAt(b, 0)
 			got = append(got, fmt.Sprintf("%s|%s|%d", l.Trail, k, len(b)))
 			sums[l.Trail.String()] = fmt.Sprintf("%x", sha256.Sum256(b))
+			return int64(len(b)), nil
 		},
 		Gap: func(showcause.Gap) { gaps++ },
 	})
@@ -56,5 +57,19 @@ func TestWalk(t *testing.T) {
 	}
 	if int(r.Spent.Objects) < len(got) {
 		t.Errorf("%d layers visited, %+v", len(got), r.Spent)
+	}
+}
+
+// What the visitor cannot read is a gap.
+func TestWalkUnread(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code showcause.Code
+	}{{io.EOF, showcause.Changed}, {io.ErrClosedPipe, showcause.Unreadable}} {
+		r := Walk(showcause.Bytes("some text\n"), Options{}, Visitor{Layer: func(showcause.Layer, filetype.Type) (int64, error) { return 4, c.err }})
+		want := showcause.Gap{Code: c.code, Offset: 4, Length: 6}
+		if len(r.Gaps) != 1 || fmt.Sprint(r.Gaps[0]) != fmt.Sprint(want) || r.Verdict != showcause.Incomplete {
+			t.Errorf("%+v", r)
+		}
 	}
 }
