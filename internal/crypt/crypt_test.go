@@ -167,3 +167,22 @@ func BenchmarkKeys(b *testing.B) {
 		})
 	}
 }
+
+// The last block of an archive with encrypted headers is always the same, so that
+// 16 bytes of one, which are known from password crackers' tests, are an oracle.
+func TestRAR3Known(t *testing.T) {
+	for _, c := range []struct{ salt, end, password string }{
+		{"b109105f5fe0b899", "d4f96690b1a8fe1f120b0290a85a2121", "test"},
+		{"42ff7e92f24fb2f8", "9d8516c8c847f1b941a0feef064aaf0d", "1234"},
+		{"56ce6de6ddee17fb", "4c957e533e00b0e18dfad6accc490ad9", "john"},
+	} {
+		salt, _ := hex.DecodeString(c.salt)
+		end, _ := hex.DecodeString(c.end)
+		key := RAR3([]byte(c.password), salt)
+		src, _ := CBC(showcause.Bytes(end), key[:16], [16]byte(key[16:]))
+		b, _ := io.ReadAll(io.NewSectionReader(src, 0, 16))
+		if !bytes.HasPrefix(b, []byte("\xc4\x3d\x7b\x00\x40\x07\x00")) {
+			t.Errorf("%s: %x", c.password, b)
+		}
+	}
+}

@@ -272,6 +272,16 @@ type entry struct {
 	flags  uint16 // of version 4; for version 5 those of the block
 	solid  bool
 	extra  []byte
+	crc    func(uint32) uint32 // what the header has in place of the checksum, nil for itself
+	salt   []byte              // of version 4
+}
+
+func (e *entry) sum() uint32 {
+	v := crc32.ChecksumIEEE(e.whole)
+	if e.crc != nil {
+		v = e.crc(v)
+	}
+	return v
 }
 
 func vint(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
@@ -294,7 +304,7 @@ func make5(mainFlags uint64, files ...entry) []byte {
 	out := append(bytes.Clone(magic5), block(1, 0, nil, vint(nil, mainFlags), nil)...)
 	for _, f := range files {
 		body := vint(vint(vint(nil, 4), uint64(len(f.whole))), 0)
-		body = le.AppendUint32(body, crc32.ChecksumIEEE(f.whole))
+		body = le.AppendUint32(body, f.sum())
 		info := uint64(f.method)<<7 | 3<<10 // 1 MiB
 		if f.solid {
 			info |= 64
@@ -322,10 +332,11 @@ func make4(mainFlags uint16, files ...entry) []byte {
 	for _, f := range files {
 		body := le.AppendUint32(nil, uint32(len(f.data)))
 		body = append(le.AppendUint32(body, uint32(len(f.whole))), 3)
-		body = le.AppendUint32(body, crc32.ChecksumIEEE(f.whole))
+		body = le.AppendUint32(body, f.sum())
 		body = append(le.AppendUint32(body, 0x53210000), 29, byte(0x30+f.method))
 		body = le.AppendUint16(body, uint16(len(f.name)))
 		body = append(le.AppendUint32(body, 0o100644), f.name...)
+		body = append(body, f.salt...)
 		flags := f.flags | 0x8000 | 4<<5
 		if f.solid {
 			flags |= 0x10

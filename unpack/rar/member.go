@@ -57,8 +57,11 @@ func (a *archive) member(m member) bool {
 		c.Op = "rar.lz3"
 	}
 	code := showcause.Code("")
+	if m.encrypted && a.open(&m) {
+		c.Op += opened
+	}
 	switch {
-	case m.encrypted:
+	case m.encrypted && m.data == nil:
 		code = showcause.Encrypted
 	case m.before:
 		code = gapVolume
@@ -87,11 +90,11 @@ func (a *archive) breakChain(code showcause.Code) {
 
 // stored gives a file that stands as it is.
 func (a *archive) stored(c unpack.Child, m member) bool {
-	n := m.packed
+	n := m.stands()
 	if m.size >= 0 && m.size != n && !m.behind {
 		a.out.Gap(showcause.Corrupt, min(m.at, a.src.Size()), n)
 	}
-	r := &reader{a: a, m: m, in: bufio.NewReader(bound.Reader(a.src, m.at, n)), size: n}
+	r := &reader{a: a, m: m, in: bufio.NewReader(a.data(&m)), size: n}
 	c.Size = n
 	c.Reader = r
 	return a.out.Child(c)
@@ -147,7 +150,7 @@ func (a *archive) packed(c unpack.Child, m member, five, first bool) bool {
 	if !a.out.Work(1 << 15) {
 		return false
 	}
-	r := &reader{a: a, m: m, in: bufio.NewReaderSize(bound.Reader(a.src, m.at, m.packed), 16<<10), dec: ch.dec, size: m.size}
+	r := &reader{a: a, m: m, in: bufio.NewReaderSize(a.data(&m), 16<<10), dec: ch.dec, size: m.size}
 	if m.size < 0 {
 		r.size = math.MaxInt64
 	}
@@ -201,8 +204,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	case err == nil:
 	case err == io.EOF && r.m.behind:
 		err = unpack.Fail(gapVolume)
-	case err == io.EOF && r.m.summed && r.crc != r.m.crc:
-		err = unpack.Fail(showcause.Corrupt)
+	case err == io.EOF && r.m.summed && r.m.sum(r.crc) != r.m.crc:
+		err = unpack.Fail(r.m.wrong())
 	}
 	r.err = err
 	return n, err

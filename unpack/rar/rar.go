@@ -26,8 +26,9 @@ var (
 //	version 5   blocks: checksum (4), size, type, flags, sizes of the extra area and of the data
 //
 // Each file is a child, "rar.stored", "rar.lz3" or "rar.lz5" by its decoder, and
-// services are as files ("rar.service"): comments, streams. What is encrypted, stands in
-// another volume, or was compressed by RAR before 2.9, is a gap each.
+// services are as files ("rar.service"): comments, streams. What is encrypted,
+// headers too, is tried with each password (unpack.Out.Passwords); what opens has
+// ".decrypted" behind its operation. What does not open, stands in another volume, or was compressed by RAR before 2.9, is a gap each.
 func Format() unpack.Format {
 	return unpack.Format{
 		Name: "rar",
@@ -105,6 +106,9 @@ type archive struct {
 	solid  bool
 	first  bool // no file was read yet
 	chain  *chain
+	sealed *cipher  // of the headers, nil if they are not encrypted
+	words  [][]byte // passwords
+	right  []byte   // the one that opened something
 }
 
 // member is one file or service.
@@ -125,6 +129,9 @@ type member struct {
 	dict      int64
 	summed    bool
 	crc       uint32
+	cipher    *cipher          // nil if it is not encrypted, or not known how
+	data      showcause.Source // deciphered, once a password is known
+	tweak     []byte           // key of its checksum, nil for none
 }
 
 // walk reads the archive that begins at off, and tells whether to go on.
@@ -167,7 +174,12 @@ func (a *archive) corrupt(off int64) (int64, bool) {
 // block4 reads one block of version 4. It returns where the next begins, and
 // whether there is one; -1 when limits are spent.
 func (a *archive) block4(at int64) (next int64, more bool) {
-	h, _ := bound.ReadAt(a.src, at, 7, 7)
+	hd, ok := a.header(at)
+	if !ok {
+		a.out.Gap(showcause.Encrypted, at, -1)
+		return a.src.Size(), false
+	}
+	h, _ := bound.ReadAt(hd.src, hd.off, 7, 7)
 	if len(h) < 7 { // RAR before 3 wrote no end block; its compression is not read anyway
 		return a.corrupt(at)
 	}
@@ -175,10 +187,11 @@ func (a *archive) block4(at int64) (next int64, more bool) {
 	if size < 7 {
 		return a.corrupt(at)
 	}
-	b, err := bound.ReadAt(a.src, at, size, 1<<16)
+	b, err := bound.ReadAt(hd.src, hd.off, size, 1<<16)
 	if err != nil {
 		return a.corrupt(at)
 	}
+	end := at + hd.span(size)
 	data := int64(0)
 	if flags&0x8000 != 0 || h[2] == 0x74 || h[2] == 0x7a {
 		if len(b) < 11 {
@@ -190,19 +203,18 @@ func (a *archive) block4(at int64) (next int64, more bool) {
 	case 0x73:
 		a.volume, a.solid = flags&1 != 0, flags&8 != 0
 		if flags&0x80 != 0 {
-			a.out.Gap(showcause.Encrypted, at+size, -1)
-			return a.src.Size(), false
+			a.sealed = &cipher{}
 		}
-		return at + size, true // a comment in it has a block of its own inside
+		return end, true // a comment in it has a block of its own inside
 	case 0x74, 0x7a:
 		m, ok := file4(b, flags)
 		if !ok {
 			return a.corrupt(at)
 		}
 		if crc32.ChecksumIEEE(b[2:])&0xffff != uint32(le.Uint16(b)) {
-			a.out.Gap(showcause.Corrupt, at, size)
+			a.out.Gap(showcause.Corrupt, at, end-at)
 		}
-		m.at = at + size
+		m.at = end
 		if m.solid = m.solid || a.solid && !a.first && m.version < 20; m.packed > 0 || m.size > 0 {
 			if !a.member(m) {
 				return -1, false
@@ -210,13 +222,13 @@ func (a *archive) block4(at int64) (next int64, more bool) {
 		}
 		data = m.packed
 	case 0x7b:
-		return at + size, false
+		return end, false
 	case 0x72, 0x75, 0x76, 0x77, 0x78, 0x79:
 		// Old comments, authenticity, recovery.
 	default:
 		return a.corrupt(at)
 	}
-	return bound.Add(at+size, data), true
+	return bound.Add(end, data), true
 }
 
 // file4 reads a file's header.
@@ -248,6 +260,12 @@ func file4(b []byte, flags uint16) (m member, ok bool) {
 		name = name[:i]
 	}
 	m.name = string(name)
+	if m.encrypted {
+		m.cipher = &cipher{}
+		if at += n; flags&0x400 != 0 && at+saltSize3 <= len(b) {
+			m.cipher.salt = bytes.Clone(b[at : at+saltSize3])
+		}
+	}
 	return m, m.method >= 0 && m.method <= 5
 }
 
@@ -287,7 +305,12 @@ func (n *numbers) u32() uint32 {
 
 // block5 reads one block of version 5, as block4 does.
 func (a *archive) block5(at int64) (next int64, more bool) {
-	h, _ := bound.ReadAt(a.src, at, min(7, max(a.src.Size()-at, 0)), 7)
+	hd, ok := a.header(at)
+	if !ok {
+		a.out.Gap(showcause.Encrypted, at, -1)
+		return a.src.Size(), false
+	}
+	h, _ := bound.ReadAt(hd.src, hd.off, min(7, max(hd.src.Size()-hd.off, 0)), 7)
 	if len(h) < 6 {
 		return a.corrupt(at)
 	}
@@ -299,12 +322,13 @@ func (a *archive) block5(at int64) (next int64, more bool) {
 	if !a.out.Work(full / 8) {
 		return -1, false
 	}
-	b, err := bound.ReadAt(a.src, at+4, full, maxHeader+8)
+	b, err := bound.ReadAt(hd.src, hd.off+4, full, maxHeader+8)
 	if err != nil {
 		return a.corrupt(at)
 	}
+	end := at + hd.span(4+full)
 	if crc32.ChecksumIEEE(b) != le.Uint32(h) {
-		a.out.Gap(showcause.Corrupt, at, 4+full)
+		a.out.Gap(showcause.Corrupt, at, end-at)
 	}
 	n := &numbers{b: b[used:]}
 	kind, flags := n.next(), n.next()
@@ -320,7 +344,7 @@ func (a *archive) block5(at int64) (next int64, more bool) {
 	}
 	tail := n.b[int64(len(n.b))-extra:]
 	n.b = n.b[:int64(len(n.b))-extra]
-	next = bound.Add(at+4+full, data)
+	next = bound.Add(end, data)
 	switch kind {
 	case 1:
 		f := n.next()
@@ -332,13 +356,12 @@ func (a *archive) block5(at int64) (next int64, more bool) {
 		}
 		m.service = kind == 3
 		m.before, m.behind = flags&8 != 0, flags&16 != 0
-		m.at, m.packed = at+4+full, data
+		m.at, m.packed = end, data
 		if (m.packed > 0 || m.size > 0 && !m.dir && !m.link) && !a.member(m) {
 			return -1, false
 		}
 	case 4:
-		a.out.Gap(showcause.Encrypted, next, -1)
-		return a.src.Size(), false
+		a.sealed = cipher5(n, true)
 	case 5:
 		return next, false
 	default:
@@ -386,7 +409,7 @@ func file5(n *numbers, extra []byte) member {
 		switch kind := r.next(); {
 		case r.bad:
 		case kind == 1:
-			m.encrypted = true
+			m.encrypted, m.cipher = true, cipher5(r, false)
 		case kind == 5: // a link, whose content is another file
 			m.link = true
 		}

@@ -124,6 +124,10 @@ func FuzzRAR(f *testing.F) {
 	for _, b := range all {
 		seeds = append(seeds, b)
 	}
+	sealed, _ := sealedArchives("infected", 10, 2000)
+	for _, b := range sealed {
+		seeds = append(seeds, b)
+	}
 	unpacktest.Fuzz(f, Format(), seeds...)
 }
 
