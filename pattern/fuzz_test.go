@@ -58,9 +58,22 @@ func FuzzCheck(f *testing.F) {
 	for i, p := range progs {
 		f.Add([]byte(p), at[i][0])
 	}
+	forms := Pattern{Forms: []Form{
+		{Value: []byte("abc"), Fold: true, Full: true, Raw: true}, {Value: []byte("a\x00b\x00"), Wide: true, Full: true, XorHi: 9},
+		{Value: []byte("YWJj"), Before: []Set{{1, 2}}, After: []Set{{3}, {4}}, Spread: true},
+	}}
+	prog, atoms, err := Compile(forms, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, a := range atoms {
+		f.Add([]byte(prog), a.Place)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, place uint32) {
 		p := Program(b)
 		if p.Check([]uint32{place}) == nil {
+			p.Literal(place)
+			_ = p.String()
 			runAll(p, place)
 		}
 	})

@@ -165,6 +165,9 @@ func naiveBase64(p *syntax.Pattern, text []byte, d source.Dialect, data []byte, 
 				}
 				out := make([]byte, len(chars))
 				k, _ := enc.Decode(out, chars)
+				if bytes.ContainsAny(chars, "\r\n") { // which the library passes over
+					k = 0
+				}
 				if d == source.YARA || k >= len(padded) && bytes.Equal(out[shift:len(padded)], text) {
 					add(at, len(code))
 				}

@@ -246,3 +246,29 @@ func TestNoFixedByte(t *testing.T) {
 		}
 	}
 }
+
+// FuzzStrings holds lowered strings, over any bytes, against a search that tries
+// every place.
+func FuzzStrings(f *testing.F) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		stringOf(r, source.YARA)
+		f.Add(seed, haystack(r))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, data []byte) {
+		if len(data) > 4096 {
+			return
+		}
+		r := rand.New(rand.NewPCG(seed, 1))
+		d := []source.Dialect{source.YARA, source.YARAX, source.Either}[r.IntN(3)]
+		text := stringOf(r, d)
+		res := checked(t, "rule r { strings: $a = "+text+" condition: $a }", d)
+		p, re, err := lowerPattern(res, res.Rules[0], res.Rules[0].Patterns[0])
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got, want := search(t, p, re, data), naive(res.Rules[0].Patterns[0], res.Rules[0].Dialect, data); !slices.Equal(got, want) {
+			t.Errorf("%v %s in %q:\nhave %v\nwant %v", d, text, data, got, want)
+		}
+	})
+}
