@@ -25,8 +25,9 @@ type Budget struct {
 	guess    guessing
 	expanded int64 // bytes of all children so far
 	free     [][]byte
-	held     int64 // bytes of the buffers that children hold
-	windows  int64 // bytes of the decoders that live while children are visited
+	held     int64  // bytes of the buffers that children hold
+	windows  int64  // bytes of the decoders that live while children are visited
+	rename   Rename // of the children of the layer that is visited
 }
 
 // NewBudget returns a Budget for an input of the given size.
@@ -60,12 +61,14 @@ type Out struct {
 	spent  bool // a limit of the whole input is reached and said
 
 	covered []Span // what Section gave
+	marks   map[Span]mark
+	rename  Rename
 }
 
 // NewOut returns an Out for the layer with the given trail. visit is called
 // with each child in order, and the child's Source is valid only until visit returns.
 func NewOut(b *Budget, t showcause.Trail, visit func(showcause.Layer), gap func(showcause.Gap)) *Out {
-	return &Out{budget: b, trail: t, visit: visit, gap: gap}
+	return &Out{budget: b, trail: t, visit: visit, gap: gap, rename: b.rename}
 }
 
 // Gap says that [off, off+n) of the layer was not read as the format; n is -1
@@ -98,7 +101,7 @@ func (o *Out) stop(code showcause.Code) {
 // encrypted, or its method is not supported. It counts as an object. It tells
 // whether to go on.
 func (o *Out) ChildGap(c Child, code showcause.Code) bool {
-	t, ok := o.enter(c)
+	t, ok := o.enter(o.named(c))
 	if ok {
 		o.gap(showcause.Gap{Trail: t, Code: code, Offset: 0, Length: c.Size})
 	}
@@ -151,10 +154,14 @@ func (o *Out) Child(c Child) bool {
 		o.stop(showcause.LimitDepth)
 		return false
 	}
+	c = o.named(c)
 	t, ok := o.enter(c)
 	if !ok {
 		return false
 	}
+	outer := o.budget.rename
+	o.budget.rename = c.in
+	defer func() { o.budget.rename = outer }()
 	if c.Source != nil {
 		return o.section(c, t)
 	}

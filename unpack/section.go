@@ -36,7 +36,11 @@ func (o *Out) Covered() []Span {
 func (o *Out) Section(src showcause.Source, op, name string, off, n int64) bool {
 	have := max(min(n, src.Size()-off), 0)
 	if have > 0 {
-		if !o.Child(Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}) {
+		c := Child{Op: op, Name: name, Source: bound.Section(src, off, have), Size: n}
+		if m, ok := o.marks[Span{off, off + n}]; ok {
+			c.Op, c.in = m.op, m.in
+		}
+		if !o.Child(c) {
 			return false
 		}
 		o.covered = append(o.covered, Span{off, off + have})

@@ -58,6 +58,8 @@ type Child struct {
 	// Size is the size in bytes that the container declares, -1 if none. It
 	// only fills in the length of a gap; the Format judges lies itself.
 	Size int64
+
+	in Rename // what its children are called
 }
 
 // Error is an error from a Child's Reader that names the gap's code.

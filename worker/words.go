@@ -102,7 +102,7 @@ func packers() []string {
 
 // allOps are the ways in which layers are derived, each once, in order.
 func allOps() []string {
-	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse
+	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse oci.layer oci.file oci.hidden
 		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream lzip.lzma lzop.lzo compress.lzw
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
 		macho.slice exe.embedded exe.payload exe.overlay
@@ -143,13 +143,14 @@ func allCodes() []showcause.Code {
 	add(showcause.Ambiguous, strings.Fields(`overlap cpio.concatenated tar.checksum tar.size tar.concatenated
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
-		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal`)...)
+		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal
+		oci.absent oci.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
 	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested",
-		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment")
+		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment", "oci-remote")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
 	}

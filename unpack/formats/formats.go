@@ -5,6 +5,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/archive"
 	"github.com/showcause/showcause/unpack/cabinet"
+	"github.com/showcause/showcause/unpack/container"
 	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
@@ -22,6 +23,7 @@ import (
 // unpack.Out.Covered.
 func All() []unpack.Format {
 	return []unpack.Format{
+		container.Image(), // in front of tar, which reads what this one names
 		archive.Tar(),
 		archive.Cpio(),
 		archive.Ar(),
