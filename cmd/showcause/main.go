@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/storecmd"
 )
 
@@ -32,8 +33,8 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == "worker" {
 		os.Exit(readMain())
 	}
-	if len(os.Args) == 2 && os.Args[1] == recheckRole {
-		os.Exit(recheckMain())
+	if len(os.Args) == 2 && os.Args[1] == casecmd.Role {
+		os.Exit(casecmd.Read())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(scanCommand(), rulesCommand(), statusCommand(), versionCommand())
+	root.AddCommand(scanCommand(), unpackCommand(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)

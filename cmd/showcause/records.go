@@ -11,11 +11,11 @@ import (
 	"hash"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
@@ -24,6 +24,7 @@ import (
 	"github.com/showcause/showcause/evidence/recheck"
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -53,6 +54,15 @@ func storeDir(flag string) (dir string, named bool, err error) {
 		return dir, false, err
 	}
 	return dir, named, nil
+}
+
+// recordCommands are the commands about records, and over one finding.
+func recordCommands() []*cobra.Command {
+	h := casecmd.Host{
+		Version: version(), StoreFlag: storeFlag, StoreDir: storeDir, OpenDB: openDB, Scratch: scratch,
+		Exit: func(code int) error { return exitCode(code) },
+	}
+	return []*cobra.Command{evidenceCommand(h.Recheck(), h.Show()), h.Contest(), h.Decide(), h.Report()}
 }
 
 // What of one file is recorded, and how much waits until it is written.
@@ -121,7 +131,7 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 	if o.limits.time > 0 {
 		options["time.ms"] = strconv.FormatInt(int64(o.limits.time), 10)
 	}
-	r.scan = draft.Scan{DB: db, Policy: draft.Policy(db, o.policy(), options), Context: whoami()}
+	r.scan = draft.Scan{DB: db, Policy: draft.Policy(db, o.policy(), options), Context: draft.Here()}
 	r.scan.Context.Jail = "sealed"
 	if o.jail == answer.JailOff {
 		r.scan.Context.Jail = "off"
@@ -135,34 +145,15 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 	return r, nil
 }
 
-// whoami says which host and user this is.
-func whoami() (c evidence.Context) {
-	if host, err := os.Hostname(); err == nil && host != "" {
-		c.Host = draft.Text(host)
-	}
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		c.User = draft.Text(u.Username)
-	} else {
-		c.User = draft.Text(strconv.Itoa(os.Getuid()))
-	}
-	return c
-}
-
 // identify digests the program and the rules.
 func (r *recorder) identify(sealed *os.File) error {
 	var err error
 	if r.scan.Engine, err = draft.Engine(); err != nil {
 		return err
 	}
-	st, err := sealed.Stat()
-	if err != nil {
+	if r.scan.Database, err = draft.Digest(sealed); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(sealed, 0, st.Size())); err != nil {
-		return fmt.Errorf("rules: %w", err)
-	}
-	r.scan.Database = hex.EncodeToString(h.Sum(nil))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path"
 	"runtime"
 	"runtime/debug"
@@ -56,12 +57,37 @@ func Engine() (evidence.Engine, error) {
 		return e, fmt.Errorf("engine: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if e.Binary, err = Digest(f); err != nil {
 		return e, fmt.Errorf("engine: %w", err)
 	}
-	e.Binary = hex.EncodeToString(h.Sum(nil))
 	return e, nil
+}
+
+// Digest returns the SHA-256 of an open file as it is now, hexadecimal. It does not
+// move the file's offset.
+func Digest(f *os.File) (string, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, st.Size())); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Here says which host and user this is.
+func Here() (c evidence.Context) {
+	if host, err := os.Hostname(); err == nil && host != "" {
+		c.Host = Text(host)
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		c.User = Text(u.Username)
+	} else {
+		c.User = Text(strconv.Itoa(os.Getuid()))
+	}
+	return c
 }
 
 // Scan is what all statements of one scan have in common.

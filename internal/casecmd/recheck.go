@@ -1,4 +1,4 @@
-package main
+package casecmd
 
 import (
 	"context"
@@ -23,20 +23,22 @@ import (
 	"github.com/showcause/showcause/worker/once"
 )
 
-// recheckRole is the first argument of the process that reads the file.
-const recheckRole = "rechecker"
+// Role is the first argument of the process that reads the file.
+const Role = "rechecker"
 
 // shownAround is how many bytes around a match a report shows.
 const shownAround = 40
 
 // recheckOptions are the flags of evidence recheck.
 type recheckOptions struct {
+	host                           Host
 	file, store, key, jail, format string
 	db                             []string
 }
 
-func recheckCommand() *cobra.Command {
-	var o recheckOptions
+// Recheck is the command that derives a finding again.
+func (h Host) Recheck() *cobra.Command {
+	o := recheckOptions{host: h}
 	c := &cobra.Command{
 		Use:   "recheck RECORD",
 		Short: "Derive a finding again from the file, and say REPRODUCED or what differs",
@@ -53,7 +55,7 @@ Exit code: 0 REPRODUCED; 1 something differs, and is listed; 2 an error.`,
 	f.StringVar(&o.file, "file", "", "the file (default: the path that the record has)")
 	f.StringArrayVarP(&o.db, "db", "d", nil, "rules to hold the record's against: a compiled database, or database files or folders")
 	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed (default: the store's)")
-	storeFlag(f, &o.store)
+	h.StoreFlag(f, &o.store)
 	f.StringVar(&o.jail, "jail", "on", "on: the file is read by a process that the kernel has locked in; off: by this process")
 	f.StringVar(&o.format, "format", "text", "output: text, json")
 	return c
@@ -74,8 +76,8 @@ func (l *loaded) close() {
 
 // loadRecord reads a record from a file or from the store, and verifies it
 // where there is a key. A record that does not verify is an error.
-func loadRecord(ref, storeFlag, keyFile string, write bool) (*loaded, error) {
-	dir, named, err := storeDir(storeFlag)
+func (h Host) loadRecord(ref, storeFlag, keyFile string, write bool) (*loaded, error) {
+	dir, named, err := h.StoreDir(storeFlag)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if o.jail != "on" && o.jail != answer.JailOff {
 		return fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
 	}
-	l, err := loadRecord(ref, o.store, o.key, false)
+	l, err := o.host.loadRecord(ref, o.store, o.key, false)
 	if err != nil {
 		return err
 	}
@@ -180,7 +182,7 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if err != nil {
 		return err
 	}
-	a, err := rederive(c.Context(), l.record, f, known.before, o.jail == answer.JailOff)
+	a, err := o.host.rederive(c.Context(), l.record, f, known.before, o.jail == answer.JailOff)
 	if err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 		printRecheck(c.OutOrStdout(), s, a)
 	}
 	if !a.Reproduced {
-		return exitCode(exitFound)
+		return o.host.Exit(1)
 	}
 	return nil
 }
@@ -243,13 +245,14 @@ func printRecheck(w io.Writer, s *evidence.Statement, a *recheck.Answer) {
 const maxRecheckTime = 30 * time.Minute
 
 // rederive has the file read, in the jail or here.
-func rederive(ctx context.Context, r *evidence.Record, f *os.File, before []string, here bool) (*recheck.Answer, error) {
+func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, before []string, here bool) (*recheck.Answer, error) {
 	if here {
-		src, err := newSource(ctx, f)
+		st, err := f.Stat()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("file: %w", err)
 		}
-		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return scratch() }, Around: shownAround, Before: before})
+		src := io.NewSectionReader(f, 0, st.Size())
+		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return h.Scratch() }, Around: shownAround, Before: before})
 		a.Notes = append(a.Notes, "without the jail: this process read the file itself (--jail=off)")
 		return &a, nil
 	}
@@ -263,7 +266,7 @@ func rederive(ctx context.Context, r *evidence.Record, f *os.File, before []stri
 	if err != nil {
 		return nil, fmt.Errorf("reader: request: %w", err)
 	}
-	b, _, err := once.Run(ctx, request, f, once.Options{Args: []string{"showcause", recheckRole}, Scratch: scratch, Timeout: maxRecheckTime})
+	b, _, err := once.Run(ctx, request, f, once.Options{Args: []string{"showcause", Role}, Scratch: h.Scratch, Timeout: maxRecheckTime})
 	if err != nil {
 		return nil, err
 	}
@@ -281,8 +284,8 @@ type recheckRequest struct {
 	Before []string `json:"before,omitempty"` // recheck.Options
 }
 
-// recheckMain is the process that reads the file.
-func recheckMain() int {
+// Read is the process that reads the file; what it returns is its exit code.
+func Read() int {
 	_ = jail.Hide()
 	err := once.Read(func(j once.Job) []byte {
 		a := recheck.Answer{}
@@ -305,7 +308,7 @@ func recheckMain() int {
 	}, once.Reading{})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "showcause rechecker: %v\n", err)
-		return exitError
+		return 2
 	}
 	return 0
 }
@@ -322,7 +325,7 @@ func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement) (k known
 	if len(o.db) == 0 {
 		return k, nil
 	}
-	db, err := openDB(c.Context(), o.db, c.ErrOrStderr(), true)
+	db, err := o.host.OpenDB(c.Context(), o.db, c.ErrOrStderr(), true)
 	if err != nil {
 		return k, err
 	}
@@ -331,12 +334,12 @@ func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement) (k known
 		return k, err
 	}
 	defer sealed.Close()
-	rec := recorder{}
-	if err := rec.identify(sealed); err != nil {
-		return k, err
+	sum, err := draft.Digest(sealed)
+	if err != nil {
+		return k, fmt.Errorf("rules: %w", err)
 	}
-	if rec.scan.Database != s.Rules.Database {
-		k.notes = append(k.notes, fmt.Sprintf("the database is another: %s, the record's was %s", rec.scan.Database, s.Rules.Database))
+	if sum != s.Rules.Database {
+		k.notes = append(k.notes, fmt.Sprintf("the database is another: %s, the record's was %s", sum, s.Rules.Database))
 	}
 	r := s.Rules.Rule
 	for _, i := range db.Find(r.Name, 0) {

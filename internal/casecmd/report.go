@@ -1,4 +1,4 @@
-package main
+package casecmd
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/draft"
 	"github.com/showcause/showcause/evidence/recheck"
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
@@ -34,12 +35,14 @@ const (
 
 // reportOptions are the flags of report.
 type reportOptions struct {
+	host                        Host
 	out, store, key, scan, jail string
 	files                       bool
 }
 
-func reportCommand() *cobra.Command {
-	var o reportOptions
+// Report is the command "report".
+func (h Host) Report() *cobra.Command {
+	o := reportOptions{host: h}
 	c := &cobra.Command{
 		Use:   "report [FOLDER] [-o FILE]",
 		Short: "Write a page that shows what was scanned, what was found and why, and what was not read",
@@ -62,7 +65,7 @@ the page, in the jail. The page is one file that loads nothing.`,
 	f.BoolVar(&o.files, "files", true, "derive findings again from files that are at hand, and show bytes of them")
 	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed (default: the store's, or key.pub in the folder)")
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
-	storeFlag(f, &o.store)
+	h.StoreFlag(f, &o.store)
 	return c
 }
 
@@ -88,7 +91,7 @@ func (o *reportOptions) run(c *cobra.Command, args []string) error {
 	if src.store != nil {
 		defer src.store.Close()
 	}
-	page := &report.Page{Made: time.Now(), Version: version(), Source: src.name}
+	page := &report.Page{Made: time.Now(), Version: o.host.Version, Source: src.name}
 	for _, k := range src.keys {
 		page.Keys = append(page.Keys, k.ID())
 	}
@@ -119,7 +122,7 @@ func (o *reportOptions) source(args []string) (*source, error) {
 		dir = args[0]
 	} else {
 		var err error
-		if dir, _, err = storeDir(o.store); err != nil {
+		if dir, _, err = o.host.StoreDir(o.store); err != nil {
 			return nil, err
 		}
 		if dir == "" {
@@ -315,10 +318,10 @@ func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *eviden
 	if err != nil || !st.Mode().IsRegular() || st.Size() != s.Input.Size {
 		return nil, errors.New("what is at the file's path now is another file")
 	}
-	if d := digestFile(ctx, f, &showcause.Report{Size: st.Size()}); d.SHA256 != s.Subject.SHA256 {
+	if sum, err := draft.Digest(f); err != nil || sum != s.Subject.SHA256 {
 		return nil, errors.New("what is at the file's path now is another file")
 	}
-	return rederive(ctx, r, f, nil, o.jail == answer.JailOff)
+	return o.host.rederive(ctx, r, f, nil, o.jail == answer.JailOff)
 }
 
 // write writes the page: a file is complete or is not there.

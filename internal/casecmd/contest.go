@@ -1,4 +1,4 @@
-package main
+package casecmd
 
 import (
 	"errors"
@@ -19,13 +19,9 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 )
 
-// recordCommands are the commands that say something of a record.
-func recordCommands() []*cobra.Command {
-	return []*cobra.Command{evidenceCommand(recheckCommand(), showRecordCommand()), contestCommand(), decideCommand(), reportCommand()}
-}
-
 // contestOptions are the flags of contest and decide.
 type contestOptions struct {
+	host                    Host
 	reason, store, key, out string
 	upheld, withdrawn       bool
 }
@@ -35,11 +31,12 @@ func (o *contestOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.reason, "reason", "", "why, for those who read it")
 	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed the record (default: the store's)")
 	f.StringVarP(&o.out, "out", "o", "", "write the new record to this file too")
-	storeFlag(f, &o.store)
+	o.host.StoreFlag(f, &o.store)
 }
 
-func contestCommand() *cobra.Command {
-	var o contestOptions
+// Contest is the command "contest".
+func (h Host) Contest() *cobra.Command {
+	o := contestOptions{host: h}
 	c := &cobra.Command{
 		Use:   "contest RECORD --reason TEXT",
 		Short: "Say, in a signed record, that a finding is wrong",
@@ -54,8 +51,9 @@ the store.`,
 	return c
 }
 
-func decideCommand() *cobra.Command {
-	var o contestOptions
+// Decide is the command "decide".
+func (h Host) Decide() *cobra.Command {
+	o := contestOptions{host: h}
 	c := &cobra.Command{
 		Use:   "decide CONTEST --upheld|--withdrawn --reason TEXT",
 		Short: "Decide a contest: the finding is upheld, or it is withdrawn",
@@ -98,7 +96,7 @@ func (o *contestOptions) contest(c *cobra.Command, ref string) error {
 	if strings.TrimSpace(o.reason) == "" {
 		return errors.New("flag --reason: say why")
 	}
-	l, err := loadRecord(ref, o.store, o.key, true)
+	l, err := o.host.loadRecord(ref, o.store, o.key, true)
 	if err != nil {
 		return err
 	}
@@ -110,7 +108,7 @@ func (o *contestOptions) contest(c *cobra.Command, ref string) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.write(c, l, draft.Contest(e, l.record, o.reason, whoami()))
+	r, err := o.write(c, l, draft.Contest(e, l.record, o.reason, draft.Here()))
 	if err != nil {
 		return err
 	}
@@ -125,7 +123,7 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	if strings.TrimSpace(o.reason) == "" {
 		return errors.New("flag --reason: say why")
 	}
-	l, err := loadRecord(ref, o.store, o.key, true)
+	l, err := o.host.loadRecord(ref, o.store, o.key, true)
 	if err != nil {
 		return err
 	}
@@ -142,7 +140,7 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	if o.withdrawn {
 		outcome = "withdrawn"
 	}
-	r, err := o.write(c, l, draft.Decision(e, l.record, outcome, o.reason, whoami()))
+	r, err := o.write(c, l, draft.Decision(e, l.record, outcome, o.reason, draft.Here()))
 	if err != nil {
 		return err
 	}
@@ -245,15 +243,15 @@ func about(name string, s *evidence.Statement) string {
 	return name
 }
 
-// showRecordCommand prints a record and all that was said of it.
-func showRecordCommand() *cobra.Command {
+// Show is the command that prints a record and all that was said of it.
+func (h Host) Show() *cobra.Command {
 	var storeDirFlag, key string
 	c := &cobra.Command{
 		Use:   "show RECORD",
 		Short: "Print a record, and the whole correspondence over it with its dates",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := loadRecord(args[0], storeDirFlag, key, false)
+			l, err := h.loadRecord(args[0], storeDirFlag, key, false)
 			if err != nil {
 				return err
 			}
@@ -262,7 +260,7 @@ func showRecordCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&key, "key", "", "public key (PEM) that must have signed (default: the store's)")
-	storeFlag(c.Flags(), &storeDirFlag)
+	h.StoreFlag(c.Flags(), &storeDirFlag)
 	return c
 }
 
