@@ -203,6 +203,9 @@ func (j *job) kill() {
 	_, _ = j.proc.Wait()
 }
 
+// ErrDied says that the process ended, or was ended by the kernel, before its answer.
+var ErrDied = errors.New("it ended without an answer")
+
 var errUnsealed = errors.New("its jail does not hold")
 
 // receive takes the frames up to the answer.
@@ -249,9 +252,9 @@ func (j *job) died(err error) error {
 		return err
 	}
 	if text, _, _ := bytes.Cut(bytes.TrimSpace(last.Bytes()), []byte("\n")); len(text) > 0 {
-		return fmt.Errorf("it ended without an answer, %s: %s", exit, showcause.Escape(string(text)))
+		return fmt.Errorf("%w, %s: %s", ErrDied, exit, showcause.Escape(string(text)))
 	}
-	return fmt.Errorf("it ended without an answer, %s", exit)
+	return fmt.Errorf("%w, %s", ErrDied, exit)
 }
 
 // readFrame reads one frame with a body of at most max bytes; a part into the
