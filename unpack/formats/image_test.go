@@ -376,4 +376,32 @@ func TestImageTools(t *testing.T) {
 			t.Errorf("%s: gaps %q\n%v, want\n%v", name, codes, files, want)
 		}
 	}
+	umoci, err := exec.LookPath("umoci")
+	if err != nil {
+		t.Skip("umoci is not installed")
+	}
+	for _, arg := range [][]string{
+		{skopeo, "copy", "--insecure-policy", "--tmpdir", dir, "oci:" + dir + "/layout", "oci:" + dir + "/named:tag"},
+		{umoci, "unpack", "--rootless", "--image", dir + "/named:tag", dir + "/bundle"},
+	} {
+		if out, err := exec.Command(arg[0], arg[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", arg, err, out)
+		}
+	}
+	seen := map[string]bool{}
+	err = filepath.WalkDir(dir+"/bundle/rootfs", func(p string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			b, _ := os.ReadFile(p)
+			seen[string(b)] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, is := range want {
+		if strings.HasPrefix(is, "file ") != seen[text] {
+			t.Errorf("%q is %s, and umoci unpacks it: %v", text, is, seen[text])
+		}
+	}
 }
