@@ -36,6 +36,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == casecmd.Role {
 		os.Exit(casecmd.Read())
 	}
+	if len(os.Args) == 2 && os.Args[1] == unpackRole {
+		os.Exit(unpackMain())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
