@@ -2,29 +2,22 @@ package main
 
 import (
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
-	"github.com/showcause/showcause/evidence/draft"
 	"github.com/showcause/showcause/evidence/recheck"
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/casecmd"
+	"github.com/showcause/showcause/internal/recording"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -65,31 +58,8 @@ func recordCommands() []*cobra.Command {
 	return []*cobra.Command{evidenceCommand(h.Recheck(), h.Show()), h.Contest(), h.Decide(), h.Report()}
 }
 
-// What of one file is recorded, and how much waits until it is written.
-const (
-	maxRecords     = 256      // of one file
-	maxRecordBytes = 32 << 20 // of one file
-	maxPending     = 128
-	maxPendingTime = 5 * time.Second
-)
-
-// recorder makes records of what a scan says, and writes them many at a time.
-type recorder struct {
-	scan     draft.Scan
-	coverage *draft.Coverage
-	ready    chan error // the digests of the program and of the rules
-	keys     []*evidence.Key
-	write    func([]*evidence.Record) error
-	where    string
-	stderr   io.Writer
-	store    *store.Store
-
-	pending  []*evidence.Record
-	since    time.Time
-	findings int   // records written, of findings
-	failed   error // after which nothing is recorded
-	missed   int   // findings without a record
-}
+// recorder records what a scan says; nil records nothing.
+type recorder struct{ *recording.Recorder }
 
 // newRecorder returns nil where there is nothing to record to: because the user
 // says so, or because this user can write no store, which is said.
@@ -101,243 +71,46 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 		}
 		return nil, nil
 	}
-	var s *store.Store
-	if err == nil {
-		s, err = store.Open(dir, store.Options{})
-	}
-	if err != nil {
-		if named || o.records != "" {
-			return nil, fmt.Errorf("records: %w", err)
-		}
-		fmt.Fprintf(stderr, "showcause: no record of this scan is kept: %s (--store DIR names another folder)\n", showcause.Escape(err.Error()))
-		return nil, nil
-	}
-	for _, n := range s.Notes() {
-		fmt.Fprintf(stderr, "showcause: store: %s\n", showcause.Escape(n))
-	}
-	r := &recorder{keys: s.Keys(), write: s.Append, where: dir, stderr: stderr, store: s, ready: make(chan error, 1)}
-	if o.records != "" {
-		if err := os.MkdirAll(o.records, 0o700); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("records: %w", err)
-		}
-		r.where = o.records
-		r.write = func(records []*evidence.Record) error { return writeFolder(o.records, records, s.Public()) }
-	}
-	options := map[string]string{recheck.OptionFormats: "all"}
+	words := map[string]string{recheck.OptionFormats: "all"}
 	if o.limits.memory > 0 {
-		options["memory"] = strconv.FormatInt(int64(o.limits.memory), 10)
+		words["memory"] = strconv.FormatInt(int64(o.limits.memory), 10)
 	}
 	if o.limits.time > 0 {
-		options["time.ms"] = strconv.FormatInt(int64(o.limits.time), 10)
+		words["time.ms"] = strconv.FormatInt(int64(o.limits.time), 10)
 	}
-	r.scan = draft.Scan{DB: db, Policy: draft.Policy(db, o.policy(), options), Context: draft.Here()}
-	r.scan.Context.Jail = "sealed"
+	jail := "sealed"
 	if o.jail == answer.JailOff {
-		r.scan.Context.Jail = "off"
+		jail = "off"
 	}
-	if err := r.scan.Begin(); err != nil {
-		s.Close()
-		return nil, err
+	var r *recording.Recorder
+	if err == nil {
+		r, err = recording.New(recording.Options{
+			Store: dir, Folder: o.records, DB: db, Sealed: sealed, Limits: o.policy(), Words: words, Jail: jail, Stderr: stderr,
+		})
 	}
-	r.coverage = r.scan.Coverage()
-	go func() { r.ready <- r.identify(sealed) }()
-	return r, nil
+	switch {
+	case err == nil:
+		return &recorder{r}, nil
+	case named || o.records != "":
+		return nil, fmt.Errorf("records: %w", err)
+	}
+	fmt.Fprintf(stderr, "showcause: no record of this scan is kept: %s (--store DIR names another folder)\n", showcause.Escape(err.Error()))
+	return nil, nil
 }
 
-// identify digests the program and the rules.
-func (r *recorder) identify(sealed *os.File) error {
-	var err error
-	if r.scan.Engine, err = draft.Engine(); err != nil {
-		return err
-	}
-	if r.scan.Database, err = draft.Digest(sealed); err != nil {
-		return fmt.Errorf("rules: %w", err)
-	}
-	return nil
-}
-
-// identified waits until the program and the rules are digested.
-func (r *recorder) identified() error {
-	if r.ready != nil {
-		err := <-r.ready
-		r.ready = nil
-		return err
-	}
-	return nil
-}
-
-// result records what is said of one file: its findings now, the rest at the end.
 func (r *recorder) result(res *answer.Result, subject evidence.Digests) {
-	if r == nil || r.failed != nil || res.Skip != "" {
-		return
-	}
-	if r.fail(r.identified()) {
-		return
-	}
-	name := absolute(res.Path)
-	r.coverage.File(name, subject, &res.Report, res.Err != nil)
-	if res.Err != nil {
-		return
-	}
-	bytes := 0
-	for i := range res.Report.Findings {
-		f := &res.Report.Findings[i]
-		if i >= maxRecords || bytes > maxRecordBytes {
-			n := len(res.Report.Findings) - i
-			fmt.Fprintf(r.stderr, "showcause: %s: %s more have no record of their own\n", showcause.Escape(res.Path), answer.Plural(int64(n), "finding"))
-			return
-		}
-		rec, err := r.finding(name, subject, &res.Report, f)
-		if err != nil {
-			r.missed++
-			fmt.Fprintf(r.stderr, "showcause: %s: no record of %s: %v\n", showcause.Escape(res.Path), showcause.Escape(f.Rule), err)
-			continue
-		}
-		bytes += len(rec.Payload())
-		r.findings++
-		r.add(rec)
+	if r != nil {
+		r.Result(res, subject)
 	}
 }
 
-func (r *recorder) finding(name string, subject evidence.Digests, rep *showcause.Report, f *showcause.Finding) (*evidence.Record, error) {
-	if subject.SHA256 == "" {
-		return nil, errors.New("the file cannot be read a second time")
-	}
-	limit := r.scan.Policy.Limits.FileSize
-	cut := r.scan.Policy.Options[recheck.OptionInput] != "all" && rep.Size > limit
-	if len(f.Chain) > 0 && !cut && f.Chain[0].Digest.String() != subject.SHA256 {
-		return nil, errors.New("the file changed while it was scanned")
-	}
-	s, err := r.scan.Finding(name, evidence.Digests{SHA256: subject.SHA256}, rep, f)
-	if err != nil {
-		return nil, err
-	}
-	if m := s.Subject.MD5; m != "" && m != subject.MD5 || s.Subject.SHA1 != "" && s.Subject.SHA1 != subject.SHA1 {
-		return nil, errors.New("the file has not the digest that the rule asks for")
-	}
-	return evidence.Seal(s, r.keys...)
-}
-
-// absolute returns a path as a record has it.
-func absolute(path string) string {
-	if path == "stdin" {
-		return path
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
-
-// add has a record written, soon.
-func (r *recorder) add(rec *evidence.Record) {
-	if len(r.pending) == 0 {
-		r.since = time.Now()
-	}
-	r.pending = append(r.pending, rec)
-	if len(r.pending) >= maxPending || time.Since(r.since) > maxPendingTime {
-		r.flush()
-	}
-}
-
-func (r *recorder) flush() {
-	if len(r.pending) > 0 {
-		r.fail(r.write(r.pending))
-		r.pending = nil
-	}
-}
-
-// fail notes an error after which nothing is recorded.
-func (r *recorder) fail(err error) bool {
-	if err != nil && r.failed == nil {
-		r.failed = err
-		fmt.Fprintf(r.stderr, "showcause: records: %s: from here on nothing is recorded\n", showcause.Escape(err.Error()))
-	}
-	return r.failed != nil
-}
-
-// finish records what was looked at, and says where the records are. An error
-// says that some are missing.
 func (r *recorder) finish(interrupted, quiet bool) error {
 	if r == nil {
 		return nil
 	}
-	defer r.store.Close()
-	if r.failed == nil && !r.fail(r.identified()) {
-		if interrupted {
-			r.coverage.Interrupted()
-		}
-		for _, s := range r.coverage.Statements() {
-			rec, err := evidence.Seal(s, r.keys...)
-			if r.fail(err) {
-				break
-			}
-			r.add(rec)
-		}
-		r.flush()
-	}
-	switch {
-	case r.failed != nil:
-		return fmt.Errorf("records: %w", r.failed)
-	case r.missed > 0:
-		return fmt.Errorf("records: %s have none", answer.Plural(int64(r.missed), "finding"))
-	}
-	if r.findings > 0 && !quiet {
-		fmt.Fprintf(r.stderr, "showcause: %s in %s (showcause report shows them)\n", answer.Plural(int64(r.findings), "record"), showcause.Escape(r.where))
-	}
-	return nil
+	return r.Finish(interrupted, quiet)
 }
 
-// writeFolder writes records into a folder that is no store, with the key that
-// they can be verified with.
-func writeFolder(dir string, records []*evidence.Record, public []evidence.PublicKey) error {
-	var pem []byte
-	for _, k := range public {
-		pem = append(pem, k.PEM()...)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "key.pub"), pem, 0o644); err != nil {
-		return err
-	}
-	for _, rec := range records {
-		f, err := os.OpenFile(filepath.Join(dir, rec.Name()[:16]+".scf"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(rec.Bytes())
-		if err == nil {
-			err = f.Sync()
-		}
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// digestFile digests an open file by the algorithms that its findings may ask
-// for: those of rules for exact bytes are MD5 and SHA-1 too.
-func digestFile(ctx context.Context, f *os.File, rep *showcause.Report) (d evidence.Digests) {
-	sums := map[*string]hash.Hash{&d.SHA256: sha256.New()}
-	for i := range rep.Findings {
-		if len(rep.Findings[i].Trail) == 0 && len(rep.Findings[i].Counts) == 0 {
-			sums[&d.MD5], sums[&d.SHA1] = md5.New(), sha1.New()
-			break
-		}
-	}
-	var all []io.Writer
-	for _, h := range sums {
-		all = append(all, h)
-	}
-	n, err := io.Copy(io.MultiWriter(all...), io.NewSectionReader(stoppable{f, ctx}, 0, rep.Size))
-	if err != nil || n != rep.Size {
-		return evidence.Digests{}
-	}
-	for to, h := range sums {
-		*to = hex.EncodeToString(h.Sum(nil))
-	}
-	return d
+func digestFile(ctx context.Context, f *os.File, rep *showcause.Report) evidence.Digests {
+	return recording.Digest(ctx, f, rep)
 }
