@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause/internal/casecmd"
+	"github.com/showcause/showcause/internal/extract"
 	"github.com/showcause/showcause/internal/storecmd"
 )
 
@@ -36,8 +37,8 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == casecmd.Role {
 		os.Exit(casecmd.Read())
 	}
-	if len(os.Args) == 2 && os.Args[1] == unpackRole {
-		os.Exit(unpackMain())
+	if len(os.Args) == 2 && os.Args[1] == extract.Role {
+		os.Exit(extract.Read())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(scanCommand(), unpackCommand(), rulesCommand(), statusCommand(), versionCommand())
+	root.AddCommand(scanCommand(), unpackHost().Command(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)

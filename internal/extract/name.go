@@ -36,8 +36,8 @@ func safeName(name string) (elements []string, folder bool) {
 	return elements, folder && len(elements) > 0
 }
 
-// SafeName is the name of a file or folder, one element of a path, for the name of an input.
-func SafeName(name string) string { return safeElement(orDot(name)) }
+// cleanName is the name of a file or folder, one element of a path, for the name of an input.
+func cleanName(name string) string { return safeElement(orDot(name)) }
 
 // safeElement makes a name of one element, never empty, of one that is not.
 func safeElement(e string) string {
