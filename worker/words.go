@@ -73,6 +73,7 @@ func members() (out []archive) {
 		ext      file
 		fat      file
 		gpt      partition
+		hfsplus  attribute compressed file resource
 		kwaj     lzss mszip stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lz4 lz5 lzs pm0 unknown
 		mbr      partition
@@ -144,9 +145,9 @@ func allCodes() []showcause.Code {
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal
-		oci.absent oci.tree`)...)
+		hfsplus.journal hfsplus.tree oci.absent oci.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
-		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext squashfs ntfs-wof udf-virtual dmg
+		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
 	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested",

@@ -24,6 +24,9 @@ var sources = []string{"../unpack", "../view", "../scan", "../internal/codec", "
 var notWords = map[string]string{
 	"wsock32.dll":  "a library",
 	"oleaut32.dll": "a library",
+
+	"index.json": "a file of an image", "manifest.json": "a file of an image", "layer.tar": "a file of an image",
+	"com.apple.decmpfs": "an attribute",
 }
 
 // dynamic are the places where a word is put together from parts that are not
@@ -36,6 +39,7 @@ var dynamic = map[string]string{
 	`? + ".lzx"`:                    "giveFiles, for chm",
 	`"." + ?`:                       "a file name of KWAJ",
 	`"zip." + ?`:                    "zipMethods",
+	`"zip." + ? + ?`:                "zipMethods with .decrypted",
 	`".method." + ?`:                "zipMethods",
 	`".method." + zipMethodWord(?)`: "zipMethods",
 	`? + ".message"`:                "methodOps with .message",

@@ -44,6 +44,7 @@ func All() []unpack.Format {
 		volume.ExFAT(),
 		volume.NTFS(),
 		volume.SquashFS(),
+		volume.HFSPlus(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
