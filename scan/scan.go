@@ -51,6 +51,10 @@ type Options struct {
 	ModuleData map[string][]byte
 	// Now is the time for rules that ask for it, seconds since 1970.
 	Now int64
+	// Passwords are tried on what is encrypted, before unpack.UsualPasswords, which
+	// NoUsual leaves out.
+	Passwords [][]byte
+	NoUsual   bool
 	// Log takes the lines that rules write, or is nil.
 	Log func(line string)
 }
@@ -95,6 +99,7 @@ func (s *Scanner) ScanWith(src showcause.Source, externals map[string]module.Val
 		maps.Copy(in.externals, externals)
 	}
 	in.budget = unpack.NewBudget(s.options.Limits, src.Size(), s.options.Spill)
+	in.budget.Passwords, in.budget.NoUsual = s.options.Passwords, s.options.NoUsual
 	read := src
 	if max := s.options.Limits.FileSize; max > 0 && src.Size() > max {
 		in.gap(showcause.Gap{Code: showcause.LimitSize, Offset: max, Length: src.Size() - max})

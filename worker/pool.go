@@ -36,6 +36,8 @@ type Options struct {
 	MaxMatches int // at most 1,000,000
 	Now        int64
 	Externals  map[string]module.Value // no structures, arrays and maps; 48 KiB at most
+	Passwords  [][]byte                // 255 bytes each and 16 KiB in all at most
+	NoUsual    bool
 
 	Workers int                            // readers at a time; default one a processor
 	Scratch func() (*os.File, error)       // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
@@ -168,7 +170,10 @@ func NewPool(o Options) (*Pool, error) {
 	if p.set.externals, err = encodeExternals(o.Externals, maxExternals); err != nil {
 		return nil, err
 	}
-	p.set.topOnly, p.set.now = o.TopOnly, o.Now
+	if p.set.passwords, err = encodePasswords(o.Passwords); err != nil {
+		return nil, err
+	}
+	p.set.topOnly, p.set.now, p.set.noUsual = o.TopOnly, o.Now, o.NoUsual
 	p.set.matches = uint32(min(max(o.MaxMatches, 0), 1_000_000))
 	if p.set.spill < 0 {
 		p.set.spill = 1<<63 - 1

@@ -110,6 +110,8 @@ func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
 	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Digests: set.digests, Formats: []unpack.Format{},
 		TopOnly: set.topOnly, MaxMatches: int(set.matches), Now: set.now}
 	o.Externals, _ = decodeExternals(set.externals) // decodeSettings was there
+	o.Passwords, _ = decodePasswords(set.passwords)
+	o.NoUsual = set.noUsual
 	for i, f := range formats.All() {
 		if set.formats>>i&1 != 0 {
 			o.Formats = append(o.Formats, f)
@@ -124,7 +126,7 @@ func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
 
 // recvSettings takes the first message.
 func recvSettings() (settings, error) {
-	b := make([]byte, rulesSize+maxExternals+1)
+	b := make([]byte, rulesSize+maxPasswords+maxExternals+1)
 	n, fds, err := recv(b, nil)
 	if err != nil {
 		return settings{}, err

@@ -28,13 +28,14 @@ const (
 	flagScratch  = 4
 	flagDigests  = 8
 	flagTopOnly  = 16
+	flagNoUsual  = 32
 
 	flagAtOnce = 1
 )
 
 const (
-	maxBatch    = 64                            // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
-	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 // and external variables
+	maxBatch    = 64                                // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
+	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
 	jobsHead    = 1 + 1 + 2
 	jobSize     = 8 + 8 + 2 // and external variables
 	maxRefusal  = 1 << 10
@@ -82,6 +83,8 @@ type settings struct {
 	matches   uint32 // of a pattern; 0: the usual number
 	now       int64
 	externals string // see encodeExternals
+	passwords string // see encodePasswords
+	noUsual   bool
 }
 
 // long tells whether reports may be as long as those of scan.
@@ -106,7 +109,7 @@ func bit(on bool, flag uint8) uint8 {
 }
 
 func (s *settings) encode() []byte {
-	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch) | bit(s.digests, flagDigests) | bit(s.topOnly, flagTopOnly)}
+	b := []byte{msgRules, bit(s.names, flagNames) | bit(s.excerpts, flagExcerpts) | bit(s.scratch, flagScratch) | bit(s.digests, flagDigests) | bit(s.topOnly, flagTopOnly) | bit(s.noUsual, flagNoUsual)}
 	b = le.AppendUint64(b, s.formats)
 	l := s.limits
 	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.memory, s.spill} {
@@ -114,17 +117,27 @@ func (s *settings) encode() []byte {
 	}
 	b = le.AppendUint32(b, s.matches)
 	b = le.AppendUint64(b, uint64(s.now))
-	return append(b, s.externals...)
+	b = le.AppendUint16(b, uint16(len(s.passwords)))
+	return append(append(b, s.passwords...), s.externals...)
 }
 
 var errMessage = errors.New("not a message of this program")
 
 func decodeSettings(b []byte) (settings, error) {
-	const flags = flagNames | flagExcerpts | flagScratch | flagDigests | flagTopOnly
-	if len(b) < rulesSize || len(b) > rulesSize+maxExternals || b[0] != msgRules || b[1]&^flags != 0 {
+	const flags = flagNames | flagExcerpts | flagScratch | flagDigests | flagTopOnly | flagNoUsual
+	if len(b) < rulesSize || len(b) > rulesSize+maxPasswords+maxExternals || b[0] != msgRules || b[1]&^flags != 0 {
 		return settings{}, errMessage
 	}
-	if _, err := decodeExternals(string(b[rulesSize:])); err != nil {
+	rest := string(b[rulesSize:])
+	n := int(le.Uint16(b[rulesSize-2:]))
+	if n > maxPasswords || n > len(rest) || len(rest)-n > maxExternals {
+		return settings{}, errMessage
+	}
+	passwords, externals := rest[:n], rest[n:]
+	if _, err := decodePasswords(passwords); err != nil {
+		return settings{}, err
+	}
+	if _, err := decodeExternals(externals); err != nil {
 		return settings{}, err
 	}
 	var v [8]int64
@@ -136,7 +149,8 @@ func decodeSettings(b []byte) (settings, error) {
 		formats: le.Uint64(b[2:]),
 		limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
 		memory:  v[6], spill: v[7],
-		topOnly: b[1]&flagTopOnly != 0, matches: le.Uint32(b[74:]), now: int64(le.Uint64(b[78:])), externals: string(b[rulesSize:]),
+		topOnly: b[1]&flagTopOnly != 0, matches: le.Uint32(b[74:]), now: int64(le.Uint64(b[78:])),
+		externals: externals, passwords: passwords, noUsual: b[1]&flagNoUsual != 0,
 	}, nil
 }
 

@@ -111,6 +111,13 @@ func makeFile(ts *testscript.TestScript, neg bool, args []string) {
 			w.Write([]byte{c ^ byte(0xa5+7*i)})
 		}
 		ts.Check(z.Close())
+	case "sealed": // under a password, the third argument
+		b.Write(sealedZip(ts, args[2], in, args[3]))
+	case "sealedmail": // a mail whose text tells the password
+		fmt.Fprintf(&b, "From: a@example.org\r\nTo: b@example.org\r\nSubject: test\r\nMIME-Version: 1.0\r\n"+
+			"Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\nContent-Type: text/plain\r\n\r\nsee file, the password is: %s.\r\n"+
+			"--cut\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n--cut--\r\n",
+			args[3], base64.StdEncoding.EncodeToString(sealedZip(ts, args[2], in, args[3])))
 	case "gzip":
 		z := gzip.NewWriter(&b)
 		z.Write(in)

@@ -57,6 +57,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.
 	}
 	return worker.NewPool(worker.Options{
 		DB: db, Rules: sealed, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
+		Passwords: o.words, NoUsual: !bool(o.passwords.usual),
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
 }
@@ -89,10 +90,13 @@ func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bo
 		p.wg.Add(1)
 		go func() {
 			defer p.wg.Done()
-			s := scan.New(db, scan.Options{Limits: o.policy(), Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(), Spill: func() (unpack.File, error) {
-				f, err := scratch()
-				return stoppable{f, ctx}, err
-			}})
+			s := scan.New(db, scan.Options{
+				Limits: o.policy(), Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(), Passwords: o.words, NoUsual: !bool(o.passwords.usual),
+				Spill: func() (unpack.File, error) {
+					f, err := scratch()
+					return stoppable{f, ctx}, err
+				},
+			})
 			for t := range p.work {
 				src, err := newSource(t.ctx, t.file)
 				if err != nil {

@@ -45,6 +45,9 @@ type scanOptions struct {
 	walk    walker
 	accept  []string
 
+	passwords passwords
+	words     [][]byte // of passwords, once they are read
+
 	// clamscan's
 	recursive, infected, allMatch, noSummary, stdout yesNo
 	alertExceeds, alertEncrypted                     yesNo
@@ -101,6 +104,7 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	f.IntVar(&o.limits.depth, "max-recursion", 0, "archives in archives (default 32)")
 	f.Var(&o.limits.ratio, "max-ratio", "unpacked bytes for each byte of the file, past 256M (default 250)")
 	f.Var(&o.limits.work, "max-work", "steps of matching and parsing for one file (default 4000000000)")
+	o.passwords.flags(f)
 	o.recursive = true
 	yes(f, &o.recursive, "recursive", "r", "clamscan's; folders are always scanned whole")
 	yes(f, &o.infected, "infected", "i", "with --format clamscan: leave out OK lines")
@@ -171,6 +175,10 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	out := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
 	if _, err := answer.New(o.format, out, answer.Options{}, nil); err != nil {
 		return fmt.Errorf("flag --format: %w", err)
+	}
+	var err error
+	if o.words, err = o.passwords.list(); err != nil {
+		return err
 	}
 	db, err := o.rules(c)
 	if err != nil {

@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -96,6 +97,9 @@ func (w *mailWalk) plain(p *part, m method) {
 	if known {
 		return // read there
 	}
+	if w.work(16); p.isText() && !w.done {
+		w.hear(w.head(p.start, p.end, make([]byte, wordsIn)))
+	}
 	ops := mailBlocks
 	if uu {
 		ops.uu, ops.yenc = "", "" // read there
@@ -174,8 +178,39 @@ func (w *mailWalk) decode(p *part, m method, s stepper) *decoder {
 		}
 		in = io.MultiReader(strings.NewReader(p.prefix), d)
 	}
+	text := &firstBytes{r: in}
+	if p.isText() {
+		in = text
+	}
 	w.child(unpack.Child{Name: p.label, Op: op, Reader: in, Size: -1})
+	w.hear(text.b)
 	return d
+}
+
+// isText tells whether a part is a text that a person reads, as far as its type says.
+func (p *part) isText() bool {
+	types := p.types()
+	return len(types) == 0 || slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(t, "text/") })
+}
+
+// hear looks for passwords in a text. They are tried on what stands behind it.
+func (w *mailWalk) hear(text []byte) {
+	if len(text) > 0 {
+		passwordWords(text, w.out.Hear)
+	}
+}
+
+// firstBytes keeps the first bytes of what is read.
+type firstBytes struct {
+	r io.Reader
+	b []byte
+}
+
+// Read implements io.Reader.
+func (f *firstBytes) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	f.b = append(f.b, p[:min(n, wordsIn-len(f.b))]...)
+	return n, err
 }
 
 // decodesToMail tells whether a part that is said to be a mail is seen to be one when decoded.

@@ -1,0 +1,156 @@
+package document
+
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+)
+
+// wordsIn is how many bytes of a text are searched for a password.
+const wordsIn = 16 << 10
+
+// keywords stand before a password in the text of a mail, in lower case.
+func keywords() []string {
+	return []string{
+		"password", "passwort", "passwd", "passphrase", "passcode", "passkey", "pass", "pwd", "psw", "pw", "kennwort", "code", "pin", "key",
+		"contraseña", "contrasena", "clave", "senha", "mot de passe", "parola", "wachtwoord", "hasło", "haslo", "lösenord", "salasana",
+		"heslo", "jelszó", "şifre", "пароль", "пароля", "код", "密码", "密碼", "口令", "パスワード", "비밀번호", "암호",
+	}
+}
+
+// fillers are words between a keyword and a password, in lower case.
+func fillers() []string {
+	return []string{
+		"is", "are", "was", "for", "to", "of", "the", "this", "your", "file", "files", "archive", "zip", "rar", "document", "attachment", "attached",
+		"open", "unzip", "extract", "access", "word", "ist", "lautet", "für", "das", "die", "der", "den", "zum", "datei", "archiv", "es", "para", "el", "la", "le",
+		"est", "pour", "de", "du", "é", "per", "il", "и", "для", "к", "архива", "in", "and", "use", "please", "here", "below", "following", "code", "protected", "with",
+	}
+}
+
+const (
+	maxKeywords = 16 // places of a text where a keyword stands
+	tokensAfter = 3  // words behind one that are taken, fillers apart
+	tokensMost  = 12 // words behind one that are looked at
+	longestWord = 64 // bytes
+)
+
+// passwordWords hands the words of a text to hear that may be passwords: those
+// behind a word for "password". The text may be HTML, whose tags count as spaces.
+func passwordWords(text []byte, hear func([]byte)) {
+	text = withoutTags(text[:min(len(text), wordsIn)])
+	lower := bytes.ToLower(text)
+	if len(lower) != len(text) { // a letter whose lower case is of another length
+		lower = text
+	}
+	found := 0
+	for at := 0; at < len(lower) && found < maxKeywords; {
+		_, n := utf8.DecodeRune(lower[at:])
+		if k := keywordAt(lower, at); k > 0 {
+			found++
+			behind(text[at+k:], hear)
+			n = k
+		}
+		at += n
+	}
+}
+
+// keywordAt returns the length of the keyword that stands at an offset as a word, 0 for none.
+func keywordAt(lower []byte, at int) int {
+	if r, _ := utf8.DecodeLastRune(lower[:at]); at > 0 && r < 0x2000 && unicode.IsLetter(r) {
+		return 0
+	}
+	for _, k := range keywords() {
+		if !bytes.HasPrefix(lower[at:], []byte(k)) {
+			continue
+		}
+		if r, _ := utf8.DecodeRune(lower[at+len(k):]); r < 0x2000 && unicode.IsLetter(r) && at+len(k) < len(lower) {
+			continue // a longer word
+		}
+		return len(k)
+	}
+	return 0
+}
+
+// behind takes the words behind a keyword: as they stand, and without the
+// marks around them.
+func behind(text []byte, hear func([]byte)) {
+	text = text[:min(len(text), 512)]
+	for taken, seen := 0, 0; taken < tokensAfter && seen < tokensMost; seen++ {
+		text = bytes.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '=' || r == '：' })
+		end := bytes.IndexFunc(text, unicode.IsSpace)
+		if end < 0 {
+			end = len(text)
+		}
+		word := text[:end]
+		text = text[end:]
+		if len(word) == 0 {
+			return
+		}
+		bare := bytes.TrimFunc(word, isMark)
+		if len(word) > longestWord || len(bare) == 0 || isFiller(bare) {
+			continue
+		}
+		taken++
+		hear(bare)
+		quoted := bytes.TrimFunc(bytes.TrimRight(word, ".,;:"), isBracket) // "P4ss!".
+		for _, w := range [][]byte{quoted, word, bytes.TrimLeftFunc(word, isMark), bytes.TrimRightFunc(word, isMark)} {
+			if len(w) > 0 && !bytes.Equal(w, bare) {
+				hear(w)
+			}
+		}
+	}
+}
+
+func isBracket(r rune) bool {
+	return unicode.Is(unicode.Quotation_Mark, r) || unicode.In(r, unicode.Ps, unicode.Pe)
+}
+
+func isMark(r rune) bool {
+	return isBracket(r) || unicode.Is(unicode.Pd, r) || bytes.ContainsRune([]byte("`.,;:!?*_<>|~。，"), r)
+}
+
+func isFiller(word []byte) bool {
+	w := string(bytes.ToLower(word))
+	for _, list := range [][]string{fillers(), keywords()} {
+		for _, f := range list {
+			if f == w {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// withoutTags is a text with a space for each tag of HTML, and the entities
+// that matter for words resolved.
+func withoutTags(text []byte) []byte {
+	if bytes.IndexByte(text, '<') < 0 && bytes.IndexByte(text, '&') < 0 {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '<' && i+1 < len(text) && (text[i+1] == '/' || text[i+1] == '!' || text[i+1]|32 >= 'a' && text[i+1]|32 <= 'z') {
+			if n := bytes.IndexByte(text[i:min(len(text), i+2048)], '>'); n > 0 {
+				out = append(out, ' ')
+				i += n
+				continue
+			}
+		}
+		if c == '&' {
+			for entity, r := range map[string]string{"&nbsp;": " ", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": `"`, "&#39;": "'"} {
+				if bytes.HasPrefix(text[i:], []byte(entity)) {
+					out = append(out, r...)
+					i += len(entity) - 1
+					c = 0
+					break
+				}
+			}
+			if c == 0 {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}

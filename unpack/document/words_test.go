@@ -1,0 +1,49 @@
+package document
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestPasswordWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"Password: infected":                                 "infected",
+		"the password is 1234.":                              "1234",
+		"The PASSWORD for the attached archive is \"Zx9!\".": "Zx9!",
+		"pwd=abc, thanks":                                    "abc",
+		"Das Passwort lautet: Geheim2026":                    "Geheim2026",
+		"Пароль: 7788":                                       "7788",
+		"密码：abc123":                                          "abc123",
+		"<p>Password:&nbsp;<b>a&amp;b</b></p>":               "a&b",
+		"password\r\n\r\n  x7Q\r\n":                          "x7Q",
+		"Passcode - 4411":                                    "4411",
+		"pass: p.":                                           "p.",
+		"mot de passe : soleil":                              "soleil",
+	} {
+		var got []string
+		passwordWords([]byte(text), func(w []byte) { got = append(got, string(w)) })
+		if !slices.Contains(got, want) || len(got) > 15 {
+			t.Errorf("%q: %q, want %q among them", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "no word of it", "compassion is free", "password", "password: ", "passwords everywhere"} {
+		passwordWords([]byte(text), func(w []byte) { t.Errorf("%q: %q", text, w) })
+	}
+}
+
+func FuzzPasswordWords(f *testing.F) {
+	for _, s := range []string{"Password: x", "<b>pwd</b>&nbsp;y", "пароль\xff \xc5\x9f", "İpassword: k"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := 0
+		passwordWords(b, func(w []byte) {
+			if n++; len(w) == 0 || len(w) > longestWord {
+				t.Errorf("%q", w)
+			}
+		})
+		if n > maxKeywords*tokensAfter*5 {
+			t.Errorf("%d words", n)
+		}
+	})
+}
