@@ -15,7 +15,6 @@ import (
 
 	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/extract"
-	"github.com/showcause/showcause/internal/storecmd"
 )
 
 // Exit codes, as clamscan's.
@@ -81,7 +80,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgerCommand(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
-	stores := storecmd.Host{StoreFlag: storeFlag, StoreDir: storeDir, FlagError: suggestFlag, Exit: func(code int) error { return exitCode(code) }}
+	stores := storeHost()
 	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)
 	root.Version = version()

@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/recording"
+	"github.com/showcause/showcause/internal/storecmd"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -49,6 +50,29 @@ func storeDir(flag string) (dir string, named bool, err error) {
 	return dir, named, nil
 }
 
+// storeHost is what the commands about the store need of this program.
+func storeHost() storecmd.Host {
+	return storecmd.Host{StoreFlag: storeFlag, StoreDir: storeDir, FlagError: suggestFlag, Exit: func(code int) error { return exitCode(code) }}
+}
+
+// takeFound takes what a scan found into quarantine, once all of it is recorded.
+// A reader that was caught in a lie may have told others: then nothing is taken.
+func (o *scanOptions) takeFound(c *cobra.Command, rec *recorder, t *answer.Totals, recErr error) error {
+	if !o.quarantine {
+		return nil
+	}
+	switch names := rec.Findings(); {
+	case recErr != nil:
+		return errors.New("quarantine: nothing is taken: not every finding has a record")
+	case len(t.Incidents) > 0 || t.Interrupted:
+		return errors.New("quarantine: nothing is taken: the scan did not end as it should (showcause quarantine take RECORD does it by hand)")
+	case len(names) > 0:
+		_, err := storeHost().TakeFindings(c, o.store, names, c.ErrOrStderr())
+		return err
+	}
+	return nil
+}
+
 // recordCommands are the commands about records, and over one finding.
 func recordCommands() []*cobra.Command {
 	h := casecmd.Host{
@@ -65,6 +89,12 @@ type recorder struct{ *recording.Recorder }
 // says so, or because this user can write no store, which is said.
 func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writer) (*recorder, error) {
 	dir, named, err := storeDir(o.store)
+	if o.quarantine {
+		if o.records != "" || err == nil && dir == "" {
+			return nil, errors.New("flag --quarantine: nothing is taken without a record in the store: it does not go with --records or --store=off")
+		}
+		named = true
+	}
 	if err == nil && dir == "" {
 		if o.records != "" {
 			return nil, errors.New("flag --records: the store has the key that signs records; --store=off leaves none")

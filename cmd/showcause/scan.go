@@ -42,8 +42,10 @@ type scanOptions struct {
 	recycle int
 	records string
 	store   string
-	walk    walker
-	accept  []string
+
+	quarantine bool // take what is found
+	walk       walker
+	accept     []string
 
 	passwords passwords
 	words     [][]byte // of passwords, once they are read
@@ -116,6 +118,7 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	scanFlags(f)
 	f.StringVar(&o.records, "records", "", "write a record of each finding, and of what was read, into this folder (default: into the store)")
 	storeFlag(f, &o.store)
+	f.BoolVar(&o.quarantine, "quarantine", false, "take what is found into quarantine, where the stages of its rules say so; showcause quarantine restore gives it back")
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
 	f.IntVar(&o.recycle, "recycle", 0, "files that one process reads before another takes its place; 1 gives each file its own (default 10000)")
 	f.Var(&o.limits.memory, "max-memory", "bytes of memory of a process that reads files, at least 64M (default 1G)")
@@ -263,6 +266,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 		fmt.Fprintln(c.ErrOrStderr(), "showcause: interrupted: the rest was not scanned")
 	}
 	recErr := rec.finish(t.Interrupted, o.quiet || bool(o.noSummary))
+	takeErr := o.takeFound(c, rec, t, recErr)
 	if printErr == nil {
 		printErr = p.Finish(t)
 	}
@@ -274,6 +278,9 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	}
 	if jailErr != nil && !t.Interrupted {
 		return fmt.Errorf("jail: no file can be read: %w", jailErr)
+	}
+	if takeErr != nil {
+		return takeErr
 	}
 	if err := exit(t); err != nil || recErr == nil {
 		return err

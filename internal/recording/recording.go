@@ -46,9 +46,10 @@ type Recorder struct {
 
 	pending  []*evidence.Record
 	since    time.Time
-	findings int   // records written, of findings
-	failed   error // after which nothing is recorded
-	missed   int   // findings without a record
+	names    []string // of the records of findings
+	findings int      // records written, of findings
+	failed   error    // after which nothing is recorded
+	missed   int      // findings without a record
 }
 
 // Options are what a Recorder is made of.
@@ -144,6 +145,9 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 		}
 		bytes += len(rec.Payload())
 		r.findings++
+		if f.Allowed == "" {
+			r.names = append(r.names, rec.Name())
+		}
 		r.add(rec)
 	}
 }
@@ -166,6 +170,9 @@ func (r *Recorder) finding(name string, subject evidence.Digests, rep *showcause
 	}
 	return evidence.Seal(s, r.keys...)
 }
+
+// Findings names the records of findings that no allow-list overrules.
+func (r *Recorder) Findings() []string { return r.names }
 
 // absolute returns a path as a record has it.
 func absolute(path string) string {

@@ -64,6 +64,32 @@ func (h Host) withQuarantine(c *cobra.Command, at string, limits quarantine.Limi
 	return err
 }
 
+// TakeFindings takes the files of findings in a store, by the names of their
+// records, within all safeguards, and says what became of each. It tells
+// whether all were taken.
+func (h Host) TakeFindings(c *cobra.Command, at string, names []string, w io.Writer) (all bool, err error) {
+	all = true
+	err = h.withQuarantine(c, at, quarantine.Limits{}, func(s *store.Store, q *quarantine.Quarantine) error {
+		var rs []quarantine.Request
+		for _, n := range names {
+			sealed, err := s.Verify(n)
+			if err != nil {
+				return err
+			}
+			rs = append(rs, quarantine.Request{Finding: sealed, Why: "scan --quarantine"})
+		}
+		out, err := q.Take(c.Context(), rs, true)
+		for _, x := range out {
+			all = all && x.Result == quarantine.Done
+		}
+		if perr := printOutcomes(w, "text", out); err == nil {
+			err = perr
+		}
+		return err
+	})
+	return all && err == nil, err
+}
+
 func (h Host) quarantineTake() *cobra.Command {
 	var o struct {
 		at, why, format string
