@@ -43,7 +43,6 @@ type place struct {
 type written struct {
 	in     *place
 	name   string // in it
-	folder bool   // a folder it is, and no file
 	inside *place // for what is in it
 }
 
@@ -180,9 +179,6 @@ func (f *Folder) Begin(l *Layer) error {
 		return f.failed(err)
 	}
 	f.at = append(f.at, w)
-	if w.folder {
-		return nil
-	}
 	d, err := f.enter(w.in)
 	if err == nil {
 		f.file, err = d.Temp(w.name)
@@ -201,7 +197,7 @@ func (f *Folder) settle(l *Layer) (*written, error) {
 	if err != nil {
 		return nil, err
 	}
-	elements, folder := safeName(step.Name)
+	elements := safeName(step.Name)
 	if len(elements) == 0 {
 		elements = []string{unnamed(f.at[n-1].name, step.Index, step.Op, l.Type)}
 	}
@@ -212,16 +208,10 @@ func (f *Folder) settle(l *Layer) (*written, error) {
 		elements = elements[len(elements)-1:]
 	}
 	last := len(elements) - 1
-	if folder && l.Size == 0 {
-		last++
-	}
 	for _, e := range elements[:last] {
 		if p, err = f.sub(p, e, ""); err != nil {
 			return nil, err
 		}
-	}
-	if last == len(elements) {
-		return &written{in: p, folder: true, inside: p}, nil
 	}
 	return &written{in: p, name: p.claim(elements[last])}, nil
 }
@@ -272,15 +262,12 @@ func (f *Folder) End(l *Layer) error {
 	return nil
 }
 
-// Path is where the last layer was written, from the folder; "" if it was not.
+// Path is where the last layer was written, from the folder; "" for the input.
 func (f *Folder) Path() string {
-	w := f.at[len(f.at)-1]
-	switch {
-	case len(f.at) == 1:
+	if len(f.at) == 1 {
 		return ""
-	case w.folder:
-		return w.in.path + "/"
 	}
+	w := f.at[len(f.at)-1]
 	return path.Join(w.in.path, w.name)
 }
 

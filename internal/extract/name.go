@@ -20,11 +20,7 @@ const (
 // at slashes of both kinds, and in each element what could mislead is written as %
 // and two digits: control and format characters, bytes that are not UTF-8, what Windows and shells
 // give a meaning, names of devices. Nothing in it is absolute or leads upwards.
-// folder is set if the name is one of a folder.
-func safeName(name string) (elements []string, folder bool) {
-	if n := len(name); n > 0 && (name[n-1] == '/' || name[n-1] == '\\') {
-		folder = true
-	}
+func safeName(name string) (elements []string) {
 	for e := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if e == "." {
 			continue
@@ -33,7 +29,7 @@ func safeName(name string) (elements []string, folder bool) {
 			elements = elements[1:] // the last ones tell more
 		}
 	}
-	return elements, folder && len(elements) > 0
+	return elements
 }
 
 // cleanName is the name of a file or folder, one element of a path, for the name of an input.
