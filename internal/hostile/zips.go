@@ -85,11 +85,12 @@ func zips() []Input {
 		in(24, "zip: encrypted by the directory only", Found, func() []byte {
 			return zipOf(secret().inCentral(func(h *header) { h.flags |= 1 }))
 		}, "ambiguous.zip.encryption"),
-		in(25, "zip: encrypted (ZipCrypto)", Either, func() []byte { return zipOf(locked()) }, "encrypted"),
+		in(25, "zip: encrypted (ZipCrypto)", Incomplete, func() []byte { return zipOf(locked("Xk4-2209")) }, "encrypted"),
+		in(25, "zip: encrypted (ZipCrypto) by the usual password", Found, func() []byte { return zipOf(locked("infected")) }),
 		in(25, "zip: encrypted (AES)", Incomplete, func() []byte { return zipOf(lockedAES()) }, "encrypted"),
-		in(25, "mail: encrypted zip and its password", Either, func() []byte {
-			return letter("The password is infected", base64Part("m.zip", zipOf(locked())))
-		}, "encrypted"),
+		in(25, "mail: encrypted zip and its password", Found, func() []byte {
+			return letter("The password is Xk4-2209", base64Part("m.zip", zipOf(locked("Xk4-2209"))))
+		}),
 	}
 }
 
@@ -149,7 +150,7 @@ func (scale) zipForms() []Input {
 
 // locked returns a member under ZipCrypto (APPNOTE 6.1): three keys that each
 // byte of the password and of the content changes.
-func locked() member {
+func locked(password string) member {
 	m := pack("m.txt", hidden())
 	keys := [3]uint32{0x12345678, 0x23456789, 0x34567890}
 	crc := func(c uint32, b byte) uint32 { return crc32.IEEETable[byte(c)^b] ^ c>>8 }
@@ -158,7 +159,7 @@ func locked() member {
 		keys[1] = (keys[1]+keys[0]&0xff)*134775813 + 1
 		keys[2] = crc(keys[2], byte(keys[1]>>24))
 	}
-	for _, b := range []byte("infected") {
+	for _, b := range []byte(password) {
 		mix(b)
 	}
 	seal := func(b byte) byte {
