@@ -45,6 +45,10 @@ type Rule struct {
 type Options struct {
 	// Spill opens scratch space for layers over 16 MiB; without it they are cut there.
 	Spill func() (unpack.File, error)
+	// Passwords are tried on what is encrypted, before unpack.UsualPasswords: what a
+	// scan was told. No record has them. NoUsual leaves the usual ones out.
+	Passwords [][]byte
+	NoUsual   bool
 	// Around is how many bytes before and behind each match are taken into
 	// Excerpts; 0 takes none.
 	Around int
@@ -106,6 +110,7 @@ type Outcome struct {
 func Run(src showcause.Source, c Claim, o Options) Outcome {
 	w := &walk{claim: c, around: min(o.Around, maxAround), seen: map[showcause.Code]int{}}
 	w.budget = unpack.NewBudget(c.Limits, src.Size(), o.Spill)
+	w.budget.Passwords, w.budget.NoUsual = o.Passwords, o.NoUsual
 	for _, f := range formats.All() {
 		if c.Formats == nil || slices.Contains(c.Formats, f.Name) {
 			w.formats = append(w.formats, f)
