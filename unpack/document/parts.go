@@ -10,6 +10,7 @@ import (
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/password"
 )
 
 // minPlain is the size in bytes below which a part that is not encoded is no
@@ -98,7 +99,7 @@ func (w *mailWalk) plain(p *part, m method) {
 		return // read there
 	}
 	if w.work(16); p.isText() && !w.done {
-		w.hear(w.head(p.start, p.end, make([]byte, wordsIn)))
+		w.hear(w.head(p.start, p.end, make([]byte, password.MaxText)))
 	}
 	ops := mailBlocks
 	if uu {
@@ -196,7 +197,7 @@ func (p *part) isText() bool {
 // hear looks for passwords in a text. They are tried on what stands behind it.
 func (w *mailWalk) hear(text []byte) {
 	if len(text) > 0 {
-		passwordWords(text, w.out.Hear)
+		password.Words(text, w.out.Hear)
 	}
 }
 
@@ -209,7 +210,7 @@ type firstBytes struct {
 // Read implements io.Reader.
 func (f *firstBytes) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
-	f.b = append(f.b, p[:min(n, wordsIn-len(f.b))]...)
+	f.b = append(f.b, p[:min(n, password.MaxText-len(f.b))]...)
 	return n, err
 }
 

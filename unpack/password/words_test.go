@@ -1,4 +1,4 @@
-package document
+package password
 
 import (
 	"slices"
@@ -21,13 +21,13 @@ func TestPasswordWords(t *testing.T) {
 		"mot de passe : soleil":                              "soleil",
 	} {
 		var got []string
-		passwordWords([]byte(text), func(w []byte) { got = append(got, string(w)) })
+		Words([]byte(text), func(w []byte) { got = append(got, string(w)) })
 		if !slices.Contains(got, want) || len(got) > 15 {
 			t.Errorf("%q: %q, want %q among them", text, got, want)
 		}
 	}
 	for _, text := range []string{"", "no word of it", "compassion is free", "password", "password: ", "passwords everywhere"} {
-		passwordWords([]byte(text), func(w []byte) { t.Errorf("%q: %q", text, w) })
+		Words([]byte(text), func(w []byte) { t.Errorf("%q: %q", text, w) })
 	}
 }
 
@@ -37,7 +37,7 @@ func FuzzPasswordWords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
-		passwordWords(b, func(w []byte) {
+		Words(b, func(w []byte) {
 			if n++; len(w) == 0 || len(w) > longestWord {
 				t.Errorf("%q", w)
 			}

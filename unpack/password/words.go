@@ -1,4 +1,5 @@
-package document
+// Package password finds words in a text that may be passwords.
+package password
 
 import (
 	"bytes"
@@ -6,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// wordsIn is how many bytes of a text are searched for a password.
-const wordsIn = 16 << 10
+// MaxText is how many bytes of a text are searched for a password.
+const MaxText = 16 << 10
 
 // keywords stand before a password in the text of a mail, in lower case.
 func keywords() []string {
@@ -34,10 +35,10 @@ const (
 	longestWord = 64 // bytes
 )
 
-// passwordWords hands the words of a text to hear that may be passwords: those
+// Words hands the words of a text to hear that may be passwords: those
 // behind a word for "password". The text may be HTML, whose tags count as spaces.
-func passwordWords(text []byte, hear func([]byte)) {
-	text = withoutTags(text[:min(len(text), wordsIn)])
+func Words(text []byte, hear func([]byte)) {
+	text = withoutTags(text[:min(len(text), MaxText)])
 	lower := bytes.ToLower(text)
 	if len(lower) != len(text) { // a letter whose lower case is of another length
 		lower = text
