@@ -6,11 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // TestWaiting holds what is counted as waiting behind a file.
@@ -36,40 +36,6 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestCut holds what is left of a report for which there is no room: its verdict,
-// and a gap that says so.
-func TestCut(t *testing.T) {
-	e, d := both(true, false)
-	trail := showcause.Trail{{Index: 1, Op: e.ops[1], Name: strings.Repeat("n", 100)}}
-	rule := ruleOf(t, "Test.Marker")
-	for _, found := range []bool{false, true} {
-		r := showcause.Report{Type: "zip", Size: 1000}
-		for i := range 2000 {
-			code := showcause.Corrupt
-			if i%2 > 0 {
-				code = showcause.Encrypted
-			}
-			r.Gaps = append(r.Gaps, showcause.Gap{Trail: trail, Code: code, Length: 1})
-			if found {
-				r.Findings = append(r.Findings, showcause.Finding{Index: rule, Trail: trail})
-			}
-		}
-		b := body(e.report(nil, 1, &r))
-		whole, err := d.report(b, 1, 1000, 1<<40)
-		if err != nil || len(whole.Gaps) != 2000 {
-			t.Fatalf("%v: %d gaps", err, len(whole.Gaps))
-		}
-		const room = 300_000
-		cut, err := d.report(b, 1, 1000, room)
-		if err != nil || cut.Verdict != whole.Verdict || !has(&cut, limitReport) || !has(&cut, showcause.Corrupt) || !has(&cut, showcause.Encrypted) {
-			t.Errorf("%v: %v %d gaps", err, cut.Verdict, len(cut.Gaps))
-		}
-		if w := weigh(&cut); w > room+leastRoom+1000 || found && len(cut.Findings) < 2 || !found && w > leastRoom+1000 {
-			t.Errorf("weighs %d, %d findings", w, len(cut.Findings))
-		}
-	}
-}
-
 // TestBehind holds that reports behind a file that takes its time do not grow
 // without end.
 func TestBehind(t *testing.T) {
@@ -81,14 +47,14 @@ func TestBehind(t *testing.T) {
 	first.Add(1)
 	p.Submit(ctx, tempFile(t, "sleep 1000000\n"), func(showcause.Report, error) { first.Done() })
 	const each = 200_000
-	quiet := int64(maxWaiting / quietShare)
+	quiet := int64(maxWaiting / 64) // what one that raises no alarm gets of the room
 	var sum int64
 	for i := range 10 {
 		r := scanText(t, p, fmt.Sprintf("gaps %d\n", each))
-		if w := weigh(&r); w > quiet+1000 || !has(&r, limitReport) || r.Verdict != showcause.Incomplete {
+		if w := wire.Weigh(&r); w > quiet+1000 || !has(&r, wire.LimitReport) || r.Verdict != showcause.Incomplete {
 			t.Errorf("report %d weighs %d: %v", i, w, r.Verdict)
 		}
-		sum += weigh(&r)
+		sum += wire.Weigh(&r)
 	}
 	p.mu.Lock()
 	total := p.waits.total

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // nobody is a process that is none.
@@ -71,11 +73,11 @@ func listen(t testing.TB, b []byte, n int, rng *rand.Rand) ([]showcause.Report, 
 
 // stream is what an honest reader writes for n jobs.
 func stream(n int) []byte {
-	e, _ := both(false, false)
-	b := appendFrame(nil, frameReady, jail.Status{Walls: unlocked()}.Encode())
+	e := wire.NewEncoder(&wire.Settings{})
+	b := wire.AppendFrame(nil, wire.FrameReady, jail.Status{Walls: unlocked()}.Encode())
 	for i := range n {
 		r := showcause.Report{Type: "text", Size: 100, Spent: showcause.Spent{Objects: 1}}
-		b = e.report(b, uint64(i+1), &r)
+		b = e.Report(b, uint64(i+1), &r)
 	}
 	return b
 }
@@ -91,7 +93,7 @@ func TestFrames(t *testing.T) {
 	if rs, err := listen(t, whole, 19, rng); err == nil || len(rs) > 19 {
 		t.Errorf("one answer too many: %d, %v", len(rs), err)
 	}
-	if rs, err := listen(t, whole[frameHead+jail.StatusSize:], 20, rng); err == nil || len(rs) != 0 {
+	if rs, err := listen(t, whole[wire.FrameHead+jail.StatusSize:], 20, rng); err == nil || len(rs) != 0 {
 		t.Errorf("not ready: %d, %v", len(rs), err)
 	}
 	if rs, err := listen(t, append(stream(3), stream(0)...), 4, rng); err == nil || len(rs) > 3 {
@@ -115,9 +117,9 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(stream(1), 0xff, 0xff, 0xff, 0x7f, 3))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, reports := holding(t, 3)
-		rest, err := r.frames(b, r.p.set.maxFrame())
+		rest, err := r.frames(b, r.p.set.MaxFrame())
 		rs := *reports
-		if len(rs) > 3 || err == nil && len(rest) > 4 && len(rest) >= 4+int(le.Uint32(rest)) {
+		if len(rs) > 3 || err == nil && len(rest) > 4 && len(rest) >= 4+int(binary.LittleEndian.Uint32(rest)) {
 			t.Errorf("%d answers to 3 jobs, %d bytes are left", len(rs), len(rest))
 		}
 		for i := range rs {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // peer is a reader as the broker sees it.
@@ -96,7 +97,7 @@ func (p *Pool) spawn() (r *peer, err error) {
 	if p.o.Scratch != nil {
 		if f, err := p.o.Scratch(); err == nil { // without it large children are cut, and that is said
 			theirs, files = append(theirs, f), append(files, f)
-			set.scratch = true
+			set.Scratch = true
 		}
 	}
 	env := append([]string{"GOTRACEBACK=none", "GOMAXPROCS=2"}, p.o.Env...)
@@ -108,7 +109,7 @@ func (p *Pool) spawn() (r *peer, err error) {
 		_, _ = io.Copy(&r.log, r.errors)
 	}()
 	// A reader that is gone by now shows in its results.
-	_ = unix.Sendmsg(int(r.control.Fd()), set.encode(), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	_ = unix.Sendmsg(int(r.control.Fd()), set.Encode(), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	return r, nil
 }
 
@@ -260,7 +261,7 @@ func (r *peer) lose(ended <-chan jail.Exit) {
 
 // receive takes a reader's frames until the pipe ends. An error is a violation.
 func (r *peer) receive() error {
-	limit := r.p.set.maxFrame()
+	limit := r.p.set.MaxFrame()
 	buf := make([]byte, 0, 64<<10)
 	for {
 		if len(buf) == cap(buf) {
@@ -274,7 +275,7 @@ func (r *peer) receive() error {
 		}
 		if err != nil { // the end, or a pipe that cannot be read, which is the same
 			if len(rest) > 0 {
-				return wrong("a frame that ends early")
+				return wire.Wrong("a frame that ends early")
 			}
 			return nil
 		}
@@ -289,31 +290,24 @@ func (r *peer) receive() error {
 // frames takes the whole frames from the front of b.
 func (r *peer) frames(b []byte, limit int) (rest []byte, err error) {
 	var outs []answered
-	for len(b) >= 4 {
-		n := le.Uint32(b)
-		if n < 1 || n > uint32(limit) {
-			err = wrong("a frame of %d bytes", n)
+	for err == nil {
+		var kind uint8
+		var body []byte
+		var ok bool
+		if kind, body, b, ok, err = wire.Frame(b, limit); !ok {
 			break
 		}
-		if len(b)-4 < int(n) {
-			break
-		}
-		body := b[4 : 4+n]
-		b = b[4+n:]
-		switch {
-		case body[0] == frameReport:
-			outs, err = r.answer(outs, body[1:])
-		case body[0] == frameReady:
-			if err = r.readied(body[1:]); err == nil {
+		switch kind {
+		case wire.FrameReport:
+			outs, err = r.answer(outs, body)
+		case wire.FrameReady:
+			if err = r.readied(body); err == nil {
 				r.p.dispatch()
 			}
-		case body[0] == frameRefusal:
-			err = r.refused(body[1:])
+		case wire.FrameRefusal:
+			err = r.refused(body)
 		default:
-			err = wrong("a frame of kind %d", body[0])
-		}
-		if err != nil {
-			break
+			err = wire.Wrong("a frame of kind %d", kind)
 		}
 	}
 	if err != nil { // nothing that comes with a violation is believed
@@ -336,16 +330,16 @@ func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
 	if j == nil {
 		r.settle() // a reader can answer before it is noted here that the job was sent
 		if j, finished = r.due(len(outs)); j == nil {
-			return outs, wrong("an answer that nobody asked for")
+			return outs, wire.Wrong("an answer that nobody asked for")
 		}
 	}
 	r.p.mu.Lock()
 	room := r.p.waits.room()
 	r.p.mu.Unlock()
 	for i := range outs { // not counted yet
-		room -= weigh(&outs[i].r)
+		room -= wire.Weigh(&outs[i].r)
 	}
-	rep, err := r.p.decoder.report(body, j.id, j.size, max(room, leastRoom))
+	rep, err := r.p.decoder.Report(body, j.id, j.size, max(room, wire.LeastRoom))
 	if err != nil {
 		return outs, err
 	}
@@ -373,7 +367,7 @@ func (r *peer) due(n int) (j *job, finished bool) {
 func (r *peer) readied(body []byte) error {
 	s, err := jail.ParseStatus(body)
 	if err != nil {
-		return wrong("%v", err)
+		return wire.Wrong("%v", err)
 	}
 	p := r.p
 	var why error
@@ -387,7 +381,7 @@ func (r *peer) readied(body []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.ready {
-		return wrong("ready twice")
+		return wire.Wrong("ready twice")
 	}
 	if why != nil {
 		r.why = why
@@ -415,8 +409,8 @@ func (r *peer) refused(body []byte) error {
 	p := r.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.ready || len(body) > maxRefusal {
-		return wrong("a refusal")
+	if r.ready || len(body) > wire.MaxRefusal {
+		return wire.Wrong("a refusal")
 	}
 	r.why = fmt.Errorf("reader: %s", showcause.Escape(string(body)))
 	return r.why
@@ -454,13 +448,13 @@ func (r *peer) transmit(jobs []*job) error {
 		return os.ErrClosed
 	}
 	fds := make([]int, len(jobs))
-	orders := make([]order, len(jobs))
+	orders := make([]wire.Order, len(jobs))
 	careful := false
 	for i, j := range jobs {
-		fds[i], orders[i] = j.fd, order{j.id, j.size, j.externals}
+		fds[i], orders[i] = j.fd, wire.Order{ID: j.id, Size: j.size, Externals: j.externals}
 		careful = careful || j.careful
 	}
-	r.msg = appendOrders(r.msg[:0], careful, orders)
+	r.msg = wire.AppendOrders(r.msg[:0], careful, orders)
 	for {
 		err := unix.Sendmsg(int(r.control.Fd()), r.msg, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err != unix.EINTR {

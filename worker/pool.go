@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/worker/wire"
 	"github.com/showcause/showcause/yara/module"
 )
 
@@ -94,8 +95,8 @@ var errUnsealed = errors.New("reader: its jail does not hold")
 // replaced when they die. It is safe for concurrent use.
 type Pool struct {
 	o       Options
-	set     settings
-	decoder decoder
+	set     wire.Settings
+	decoder *wire.Decoder
 	starter *jail.Starter
 	rules   *os.File // sealed; ours if o.Rules is nil
 	null    *os.File
@@ -163,25 +164,25 @@ func NewPool(o Options) (*Pool, error) {
 		o.Args = []string{"showcause", "worker"}
 	}
 	full := o.Limits.WithDefaults()
-	full.Depth = min(full.Depth, maxDepth)
+	full.Depth = min(full.Depth, wire.MaxDepth)
 	o.Limits.Depth = full.Depth
-	p.set = settings{limits: o.Limits, names: o.Names, excerpts: o.Excerpts, digests: o.Digests, memory: o.Memory, spill: full.ScanSize + full.FileSize}
+	p.set = wire.Settings{Limits: o.Limits, Names: o.Names, Excerpts: o.Excerpts, Digests: o.Digests, Memory: o.Memory, Spill: full.ScanSize + full.FileSize}
 	var err error
-	if p.set.externals, err = encodeExternals(o.Externals, maxExternals); err != nil {
+	if p.set.Externals, err = wire.EncodeExternals(o.Externals, wire.MaxExternals); err != nil {
 		return nil, err
 	}
-	if p.set.passwords, err = encodePasswords(o.Passwords); err != nil {
+	if p.set.Passwords, err = wire.EncodePasswords(o.Passwords); err != nil {
 		return nil, err
 	}
-	p.set.topOnly, p.set.now, p.set.noUsual = o.TopOnly, o.Now, o.NoUsual
-	p.set.matches = uint32(min(max(o.MaxMatches, 0), 1_000_000))
-	if p.set.spill < 0 {
-		p.set.spill = 1<<63 - 1
+	p.set.TopOnly, p.set.Now, p.set.NoUsual = o.TopOnly, o.Now, o.NoUsual
+	p.set.Matches = uint32(min(max(o.MaxMatches, 0), 1_000_000))
+	if p.set.Spill < 0 {
+		p.set.Spill = 1<<63 - 1
 	}
-	if p.set.formats, err = choose(o.Formats); err != nil {
+	if p.set.Formats, err = choose(o.Formats); err != nil {
 		return nil, err
 	}
-	p.decoder = decoder{words: newWords(), db: o.DB, limits: full, names: o.Names, quotes: o.Excerpts, chains: o.Digests, most: p.set.matches}
+	p.decoder = wire.NewDecoder(&p.set, o.DB)
 	var held int
 	o.Workers, held = share(descriptors(), o.Workers)
 	p.slots = make(chan struct{}, held)
@@ -289,7 +290,7 @@ func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Repor
 // SubmitWith is Submit with values of external variables of YARA rules for this
 // file, 2,000 bytes of them at most.
 func (p *Pool) SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error)) {
-	values, err := encodeExternals(externals, maxJobExternals)
+	values, err := wire.EncodeExternals(externals, wire.MaxJobExternals)
 	if err != nil {
 		done(showcause.Report{}, err)
 		return
@@ -426,7 +427,7 @@ func (p *Pool) finish(outs []outcome, j *job, r showcause.Report, err error) []o
 		return outs
 	}
 	j.finished = true
-	p.waits.answered(j.id, weigh(&r))
+	p.waits.answered(j.id, wire.Weigh(&r))
 	return append(outs, outcome{j, slices.Clone(j.at), r, err})
 }
 

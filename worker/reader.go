@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/worker/wire"
 	"github.com/showcause/showcause/yara/module"
 )
 
@@ -37,6 +38,9 @@ const (
 	answerDelay = 2 * time.Millisecond
 )
 
+// errUnexpected is a message that the broker does not send.
+var errUnexpected = errors.New("not a message of this program")
+
 // maxStack is the size in bytes at which a recursion without end is ended.
 const maxStack = 32 << 20
 
@@ -49,7 +53,7 @@ func Read(o Reading) error {
 	r := &reader{}
 	if err := r.start(o); err != nil {
 		text := err.Error()
-		r.out = appendFrame(nil, frameRefusal, []byte(text[:min(len(text), maxRefusal)]))
+		r.out = wire.AppendFrame(nil, wire.FrameRefusal, []byte(text[:min(len(text), wire.MaxRefusal)]))
 		return errors.Join(err, r.flush())
 	}
 	return r.loop()
@@ -58,7 +62,7 @@ func Read(o Reading) error {
 // reader is the state of a reader's process.
 type reader struct {
 	scan   func(showcause.Source, map[string]module.Value) showcause.Report
-	encode encoder
+	encode *wire.Encoder
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
 	out   []byte
@@ -80,8 +84,8 @@ func (r *reader) start(o Reading) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	debug.SetMemoryLimit(set.memory / 4 * 3)
-	r.encode = encoder{words: newWords(), names: set.names, excerpts: set.excerpts, digests: set.digests, matches: set.matches}
+	debug.SetMemoryLimit(set.Memory / 4 * 3)
+	r.encode = wire.NewEncoder(&set)
 	if o.Scan != nil {
 		r.scan = func(src showcause.Source, _ map[string]module.Value) showcause.Report { return o.Scan(src) }
 	} else {
@@ -89,7 +93,7 @@ func (r *reader) start(o Reading) error {
 	}
 	r.timer = time.AfterFunc(time.Hour, r.late)
 	own := []int{jail.Null, jail.Result, jail.Log, jail.Control}
-	if set.scratch {
+	if set.Scratch {
 		own = append(own, jail.Scratch)
 	}
 	lock := o.Lock
@@ -97,44 +101,44 @@ func (r *reader) start(o Reading) error {
 		lock = jail.Lock
 	}
 	runtime.LockOSThread() // where C is linked, no_new_privs is this thread's until the filter spreads it
-	status, err := lock(jail.Config{Own: own, Memory: set.memory, FileSize: set.spill})
+	status, err := lock(jail.Config{Own: own, Memory: set.Memory, FileSize: set.Spill})
 	runtime.UnlockOSThread()
 	if err != nil {
 		return err
 	}
-	r.out = appendFrame(nil, frameReady, status.Encode())
+	r.out = wire.AppendFrame(nil, wire.FrameReady, status.Encode())
 	return r.flush()
 }
 
-func newScanner(db *ruledb.DB, set *settings) *scan.Scanner {
-	o := scan.Options{Limits: set.limits, Excerpts: set.excerpts, Digests: set.digests, Formats: []unpack.Format{},
-		TopOnly: set.topOnly, MaxMatches: int(set.matches), Now: set.now}
-	o.Externals, _ = decodeExternals(set.externals) // decodeSettings was there
-	o.Passwords, _ = decodePasswords(set.passwords)
-	o.NoUsual = set.noUsual
+func newScanner(db *ruledb.DB, set *wire.Settings) *scan.Scanner {
+	o := scan.Options{Limits: set.Limits, Excerpts: set.Excerpts, Digests: set.Digests, Formats: []unpack.Format{},
+		TopOnly: set.TopOnly, MaxMatches: int(set.Matches), Now: set.Now}
+	o.Externals, _ = wire.DecodeExternals(set.Externals) // DecodeSettings was there
+	o.Passwords, _ = wire.DecodePasswords(set.Passwords)
+	o.NoUsual = set.NoUsual
 	for i, f := range formats.All() {
-		if set.formats>>i&1 != 0 {
+		if set.Formats>>i&1 != 0 {
 			o.Formats = append(o.Formats, f)
 		}
 	}
-	if set.scratch {
-		s := &scratch{fd: jail.Scratch, max: set.spill}
+	if set.Scratch {
+		s := &scratch{fd: jail.Scratch, max: set.Spill}
 		o.Spill = s.file
 	}
 	return scan.New(db, o)
 }
 
 // recvSettings takes the first message.
-func recvSettings() (settings, error) {
-	b := make([]byte, rulesSize+maxPasswords+maxExternals+1)
+func recvSettings() (wire.Settings, error) {
+	b := make([]byte, wire.MaxSettings+1)
 	n, fds, err := recv(b, nil)
 	if err != nil {
-		return settings{}, err
+		return wire.Settings{}, err
 	}
 	if len(fds) > 0 {
-		return settings{}, errMessage
+		return wire.Settings{}, errUnexpected
 	}
-	return decodeSettings(b[:n])
+	return wire.DecodeSettings(b[:n])
 }
 
 // recv takes a message and its descriptors. Nothing at all is the broker hanging up.
@@ -149,7 +153,7 @@ func recv(b, oob []byte) (n int, fds []int, err error) {
 			return 0, nil, err
 		}
 		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-			return 0, nil, errMessage
+			return 0, nil, errUnexpected
 		}
 		if on == 0 {
 			return n, nil, nil
@@ -165,16 +169,16 @@ func rights(oob []byte) ([]int, error) {
 		return nil, err
 	}
 	if len(msgs) != 1 {
-		return nil, errMessage
+		return nil, errUnexpected
 	}
 	return unix.ParseUnixRights(&msgs[0])
 }
 
 // loop answers jobs until the broker hangs up.
 func (r *reader) loop() error {
-	b := make([]byte, jobsHead+maxBatch*(jobSize+maxJobExternals)+1)
-	oob := make([]byte, unix.CmsgSpace(4*maxBatch))
-	var orders []order
+	b := make([]byte, wire.MaxJobs+1)
+	oob := make([]byte, unix.CmsgSpace(4*wire.MaxBatch))
+	var orders []wire.Order
 	for {
 		n, fds, err := recv(b, oob)
 		if err != nil {
@@ -184,18 +188,18 @@ func (r *reader) loop() error {
 			return nil
 		}
 		var atOnce bool
-		if orders, atOnce, err = decodeOrders(b[:n], orders[:0]); err != nil {
+		if orders, atOnce, err = wire.DecodeOrders(b[:n], orders[:0]); err != nil {
 			return err
 		}
 		if len(fds) != len(orders) {
-			return errMessage
+			return errUnexpected
 		}
 		for i, o := range orders {
 			rep := r.one(fds[i], &orders[i])
 			if err := unix.Close(fds[i]); err != nil {
 				return fmt.Errorf("close: %w", err)
 			}
-			if err := r.answer(o.id, &rep, atOnce || i+1 == len(orders)); err != nil {
+			if err := r.answer(o.ID, &rep, atOnce || i+1 == len(orders)); err != nil {
 				return err
 			}
 		}
@@ -203,21 +207,21 @@ func (r *reader) loop() error {
 }
 
 // one scans a file. A panic is a fault of ours that no stage of the scan held.
-func (r *reader) one(fd int, o *order) (rep showcause.Report) {
+func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 	defer func() {
 		if recover() != nil {
-			rep = showcause.Report{Size: o.size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
+			rep = showcause.Report{Size: o.Size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
 		}
 	}()
-	externals, _ := decodeExternals(o.externals) // decodeOrders was there
-	return r.scan(file{fd, o.size}, externals)
+	externals, _ := wire.DecodeExternals(o.Externals) // DecodeOrders was there
+	return r.scan(file{fd, o.Size}, externals)
 }
 
 // answer gathers a report, and writes what is gathered when it is time.
 func (r *reader) answer(id uint64, rep *showcause.Report, last bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.out = r.encode.report(r.out, id, rep)
+	r.out = r.encode.Report(r.out, id, rep)
 	if last || len(r.out) >= answerBytes {
 		return r.flush()
 	}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"crypto/md5"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 func md5hex(b []byte) string {
@@ -25,7 +27,7 @@ func md5hex(b []byte) string {
 // hold keeps memory and the compiler from being clever.
 var hold [][]byte
 
-var scriptWords = sync.OnceValue(newWords)
+var scriptEncoder = sync.OnceValue(func() *wire.Encoder { return wire.NewEncoder(&wire.Settings{}) })
 
 // script is the scan of a reader that does what a file says, in its first line.
 func script(src showcause.Source) showcause.Report {
@@ -34,7 +36,7 @@ func script(src showcause.Source) showcause.Report {
 	line, _, _ := strings.Cut(head, "\n")
 	words := strings.Fields(line + " . .")
 	number := func(i int) uint64 { n, _ := strconv.ParseUint(words[i], 10, 64); return n }
-	e := encoder{words: scriptWords()}
+	e := scriptEncoder()
 	say := func(b []byte) {
 		for len(b) > 0 {
 			n, err := unix.Write(1, b)
@@ -92,25 +94,25 @@ func script(src showcause.Source) showcause.Report {
 	case "empty-frame":
 		say([]byte{0, 0, 0, 0})
 	case "kind":
-		say(appendFrame(nil, 77, nil))
+		say(wire.AppendFrame(nil, 77, nil))
 	case "ready":
-		say(appendFrame(nil, frameReady, make([]byte, 64)))
+		say(wire.AppendFrame(nil, wire.FrameReady, make([]byte, 64)))
 	case "refusal":
-		say(appendFrame(nil, frameRefusal, []byte("I will not")))
+		say(wire.AppendFrame(nil, wire.FrameRefusal, []byte("I will not")))
 	case "twice", "other": // with the number of a job
-		say(e.report(nil, number(1), &r))
+		say(e.Report(nil, number(1), &r))
 	case "huge": // counts
-		b := e.report(nil, number(1), &r)
-		le.PutUint32(b[frameHead+reportHead-12:], 0xfffffff0)
+		b := e.Report(nil, number(1), &r)
+		binary.LittleEndian.PutUint32(b[wire.FrameHead+wire.ReportHead-12:], 0xfffffff0)
 		say(b)
 	case "huge-frame":
-		say([]byte{0xff, 0xff, 0xff, 0xff, frameReport})
+		say([]byte{0xff, 0xff, 0xff, 0xff, wire.FrameReport})
 	case "stall":
-		b := e.report(nil, number(1), &r)
+		b := e.Report(nil, number(1), &r)
 		say(b[:len(b)/2])
 		time.Sleep(time.Hour)
 	case "half":
-		b := e.report(nil, number(1), &r)
+		b := e.Report(nil, number(1), &r)
 		say(b[:len(b)/2])
 		os.Exit(0)
 	case "quit":
@@ -120,17 +122,17 @@ func script(src showcause.Source) showcause.Report {
 		time.Sleep(time.Hour)
 	case "deaf": // hangs up, answers, and is there
 		unix.Close(3)
-		say(e.report(nil, number(1), &r))
+		say(e.Report(nil, number(1), &r))
 		time.Sleep(time.Hour)
 	case "guess": // answers what it does not take
 		for id := number(1); ; id++ {
-			say(e.report(nil, id, &r))
+			say(e.Report(nil, id, &r))
 			time.Sleep(3 * time.Millisecond)
 		}
 	case "later": // calls what is not allowed, with nothing to read
 		time.AfterFunc(50*time.Millisecond, func() { unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0) })
 	case "flood":
-		b := e.report(nil, number(1), &r)
+		b := e.Report(nil, number(1), &r)
 		for {
 			say(b)
 		}

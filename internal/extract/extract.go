@@ -30,8 +30,8 @@ import (
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
-	"github.com/showcause/showcause/worker"
 	"github.com/showcause/showcause/worker/once"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // Kinds of events.
@@ -60,7 +60,7 @@ type words struct {
 }
 
 func newWords() words {
-	ops, codes := worker.Vocabulary()
+	ops, codes := wire.Vocabulary()
 	return words{types: filetype.All(), ops: ops, codes: codes}
 }
 

@@ -48,16 +48,16 @@ const MaxPart = 256 << 10
 
 // Options are how a job is done. The zero value of a field means its default.
 type Options struct {
-	Args      []string                 // of the process's program, which is this one: what has Read called
-	Env       []string                 // besides what the jail sets
-	Memory    int64                    // bytes; default 1 GiB
-	Timeout   time.Duration            // default 10 minutes
-	MaxAnswer int                      // bytes; default 1 MiB
+	Args      []string      // of the process's program, which is this one: what has Read called
+	Env       []string      // besides what the jail sets
+	Memory    int64         // bytes; default 1 GiB
+	Timeout   time.Duration // default 10 minutes
+	MaxAnswer int           // bytes; default 1 MiB
 	// Part takes what the process sends before its answer, at most MaxPart bytes
 	// each, valid until it returns. Its error ends the job and is what Run returns. If
 	// it is nil, a process that sends a part is in the wrong.
-	Part func([]byte) error
-	Scratch   func() (*os.File, error) // opens an unlinked file; without one large layers are cut
+	Part    func([]byte) error
+	Scratch func() (*os.File, error) // opens an unlinked file; without one large layers are cut
 	// AllowUnsealed takes a process whose jail does not hold, for tests.
 	AllowUnsealed bool
 }

@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"fmt"
@@ -12,18 +12,18 @@ import (
 // Bounds of external variables in a message: those of all files, and those of
 // one, of which a message has as many as a reader holds.
 const (
-	maxExternals    = 48 << 10
-	maxJobExternals = 2000
+	MaxExternals    = 48 << 10
+	MaxJobExternals = 2000
 )
 
-// encodeExternals writes the values of external variables of YARA rules:
+// EncodeExternals writes the values of external variables of YARA rules:
 //
 //	number u16, then for each, by name: name, kind u8, value
 //	name   length u8, bytes
 //	value  int, bool, float: 8 bytes; text: length u32, bytes
 //
 // Structures, arrays and maps do not travel.
-func encodeExternals(all map[string]module.Value, most int) (string, error) {
+func EncodeExternals(all map[string]module.Value, most int) (string, error) {
 	if len(all) == 0 {
 		return "", nil
 	}
@@ -53,7 +53,7 @@ func encodeExternals(all map[string]module.Value, most int) (string, error) {
 }
 
 // decodeExternals reads them.
-func decodeExternals(s string) (map[string]module.Value, error) {
+func DecodeExternals(s string) (map[string]module.Value, error) {
 	if s == "" {
 		return nil, nil
 	}

@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"bytes"
@@ -18,33 +18,33 @@ import (
 )
 
 func TestSettings(t *testing.T) {
-	in := settings{
-		limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
-		names:  true, digests: true, scratch: true, formats: 1<<63 | 5, memory: 7, spill: 8,
-		topOnly: true, matches: 9, now: 10,
+	in := Settings{
+		Limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
+		Names:  true, Digests: true, Scratch: true, Formats: 1<<63 | 5, Memory: 7, Spill: 8,
+		TopOnly: true, Matches: 9, Now: 10,
 	}
-	b := in.encode()
+	b := in.Encode()
 	if len(b) != rulesSize {
 		t.Fatalf("%d bytes, %d expected", len(b), rulesSize)
 	}
-	if out, err := decodeSettings(b); err != nil || out != in {
+	if out, err := DecodeSettings(b); err != nil || out != in {
 		t.Errorf("%+v %v", out, err)
 	}
 	for i := range b {
-		if _, err := decodeSettings(b[:i]); err == nil {
+		if _, err := DecodeSettings(b[:i]); err == nil {
 			t.Errorf("%d bytes are enough", i)
 		}
 	}
-	if _, err := decodeSettings(append(b, 0, 0)); err == nil {
+	if _, err := DecodeSettings(append(b, 0, 0)); err == nil {
 		t.Error("a byte behind")
 	}
 }
 
 // values are external variables as they travel.
 func values(t testing.TB) string {
-	s, err := encodeExternals(map[string]module.Value{
+	s, err := EncodeExternals(map[string]module.Value{
 		"i": module.IntValue(-1), "f": module.FloatValue(0.5), "b": module.BoolValue(true), "s": module.TextValue("a\x00\xff"),
-	}, maxJobExternals)
+	}, MaxJobExternals)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,62 +53,62 @@ func values(t testing.TB) string {
 
 func TestExternals(t *testing.T) {
 	s := values(t)
-	back, err := decodeExternals(s)
+	back, err := DecodeExternals(s)
 	if err != nil || len(back) != 4 || back["i"].Int != -1 || back["f"].Float != 0.5 || !back["b"].Truth() || back["s"].Text != "a\x00\xff" {
 		t.Errorf("%+v %v", back, err)
 	}
 	for i := 1; i < len(s); i++ {
-		if _, err := decodeExternals(s[:i]); err == nil {
+		if _, err := DecodeExternals(s[:i]); err == nil {
 			t.Errorf("%d bytes are enough", i)
 		}
 	}
-	if _, err := decodeExternals(s + "\x00"); err == nil {
+	if _, err := DecodeExternals(s + "\x00"); err == nil {
 		t.Error("a byte behind")
 	}
 	for name, bad := range map[string]map[string]module.Value{
-		"too long":    {"s": module.TextValue(strings.Repeat("x", maxJobExternals))},
+		"too long":    {"s": module.TextValue(strings.Repeat("x", MaxJobExternals))},
 		"long name":   {strings.Repeat("x", 256): module.IntValue(1)},
 		"a list":      {"s": {Kind: module.Array, Ref: module.List{}}},
 		"of no value": {"s": {}},
 	} {
-		if _, err := encodeExternals(bad, maxJobExternals); err == nil {
+		if _, err := EncodeExternals(bad, MaxJobExternals); err == nil {
 			t.Error(name)
 		}
 	}
-	set := settings{externals: s}
-	if out, err := decodeSettings(set.encode()); err != nil || out != set {
+	set := Settings{Externals: s}
+	if out, err := DecodeSettings(set.Encode()); err != nil || out != set {
 		t.Errorf("%+v %v", out, err)
 	}
 }
 
 func TestOrders(t *testing.T) {
-	in := []order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, values(t)}, {3, 4, ""}}
-	b := appendOrders(nil, true, in)
-	out, atOnce, err := decodeOrders(b, nil)
+	in := []Order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, values(t)}, {3, 4, ""}}
+	b := AppendOrders(nil, true, in)
+	out, atOnce, err := DecodeOrders(b, nil)
 	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
 		t.Errorf("%v %v %v", out, atOnce, err)
 	}
 	for i := range b {
-		if _, _, err := decodeOrders(b[:i], nil); err == nil {
+		if _, _, err := DecodeOrders(b[:i], nil); err == nil {
 			t.Errorf("%d bytes are enough", i)
 		}
 	}
 	for name, bad := range map[string][]byte{
-		"none":     appendOrders(nil, false, nil),
-		"too many": appendOrders(nil, false, make([]order, maxBatch+1)),
-		"negative": appendOrders(nil, false, []order{{1, -1, ""}}),
+		"none":     AppendOrders(nil, false, nil),
+		"too many": AppendOrders(nil, false, make([]Order, MaxBatch+1)),
+		"negative": AppendOrders(nil, false, []Order{{1, -1, ""}}),
 		"behind":   append(b, 0),
 	} {
-		if _, _, err := decodeOrders(bad, nil); err == nil {
+		if _, _, err := DecodeOrders(bad, nil); err == nil {
 			t.Error(name)
 		}
 	}
 }
 
 // both are an encoder and a decoder that fit. With excerpts there are digests too.
-func both(names, excerpts bool) (encoder, decoder) {
+func both(names, excerpts bool) (Encoder, Decoder) {
 	w := newWords()
-	return encoder{w, names, excerpts, excerpts, 0}, decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts, 0}
+	return Encoder{w, names, excerpts, excerpts, 0}, Decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts, 0}
 }
 
 // random returns a report as a reader could make it.
@@ -173,7 +173,7 @@ func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report
 }
 
 // body is what stands behind a frame's head.
-func body(frame []byte) []byte { return frame[frameHead:] }
+func body(frame []byte) []byte { return frame[FrameHead:] }
 
 func TestRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
@@ -181,11 +181,11 @@ func TestRoundTrip(t *testing.T) {
 		names, excerpts := i&1 != 0, i&2 != 0
 		e, d := both(names, excerpts)
 		in := random(t, rng, names, excerpts)
-		frame := e.report(nil, uint64(i), &in)
+		frame := e.Report(nil, uint64(i), &in)
 		if int(le.Uint32(frame)) != len(frame)-4 {
 			t.Fatalf("length %d of %d bytes", le.Uint32(frame), len(frame))
 		}
-		out, err := d.report(body(frame), uint64(i), in.Size, 1<<40)
+		out, err := d.Report(body(frame), uint64(i), in.Size, 1<<40)
 		if err != nil || !reflect.DeepEqual(in, out) {
 			t.Fatalf("%v\n%+v\n%+v", err, in, out)
 		}
@@ -198,13 +198,13 @@ func TestTruncated(t *testing.T) {
 	for i := range 40 {
 		e, d := both(i&1 != 0, i&2 != 0)
 		in := random(t, rng, e.names, e.excerpts)
-		b := body(e.report(nil, 1, &in))
+		b := body(e.Report(nil, 1, &in))
 		for n := range b {
-			if _, err := d.report(b[:n], 1, in.Size, 1<<40); err == nil {
+			if _, err := d.Report(b[:n], 1, in.Size, 1<<40); err == nil {
 				t.Fatalf("%d of %d bytes are a report", n, len(b))
 			}
 		}
-		if _, err := d.report(append(b, 0), 1, in.Size, 1<<40); err == nil {
+		if _, err := d.Report(append(b, 0), 1, in.Size, 1<<40); err == nil {
 			t.Error("a byte behind is let pass")
 		}
 	}
@@ -222,11 +222,11 @@ func TestQuoteless(t *testing.T) {
 		}},
 		Gaps: []showcause.Gap{{Trail: showcause.Trail{{Op: "zip.stored", Name: "SECRET"}}, Code: "SECRET"}},
 	}
-	b := e.report(nil, 1, &in)
+	b := e.Report(nil, 1, &in)
 	if bytes.Contains(b, []byte("SECRET")) {
 		t.Error("quoted")
 	}
-	out, err := d.report(body(b), 1, 100, 1<<40)
+	out, err := d.Report(body(b), 1, 100, 1<<40)
 	if err != nil || out.Findings[0].Trail[0].Name != "" || out.Findings[0].Matches[0].Excerpt != "" || out.Gaps[0].Code != otherCode {
 		t.Errorf("%+v %v", out, err)
 	}
@@ -290,13 +290,13 @@ func TestLies(t *testing.T) {
 	} {
 		r := good()
 		c.change(&r)
-		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
+		if _, err := d.Report(body(e.Report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	r := good()
-	b := body(e.report(nil, 7, &r))
-	if _, err := d.report(b, 8, 1000, 1<<40); err == nil {
+	b := body(e.Report(nil, 7, &r))
+	if _, err := d.Report(b, 8, 1000, 1<<40); err == nil {
 		t.Error("the answer for another job")
 	}
 	poke := func(at int, v byte) []byte {
@@ -306,19 +306,19 @@ func TestLies(t *testing.T) {
 	}
 	for name, bad := range map[string][]byte{
 		"type":          poke(8, uint8(len(filetype.All()))),
-		"findings":      poke(reportHead-12+3, 0x10),
-		"more findings": poke(reportHead-12, 2),
-		"matches":       poke(reportHead-8, 2),
-		"no matches":    poke(reportHead-8, 0),
-		"all matches":   poke(reportHead-8+3, 0xff),
-		"gaps":          poke(reportHead-4+3, 0xff),
-		"fewer gaps":    poke(reportHead-4, 0),
+		"findings":      poke(ReportHead-12+3, 0x10),
+		"more findings": poke(ReportHead-12, 2),
+		"matches":       poke(ReportHead-8, 2),
+		"no matches":    poke(ReportHead-8, 0),
+		"all matches":   poke(ReportHead-8+3, 0xff),
+		"gaps":          poke(ReportHead-4+3, 0xff),
+		"fewer gaps":    poke(ReportHead-4, 0),
 		"code":          poke(len(b)-17, 0xff),
 		"gap length":    poke(len(b)-1, 0x80),
 		"gap offset":    poke(len(b)-9, 0x80),
 		"far gap":       poke(len(b)-10, 1),
 	} {
-		if _, err := d.report(bad, 7, 1000, 1<<40); err == nil {
+		if _, err := d.Report(bad, 7, 1000, 1<<40); err == nil {
 			t.Errorf("%s: let pass", name)
 		}
 	}
@@ -350,7 +350,7 @@ func TestChainLies(t *testing.T) {
 		}
 		c.change(&f)
 		r := showcause.Report{Type: "zip", Size: 1000, Findings: []showcause.Finding{f}}
-		if _, err := d.report(body(e.report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
+		if _, err := d.Report(body(e.Report(nil, 7, &r)), 7, 1000, 1<<40); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -384,12 +384,12 @@ func TestFit(t *testing.T) {
 			r.Gaps = append(r.Gaps, showcause.Gap{Trail: deep, Code: showcause.Corrupt, Offset: int64(i), Length: 1},
 				showcause.Gap{Trail: deep, Code: showcause.Encrypted, Offset: int64(i), Length: 1}, showcause.Gap{Code: "ambiguous.zip.name"})
 		}
-		frame := e.report(nil, 1, &r)
-		set := settings{names: names, excerpts: names, digests: names}
-		if len(frame)-4 > set.maxFrame() {
-			t.Errorf("names %v: %d bytes, at most %d", names, len(frame), set.maxFrame())
+		frame := e.Report(nil, 1, &r)
+		set := Settings{Names: names, Excerpts: names, Digests: names}
+		if len(frame)-4 > set.MaxFrame() {
+			t.Errorf("names %v: %d bytes, at most %d", names, len(frame), set.MaxFrame())
 		}
-		out, err := d.report(body(frame), 1, r.Size, 1<<40)
+		out, err := d.Report(body(frame), 1, r.Size, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -421,7 +421,7 @@ func TestClamped(t *testing.T) {
 		{Code: showcause.Corrupt, Offset: 11, Length: math.MaxInt64},
 		{Trail: make(showcause.Trail, 1), Code: showcause.Corrupt, Offset: math.MaxInt64, Length: math.MinInt64},
 	}}
-	out, err := d.report(body(e.report(nil, 1, &r)), 1, 10, 1<<40)
+	out, err := d.Report(body(e.Report(nil, 1, &r)), 1, 10, 1<<40)
 	if err != nil || fmt.Sprint(out.Gaps[0].Offset, out.Gaps[0].Length, out.Gaps[1].Offset, out.Gaps[2].Length) != "0 -1 10 -1" {
 		t.Errorf("%+v %v", out.Gaps, err)
 	}
@@ -434,7 +434,7 @@ func FuzzReport(f *testing.F) {
 	for i := range 40 {
 		e, _ := both(i&1 != 0, i&2 != 0)
 		r := random(f, rng, e.names, e.excerpts)
-		f.Add(body(e.report(nil, 1, &r)), uint8(i&3), r.Size)
+		f.Add(body(e.Report(nil, 1, &r)), uint8(i&3), r.Size)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, mode uint8, size int64) {
 		if len(b) > 1<<20 {
@@ -442,11 +442,11 @@ func FuzzReport(f *testing.F) {
 		}
 		e, d := both(mode&1 != 0, mode&2 != 0)
 		size = max(size, 0)
-		r, err := d.report(b, 1, size, 1<<40)
+		r, err := d.Report(b, 1, size, 1<<40)
 		if err != nil {
 			return
 		}
-		if again := body(e.report(nil, 1, &r)); !bytes.Equal(b, again) {
+		if again := body(e.Report(nil, 1, &r)); !bytes.Equal(b, again) {
 			t.Errorf("%x\n%x", b, again)
 		}
 	})
@@ -454,13 +454,13 @@ func FuzzReport(f *testing.F) {
 
 // FuzzMessages does the same for what the reader is sent.
 func FuzzMessages(f *testing.F) {
-	f.Add((&settings{names: true, formats: 3}).encode())
-	f.Add(appendOrders(nil, true, []order{{1, 2, ""}, {3, 4, values(f)}}))
+	f.Add((&Settings{Names: true, Formats: 3}).Encode())
+	f.Add(AppendOrders(nil, true, []Order{{1, 2, ""}, {3, 4, values(f)}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := decodeSettings(b); err == nil && !bytes.Equal(s.encode(), b) {
+		if s, err := DecodeSettings(b); err == nil && !bytes.Equal(s.Encode(), b) {
 			t.Errorf("%x", b)
 		}
-		if o, at, err := decodeOrders(b, nil); err == nil && !bytes.Equal(appendOrders(nil, at, o), b) {
+		if o, at, err := DecodeOrders(b, nil); err == nil && !bytes.Equal(AppendOrders(nil, at, o), b) {
 			t.Errorf("%x", b)
 		}
 	})

@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"encoding/hex"
@@ -9,9 +9,9 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// decoder reads the frames of a reader, which is hostile: every number is held
+// Decoder reads the frames of a reader, which is hostile: every number is held
 // against the file, the limits and the database.
-type decoder struct {
+type Decoder struct {
 	*words
 	db     *ruledb.DB
 	limits showcause.Limits // with their defaults
@@ -19,6 +19,11 @@ type decoder struct {
 	quotes bool
 	chains bool
 	most   uint32 // matches of a pattern that are wanted; 0: the usual number
+}
+
+// NewDecoder returns what reads the reports of readers that were told s and db.
+func NewDecoder(s *Settings, db *ruledb.DB) *Decoder {
+	return &Decoder{words: newWords(), db: db, limits: s.Limits.WithDefaults(), names: s.Names, quotes: s.Excerpts, chains: s.Digests, most: s.Matches}
 }
 
 // maxView is the number of bytes of a view that may be longer than what it is
@@ -81,45 +86,45 @@ func (c *cursor) count(size int) int {
 	return int(n)
 }
 
-// report reads the body of a report on the job id of size bytes. Any error is
+// Report reads the body of a report on the job id of size bytes. Any error is
 // a violation. Of a report that takes more than room bytes in memory, which it may
 // only if it alarms, or else a part of them, what makes the verdict stays.
-func (d *decoder) report(body []byte, id uint64, size, room int64) (showcause.Report, error) {
+func (d *Decoder) Report(body []byte, id uint64, size, room int64) (showcause.Report, error) {
 	c := &cursor{b: body}
 	var r showcause.Report
 	if got := uint64(c.i64()); got != id {
-		return r, wrong("an answer for job %d, where %d is due", got, id)
+		return r, Wrong("an answer for job %d, where %d is due", got, id)
 	}
 	kind := int(c.u8())
 	if kind >= len(d.types) {
-		return r, wrong("type %d", kind)
+		return r, Wrong("type %d", kind)
 	}
 	r.Type, r.Size = d.types[kind], c.i64()
 	r.Spent = showcause.Spent{Bytes: c.i64(), Objects: c.i64(), Depth: int(c.i64()), Work: c.i64()}
 	if r.Size != size {
-		return r, wrong("size %d of a file of %d bytes", r.Size, size)
+		return r, Wrong("size %d of a file of %d bytes", r.Size, size)
 	}
 	if s := r.Spent; s.Bytes < 0 || s.Objects < 0 || s.Depth < 0 || s.Depth > d.depth() || s.Work < 0 {
-		return r, wrong("spent %+v", s)
+		return r, Wrong("spent %+v", s)
 	}
 	findings := c.count(findingHead)
 	matches := int(c.u32())
 	gaps := c.count(gapSize)
 	if c.short || findings > maxFindings || matches > mostOf(d.most) {
-		return r, wrong("counts of %d bytes", len(body))
+		return r, Wrong("counts of %d bytes", len(body))
 	}
 	if !d.names && !d.quotes && !d.chains && d.most <= showcause.MaxMatches && len(body) > baseReport+matchReport*matches {
-		return r, wrong("%d bytes for %d matches", len(body), matches)
+		return r, Wrong("%d bytes for %d matches", len(body), matches)
 	}
 	names := map[uint32]ruledb.Info{}
-	keep := keeper{left: max(room/quietShare, leastRoom)}
+	keep := keeper{left: max(room/quietShare, LeastRoom)}
 	for range findings {
 		f, err := d.finding(c, size, names)
 		if err != nil {
 			return r, err
 		}
 		if matches -= len(f.Matches); matches < 0 {
-			return r, wrong("more matches than said")
+			return r, Wrong("more matches than said")
 		}
 		if keep.finding(&f, room) {
 			r.Findings = append(r.Findings, f)
@@ -135,77 +140,77 @@ func (d *decoder) report(body []byte, id uint64, size, room int64) (showcause.Re
 		}
 	}
 	if keep.cut {
-		r.Gaps = append(r.Gaps, showcause.Gap{Code: limitReport, Offset: 0, Length: -1})
+		r.Gaps = append(r.Gaps, showcause.Gap{Code: LimitReport, Offset: 0, Length: -1})
 	}
 	switch {
 	case c.short:
-		return r, wrong("a report that ends early")
+		return r, Wrong("a report that ends early")
 	case len(c.b) > 0:
-		return r, wrong("%d bytes behind a report", len(c.b))
+		return r, Wrong("%d bytes behind a report", len(c.b))
 	case matches != 0:
-		return r, wrong("fewer matches than said")
+		return r, Wrong("fewer matches than said")
 	}
 	r.Conclude()
 	return r, nil
 }
 
 // depth is the length of the longest trail: views are a step that is no depth.
-func (d *decoder) depth() int { return d.limits.Depth + 2 }
+func (d *Decoder) depth() int { return d.limits.Depth + 2 }
 
-func (d *decoder) trail(c *cursor) (showcause.Trail, error) {
+func (d *Decoder) trail(c *cursor) (showcause.Trail, error) {
 	n := int(c.u16())
 	if n == 0 {
 		return nil, nil
 	}
 	if n > d.depth() || n*stepSize > len(c.b) {
-		return nil, wrong("a trail of %d steps", n)
+		return nil, Wrong("a trail of %d steps", n)
 	}
 	t := make(showcause.Trail, n)
 	for i := range t {
 		index, op := c.i64(), int(c.u16())
 		if index < 0 || op >= len(d.ops) {
-			return nil, wrong("step %d, %d of a trail", index, op)
+			return nil, Wrong("step %d, %d of a trail", index, op)
 		}
 		t[i] = showcause.Step{Index: int(index), Op: d.ops[op]}
 		if d.names {
 			n := int(c.u16())
 			if n > unpack.MaxName {
-				return nil, wrong("a name of %d bytes", n)
+				return nil, Wrong("a name of %d bytes", n)
 			}
 			t[i].Name = string(c.take(n))
 		}
 	}
 	if c.short {
-		return nil, wrong("a trail that ends early")
+		return nil, Wrong("a trail that ends early")
 	}
 	return t, nil
 }
 
 // finding reads a finding. What a rule is called, and its digest, are said by
 // the broker's own database.
-func (d *decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (f showcause.Finding, err error) {
+func (d *Decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (f showcause.Finding, err error) {
 	index, allow := c.u32(), c.u32()
 	if f.Trail, err = d.trail(c); err != nil {
 		return f, err
 	}
 	if int64(index) >= int64(d.db.Len()) {
-		return f, wrong("rule %d of %d", index, d.db.Len())
+		return f, Wrong("rule %d of %d", index, d.db.Len())
 	}
 	patterns, isAllow := d.db.Shape(index)
 	if isAllow {
-		return f, wrong("rule %d, which allows", index)
+		return f, Wrong("rule %d, which allows", index)
 	}
 	f.Index = index
 	if allow != noAllowance {
 		if int64(allow) >= int64(d.db.Len()) {
-			return f, wrong("allow-list rule %d of %d", allow, d.db.Len())
+			return f, Wrong("allow-list rule %d of %d", allow, d.db.Len())
 		}
 		if _, ok := d.db.Shape(allow); !ok {
-			return f, wrong("allow-list rule %d, which does not allow", allow)
+			return f, Wrong("allow-list rule %d, which does not allow", allow)
 		}
 		f.Allowed, f.AllowedIndex = strings.Clone(d.db.Name(allow)), allow
 		if f.Allowed == "" {
-			return f, wrong("allow-list rule %d, which has no name", allow)
+			return f, Wrong("allow-list rule %d, which has no name", allow)
 		}
 	}
 	if d.chains {
@@ -228,7 +233,7 @@ func (d *decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (
 }
 
 // last returns the greatest size that a layer with that trail may have.
-func (d *decoder) last(t showcause.Trail, size int64) int64 {
+func (d *Decoder) last(t showcause.Trail, size int64) int64 {
 	if len(t) == 0 {
 		return size
 	}
@@ -237,21 +242,21 @@ func (d *decoder) last(t showcause.Trail, size int64) int64 {
 
 // chain reads what the layers down to a finding were, and how often each
 // pattern of its rule is there: of a rule for exact bytes, which has none, no count.
-func (d *decoder) chain(c *cursor, f *showcause.Finding, patterns int, size int64) error {
+func (d *Decoder) chain(c *cursor, f *showcause.Finding, patterns int, size int64) error {
 	if (len(f.Trail)+1)*linkSize > len(c.b) {
-		return wrong("a chain that ends early")
+		return Wrong("a chain that ends early")
 	}
 	f.Chain = make([]showcause.Link, len(f.Trail)+1)
 	for i := range f.Chain {
 		l := &f.Chain[i]
 		copy(l.Digest[:], c.take(len(l.Digest)))
 		if l.Size = c.i64(); l.Size < 0 || l.Size > d.last(f.Trail[:i], size) {
-			return wrong("layer %d of %d bytes in a file of %d", i, l.Size, size)
+			return Wrong("layer %d of %d bytes in a file of %d", i, l.Size, size)
 		}
 	}
 	n := c.count(countSize)
 	if c.short || n != 0 && n != patterns {
-		return wrong("%d counts of %d patterns", n, patterns)
+		return Wrong("%d counts of %d patterns", n, patterns)
 	}
 	for range n {
 		f.Counts = append(f.Counts, c.u32())
@@ -259,7 +264,7 @@ func (d *decoder) chain(c *cursor, f *showcause.Finding, patterns int, size int6
 	return nil
 }
 
-func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size int64) ([]showcause.Match, error) {
+func (d *Decoder) matches(c *cursor, f *showcause.Finding, patterns int, size int64) ([]showcause.Match, error) {
 	n := c.count(matchSize)
 	most := showcause.MaxMatches
 	if d.most > 0 {
@@ -269,7 +274,7 @@ func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size in
 		if n == 0 && !c.short {
 			return nil, nil
 		}
-		return nil, wrong("%d matches of %d patterns", n, patterns)
+		return nil, Wrong("%d matches of %d patterns", n, patterns)
 	}
 	last := d.last(f.Trail, size)
 	if d.chains {
@@ -280,37 +285,37 @@ func (d *decoder) matches(c *cursor, f *showcause.Finding, patterns int, size in
 	for i := range out {
 		m := showcause.Match{Pattern: int(c.u32()), Offset: c.i64(), Length: c.i64()}
 		if m.Pattern >= patterns || m.Offset < 0 || m.Length < 0 || m.Length > last || m.Offset > last-m.Length {
-			return nil, wrong("match %d, %d, %d of rule %d in %d bytes", m.Pattern, m.Offset, m.Length, f.Index, last)
+			return nil, Wrong("match %d, %d, %d of rule %d in %d bytes", m.Pattern, m.Offset, m.Length, f.Index, last)
 		}
 		if seen[m.Pattern]++; seen[m.Pattern] > uint32(most) {
-			return nil, wrong("too many matches of pattern %d", m.Pattern)
+			return nil, Wrong("too many matches of pattern %d", m.Pattern)
 		}
 		if d.quotes {
 			n := int(c.u8())
 			if n > showcause.MaxExcerpt || int64(n) > m.Length {
-				return nil, wrong("an excerpt of %d bytes", n)
+				return nil, Wrong("an excerpt of %d bytes", n)
 			}
 			m.Excerpt = hex.EncodeToString(c.take(n))
 		}
 		out[i] = m
 	}
 	if c.short {
-		return nil, wrong("matches that end early")
+		return nil, Wrong("matches that end early")
 	}
 	return out, nil
 }
 
-func (d *decoder) gap(c *cursor, size int64) (g showcause.Gap, err error) {
+func (d *Decoder) gap(c *cursor, size int64) (g showcause.Gap, err error) {
 	if g.Trail, err = d.trail(c); err != nil {
 		return g, err
 	}
 	code := int(c.u16())
 	g.Offset, g.Length = c.i64(), c.i64()
 	if code >= len(d.codes) {
-		return g, wrong("code %d", code)
+		return g, Wrong("code %d", code)
 	}
 	if g.Offset < 0 || len(g.Trail) == 0 && g.Offset > size || g.Length < -1 {
-		return g, wrong("gap at %d, %d bytes", g.Offset, g.Length)
+		return g, Wrong("gap at %d, %d bytes", g.Offset, g.Length)
 	}
 	g.Code = d.codes[code]
 	return g, nil

@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 // maxPasswords is what passwords take in a message, bytes.
 const maxPasswords = 16 << 10
 
-// encodePasswords writes passwords: length u8 and bytes of each. They go to readers
+// EncodePasswords writes passwords: length u8 and bytes of each. They go to readers
 // alone, and nothing that is written down has them.
-func encodePasswords(all [][]byte) (string, error) {
+func EncodePasswords(all [][]byte) (string, error) {
 	var b []byte
 	for i, p := range all {
 		if len(p) > math.MaxUint8 || len(b)+1+len(p) > maxPasswords {
@@ -22,7 +22,7 @@ func encodePasswords(all [][]byte) (string, error) {
 }
 
 // decodePasswords reads them.
-func decodePasswords(s string) (all [][]byte, err error) {
+func DecodePasswords(s string) (all [][]byte, err error) {
 	for len(s) > 0 {
 		n := int(s[0])
 		if n > len(s)-1 {

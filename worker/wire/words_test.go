@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"go/ast"
@@ -18,7 +18,7 @@ import (
 )
 
 // sources are the packages that make ops and codes.
-var sources = []string{"../unpack", "../view", "../scan", "../internal/codec", "../internal/bound"}
+var sources = []string{"../../unpack", "../../view", "../../scan", "../../internal/codec", "../../internal/bound"}
 
 // notWords look like words and are none, with the reason.
 var notWords = map[string]string{
@@ -76,7 +76,7 @@ func parsed(t *testing.T, dirs ...string) map[string]*ast.File {
 // rootCodes are the constants of the root package.
 func rootCodes(t *testing.T) map[string]string {
 	out := map[string]string{}
-	for _, f := range parsed(t, "../verdict.go") {
+	for _, f := range parsed(t, "../../verdict.go") {
 		for _, d := range f.Decls {
 			g, ok := d.(*ast.GenDecl)
 			if !ok || g.Tok != token.CONST {
@@ -204,7 +204,7 @@ func TestWordsInSource(t *testing.T) {
 // TestWordsOfTables holds the lists against the tables that words are taken from.
 func TestWordsOfTables(t *testing.T) {
 	have := map[string]bool{}
-	for _, f := range parsed(t, "../unpack/zip") {
+	for _, f := range parsed(t, "../../unpack/zip") {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if v, ok := n.(*ast.ValueSpec); ok && v.Names[0].Name == "zipMethods" {
 				for _, e := range v.Values[0].(*ast.CompositeLit).Elts {
@@ -229,7 +229,7 @@ func TestWordsOfTables(t *testing.T) {
 		}
 	}
 	tables := map[string]int{"codes": 0, "sectionNames": 0, "marks": 0, "behind": 0}
-	for _, f := range parsed(t, "../unpack/exe") {
+	for _, f := range parsed(t, "../../unpack/exe") {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.ValueSpec:
@@ -285,7 +285,7 @@ func TestLists(t *testing.T) {
 		t.Error("an unknown code says that all was read")
 	}
 	for _, c := range w.codes {
-		for _, only := range []showcause.Code{showcause.LimitTime, showcause.LimitMemory, crashProtocol, crashExit} {
+		for _, only := range []showcause.Code{showcause.LimitTime, showcause.LimitMemory, showcause.Crash + ".protocol", showcause.Crash + ".exit"} {
 			if c == only {
 				t.Errorf("a reader can say %s", c)
 			}

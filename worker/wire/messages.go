@@ -1,0 +1,246 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/showcause/showcause"
+)
+
+// Kinds of messages, and of frames.
+const (
+	msgRules = 1
+	msgJobs  = 2
+
+	FrameReady   = 1
+	FrameRefusal = 2
+	FrameReport  = 3
+)
+
+// Flags of messages.
+const (
+	flagNames    = 1
+	flagExcerpts = 2
+	flagScratch  = 4
+	flagDigests  = 8
+	flagTopOnly  = 16
+	flagNoUsual  = 32
+
+	flagAtOnce = 1
+)
+
+const (
+	MaxBatch    = 64                                // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
+	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
+	jobsHead    = 1 + 1 + 2
+	jobSize     = 8 + 8 + 2 // and external variables
+	MaxRefusal  = 1 << 10
+	MaxDepth    = 1000 // of Limits.Depth: a reader's stack and a report's trails are bounded
+	maxMatches  = 1 << 18
+	mostMatches = 1 << 22 // where more of a pattern are wanted than usual
+	maxFindings = 10_001  // as many as scan keeps
+	noAllowance = math.MaxUint32
+)
+
+// Lengths in bytes of the longest messages.
+const (
+	MaxSettings = rulesSize + maxPasswords + MaxExternals
+	MaxJobs     = jobsHead + MaxBatch*(jobSize+MaxJobExternals)
+)
+
+// What a report may weigh. Without quoted data it is a base and so much for
+// each match; with it, all that a report of scan may hold.
+const (
+	baseReport   = 64 << 10
+	matchReport  = 32
+	quotedReport = 32 << 20
+)
+
+// Sizes of the parts of a frame, bytes.
+const (
+	FrameHead   = 4 + 1
+	ReportHead  = 8 + 1 + 8 + 4*8 + 3*4
+	findingHead = 4 + 4 + 2 + 4
+	matchSize   = 4 + 8 + 8
+	linkSize    = 32 + 8
+	countSize   = 4
+	gapSize     = 2 + 2 + 8 + 8
+	stepSize    = 8 + 2
+)
+
+var le = binary.LittleEndian
+
+// Settings are what a reader is told first.
+type Settings struct {
+	Limits   showcause.Limits
+	Names    bool
+	Excerpts bool
+	Digests  bool // chains and counts
+	Scratch  bool // descriptor 5 is there
+	Formats  uint64
+	Memory   int64 // bytes
+	Spill    int64 // bytes of scratch
+
+	TopOnly   bool
+	Matches   uint32 // of a pattern; 0: the usual number
+	Now       int64
+	Externals string // see EncodeExternals
+	Passwords string // see EncodePasswords
+	NoUsual   bool
+}
+
+// long tells whether reports may be as long as those of scan.
+func (s *Settings) long() bool { return s.Names || s.Excerpts || s.Digests }
+
+// MaxFrame is the length in bytes of the longest report.
+func (s *Settings) MaxFrame() int {
+	switch {
+	case s.Matches > showcause.MaxMatches:
+		return quotedReport + matchSize*mostMatches
+	case s.long():
+		return quotedReport
+	}
+	return baseReport + matchReport*maxMatches
+}
+
+func bit(on bool, flag uint8) uint8 {
+	if on {
+		return flag
+	}
+	return 0
+}
+
+// Encode writes them as the first message.
+func (s *Settings) Encode() []byte {
+	b := []byte{msgRules, bit(s.Names, flagNames) | bit(s.Excerpts, flagExcerpts) | bit(s.Scratch, flagScratch) | bit(s.Digests, flagDigests) | bit(s.TopOnly, flagTopOnly) | bit(s.NoUsual, flagNoUsual)}
+	b = le.AppendUint64(b, s.Formats)
+	l := s.Limits
+	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.Memory, s.Spill} {
+		b = le.AppendUint64(b, uint64(v))
+	}
+	b = le.AppendUint32(b, s.Matches)
+	b = le.AppendUint64(b, uint64(s.Now))
+	b = le.AppendUint16(b, uint16(len(s.Passwords)))
+	return append(append(b, s.Passwords...), s.Externals...)
+}
+
+var errMessage = errors.New("not a message of this program")
+
+// DecodeSettings reads the first message.
+func DecodeSettings(b []byte) (Settings, error) {
+	const flags = flagNames | flagExcerpts | flagScratch | flagDigests | flagTopOnly | flagNoUsual
+	if len(b) < rulesSize || len(b) > MaxSettings || b[0] != msgRules || b[1]&^flags != 0 {
+		return Settings{}, errMessage
+	}
+	rest := string(b[rulesSize:])
+	n := int(le.Uint16(b[rulesSize-2:]))
+	if n > maxPasswords || n > len(rest) || len(rest)-n > MaxExternals {
+		return Settings{}, errMessage
+	}
+	passwords, externals := rest[:n], rest[n:]
+	if _, err := DecodePasswords(passwords); err != nil {
+		return Settings{}, err
+	}
+	if _, err := DecodeExternals(externals); err != nil {
+		return Settings{}, err
+	}
+	var v [8]int64
+	for i := range v {
+		v[i] = int64(le.Uint64(b[10+8*i:]))
+	}
+	return Settings{
+		Names: b[1]&flagNames != 0, Excerpts: b[1]&flagExcerpts != 0, Scratch: b[1]&flagScratch != 0, Digests: b[1]&flagDigests != 0,
+		Formats: le.Uint64(b[2:]),
+		Limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
+		Memory:  v[6], Spill: v[7],
+		TopOnly: b[1]&flagTopOnly != 0, Matches: le.Uint32(b[74:]), Now: int64(le.Uint64(b[78:])),
+		Externals: externals, Passwords: passwords, NoUsual: b[1]&flagNoUsual != 0,
+	}, nil
+}
+
+// Order is one job on the wire.
+type Order struct {
+	ID        uint64
+	Size      int64
+	Externals string // see EncodeExternals
+}
+
+// AppendOrders writes a message of jobs, MaxBatch at most.
+func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
+	b = append(b, msgJobs, bit(atOnce, flagAtOnce))
+	b = le.AppendUint16(b, uint16(len(orders)))
+	for _, o := range orders {
+		b = le.AppendUint64(b, o.ID)
+		b = le.AppendUint64(b, uint64(o.Size))
+		b = le.AppendUint16(b, uint16(len(o.Externals)))
+		b = append(b, o.Externals...)
+	}
+	return b
+}
+
+// DecodeOrders reads one, and appends the jobs to out.
+func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error) {
+	if len(b) < jobsHead || b[0] != msgJobs || b[1]&^flagAtOnce != 0 {
+		return nil, false, errMessage
+	}
+	n := int(le.Uint16(b[2:]))
+	if n < 1 || n > MaxBatch {
+		return nil, false, errMessage
+	}
+	rest := b[jobsHead:]
+	for range n {
+		if len(rest) < jobSize {
+			return nil, false, errMessage
+		}
+		o := Order{ID: le.Uint64(rest), Size: int64(le.Uint64(rest[8:]))}
+		more := int(le.Uint16(rest[16:]))
+		if rest = rest[jobSize:]; o.Size < 0 || more > MaxJobExternals || more > len(rest) {
+			return nil, false, errMessage
+		}
+		if more > 0 {
+			o.Externals, rest = string(rest[:more]), rest[more:]
+			if _, err := DecodeExternals(o.Externals); err != nil {
+				return nil, false, err
+			}
+		}
+		out = append(out, o)
+	}
+	if len(rest) > 0 {
+		return nil, false, errMessage
+	}
+	return out, b[1]&flagAtOnce != 0, nil
+}
+
+// AppendFrame appends a frame with a body that is at hand.
+func AppendFrame(b []byte, kind uint8, body []byte) []byte {
+	b = le.AppendUint32(b, uint32(1+len(body)))
+	b = append(b, kind)
+	return append(b, body...)
+}
+
+// Frame takes the first frame off what a reader wrote. Where it is not whole yet ok
+// is false and rest is b. A frame of more than limit bytes is a violation.
+func Frame(b []byte, limit int) (kind uint8, body, rest []byte, ok bool, err error) {
+	if len(b) < 4 {
+		return 0, nil, b, false, nil
+	}
+	n := le.Uint32(b)
+	if n < 1 || n > uint32(limit) {
+		return 0, nil, b, false, Wrong("a frame of %d bytes", n)
+	}
+	if len(b)-4 < int(n) {
+		return 0, nil, b, false, nil
+	}
+	return b[4], b[5 : 4+n], b[4+n:], true, nil
+}
+
+// Violation says what was wrong with a frame.
+type Violation string
+
+// Error implements error.
+func (v Violation) Error() string { return "reader: " + string(v) }
+
+// Wrong is a Violation.
+func Wrong(format string, a ...any) error { return Violation(fmt.Sprintf(format, a...)) }
