@@ -103,6 +103,14 @@ func makeFile(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		w.Write(in)
 		ts.Check(z.Close())
+	case "climb": // members whose names lead out of the folder, are forged lines, or are equal
+		z := zip.NewWriter(&b)
+		for i, name := range []string{"../../climbed", "/climbed", "a\n  forged\x1b[2J", "same", "same", "CON.txt"} {
+			w, err := z.Create(name)
+			ts.Check(err)
+			fmt.Fprintf(w, "member %d\n", i)
+		}
+		ts.Check(z.Close())
 	case "locked": // a member that says that it is encrypted, and is not readable without a password
 		z := zip.NewWriter(&b)
 		w, err := z.CreateRaw(&zip.FileHeader{Name: args[2], Flags: 1, Method: zip.Deflate, CRC32: 1, CompressedSize64: uint64(len(in)), UncompressedSize64: uint64(len(in))})

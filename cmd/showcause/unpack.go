@@ -20,6 +20,14 @@ func unpackHost() extract.Host {
 		Size:   func(v *int64) pflag.Value { return (*byteSize)(v) },
 		Time:   func(v *int64) pflag.Value { return (*milliseconds)(v) },
 		Exit:   func(code int) error { return exitCode(code) },
+		Passwords: func(f *pflag.FlagSet) func() ([][]byte, bool, error) {
+			var p passwords
+			p.flags(f)
+			return func() ([][]byte, bool, error) {
+				list, err := p.list()
+				return list, bool(p.usual), err
+			}
+		},
 	}
 }
 

@@ -37,6 +37,9 @@ type Host struct {
 	Source func(ctx context.Context, f *os.File) (showcause.Source, error)
 	// Size and Time are the values of flags: bytes, and milliseconds.
 	Size, Time func(*int64) pflag.Value
+	// Passwords adds the flags about what is tried on encrypted archives. What it returns
+	// gives the passwords, and tells whether the usual ones are tried too.
+	Passwords func(*pflag.FlagSet) func() (list [][]byte, usual bool, err error)
 	// Exit is the error that ends the program with a code and without a message.
 	Exit func(code int) error
 }
@@ -58,6 +61,8 @@ type options struct {
 	quiet             bool
 	jail              string
 	limits            showcause.Limits
+	passwords         [][]byte
+	noUsual           bool
 	memory, time      int64
 }
 
@@ -88,7 +93,6 @@ Exit code: 0 everything was read; 2 an error, or something was not read.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
 	f.SortFlags = false
@@ -105,6 +109,15 @@ Exit code: 0 everything was read; 2 an error, or something was not read.`,
 	f.Var(h.Size(&o.limits.Work), "max-work", "steps of parsing for one file (default 4000000000)")
 	f.Var(h.Size(&o.memory), "max-memory", "bytes of memory of the process that reads a file, at least 64M (default 1G)")
 	f.Var(h.Time(&o.time), "max-scantime", "milliseconds for one file, on the clock (default 10 minutes and a second for each MiB)")
+	passwords := h.Passwords(f)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		list, usual, err := passwords()
+		if err != nil {
+			return err
+		}
+		o.passwords, o.noUsual = list, !usual
+		return o.run(c, args)
+	}
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
 	return c
 }
@@ -295,7 +308,7 @@ func (u *unpacking) here(ctx context.Context, src showcause.Source, r *Receiver)
 		return ended{f, ctx}, err
 	}
 	src = ending{src, ctx}
-	return Send(src, scan.Options{Limits: u.limits, Spill: spill}, u.folder != nil, func(b []byte) error {
+	return Send(src, scan.Options{Limits: u.limits, Passwords: u.passwords, NoUsual: u.noUsual, Spill: spill}, u.folder != nil, func(b []byte) error {
 		err := r.Part(b)
 		if err != nil {
 			cancel() // nothing that is read from here on is of use
@@ -339,8 +352,10 @@ func (e ending) ReadAt(p []byte, off int64) (int, error) {
 
 // request is what the process that derives the layers is asked.
 type request struct {
-	Limits  showcause.Limits `json:"limits"`
-	Content bool             `json:"content"`
+	Limits    showcause.Limits `json:"limits"`
+	Content   bool             `json:"content"`
+	Passwords [][]byte         `json:"passwords"`
+	NoUsual   bool             `json:"no_usual"`
 }
 
 // away has the file unpacked by a process in the jail.
@@ -353,7 +368,7 @@ func (u *unpacking) away(ctx context.Context, f *os.File, src showcause.Source, 
 		defer t.Close()
 		f = t
 	}
-	asked, err := json.Marshal(request{u.limits, u.folder != nil})
+	asked, err := json.Marshal(request{u.limits, u.folder != nil, u.passwords, u.noUsual})
 	if err != nil {
 		return fmt.Errorf("reader: request: %w", err)
 	}
@@ -373,7 +388,8 @@ func Read() int {
 	err := once.Read(func(j once.Job) []byte {
 		var q request
 		if json.Unmarshal(j.Request, &q) == nil {
-			_ = Send(j.Source, scan.Options{Limits: q.Limits, Spill: j.Spill}, q.Content, j.Send)
+			o := scan.Options{Limits: q.Limits, Passwords: q.Passwords, NoUsual: q.NoUsual, Spill: j.Spill}
+			_ = Send(j.Source, o, q.Content, j.Send)
 		}
 		return nil
 	}, once.Reading{})

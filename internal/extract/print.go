@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -109,7 +108,7 @@ func (p *tree) Layer(input string, l *Layer, file string) error {
 // renamed tells whether a file has another name than its container gives it.
 func renamed(l *Layer, file string) bool {
 	n := len(l.Trail)
-	return n > 0 && file != "" && path.Base(file) != path.Base(l.Trail[n-1].Name)
+	return n > 0 && file != "" && (l.Trail[n-1].Name == "" || !strings.HasSuffix("/"+file, "/"+l.Trail[n-1].Name))
 }
 
 func (p *tree) Gap(input string, g showcause.Gap) error {
