@@ -46,6 +46,13 @@ func spellings(dst []uint32, b []byte, fold bool) []uint32 {
 // weigh returns how often the bytes b, 1 to 4, stand at a place, as a share of
 // one, all spellings together.
 func weigh(b []byte, fold bool) uint64 {
+	if !fold {
+		r := rarity1(b[0])
+		for k := 1; k < len(b); k++ {
+			r += rarity2(b[k-1], b[k])
+		}
+		return one >> min(r, 40)
+	}
 	var room [16]uint32
 	sum := uint64(0)
 	for _, g := range spellings(room[:0], b, fold) {

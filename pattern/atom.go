@@ -120,7 +120,9 @@ const maxWindows = 1024
 
 // bestWindow returns the best run of fixed bytes, at most MaxAtom long.
 func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
-	var top *cover
+	top := cover{}
+	var seeds [1]seed
+	found := false
 	for i := 0; i < len(e.Value); {
 		if e.Mask != nil && e.Mask[i] != 0xff {
 			i++
@@ -135,9 +137,9 @@ func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
 		step := max(MaxAtom/2, (end-i-size)/maxWindows+1)
 		for at := i; ; at = min(at+step, end-size) {
 			lit := e.Value[at : at+size : at+size]
-			c := &cover{seeds: []seed{{off: at, lit: lit, fold: e.Fold && letters(lit)}}, short: size, score: score(lit, e.Fold && letters(lit))}
-			if c.better(top) {
-				top = c
+			fold := e.Fold && letters(lit)
+			if c := (cover{seeds: seeds[:], short: size, score: score(lit, fold)}); !found || c.better(&top) {
+				top, seeds[0], found = c, seed{off: at, lit: lit, fold: fold}, true
 			}
 			if at == end-size {
 				break
@@ -145,7 +147,10 @@ func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
 		}
 		i = end
 	}
-	return top
+	if !found {
+		return nil
+	}
+	return &cover{seeds: []seed{seeds[0]}, short: top.short, score: top.score}
 }
 
 func letters(b []byte) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // MaxAtom is the greatest length of an atom's literal in bytes.
@@ -118,9 +119,8 @@ func encode(vars [][]Elem, byEnd bool, seeds []seed) (Program, []Atom) {
 	if byEnd {
 		flags = flagByEnd
 	}
-	body := encodeAlts(nil, vars)
-	p := le.AppendUint32(Program{flags}, uint32(len(body)))
-	p = append(p, body...)
+	p := encodeAlts(append(make(Program, 0, 128), flags, 0, 0, 0, 0), vars)
+	le.PutUint32(p[1:], uint32(len(p)-programHead))
 	for _, s := range seeds {
 		atoms = append(atoms, Atom{Literal: s.lit, Fold: s.fold, Place: uint32(len(p))})
 		p = append(p, byte(len(s.path)))
@@ -133,18 +133,12 @@ func encode(vars [][]Elem, byEnd bool, seeds []seed) (Program, []Atom) {
 }
 
 func encodeAlts(dst []byte, alts [][]Elem) []byte {
-	items := make([][]byte, len(alts))
-	for i, a := range alts {
-		els := make([][]byte, len(a))
-		for j := range a {
-			els[j] = encodeElem(&a[j])
-		}
-		items[i] = appendList(nil, els)
-	}
-	return appendList(dst, items)
+	return appendItems(dst, len(alts), func(dst []byte, i int) []byte {
+		return appendItems(dst, len(alts[i]), func(dst []byte, j int) []byte { return encodeElem(dst, &alts[i][j]) })
+	})
 }
 
-func encodeElem(e *Elem) []byte {
+func encodeElem(dst []byte, e *Elem) []byte {
 	mod := func(head byte, on bool) byte {
 		if on {
 			head |= headMod
@@ -154,24 +148,20 @@ func encodeElem(e *Elem) []byte {
 	switch e.Kind {
 	case Bytes:
 		if e.Mask == nil {
-			return append([]byte{mod(headBytes, e.Fold)}, e.Value...)
+			return append(append(dst, mod(headBytes, e.Fold)), e.Value...)
 		}
-		b := append([]byte{mod(headMasked, e.Fold)}, e.Value...)
-		return append(b, e.Mask...)
+		dst = append(append(dst, mod(headMasked, e.Fold)), e.Value...)
+		return append(dst, e.Mask...)
 	case Gap:
-		b := le.AppendUint64([]byte{headGap}, uint64(e.Min))
-		return le.AppendUint64(b, uint64(e.Max))
+		dst = le.AppendUint64(append(dst, headGap), uint64(e.Min))
+		return le.AppendUint64(dst, uint64(e.Max))
 	case Assert:
-		return []byte{mod(headAssert, e.Negate), byte(e.Test)}
+		return append(dst, mod(headAssert, e.Negate), byte(e.Test))
 	}
 	if !e.Negate {
-		return encodeAlts([]byte{headAlt}, e.Alts)
+		return encodeAlts(append(dst, headAlt), e.Alts)
 	}
-	items := make([][]byte, len(e.Alts))
-	for i := range e.Alts {
-		items[i] = encodeElem(&e.Alts[i][0])
-	}
-	return appendList([]byte{headNot}, items)
+	return appendItems(append(dst, headNot), len(e.Alts), func(dst []byte, i int) []byte { return encodeElem(dst, &e.Alts[i][0]) })
 }
 
 // normaliser checks a sequence and brings it into the form that is encoded:
@@ -220,34 +210,44 @@ func (n *normaliser) bytes(e Elem) error {
 	if e.Mask != nil && len(e.Mask) != len(e.Value) {
 		return fmt.Errorf("mask of %d bytes on %d bytes", len(e.Mask), len(e.Value))
 	}
-	val := bytes.Clone(e.Value)
-	mask := bytes.Repeat([]byte{0xff}, len(val))
-	if e.Mask != nil {
-		copy(mask, e.Mask)
+	mask := e.Mask
+	if trimMask(mask) == nil {
+		mask = nil
 	}
-	letters := false
-	for i, c := range val {
-		if c&^mask[i] != 0 {
-			return fmt.Errorf("byte %#02x has bits outside its mask %#02x", c, mask[i])
+	letters, capitals := false, false
+	for i, c := range e.Value {
+		m := byte(0xff)
+		if mask != nil {
+			m = mask[i]
 		}
-		if mask[i] == 0xff && isLetter(c) {
-			letters = true
-			if e.Fold {
+		if c&^m != 0 {
+			return fmt.Errorf("byte %#02x has bits outside its mask %#02x", c, m)
+		}
+		if m == 0xff && isLetter(c) {
+			letters, capitals = true, capitals || c != lower(c)
+		}
+	}
+	val, fold := e.Value, e.Fold && letters
+	if fold && capitals {
+		val = bytes.Clone(val)
+		for i, c := range val {
+			if mask == nil || mask[i] == 0xff {
 				val[i] = lower(c)
 			}
 		}
 	}
-	fold := e.Fold && letters
 	if k := len(n.out) - 1; k >= 0 && n.out[k].Kind == Bytes {
 		if last := &n.out[k]; last.Fold == fold || !letters || !hasLetters(last) {
-			joined := append(maskOf(last), mask...)
+			if last.Mask != nil || mask != nil {
+				last.Mask = append(fullMask(last.Mask, len(last.Value)), fullMask(mask, len(val))...)
+			}
 			last.Value = append(last.Value, val...)
-			last.Mask = trimMask(joined)
 			last.Fold = last.Fold || fold
 			return nil
 		}
 	}
-	n.out = append(n.out, Elem{Kind: Bytes, Value: val, Mask: trimMask(mask), Fold: fold})
+	// Clipped, so that what is appended does not write into what the caller has.
+	n.out = append(n.out, Elem{Kind: Bytes, Value: slices.Clip(val), Mask: slices.Clip(mask), Fold: fold})
 	return nil
 }
 
@@ -336,11 +336,12 @@ func hasLetters(e *Elem) bool {
 	return false
 }
 
-func maskOf(e *Elem) []byte {
-	if e.Mask != nil {
-		return e.Mask
+// fullMask returns the mask of n bytes, all ones where there is none.
+func fullMask(m []byte, n int) []byte {
+	if m != nil {
+		return m
 	}
-	return bytes.Repeat([]byte{0xff}, len(e.Value))
+	return bytes.Repeat([]byte{0xff}, n)
 }
 
 // trimMask returns nil for a mask of all ones.

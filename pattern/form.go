@@ -67,7 +67,7 @@ func compileForms(forms []Form, score func([]byte, bool) int) (Program, []Atom, 
 		items = append(items, item)
 		atoms = append(atoms, Atom{Literal: seed.lit, Fold: seed.fold, XorLo: f.XorLo, XorHi: f.XorHi, Place: uint32(i)<<24 | uint32(seed.off)})
 	}
-	p := Program(appendList([]byte{flagForms}, items))
+	p := Program(appendItems([]byte{flagForms}, len(items), func(dst []byte, i int) []byte { return append(dst, items[i]...) }))
 	if len(p) > maxProgram {
 		return nil, nil, fmt.Errorf("pattern: program of %d bytes, at most %d", len(p), maxProgram)
 	}
@@ -82,13 +82,16 @@ func (f *Form) plain() bool {
 func (f *Form) encode(score func([]byte, bool) int) ([]byte, seed) {
 	el := Elem{Kind: Bytes, Value: append([]byte(nil), f.Value...)}
 	var head byte
-	for bit, on := range map[byte]bool{
-		formFull: f.Full, formWide: f.Wide, formRaw: f.Raw, formKeyed: f.XorHi > 0, formSpread: f.Spread,
-	} {
+	flag := func(bit byte, on bool) {
 		if on {
 			head |= bit
 		}
 	}
+	flag(formFull, f.Full)
+	flag(formWide, f.Wide)
+	flag(formRaw, f.Raw)
+	flag(formKeyed, f.XorHi > 0)
+	flag(formSpread, f.Spread)
 	if f.Fold && letters(f.Value) {
 		head |= formFold
 		el.Fold = true

@@ -59,7 +59,8 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(p), at[i][0])
 	}
 	forms := Pattern{Forms: []Form{
-		{Value: []byte("abc"), Fold: true, Full: true, Raw: true}, {Value: []byte("a\x00b\x00"), Wide: true, Full: true, XorHi: 9},
+		{Value: []byte("abc"), Fold: true, Full: true, Raw: true},
+		{Value: []byte("a\x00b\x00"), Wide: true, Full: true, XorHi: 9},
 		{Value: []byte("YWJj"), Before: []Set{{1, 2}}, After: []Set{{3}, {4}}, Spread: true},
 	}}
 	prog, atoms, err := Compile(forms, nil)
@@ -117,7 +118,7 @@ func TestCheckRefuses(t *testing.T) {
 		return append(binary.LittleEndian.AppendUint32(Program{0}, uint32(len(body))), body...)
 	}
 	val := []byte{headBytes, 'a'}
-	gapOf := func(lo, hi int64) []byte { return encodeElem(&Elem{Kind: Gap, Min: lo, Max: hi}) }
+	gapOf := func(lo, hi int64) []byte { return encodeElem(nil, &Elem{Kind: Gap, Min: lo, Max: hi}) }
 	for name, c := range map[string]struct {
 		p  Program
 		ok bool
@@ -153,4 +154,8 @@ func TestCompileIsDeterministic(t *testing.T) {
 	if !reflect.DeepEqual(a, b) {
 		t.Error("two runs differ")
 	}
+}
+
+func appendList(dst []byte, items [][]byte) []byte {
+	return appendItems(dst, len(items), func(dst []byte, i int) []byte { return append(dst, items[i]...) })
 }

@@ -87,16 +87,17 @@ func (l list) item(i int) []byte {
 	return l[base+start : base+le.Uint32(l[2+4*i:])]
 }
 
-// appendList appends items as a list.
-func appendList(dst []byte, items [][]byte) []byte {
-	dst = le.AppendUint16(dst, uint16(len(items)))
-	end := uint32(0)
-	for _, it := range items {
-		end += uint32(len(it))
-		dst = le.AppendUint32(dst, end)
+// appendItems appends a list of n items, which item appends one after the other.
+func appendItems(dst []byte, n int, item func(dst []byte, i int) []byte) []byte {
+	dst = le.AppendUint16(dst, uint16(n))
+	ends := len(dst)
+	for range n {
+		dst = le.AppendUint32(dst, 0)
 	}
-	for _, it := range items {
-		dst = append(dst, it...)
+	items := len(dst)
+	for i := range n {
+		dst = item(dst, i)
+		le.PutUint32(dst[ends+4*i:], uint32(len(dst)-items))
 	}
 	return dst
 }

@@ -277,7 +277,8 @@ func letterCase(s *syntax.Set) (byte, bool) {
 	if s.Len() != 2 {
 		return 0, false
 	}
-	b := s.Bytes(nil)
+	var room [2]byte
+	b := s.Bytes(room[:0])
 	return b[1], b[0]|0x20 == b[1] && 'a' <= b[1] && b[1] <= 'z'
 }
 
@@ -306,13 +307,18 @@ func (r *run) extend(i int) int {
 
 // spell writes the classes i to end-1 out as literals.
 func (r *run) spell(i, end int) []seed {
-	lits := [][]byte{nil}
+	lits := [][]byte{make([]byte, 0, end-i)}
 	fold := false
+	var room [256]byte
 	for k := i; k < end; k++ {
 		s := &r.nodes[k].Set
-		chars := s.Bytes(nil)
+		chars := s.Bytes(room[:0])
 		if c, ok := letterCase(s); ok {
-			chars, fold = []byte{c}, true
+			chars, fold = append(room[:0], c), true
+		}
+		if len(lits) == 1 && len(chars) == 1 {
+			lits[0] = append(lits[0], chars[0])
+			continue
 		}
 		var next [][]byte
 		for _, l := range lits {

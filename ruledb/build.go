@@ -30,7 +30,7 @@ type Builder struct {
 	skips    []Skip
 
 	names    []byte
-	texts    []byte
+	texts    pieces
 	abouts   []byte
 	programs []byte
 	progAt   map[uint64]stretch // by XXH64
@@ -118,7 +118,7 @@ func (b *Builder) Rule(r *rule.Rule) error {
 	name, flags := splitName(r.Name)
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
-	n.row.Text, n.row.TextLen = b.push(&b.texts, r.Text)
+	n.row.Text, n.row.TextLen = b.textPiece(r.Text)
 	n.row.Program, n.row.ProgramLen = b.program(string(prog))
 	if y != nil {
 		b.keys[r.Key()] = uint32(len(b.bodies))
@@ -181,7 +181,7 @@ func (b *Builder) text(s string) uint32 {
 	if at, ok := b.textAt[s]; ok {
 		return at
 	}
-	at, _ := b.push(&b.texts, string(binary.LittleEndian.AppendUint32(nil, uint32(len(s))))+s)
+	at, _ := b.textPiece(string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s)
 	if b.textAt == nil {
 		b.textAt = map[string]uint32{}
 	}
@@ -273,11 +273,37 @@ func (b *Builder) program(code string) (at, n uint32) {
 	return at, n
 }
 
-// push appends s to a section of at most 4 GiB.
+// maxSection is the most bytes of a section that rows lead into.
+const maxSection = math.MaxUint32 - 8
+
+// fits tells whether a section of so many bytes has room for more.
+func (b *Builder) fits(have int, s string) bool {
+	if have+len(s) > maxSection {
+		b.err = fmt.Errorf("database: more than 4 GiB of names, texts or programs")
+		return false
+	}
+	return true
+}
+
+// pieces is a section that is not put together before it is written.
+type pieces struct {
+	list []string
+	size int
+}
+
+// textPiece appends s to the texts.
+func (b *Builder) textPiece(s string) (at, n uint32) {
+	if have := b.texts.size; b.fits(have, s) {
+		at, n = uint32(have), uint32(len(s))
+		b.texts.list, b.texts.size = append(b.texts.list, s), have+len(s)
+	}
+	return at, n
+}
+
+// push appends s to a section.
 func (b *Builder) push(to *[]byte, s string) (at, n uint32) {
 	have := len(*to)
-	if have+len(s) > math.MaxUint32-8 {
-		b.err = fmt.Errorf("database: more than 4 GiB of names, texts or programs")
+	if !b.fits(have, s) {
 		return 0, 0
 	}
 	if have+len(s) > cap(*to) { // twice as much, so that little is copied

@@ -73,7 +73,7 @@ func (b *Builder) Finish(m Meta) ([]byte, error) {
 	secs = append(secs,
 		section{kind: secFiles, data: files},
 		section{kind: secNames, data: b.names},
-		section{kind: secTexts, data: b.texts},
+		section{kind: secTexts, pieces: b.texts},
 		section{kind: secSkips, data: b.skipLines()})
 	return assemble(secs), nil
 }
@@ -201,8 +201,8 @@ func (b *Builder) partitions(triggers [][]int) ([]section, error) {
 		if err := errors.Join(errs[:]...); err != nil {
 			return nil, err
 		}
-		out = append(out, section{secEager, part, lits[0]}, section{secEagerRefs, part, refs[0]},
-			section{secDeferred, part, lits[1]}, section{secDeferredRefs, part, refs[1]}, section{secAlways, part, raw(always)})
+		out = append(out, section{kind: secEager, part: part, data: lits[0]}, section{kind: secEagerRefs, part: part, data: refs[0]},
+			section{kind: secDeferred, part: part, data: lits[1]}, section{kind: secDeferredRefs, part: part, data: refs[1]}, section{kind: secAlways, part: part, data: raw(always)})
 	}
 	return out, nil
 }
@@ -274,8 +274,8 @@ func (b *Builder) digestTables() []section {
 			}
 		}
 		starts = append(starts, uint32(len(ds)))
-		out = append(out, section{secSizes, part, raw(sizes)}, section{secStarts, part, raw(starts)},
-			section{secDigests, part, sums}, section{secDigestRows, part, raw(rows)})
+		out = append(out, section{kind: secSizes, part: part, data: raw(sizes)}, section{kind: secStarts, part: part, data: raw(starts)},
+			section{kind: secDigests, part: part, data: sums}, section{kind: secDigestRows, part: part, data: raw(rows)})
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -172,14 +173,26 @@ type section struct {
 	kind kind
 	part uint32
 	data []byte
+	pieces
+}
+
+func (s *section) len() int { return len(s.data) + s.size }
+
+// write copies the section to dst, which has its length, and returns its checksum.
+func (s *section) write(dst []byte) uint64 {
+	at := copy(dst, s.data)
+	for _, p := range s.list {
+		at += copy(dst[at:], p)
+	}
+	return xxhash.Sum64(dst)
 }
 
 // assemble lays the sections out in the order given.
 func assemble(secs []section) []byte {
 	at := roundUp(headerSize+entrySize*len(secs), alignment)
 	total := at
-	for _, s := range secs {
-		total = roundUp(total+len(s.data), alignment)
+	for i := range secs {
+		total = roundUp(total+secs[i].len(), alignment)
 	}
 	out := aligned(total)
 	copy(out, magic)
@@ -187,16 +200,19 @@ func assemble(secs []section) []byte {
 	le.PutUint64(out[8:], uint64(total))
 	le.PutUint32(out[16:], uint32(len(secs)))
 	le.PutUint32(out[20:], version)
-	for i, s := range secs {
+	var wait sync.WaitGroup
+	for i := range secs {
+		s, n := &secs[i], secs[i].len()
 		e := out[headerSize+entrySize*i:]
 		le.PutUint32(e, uint32(s.kind))
 		le.PutUint32(e[4:], s.part)
 		le.PutUint64(e[8:], uint64(at))
-		le.PutUint64(e[16:], uint64(len(s.data)))
-		le.PutUint64(e[24:], xxhash.Sum64(s.data))
-		copy(out[at:], s.data)
-		at = roundUp(at+len(s.data), alignment)
+		le.PutUint64(e[16:], uint64(n))
+		dst := out[at : at+n]
+		wait.Go(func() { le.PutUint64(e[24:], s.write(dst)) })
+		at = roundUp(at+n, alignment)
 	}
+	wait.Wait()
 	head := out[:headerSize+entrySize*len(secs)]
 	le.PutUint64(out[24:], xxhash.Sum64(head))
 	return out

@@ -115,11 +115,15 @@ func (b *Builder) yara(r *rule.Rule) (*builtYARA, error) {
 	row := &out.row
 	row.About, row.AboutLen = b.push(&b.abouts, string(about))
 	row.Code, row.CodeLen = b.program(string(y.Code))
-	for bit, on := range map[uint32]bool{yaraPrivate: y.Private, yaraGlobal: y.Global, yaraAbsent: y.Absent, yaraViews: y.Views} {
+	flag := func(bit uint32, on bool) {
 		if on {
 			row.Flags |= bit
 		}
 	}
+	flag(yaraPrivate, y.Private)
+	flag(yaraGlobal, y.Global)
+	flag(yaraAbsent, y.Absent)
+	flag(yaraViews, y.Views)
 	row.Space = b.space(y.Namespace)
 	if y.Global {
 		s := &b.spaces[row.Space]

@@ -252,17 +252,21 @@ func readText(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil {
-		return "", err
-	} else if !st.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", path)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	st, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
-	if len(b) > maxText {
+	if !st.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	var b strings.Builder
+	b.Grow(int(min(st.Size(), maxText)) + 1)
+	n, err := io.CopyBuffer(&b, io.LimitReader(f, maxText+1), make([]byte, min(b.Cap(), 32<<10)))
+	if err != nil {
+		return "", err
+	}
+	if n > maxText {
 		return "", fmt.Errorf("%s: more than %d bytes", path, maxText)
 	}
-	return string(b), nil
+	return b.String(), nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -104,6 +106,7 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 		err  error
 	}
 	done := make(chan made, 1)
+	collectLate()
 	go func() {
 		data, err := rules.Compile(paths, o)
 		done <- made{data, err}
@@ -114,6 +117,23 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 	case <-ctx.Done():
 		return nil, errInterrupted
 	}
+}
+
+// lateHeap is the memory, bytes, that compiling may take before any of it is
+// collected.
+const lateHeap = 512 << 20
+
+// collectLate puts the first garbage collection off until much is in use. Nearly all
+// that compiling makes is needed to its end: collections cost as much as the
+// compiling and free little. After the first, all is as it was.
+func collectLate() {
+	percent := debug.SetGCPercent(-1)
+	limit := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(limit, lateHeap))
+	runtime.AddCleanup(&struct{ *int }{}, func(int) {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}, 0)
 }
 
 // maxSources is the number of files of rules up to which each is listed.

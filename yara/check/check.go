@@ -9,9 +9,12 @@ package check
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	resyntax "github.com/showcause/showcause/regex/syntax"
 	"github.com/showcause/showcause/yara/module"
@@ -109,8 +112,9 @@ func Check(set *source.Sources, inputs []Input, o Options) *Result {
 	if c.o.Module == nil {
 		c.o.Module = module.Load
 	}
-	for _, in := range inputs {
-		c.source(in, nil)
+	read := c.parseAll(inputs)
+	for i, in := range inputs {
+		c.source(in, read[i], nil)
 	}
 	c.suppress()
 	c.sort()
@@ -161,12 +165,42 @@ const (
 	patternParts = 10000 // alternatives of a hex pattern
 )
 
-// source reads one source and the files that it includes. trail are the names
+// parsed is a source as it was parsed.
+type parsed struct {
+	file  *syntax.File
+	diags []*source.Diagnostic
+}
+
+func (c *checker) parse(src *source.Source) parsed {
+	file, diags := syntax.Parse(src, c.o.Dialect)
+	return parsed{file, diags}
+}
+
+// parseAll parses sources on all processors: what one holds does not depend on
+// the others before its names are looked up.
+func (c *checker) parseAll(inputs []Input) []parsed {
+	out := make([]parsed, len(inputs))
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(inputs)); i = next.Add(1) - 1 {
+			out[i] = c.parse(inputs[i].Source)
+		}
+	}
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(inputs)) - 1 {
+		wait.Go(work)
+	}
+	work()
+	wait.Wait()
+	return out
+}
+
+// source checks one source and the files that it includes. trail are the names
 // of the sources that include it.
-func (c *checker) source(in Input, trail []string) {
-	file, diags := syntax.Parse(in.Source, c.o.Dialect)
+func (c *checker) source(in Input, p parsed, trail []string) {
+	file := p.file
 	c.files = append(c.files, file)
-	for _, d := range diags {
+	for _, d := range p.diags {
 		c.add(d)
 	}
 	imported := map[string]source.Span{}
@@ -219,7 +253,7 @@ func (c *checker) include(in Input, d syntax.Directive, trail []string) {
 		return
 	}
 	c.texts++
-	c.source(Input{in.Namespace, src}, trail)
+	c.source(Input{in.Namespace, src}, c.parse(src), trail)
 }
 
 // importModule takes in a module.

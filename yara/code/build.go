@@ -62,7 +62,6 @@ type fix struct {
 func NewBuilder(d source.Dialect, patterns, deps int) *Builder {
 	return &Builder{
 		dialect: d, patterns: patterns, deps: deps, labels: []int{-1}, used: []bool{false},
-		stringOf: map[string]int{}, moduleOf: map[string]int{}, regexpOf: map[string]int{}, tableOf: map[string]uint32{},
 	}
 }
 
@@ -149,6 +148,9 @@ func (b *Builder) String(s string) int {
 	if !ok {
 		n = len(b.strings)
 		b.strings = append(b.strings, []byte(s))
+		if b.stringOf == nil {
+			b.stringOf = map[string]int{}
+		}
 		b.stringOf[s] = n
 	}
 	return n
@@ -160,6 +162,9 @@ func (b *Builder) Module(name string) int {
 	if !ok {
 		n = len(b.modules)
 		b.modules = append(b.modules, b.String(name))
+		if b.moduleOf == nil {
+			b.moduleOf = map[string]int{}
+		}
 		b.moduleOf[name] = n
 	}
 	return n
@@ -171,6 +176,9 @@ func (b *Builder) Regexp(p regex.Program) int {
 	if !ok {
 		n = len(b.regexps)
 		b.regexps = append(b.regexps, p)
+		if b.regexpOf == nil {
+			b.regexpOf = map[string]int{}
+		}
 		b.regexpOf[string(p)] = n
 	}
 	return n
@@ -186,6 +194,9 @@ func (b *Builder) table(t []byte) int64 {
 			return 0
 		}
 		b.tables = append(b.tables, t...)
+		if b.tableOf == nil {
+			b.tableOf = map[string]uint32{}
+		}
 		b.tableOf[string(t)] = off
 	}
 	return int64(off)
@@ -256,7 +267,14 @@ func (b *Builder) Program() (Program, error) {
 			b.code[f.at].e = to
 		}
 	}
-	p := Program{version, byte(b.dialect)}
+	size := headSize + 4*len(b.modules) + 8*(len(b.strings)+len(b.regexps)) + instrSize*len(b.code) + len(b.tables)
+	for _, s := range b.strings {
+		size += len(s)
+	}
+	for _, r := range b.regexps {
+		size += len(r)
+	}
+	p := append(make(Program, 0, size), version, byte(b.dialect))
 	for _, n := range []int{b.ints, b.texts, b.values, len(b.modules), len(b.regexps)} {
 		p = le.AppendUint16(p, uint16(n))
 	}

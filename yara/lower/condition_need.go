@@ -48,7 +48,7 @@ func allOf(nodes ...rule.Node) rule.Node { return joined(rule.And, nodes) }
 func anyOf(nodes ...rule.Node) rule.Node { return joined(rule.Or, nodes) }
 
 func joined(op rule.Op, nodes []rule.Node) rule.Node {
-	var kids []rule.Node
+	kids := make([]rule.Node, 0, len(nodes))
 	for _, k := range nodes {
 		switch {
 		case k.Op == rule.True && op == rule.Or:

@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
@@ -49,8 +48,8 @@ func (p *Problem) String() string {
 // errLeftOut says that a rule needs another that is not there.
 var errLeftOut = errors.New("it needs a rule that is left out")
 
-// chunk is the number of rules that are lowered at once.
-const chunk = 4096
+// ahead is the most rules that are lowered before their turn to be emitted.
+const ahead = 4096
 
 // loweredRule is what became of one rule.
 type loweredRule struct {
@@ -58,36 +57,31 @@ type loweredRule struct {
 	rule     *rule.Rule // nil if it has to be left out
 	deps     []*check.Rule
 	problems []Problem
+	done     chan struct{} // gets one when it is lowered
 }
 
 // Rules lowers all rules that have no error, on all processors, and gives each to
 // emit in order, whose error makes the rule one that is left out.
 func Rules(res *check.Result, o Options, emit func(*rule.Rule) error) (problems []Problem) {
-	emitted := map[*check.Rule]bool{}
-	batch := make([]loweredRule, 0, min(chunk, len(res.Rules)))
-	for i, r := range res.Rules {
+	all := make([]*check.Rule, 0, len(res.Rules))
+	for _, r := range res.Rules {
 		if !r.Bad && r.Ignored == "" && r.Cond != nil {
 			r.File.Source.Line(r.Start) // it counts the lines once, and not for many at a time
-			batch = append(batch, loweredRule{from: r})
+			all = append(all, r)
 		}
-		if len(batch) < chunk && i+1 < len(res.Rules) {
-			continue
-		}
-		lowerAll(res, &o, batch)
-		for k := range batch {
-			l := &batch[k]
-			problems = append(problems, l.problems...)
-			if l.rule == nil {
-				continue
-			}
-			if err := l.emit(emitted, emit); err != nil {
-				problems = append(problems, Problem{Rule: l.from, Err: err})
-				continue
-			}
-			emitted[l.from] = true
-		}
-		batch = batch[:0]
 	}
+	emitted := map[*check.Rule]bool{}
+	lowerAll(res, &o, all, func(l *loweredRule) {
+		problems = append(problems, l.problems...)
+		if l.rule == nil {
+			return
+		}
+		if err := l.emit(emitted, emit); err != nil {
+			problems = append(problems, Problem{Rule: l.from, Err: err})
+			return
+		}
+		emitted[l.from] = true
+	})
 	return problems
 }
 
@@ -102,27 +96,38 @@ func (l *loweredRule) emit(emitted map[*check.Rule]bool, emit func(*rule.Rule) e
 	return emit(l.rule)
 }
 
-// lowerAll lowers a batch.
-func lowerAll(res *check.Result, o *Options, batch []loweredRule) {
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= len(batch) {
-				return
-			}
-			l := &batch[i]
-			l.rule, l.deps, l.problems = lowerRule(res, l.from, o)
-			if l.rule != nil && o.Prepare != nil {
-				o.Prepare(l.rule)
-			}
-		}
+// lowerAll lowers rules on all processors and gives each to take, in order, while
+// those after it are lowered.
+func lowerAll(res *check.Result, o *Options, all []*check.Rule, take func(*loweredRule)) {
+	window := make([]loweredRule, min(ahead, len(all))) // rule i is at i modulo its length
+	free := make(chan int, len(window))                 // the indexes of rules that there is room for
+	for i := range window {
+		window[i].done = make(chan struct{}, 1)
+		free <- i
 	}
 	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(batch)/16) {
-		wait.Go(work)
+	for range min(runtime.GOMAXPROCS(0), len(all)) {
+		wait.Go(func() {
+			for i := range free {
+				l := &window[i%len(window)]
+				l.from = all[i]
+				l.rule, l.deps, l.problems = lowerRule(res, l.from, o)
+				if l.rule != nil && o.Prepare != nil {
+					o.Prepare(l.rule)
+				}
+				l.done <- struct{}{}
+			}
+		})
 	}
-	work()
+	for i := range all {
+		l := &window[i%len(window)]
+		<-l.done
+		take(l)
+		if next := i + len(window); next < len(all) {
+			free <- next
+		}
+	}
+	close(free)
 	wait.Wait()
 }
 

@@ -184,14 +184,34 @@ func fixedByte(parts []*syntax.Hex) bool {
 // maxNested is how deep alternatives can be in each other in a pattern.
 const maxNested = 15
 
+// fixedRun is the number of bytes at the beginning of a sequence that are fixed.
+func fixedRun(parts []*syntax.Hex) int {
+	for n, h := range parts {
+		if h.Kind != syntax.HexByte || h.Mask != 0xff || h.Not {
+			return n
+		}
+	}
+	return len(parts)
+}
+
 // hexElems are the elements of a sequence; not ok where a pattern does not have them.
 func hexElems(parts []*syntax.Hex, depth int) (out []pattern.Elem, ok bool) {
 	if depth > maxNested {
 		return nil, false
 	}
-	for _, h := range parts {
+	for i := 0; i < len(parts); i++ {
+		h := parts[i]
 		switch h.Kind {
 		case syntax.HexByte:
+			if n := fixedRun(parts[i:]); n > 1 {
+				e := pattern.Elem{Kind: pattern.Bytes, Value: make([]byte, n)}
+				for k, b := range parts[i : i+n] {
+					e.Value[k] = b.Value
+				}
+				out = append(out, e)
+				i += n - 1
+				continue
+			}
 			e := pattern.Elem{Kind: pattern.Bytes, Value: []byte{h.Value & h.Mask}}
 			if h.Mask != 0xff {
 				e.Mask = []byte{h.Mask}

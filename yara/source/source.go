@@ -71,11 +71,14 @@ func (s *Source) Slice(sp Span) string {
 // from 1. A byte that is not UTF-8 counts as one.
 func (s *Source) Line(p Pos) (line, column int) {
 	if s.lines == nil {
-		s.lines = []int{0}
-		for i := range len(s.Text) {
-			if s.Text[i] == '\n' {
-				s.lines = append(s.lines, i+1)
+		s.lines = append(make([]int, 0, 1+strings.Count(s.Text, "\n")), 0)
+		for at := 0; ; {
+			n := strings.IndexByte(s.Text[at:], '\n')
+			if n < 0 {
+				break
 			}
+			at += n + 1
+			s.lines = append(s.lines, at)
 		}
 	}
 	off := min(max(int(p)-int(s.base), 0), len(s.Text))

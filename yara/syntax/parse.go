@@ -44,7 +44,8 @@ type parser struct {
 	depth   int
 	loopAt  int // depth at which the quantifier of a loop is read
 	stop    bool
-	resume  int // offset where an error stopped the reading
+	nodes   []Hex // room for parts of hex patterns
+	resume  int   // offset where an error stopped the reading
 }
 
 // utf8 refuses text that YARA-X does not read.

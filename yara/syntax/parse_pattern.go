@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -100,6 +101,16 @@ type hexParser struct {
 	*parser
 	pos   int
 	depth int
+	open  []*Hex // parts of the sequences that are being read, the innermost last
+}
+
+// node returns a new part: they are many, and made many at a time.
+func (p *parser) node(h Hex) *Hex {
+	if len(p.nodes) == cap(p.nodes) {
+		p.nodes = make([]Hex, 0, min(max(16, 2*cap(p.nodes)), 1024))
+	}
+	p.nodes = append(p.nodes, h)
+	return &p.nodes[len(p.nodes)-1]
 }
 
 const (
@@ -136,6 +147,12 @@ func (h *hexParser) fail(start, end int, title, label string) {
 
 // peekByte is the next byte that is no space or comment, 0 at the end of the text.
 func (h *hexParser) peekByte() byte {
+	for h.pos < len(h.src.Text) && h.src.Text[h.pos] == ' ' {
+		h.pos++
+	}
+	if !h.stop && h.pos < len(h.src.Text) && isHex(h.src.Text[h.pos]) {
+		return h.src.Text[h.pos]
+	}
 	h.lex.pos = h.pos
 	h.lex.space()
 	h.pos = h.lex.pos
@@ -147,7 +164,12 @@ func (h *hexParser) peekByte() byte {
 
 // sequence reads parts up to a sign that ends them.
 func (h *hexParser) sequence(parts *int) *Hex {
-	seq := &Hex{Kind: HexSequence}
+	seq := h.node(Hex{Kind: HexSequence})
+	first := len(h.open)
+	defer func() {
+		seq.Parts = slices.Clone(h.open[first:])
+		h.open = h.open[:first]
+	}()
 	c := h.peekByte()
 	seq.Start = h.src.At(h.pos)
 	end := h.pos
@@ -166,24 +188,24 @@ func (h *hexParser) sequence(parts *int) *Hex {
 			part = h.byte()
 		default:
 			seq.End = h.src.At(end)
-			h.edges(seq)
+			h.edges(h.open[first:])
 			return seq
 		}
 		if h.stop {
 			break
 		}
-		seq.Parts = append(seq.Parts, part)
+		h.open = append(h.open, part)
 		end = h.pos
 	}
 	return seq
 }
 
 // edges refuses a sequence that begins or ends with a jump.
-func (h *hexParser) edges(seq *Hex) {
-	if len(seq.Parts) == 0 {
+func (h *hexParser) edges(parts []*Hex) {
+	if len(parts) == 0 {
 		return
 	}
-	for _, part := range []*Hex{seq.Parts[0], seq.Parts[len(seq.Parts)-1]} {
+	for _, part := range []*Hex{parts[0], parts[len(parts)-1]} {
 		if part.Kind == HexJump {
 			h.parser.tell(source.InvalidHex, part.Span, "jump at the edge of a hex pattern or alternative",
 				"a jump stands between bytes")
@@ -194,7 +216,7 @@ func (h *hexParser) edges(seq *Hex) {
 
 // alternatives reads ( a | b | c ).
 func (h *hexParser) alternatives(parts *int) *Hex {
-	alt := &Hex{Kind: HexAlternatives}
+	alt := h.node(Hex{Kind: HexAlternatives})
 	start := h.pos
 	h.depth++
 	if h.depth > maxHexDepth {
@@ -230,7 +252,7 @@ func (h *hexParser) alternatives(parts *int) *Hex {
 
 // byte reads two digits, either of which can be "?", after an optional "~".
 func (h *hexParser) byte() *Hex {
-	b := &Hex{Kind: HexByte, Span: source.Span{Start: h.src.At(h.pos)}}
+	b := h.node(Hex{Kind: HexByte, Span: source.Span{Start: h.src.At(h.pos)}})
 	start := h.pos
 	text := h.src.Text
 	if text[h.pos] == '~' {
@@ -259,7 +281,7 @@ func (h *hexParser) byte() *Hex {
 
 // jump reads [n], [n-m], [n-] or [-].
 func (h *hexParser) jump() *Hex {
-	j := &Hex{Kind: HexJump, Max: Unbounded}
+	j := h.node(Hex{Kind: HexJump, Max: Unbounded})
 	start := h.pos
 	h.pos++
 	lo, hasLo := h.bound()
