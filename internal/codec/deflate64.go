@@ -14,7 +14,9 @@ var errInflate = errors.New("inflate: invalid data")
 // no byte past the end of the stream.
 type Inflater struct {
 	r    io.ByteReader
-	wide bool // Deflate64; plain DEFLATE if false, for tests
+	wide bool // Deflate64; plain DEFLATE if false
+	// order is that of the lengths of the code length code.
+	order [19]int
 
 	bits  uint64
 	nbits uint
@@ -35,7 +37,15 @@ type Inflater struct {
 }
 
 func NewInflate64(r io.ByteReader) *Inflater {
-	f := &Inflater{wide: true}
+	f := &Inflater{wide: true, order: huffOrder}
+	f.Reset(r)
+	return f
+}
+
+// NewInflateOrder decodes plain DEFLATE whose lengths of the code length code
+// stand in another order than that of RFC 1951, section 3.2.7.
+func NewInflateOrder(r io.ByteReader, order [19]int) *Inflater {
+	f := &Inflater{order: order}
 	f.Reset(r)
 	return f
 }
@@ -183,7 +193,7 @@ func (f *Inflater) dynamic() error {
 		if err != nil {
 			return err
 		}
-		lens[huffOrder[i]] = byte(v)
+		lens[f.order[i]] = byte(v)
 	}
 	var clen huffTable
 	if !clen.init(lens[:19]) {

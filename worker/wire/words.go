@@ -63,12 +63,14 @@ type archive struct {
 func members() (out []archive) {
 	for _, line := range strings.Split(strings.TrimSpace(`
 		7z       bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
+		alz      bzip2 deflate obfuscated stored unknown
 		arj      fast lzh stored
 		cab      lzx mszip quantum rest stored unknown
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
 		apm      partition
 		dmg      partition
+		egg      azo bzip2 deflate lzma stored unknown
 		exfat    file
 		ext      file
 		fat      file
@@ -104,7 +106,7 @@ func packers() []string {
 // allOps are the ways in which layers are derived, each once, in order.
 func allOps() []string {
 	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse oci.layer oci.file oci.hidden
-		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream lzip.lzma lzop.lzo compress.lzw
+		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream lz4.stream lzip.lzma lzop.lzo compress.lzw snappy.stream
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
 		macho.slice exe.embedded exe.payload exe.overlay
 		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
@@ -121,7 +123,7 @@ func allOps() []string {
 	}
 	for _, op := range slices.Clone(ops) { // what a password opened
 		switch head, _, _ := strings.Cut(op, "."); head {
-		case "zip", "7z", "rar":
+		case "zip", "7z", "rar", "alz":
 			ops = append(ops, op+".decrypted")
 		}
 	}
@@ -147,10 +149,10 @@ func allCodes() []showcause.Code {
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal
 		hfsplus.journal hfsplus.tree oci.absent oci.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
-		7z arj cab chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext hfsplus squashfs ntfs-wof udf-virtual dmg
+		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
-	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "macho-universal-nested",
+	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
 		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment", "oci-remote")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
