@@ -553,9 +553,14 @@ func (i *iso) sessions() {
 	}
 }
 
-// rest gives what stands in no file.
+// rest gives what stands in no file. Where an HFS Plus volume begins there,
+// which has its files in common with the image, it is given to its end.
 func (i *iso) rest() {
+	volume := int64(0) // the end of one
 	for _, g := range i.gaps() {
+		if g.From = max(g.From, volume); g.From >= g.To {
+			continue
+		}
 		if !i.work((g.To - g.From) / 16) {
 			return
 		}
@@ -564,10 +569,24 @@ func (i *iso) rest() {
 			continue
 		}
 		from = max(from/sector*sector, g.From)
+		if n := hfsSize(i.src, from); n > g.To-from && n <= i.src.Size()-from {
+			g.To = from + n
+			volume = g.To
+		}
 		if !i.out.Child(unpack.Child{Op: "iso9660.rest", Source: bound.Section(i.src, from, g.To-from), Size: g.To - from}) {
 			return
 		}
 	}
+}
+
+// hfsSize is the size in bytes of an HFS Plus volume at off, 0 if there is none
+// (Apple, Technical Note TN1150, "Volume Header").
+func hfsSize(src showcause.Source, off int64) int64 {
+	b, err := bound.ReadAt(src, off+1024, 48, 48)
+	if err != nil || string(b[:4]) != "H+\x00\x04" && string(b[:4]) != "HX\x00\x05" {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint32(b[40:])) * int64(binary.BigEndian.Uint32(b[44:]))
 }
 
 // notes says what readers may see otherwise.
