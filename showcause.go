@@ -99,5 +99,6 @@ type Report struct {
 	Size     int64     `json:"size"` // bytes
 	Findings []Finding `json:"findings,omitempty"`
 	Gaps     []Gap     `json:"gaps,omitempty"`
+	Logs     []string  `json:"logs,omitempty"` // lines that rules wrote, printing ASCII; only if they were asked for
 	Spent    Spent     `json:"spent"`
 }

@@ -109,7 +109,11 @@ func (p *Pool) spawn() (r *peer, err error) {
 		_, _ = io.Copy(&r.log, r.errors)
 	}()
 	// A reader that is gone by now shows in its results.
-	_ = unix.Sendmsg(int(r.control.Fd()), set.Encode(), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	var with []byte
+	if p.modules != nil {
+		with = unix.UnixRights(int(p.modules.Fd()))
+	}
+	_ = unix.Sendmsg(int(r.control.Fd()), set.Encode(), with, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	return r, nil
 }
 

@@ -30,13 +30,15 @@ type Options struct {
 	Names    bool             // names of members are wanted
 	Excerpts bool             // the first bytes of matches are wanted
 	Digests  bool             // the digests of layers with findings, and counts of matches, are wanted
+	Logs     bool             // the lines that rules write are wanted: wire.MaxLines of wire.MaxLine bytes for a file
 	Formats  []string         // names of the formats that are unpacked; default all
 
 	// What follows is as in scan.Options.
 	TopOnly    bool
 	MaxMatches int // at most 1,000,000
 	Now        int64
-	Externals  map[string]module.Value // no structures, arrays and maps; 48 KiB at most
+	Externals  map[string]module.Value // as wire.EncodeExternals takes them; 48 KiB at most
+	ModuleData map[string][]byte       // 16 MiB at most
 	Passwords  [][]byte                // 255 bytes each and 16 KiB in all at most
 	NoUsual    bool
 
@@ -99,6 +101,7 @@ type Pool struct {
 	decoder *wire.Decoder
 	starter *jail.Starter
 	rules   *os.File // sealed; ours if o.Rules is nil
+	modules *os.File // sealed, or nil
 	null    *os.File
 	slots   chan struct{} // a token for each job that is held
 	ending  chan struct{} // closed by Close
@@ -166,7 +169,7 @@ func NewPool(o Options) (*Pool, error) {
 	full := o.Limits.WithDefaults()
 	full.Depth = min(full.Depth, wire.MaxDepth)
 	o.Limits.Depth = full.Depth
-	p.set = wire.Settings{Limits: o.Limits, Names: o.Names, Excerpts: o.Excerpts, Digests: o.Digests, Memory: o.Memory, Spill: full.ScanSize + full.FileSize}
+	p.set = wire.Settings{Limits: o.Limits, Names: o.Names, Excerpts: o.Excerpts, Digests: o.Digests, Logs: o.Logs, Memory: o.Memory, Spill: full.ScanSize + full.FileSize}
 	var err error
 	if p.set.Externals, err = wire.EncodeExternals(o.Externals, wire.MaxExternals); err != nil {
 		return nil, err
@@ -186,14 +189,8 @@ func NewPool(o Options) (*Pool, error) {
 	var held int
 	o.Workers, held = share(descriptors(), o.Workers)
 	p.slots = make(chan struct{}, held)
-	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-		return nil, fmt.Errorf("readers: %w", err)
-	}
-	if p.rules = o.Rules; p.rules == nil {
-		if p.rules, err = o.DB.Seal(); err != nil {
-			p.null.Close()
-			return nil, err
-		}
+	if err := p.openAll(&o); err != nil {
+		return nil, err
 	}
 	if o.Spawn == nil {
 		p.starter = jail.NewStarter()
@@ -207,6 +204,32 @@ func NewPool(o Options) (*Pool, error) {
 	}
 	p.o = o
 	return p, nil
+}
+
+// openAll opens what all readers get.
+func (p *Pool) openAll(o *Options) (err error) {
+	if len(o.ModuleData) > 0 {
+		b, err := wire.EncodeModules(o.ModuleData)
+		if err != nil {
+			return err
+		}
+		fd, err := sealed("showcause-modules", b)
+		if err != nil {
+			return fmt.Errorf("files for modules: %w", err)
+		}
+		p.modules, p.set.Modules = os.NewFile(uintptr(fd), "modules"), true
+	}
+	p.rules = o.Rules
+	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		err = fmt.Errorf("readers: %w", err)
+	} else if p.rules == nil {
+		p.rules, err = o.DB.Seal()
+	}
+	if err != nil {
+		p.modules.Close() // of nil it does nothing
+		p.null.Close()
+	}
+	return err
 }
 
 // choose returns a bit for each of the named formats; all of them if names is nil.
@@ -288,7 +311,7 @@ func (p *Pool) Submit(ctx context.Context, f *os.File, done func(showcause.Repor
 }
 
 // SubmitWith is Submit with values of external variables of YARA rules for this
-// file, 2,000 bytes of them at most.
+// file, wire.MaxJobExternals bytes of them at most.
 func (p *Pool) SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error)) {
 	values, err := wire.EncodeExternals(externals, wire.MaxJobExternals)
 	if err != nil {
@@ -409,6 +432,9 @@ func (p *Pool) Close() error {
 	}
 	if p.o.Rules == nil {
 		errs = append(errs, p.rules.Close())
+	}
+	if p.modules != nil {
+		errs = append(errs, p.modules.Close())
 	}
 	return errors.Join(append(errs, p.null.Close())...)
 }

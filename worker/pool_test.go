@@ -31,7 +31,9 @@ var full = flag.Bool("full", false, "10,000 crashes in a row, and more of the co
 // pool returns a pool for a test. Readers are in no jail if b is not nil.
 func pool(t testing.TB, b *bare, o Options, args ...string) *Pool {
 	t.Helper()
-	o.DB = database()
+	if o.DB == nil {
+		o.DB = database()
+	}
 	o.Args = append([]string{"showcause", "reader"}, args...)
 	if b != nil {
 		o.Spawn, o.AllowUnsealed = b.spawn, true

@@ -62,6 +62,7 @@ func Read(o Reading) error {
 // reader is the state of a reader's process.
 type reader struct {
 	scan   func(showcause.Source, map[string]module.Value) showcause.Report
+	lines  wire.Lines
 	encode *wire.Encoder
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
@@ -72,7 +73,7 @@ type reader struct {
 
 // start does all that needs more of the system than a locked reader has.
 func (r *reader) start(o Reading) error {
-	set, err := recvSettings()
+	set, modules, err := recvSettings()
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
@@ -89,7 +90,7 @@ func (r *reader) start(o Reading) error {
 	if o.Scan != nil {
 		r.scan = func(src showcause.Source, _ map[string]module.Value) showcause.Report { return o.Scan(src) }
 	} else {
-		r.scan = newScanner(db, &set).ScanWith
+		r.scan = newScanner(db, &set, modules, r.lines.Add).ScanWith
 	}
 	r.timer = time.AfterFunc(time.Hour, r.late)
 	own := []int{jail.Null, jail.Result, jail.Log, jail.Control}
@@ -110,9 +111,12 @@ func (r *reader) start(o Reading) error {
 	return r.flush()
 }
 
-func newScanner(db *ruledb.DB, set *wire.Settings) *scan.Scanner {
+func newScanner(db *ruledb.DB, set *wire.Settings, modules map[string][]byte, log func(string)) *scan.Scanner {
 	o := scan.Options{Limits: set.Limits, Excerpts: set.Excerpts, Digests: set.Digests, Formats: []unpack.Format{},
-		TopOnly: set.TopOnly, MaxMatches: int(set.Matches), Now: set.Now}
+		TopOnly: set.TopOnly, MaxMatches: int(set.Matches), Now: set.Now, ModuleData: modules}
+	if set.Logs {
+		o.Log = log
+	}
 	o.Externals, _ = wire.DecodeExternals(set.Externals) // DecodeSettings was there
 	o.Passwords, _ = wire.DecodePasswords(set.Passwords)
 	o.NoUsual = set.NoUsual
@@ -128,17 +132,33 @@ func newScanner(db *ruledb.DB, set *wire.Settings) *scan.Scanner {
 	return scan.New(db, o)
 }
 
-// recvSettings takes the first message.
-func recvSettings() (wire.Settings, error) {
+// recvSettings takes the first message, and the files for modules that come with it.
+func recvSettings() (set wire.Settings, modules map[string][]byte, err error) {
 	b := make([]byte, wire.MaxSettings+1)
-	n, fds, err := recv(b, nil)
+	n, fds, err := recv(b, make([]byte, unix.CmsgSpace(4)))
 	if err != nil {
-		return wire.Settings{}, err
+		return set, nil, err
 	}
-	if len(fds) > 0 {
-		return wire.Settings{}, errUnexpected
+	if set, err = wire.DecodeSettings(b[:n]); err != nil {
+		return set, nil, err
 	}
-	return wire.DecodeSettings(b[:n])
+	switch {
+	case set.Modules && len(fds) == 1:
+		modules, err = readModules(fds[0])
+	case set.Modules || len(fds) > 0:
+		err = errUnexpected
+	}
+	return set, modules, err
+}
+
+// readModules reads the files for modules, and closes the descriptor.
+func readModules(fd int) (map[string][]byte, error) {
+	f := os.NewFile(uintptr(fd), "files for modules")
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, wire.MaxModules+1)) // other readers have the same file
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return wire.DecodeModules(b)
 }
 
 // recv takes a message and its descriptors. Nothing at all is the broker hanging up.
@@ -209,9 +229,11 @@ func (r *reader) loop() error {
 // one scans a file. A panic is a fault of ours that no stage of the scan held.
 func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 	defer func() {
+		lines := r.lines.Take()
 		if recover() != nil {
 			rep = showcause.Report{Size: o.Size, Gaps: []showcause.Gap{{Code: showcause.Crash, Offset: 0, Length: -1}}}
 		}
+		rep.Logs = append(rep.Logs, lines...)
 	}()
 	externals, _ := wire.DecodeExternals(o.Externals) // DecodeOrders was there
 	return r.scan(file{fd, o.Size}, externals)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // dispatch gives work to readers that have none, and starts more of them if
@@ -139,9 +140,10 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 	live := max(p.live(), 1)
 	most := min((len(p.queue)+live-1)/live, batch, p.o.Recycle-r.taken)
 	var passed []*job
+	externals := 0 // bytes in the message
 	for len(jobs) < most && len(p.queue) > 0 {
 		j := p.queue[0]
-		if !j.finished && !r.room(j) {
+		if externals += len(j.externals); !j.finished && (!r.room(j) || externals > wire.MaxJobsExternal) {
 			break
 		}
 		p.queue = p.queue[1:]

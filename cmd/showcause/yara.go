@@ -150,8 +150,8 @@ type namer struct {
 	owners map[uint32]string // by uid
 }
 
-// maxPath is how much of a path rules are told: its end.
-const maxPath = 1200
+// maxPath is how much of a path rules are told: its end (PATH_MAX, linux/limits.h).
+const maxPath = 4096
 
 // of are the external variables of a file.
 func (n *namer) of(path string, f *os.File) map[string]module.Value {

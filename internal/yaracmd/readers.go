@@ -22,9 +22,8 @@ import (
 
 // readers read files for the yara command.
 type readers interface {
-	// Submit has a file scanned; done is called once, with the lines that rules wrote,
-	// and f stays open until then.
-	Submit(ctx context.Context, f *os.File, done func(r showcause.Report, logs []string, err error))
+	// Submit has a file scanned; done is called once, and f stays open until then.
+	Submit(ctx context.Context, f *os.File, done func(r showcause.Report, err error))
 	Incidents() []worker.Incident
 	Close() error
 }
@@ -37,9 +36,6 @@ func (y *run) newReaders() (readers, error) {
 	if y.o.ModuleDump {
 		return nil, fmt.Errorf("-D reads files in this process, which --jail=on forbids: add --jail=off")
 	}
-	if len(y.files) > 0 {
-		return nil, fmt.Errorf("-x gives files to modules in this process, which --jail=on forbids: add --jail=off")
-	}
 	if err := jail.Available(); err != nil {
 		return nil, fmt.Errorf("the kernel cannot lock the process that reads files: %w; --jail=off scans without", err)
 	}
@@ -48,21 +44,12 @@ func (y *run) newReaders() (readers, error) {
 		return nil, err
 	}
 	left := time.Until(y.deadline)
-	p, err := worker.NewPool(worker.Options{
+	return worker.NewPool(worker.Options{
 		DB: y.db, Names: y.o.Containers, Excerpts: y.o.Containers && (y.o.Strings || y.o.XorKey),
-		TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Now: time.Now().Unix(),
-		Workers: int(y.o.Threads), Scratch: y.h.Scratch,
+		TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, ModuleData: y.files, Now: time.Now().Unix(),
+		Logs: !y.o.NoConsole, Workers: int(y.o.Threads), Scratch: y.h.Scratch,
 		Timeout: func(int64) time.Duration { return left },
 	})
-	return jailed{p}, err
-}
-
-// jailed are readers in the jail.
-type jailed struct{ *worker.Pool }
-
-// Submit has a file scanned.
-func (j jailed) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
-	j.Pool.Submit(ctx, f, func(r showcause.Report, err error) { done(r, nil, err) })
 }
 
 // inProcess scans here, without a jail.
@@ -108,16 +95,17 @@ func newInProcess(y *run) *inProcess {
 }
 
 // Submit has a file scanned.
-func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, []string, error)) {
+func (p *inProcess) Submit(ctx context.Context, f *os.File, done func(showcause.Report, error)) {
 	p.work <- func(s *scan.Scanner, logs *[]string) {
 		src, err := p.source(ctx, f)
 		if err != nil {
-			done(showcause.Report{}, nil, err)
+			done(showcause.Report{}, err)
 			return
 		}
 		*logs = nil
 		r := s.Scan(src)
-		done(r, *logs, ctx.Err())
+		r.Logs = *logs
+		done(r, ctx.Err())
 	}
 }
 

@@ -287,9 +287,6 @@ func (y *run) scan(ctx context.Context, target string, isDir bool) error {
 	if err != nil {
 		return y.fail("error: %v", err)
 	}
-	if y.o.Jail != answer.JailOff && !y.o.NoConsole && slices.Contains(y.imports, "console") {
-		y.say("showcause: what rules write with console is not shown: that needs --jail=off (-q says nothing of it)")
-	}
 	p := yaracli.NewPrinter(y.out, y.o, y.db)
 	if y.terminal { // where names cannot do harm they stand as they are, as yara has them
 		p.Escape = showcause.Escape
@@ -349,7 +346,7 @@ func (y *run) result(p *yaracli.Printer, t *task, several bool) (more bool, err 
 		return true, y.unread(p, t, several)
 	}
 	read := windowed(t.file)
-	for _, line := range t.logs {
+	for _, line := range t.report.Logs {
 		fmt.Fprintln(y.out, line)
 	}
 	if y.o.ModuleDump {
@@ -463,7 +460,6 @@ type task struct {
 	note   string // for standard error
 	done   chan struct{}
 	report showcause.Report
-	logs   []string
 	err    error
 }
 
@@ -510,8 +506,8 @@ func (w *walk) open(path string) {
 	}
 	t.file, t.opened, t.done = f, true, make(chan struct{})
 	w.ordered <- t
-	w.rd.Submit(w.ctx, f, func(r showcause.Report, logs []string, err error) {
-		t.report, t.logs, t.err = r, logs, err
+	w.rd.Submit(w.ctx, f, func(r showcause.Report, err error) {
+		t.report, t.err = r, err
 		close(t.done)
 	})
 }

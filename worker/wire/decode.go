@@ -18,12 +18,13 @@ type Decoder struct {
 	names  bool
 	quotes bool
 	chains bool
+	logs   bool
 	most   uint32 // matches of a pattern that are wanted; 0: the usual number
 }
 
 // NewDecoder returns what reads the reports of readers that were told s and db.
 func NewDecoder(s *Settings, db *ruledb.DB) *Decoder {
-	return &Decoder{words: newWords(), db: db, limits: s.Limits.WithDefaults(), names: s.Names, quotes: s.Excerpts, chains: s.Digests, most: s.Matches}
+	return &Decoder{words: newWords(), db: db, limits: s.Limits.WithDefaults(), names: s.Names, quotes: s.Excerpts, chains: s.Digests, logs: s.Logs, most: s.Matches}
 }
 
 // maxView is the number of bytes of a view that may be longer than what it is
@@ -113,7 +114,11 @@ func (d *Decoder) Report(body []byte, id uint64, size, room int64) (showcause.Re
 	if c.short || findings > maxFindings || matches > mostOf(d.most) {
 		return r, Wrong("counts of %d bytes", len(body))
 	}
-	if !d.names && !d.quotes && !d.chains && d.most <= showcause.MaxMatches && len(body) > baseReport+matchReport*matches {
+	most := baseReport + matchReport*matches
+	if d.logs {
+		most += maxLogs
+	}
+	if !d.names && !d.quotes && !d.chains && d.most <= showcause.MaxMatches && len(body) > most {
 		return r, Wrong("%d bytes for %d matches", len(body), matches)
 	}
 	names := map[uint32]ruledb.Info{}
@@ -137,6 +142,12 @@ func (d *Decoder) Report(body []byte, id uint64, size, room int64) (showcause.Re
 		}
 		if keep.gap(&g) {
 			r.Gaps = append(r.Gaps, g)
+		}
+	}
+	if d.logs {
+		var err error
+		if r.Logs, err = d.lines(c, &keep); err != nil {
+			return r, err
 		}
 	}
 	if keep.cut {

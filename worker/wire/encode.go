@@ -11,12 +11,13 @@ import (
 type Encoder struct {
 	*words
 	names, excerpts, digests bool
+	logs                     bool
 	matches                  uint32 // of a pattern that are wanted; 0: the usual number
 }
 
 // NewEncoder returns what writes the reports of a reader that was told s.
 func NewEncoder(s *Settings) *Encoder {
-	return &Encoder{words: newWords(), names: s.Names, excerpts: s.Excerpts, digests: s.Digests, matches: s.Matches}
+	return &Encoder{words: newWords(), names: s.Names, excerpts: s.Excerpts, digests: s.Digests, logs: s.Logs, matches: s.Matches}
 }
 
 // mostOf is the number of matches that a report may have, where so many of a
@@ -48,6 +49,9 @@ func (e *Encoder) Report(b []byte, id uint64, r *showcause.Report) []byte {
 	}
 	for i := range gaps {
 		b = e.gap(b, &gaps[i], r.Size)
+	}
+	if e.logs {
+		b = e.lines(b, r.Logs)
 	}
 	le.PutUint32(b[start:], uint32(len(b)-start-4))
 	return b

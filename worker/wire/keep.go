@@ -77,7 +77,7 @@ func weighGap(g *showcause.Gap) int64 { return 128 + weighTrail(g.Trail) }
 
 // Weigh is what a report takes in memory.
 func Weigh(r *showcause.Report) int64 {
-	w := int64(256)
+	w := 256 + weighLines(r)
 	for i := range r.Findings {
 		w += weighFinding(&r.Findings[i])
 	}

@@ -27,6 +27,8 @@ const (
 	flagDigests  = 8
 	flagTopOnly  = 16
 	flagNoUsual  = 32
+	flagLogs     = 64
+	flagModules  = 128
 
 	flagAtOnce = 1
 )
@@ -47,7 +49,7 @@ const (
 // Lengths in bytes of the longest messages.
 const (
 	MaxSettings = rulesSize + maxPasswords + MaxExternals
-	MaxJobs     = jobsHead + MaxBatch*(jobSize+MaxJobExternals)
+	MaxJobs     = jobsHead + MaxBatch*jobSize + MaxJobsExternal
 )
 
 // What a report may weigh. Without quoted data it is a base and so much for
@@ -78,6 +80,8 @@ type Settings struct {
 	Names    bool
 	Excerpts bool
 	Digests  bool // chains and counts
+	Logs     bool // lines that rules write
+	Modules  bool // a descriptor comes with this message, with what EncodeModules wrote
 	Scratch  bool // descriptor 5 is there
 	Formats  uint64
 	Memory   int64 // bytes
@@ -96,13 +100,17 @@ func (s *Settings) long() bool { return s.Names || s.Excerpts || s.Digests }
 
 // MaxFrame is the length in bytes of the longest report.
 func (s *Settings) MaxFrame() int {
+	n := baseReport + matchReport*maxMatches
 	switch {
 	case s.Matches > showcause.MaxMatches:
-		return quotedReport + matchSize*mostMatches
+		n = quotedReport + matchSize*mostMatches
 	case s.long():
-		return quotedReport
+		n = quotedReport
 	}
-	return baseReport + matchReport*maxMatches
+	if s.Logs {
+		n += maxLogs
+	}
+	return n
 }
 
 func bit(on bool, flag uint8) uint8 {
@@ -114,7 +122,8 @@ func bit(on bool, flag uint8) uint8 {
 
 // Encode writes them as the first message.
 func (s *Settings) Encode() []byte {
-	b := []byte{msgRules, bit(s.Names, flagNames) | bit(s.Excerpts, flagExcerpts) | bit(s.Scratch, flagScratch) | bit(s.Digests, flagDigests) | bit(s.TopOnly, flagTopOnly) | bit(s.NoUsual, flagNoUsual)}
+	b := []byte{msgRules, bit(s.Names, flagNames) | bit(s.Excerpts, flagExcerpts) | bit(s.Scratch, flagScratch) | bit(s.Digests, flagDigests) |
+		bit(s.TopOnly, flagTopOnly) | bit(s.NoUsual, flagNoUsual) | bit(s.Logs, flagLogs) | bit(s.Modules, flagModules)}
 	b = le.AppendUint64(b, s.Formats)
 	l := s.Limits
 	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.Memory, s.Spill} {
@@ -130,8 +139,7 @@ var errMessage = errors.New("not a message of this program")
 
 // DecodeSettings reads the first message.
 func DecodeSettings(b []byte) (Settings, error) {
-	const flags = flagNames | flagExcerpts | flagScratch | flagDigests | flagTopOnly | flagNoUsual
-	if len(b) < rulesSize || len(b) > MaxSettings || b[0] != msgRules || b[1]&^flags != 0 {
+	if len(b) < rulesSize || len(b) > MaxSettings || b[0] != msgRules {
 		return Settings{}, errMessage
 	}
 	rest := string(b[rulesSize:])
@@ -156,7 +164,7 @@ func DecodeSettings(b []byte) (Settings, error) {
 		Limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
 		Memory:  v[6], Spill: v[7],
 		TopOnly: b[1]&flagTopOnly != 0, Matches: le.Uint32(b[74:]), Now: int64(le.Uint64(b[78:])),
-		Externals: externals, Passwords: passwords, NoUsual: b[1]&flagNoUsual != 0,
+		Externals: externals, Passwords: passwords, NoUsual: b[1]&flagNoUsual != 0, Logs: b[1]&flagLogs != 0, Modules: b[1]&flagModules != 0,
 	}, nil
 }
 
@@ -167,7 +175,8 @@ type Order struct {
 	Externals string // see EncodeExternals
 }
 
-// AppendOrders writes a message of jobs, MaxBatch at most.
+// AppendOrders writes a message of jobs, MaxBatch at most, with MaxJobsExternal bytes of
+// external variables at most.
 func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
 	b = append(b, msgJobs, bit(atOnce, flagAtOnce))
 	b = le.AppendUint16(b, uint16(len(orders)))
@@ -182,7 +191,7 @@ func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
 
 // DecodeOrders reads one, and appends the jobs to out.
 func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error) {
-	if len(b) < jobsHead || b[0] != msgJobs || b[1]&^flagAtOnce != 0 {
+	if len(b) < jobsHead || len(b) > MaxJobs || b[0] != msgJobs || b[1]&^flagAtOnce != 0 {
 		return nil, false, errMessage
 	}
 	n := int(le.Uint16(b[2:]))

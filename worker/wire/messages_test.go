@@ -40,10 +40,20 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// values are external variables as they travel.
-func values(t testing.TB) string {
+// nested is a structure with an array of structures.
+var nested = module.Value{Kind: module.Struct, Ref: module.Tree{
+	"list": listOf(module.Value{Kind: module.Struct, Ref: module.Tree{"x": module.TextValue("deep")}}), "n": module.IntValue(7),
+}}
+
+func listOf(all ...module.Value) module.Value {
+	return module.Value{Kind: module.Array, Ref: append(module.List{}, all...)}
+}
+
+// someValues are external variables as they travel.
+func someValues(t testing.TB) string {
 	s, err := EncodeExternals(map[string]module.Value{
 		"i": module.IntValue(-1), "f": module.FloatValue(0.5), "b": module.BoolValue(true), "s": module.TextValue("a\x00\xff"),
+		"l": listOf(module.IntValue(1), module.IntValue(2)), "e": listOf(), "m": nested,
 	}, MaxJobExternals)
 	if err != nil {
 		t.Fatal(err)
@@ -52,9 +62,10 @@ func values(t testing.TB) string {
 }
 
 func TestExternals(t *testing.T) {
-	s := values(t)
+	s := someValues(t)
 	back, err := DecodeExternals(s)
-	if err != nil || len(back) != 4 || back["i"].Int != -1 || back["f"].Float != 0.5 || !back["b"].Truth() || back["s"].Text != "a\x00\xff" {
+	if err != nil || len(back) != 7 || back["i"].Int != -1 || back["f"].Float != 0.5 || !back["b"].Truth() || back["s"].Text != "a\x00\xff" ||
+		!reflect.DeepEqual(back["l"], listOf(module.IntValue(1), module.IntValue(2))) || !reflect.DeepEqual(back["e"], listOf()) || !reflect.DeepEqual(back["m"], nested) {
 		t.Errorf("%+v %v", back, err)
 	}
 	for i := 1; i < len(s); i++ {
@@ -68,7 +79,11 @@ func TestExternals(t *testing.T) {
 	for name, bad := range map[string]map[string]module.Value{
 		"too long":    {"s": module.TextValue(strings.Repeat("x", MaxJobExternals))},
 		"long name":   {strings.Repeat("x", 256): module.IntValue(1)},
-		"a list":      {"s": {Kind: module.Array, Ref: module.List{}}},
+		"long list":   {"s": {Kind: module.Array, Ref: make(module.List, MaxJobExternals)}},
+		"deep":        {"s": deep(maxNesting + 1)},
+		"a map":       {"s": {Kind: module.Map}},
+		"a function":  {"s": listOf(module.Value{Kind: module.Func})},
+		"no array":    {"s": {Kind: module.Array}},
 		"of no value": {"s": {}},
 	} {
 		if _, err := EncodeExternals(bad, MaxJobExternals); err == nil {
@@ -81,8 +96,56 @@ func TestExternals(t *testing.T) {
 	}
 }
 
+// deep is a number in so many arrays.
+func deep(n int) module.Value {
+	v := module.IntValue(1)
+	for range n {
+		v = listOf(v)
+	}
+	return v
+}
+
+func TestNesting(t *testing.T) {
+	for n, want := range map[int]bool{maxNesting: true, maxNesting + 1: false} {
+		b := append([]byte{1, 0, 1, 'x'}, bytes.Repeat([]byte{uint8(module.Array), 1, 0, 0, 0}, n)...)
+		b = append(append(b, uint8(module.Int)), make([]byte, 8)...)
+		if got, err := DecodeExternals(string(b)); (err == nil) != want || err == nil && !reflect.DeepEqual(got["x"], func() module.Value { v := deep(n); zero(v); return v }()) {
+			t.Errorf("%d levels: %+v %v", n, got, err)
+		}
+	}
+	twice := "\x01\x00\x01x" + string(rune(module.Struct)) + "\x02\x00\x00\x00" + strings.Repeat("\x01y"+string(rune(module.Int))+"\x00\x00\x00\x00\x00\x00\x00\x00", 2)
+	if _, err := DecodeExternals(twice); err == nil {
+		t.Error("a field twice")
+	}
+}
+
+// zero makes the number in arrays 0.
+func zero(v module.Value) {
+	list := v.Ref.(module.List)
+	if list[0].Kind == module.Array {
+		zero(list[0])
+		return
+	}
+	list[0] = module.IntValue(0)
+}
+
+// TestFewExternals holds that a message with more external variables than a reader
+// has room for is none.
+func TestFewExternals(t *testing.T) {
+	long, err := EncodeExternals(map[string]module.Value{"p": module.TextValue(strings.Repeat("x", MaxJobExternals-20))}, MaxJobExternals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{MaxJobsExternal / len(long): true, MaxJobsExternal/len(long) + 2: false} {
+		b := AppendOrders(nil, false, slices.Repeat([]Order{{1, 2, long}}, n))
+		if _, _, err := DecodeOrders(b, nil); (err == nil) != want || want != (len(b) <= MaxJobs) {
+			t.Errorf("%d: %d bytes of %d, %v", n, len(b), MaxJobs, err)
+		}
+	}
+}
+
 func TestOrders(t *testing.T) {
-	in := []Order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, values(t)}, {3, 4, ""}}
+	in := []Order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, someValues(t)}, {3, 4, ""}}
 	b := AppendOrders(nil, true, in)
 	out, atOnce, err := DecodeOrders(b, nil)
 	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
@@ -105,10 +168,11 @@ func TestOrders(t *testing.T) {
 	}
 }
 
-// both are an encoder and a decoder that fit. With excerpts there are digests too.
-func both(names, excerpts bool) (Encoder, Decoder) {
-	w := newWords()
-	return Encoder{w, names, excerpts, excerpts, 0}, Decoder{w, database(), showcause.Limits{}.WithDefaults(), names, excerpts, excerpts, 0}
+// both are an encoder and a decoder that fit. With excerpts there are digests too,
+// and with those and names the lines of rules.
+func both(names, excerpts bool) (*Encoder, *Decoder) {
+	s := Settings{Names: names, Excerpts: excerpts, Digests: excerpts, Logs: names && excerpts}
+	return NewEncoder(&s), NewDecoder(&s, database())
 }
 
 // random returns a report as a reader could make it.
@@ -167,6 +231,11 @@ func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report
 	for range rng.IntN(4) {
 		g := showcause.Gap{Trail: trail(), Code: w.codes[rng.IntN(len(w.codes))], Offset: rng.Int64N(size + 1), Length: rng.Int64() - 1}
 		r.Gaps = append(r.Gaps, g)
+	}
+	for range rng.IntN(4) {
+		if names && excerpts {
+			r.Logs = append(r.Logs, strings.Repeat("line ", rng.IntN(200)))
+		}
 	}
 	r.Conclude()
 	return r
@@ -455,8 +524,21 @@ func FuzzReport(f *testing.F) {
 // FuzzMessages does the same for what the reader is sent.
 func FuzzMessages(f *testing.F) {
 	f.Add((&Settings{Names: true, Formats: 3}).Encode())
-	f.Add(AppendOrders(nil, true, []Order{{1, 2, ""}, {3, 4, values(f)}}))
+	f.Add([]byte(someValues(f)))
+	f.Add([]byte("\x01\x00\x01m\x02\x00\x00\x00ab"))
+	f.Add(AppendOrders(nil, true, []Order{{1, 2, ""}, {3, 4, someValues(f)}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := DecodeModules(b); err == nil {
+			if again, err := EncodeModules(m); err != nil || len(again) != len(b) {
+				t.Errorf("%x %v", b, err)
+			}
+		}
+		if v, err := DecodeExternals(string(b)); err == nil && len(b) > 0 {
+			again, err := EncodeExternals(v, len(b))
+			if err != nil || len(again) != len(b) {
+				t.Errorf("%x %x %v", b, again, err)
+			}
+		}
 		if s, err := DecodeSettings(b); err == nil && !bytes.Equal(s.Encode(), b) {
 			t.Errorf("%x", b)
 		}

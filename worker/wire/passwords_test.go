@@ -32,7 +32,7 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("%d passwords: %v", len(bad), err)
 		}
 	}
-	set := Settings{Passwords: s, NoUsual: true, Externals: values(t)}
+	set := Settings{Passwords: s, NoUsual: true, Externals: someValues(t)}
 	b := set.Encode()
 	if back, err := DecodeSettings(b); err != nil || back != set {
 		t.Errorf("%+v %v", back, err)

@@ -83,7 +83,7 @@ func members() (out []archive) {
 		qcow2    disk snapshot
 		rar      lz3 lz5 service stored
 		rpm      payload
-		squashfs file
+		squashfs file image
 		szdd     lzss
 		udf      file
 		vhd      disk
