@@ -26,6 +26,7 @@ type payload struct {
 	start   string
 	lead    int
 	line    bool
+	script  bool // looked for in scripts only: in programs, its format looks by itself
 	fits    func([]byte) bool
 }
 
@@ -49,6 +50,10 @@ func payloads() []payload {
 		{start: "\x04\x22\x4d\x18", fits: func(b []byte) bool { return len(b) >= 11 && b[4]>>6 == 1 && b[5]&0x8f == 0 && b[5] >= 0x40 }},
 		{start: "LZIP", fits: func(b []byte) bool { return len(b) >= 7 && b[4] <= 1 && b[5]&31 >= 12 && b[5]&31 <= 29 && b[6] == 0 }},
 		{start: "\x89LZO\x00\r\n\x1a\n"},
+		{archive: "squashfs-sfx", start: "hsqs", fits: fitsSquash},
+		{script: true, start: "\x60\xea", fits: fitsARJ},
+		{script: true, start: "-lh", lead: 2, fits: fitsLHA},
+		{script: true, start: "-lz", lead: 2, fits: fitsLHA},
 		{archive: "7z-sfx", start: "7z\xbc\xaf\x27\x1c", fits: fits7z},
 		{archive: "rar-sfx", start: "Rar!\x1a\x07", fits: fitsRar},
 		{archive: "cab-sfx", start: "MSCF", fits: fitsCab},
@@ -113,6 +118,54 @@ func fits7z(b []byte) bool {
 	}
 	sum := le.Uint32(b[8:])
 	return crc32.ChecksumIEEE(b[12:32]) == sum || sum == 0 && len(bytes.Trim(b[12:32], "\x00")) == 0
+}
+
+// fitsSquash judges the first block of a squashfs (Linux,
+// Documentation/filesystems/squashfs.rst).
+func fitsSquash(b []byte) bool {
+	if len(b) < 96 || le.Uint32(b[28:]) != 4 {
+		return false
+	}
+	log, method := le.Uint16(b[22:]), le.Uint16(b[20:])
+	return log >= 12 && log <= 20 && le.Uint32(b[12:]) == 1<<log && method >= 1 && method <= 6 && le.Uint64(b[40:]) >= 96
+}
+
+// squashBytes is the length of the squashfs that stands at off, 0 for none.
+func squashBytes(l showcause.Source, off int64) int64 {
+	b, _ := bound.ReadAt(l, off, 96, 96)
+	if !bytes.HasPrefix(b, []byte("hsqs")) || !fitsSquash(b) {
+		return 0
+	}
+	return int64(min(le.Uint64(b[40:]), uint64(l.Size()-off)))
+}
+
+// fitsARJ checks the header of an archive (ARJ technical notes) by its checksum.
+func fitsARJ(b []byte) bool {
+	if len(b) < 42 {
+		return false
+	}
+	n := int(le.Uint16(b[2:]))
+	return n >= 30 && n <= 2600 && b[10] == 2 && 8+n <= len(b) && crc32.ChecksumIEEE(b[4:4+n]) == le.Uint32(b[4+n:])
+}
+
+// fitsLHA checks the first header of an archive: its method and, in levels 0 and 1, its sum.
+func fitsLHA(b []byte) bool {
+	if len(b) < 24 || b[6] != '-' || b[20] > 2 {
+		return false
+	}
+	if b[20] == 2 {
+		n := int(le.Uint16(b))
+		return n >= 26 && n <= 4096 && le.Uint32(b[7:]) > 0
+	}
+	n := int(b[0])
+	if n < 20 || n+2 > len(b) {
+		return false
+	}
+	sum := byte(0)
+	for _, c := range b[2 : 2+n] {
+		sum += c
+	}
+	return sum == b[1]
 }
 
 // fitsRar checks the first header behind the signature: version 5 has a CRC of
@@ -245,7 +298,11 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 		if known {
 			end = off + overlayView
 		}
-		all = slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" }) // Packer tells them
+		if n := squashBytes(l, off); n > 0 { // its blocks are no payloads
+			off += n
+			end = max(end, off+overlayView)
+		}
+		all = slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" || p.script }) // Packer tells them
 	case t.Hides() || !runnable(head):
 		return
 	}

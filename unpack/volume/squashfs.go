@@ -13,6 +13,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
@@ -28,14 +29,57 @@ import (
 // one; a reference is {offset of the block << 16 | offset in it}. A file is a
 // list of compressed blocks, and a part of a fragment, which is a block that
 // the ends of several files share.
+//
+// In a program, as AppImage has it, a file system is looked for anywhere, and is a
+// child of its own, "squashfs.image", from its start to the end of the layer.
 func SquashFS() unpack.Format {
 	return unpack.Format{
-		Name:  "squashfs",
-		Match: func(p *unpack.Probe) bool { return matches(p, "squashfs") },
+		Name: "squashfs",
+		Match: func(p *unpack.Probe) bool {
+			return matches(p, "squashfs") || p.Source != nil && isProgram(p.Type)
+		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
+			head := bound.Head(src, 4)
+			if string(head) != "hsqs" && string(head) != "sqsh" {
+				squashIn(src, out)
+				return
+			}
 			s := &squash{giver: giver{src: src, out: out}, seen: map[uint64]bool{}, metas: map[int64]meta{}}
 			s.walk()
 		},
+	}
+}
+
+// isProgram tells in what files a file system is looked for anywhere.
+func isProgram(t filetype.Type) bool {
+	switch t {
+	case filetype.PE, filetype.DOS, filetype.ELF, filetype.MachO, filetype.Universal:
+		return true
+	}
+	return false
+}
+
+// squashPlausible judges the first bytes of a file system.
+func squashPlausible(b []byte) bool {
+	le := binary.LittleEndian
+	if len(b) < 96 || string(b[:4]) != "hsqs" || le.Uint16(b[28:]) != 4 || le.Uint16(b[30:]) != 0 {
+		return false
+	}
+	block, log, method := le.Uint32(b[12:]), le.Uint16(b[22:]), le.Uint16(b[20:])
+	return log >= 12 && log <= 20 && block == 1<<log && method >= 1 && method <= 6 && le.Uint64(b[40:]) >= 96
+}
+
+// squashIn gives the file systems in a program.
+func squashIn(src showcause.Source, out *unpack.Out) {
+	for off := int64(1); ; {
+		at, ok := out.Find(src, off, []byte("hsqs"), squashPlausible)
+		if !ok || !out.Child(unpack.Child{Op: "squashfs.image", Source: bound.Section(src, at, -1), Size: src.Size() - at}) {
+			return
+		}
+		off = at + 4
+		if b, err := bound.ReadAt(src, at+40, 8, 8); err == nil {
+			off = max(off, bound.Add(at, int64(min(binary.LittleEndian.Uint64(b), 1<<62))))
+		}
 	}
 }
 
