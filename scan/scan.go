@@ -55,6 +55,9 @@ type Options struct {
 	// NoUsual leaves out.
 	Passwords [][]byte
 	NoUsual   bool
+	// EachTime has a layer that occurs more than once scanned each time. The report
+	// is the same.
+	EachTime bool
 	// Log takes the lines that rules write, or is nil.
 	Log func(line string)
 }
@@ -66,7 +69,8 @@ type Scanner struct {
 	options Options
 	search  searcher
 	visitor *Visitor // takes the layers in place of the search, if not nil
-	whole   []byte   // the bytes of an input that fits in memory
+	tags    *tagger
+	whole   []byte // the bytes of an input that fits in memory
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -78,7 +82,7 @@ func New(db *ruledb.DB, o Options) *Scanner {
 	if o.Formats == nil {
 		o.Formats = formats.All()
 	}
-	return &Scanner{db: db, options: o, search: newSearcher(db)}
+	return &Scanner{db: db, options: o, search: newSearcher(db), tags: newTagger()}
 }
 
 // Scan scans an input. A src with a method Changed() bool is asked, when all is
@@ -130,6 +134,9 @@ type input struct {
 	ended  bool // the input could not be read to its end
 
 	externals map[string]module.Value
+
+	records map[occurrence]record
+	sizes   map[int64]bool // of layers that got no tag for theirs
 }
 
 // slurp reads a whole input into memory. What cannot be read is a gap.
@@ -184,6 +191,10 @@ type layer struct {
 	first   int             // index of the layer's first finding
 	origin  *layer          // of a view: what it is a view of
 	link    *showcause.Link // what the layer holds, once that is known
+	above   string          // see parents
+	tag     [tagSize]byte   // see tagOf
+	tagged  bool            // it was asked for
+	known   bool            // and all could be read
 }
 
 // layer scans a layer and everything in it.
@@ -195,6 +206,23 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 		l.unread = in.ended || in.cut
 	}
 	l.out = unpack.NewOut(in.budget, l.Trail, func(c showcause.Layer) { in.layer(c, l) }, in.gap)
+	o, known := in.occurs(l)
+	if known && in.again(l, o) {
+		return l
+	}
+	r := record{depth: len(l.Trail), findings: len(in.report.Findings), gaps: len(in.report.Gaps)}
+	mark, lost := in.budget.Mark(len(l.Trail)), in.told.lost
+	in.inspect(l)
+	var same bool
+	if r.cost, same = in.budget.Since(mark); known && same {
+		in.remember(l, o, r, lost)
+	}
+	return l
+}
+
+// inspect searches a layer and derives what is in it.
+func (in *input) inspect(l *layer) {
+	sl := l.Layer
 	in.budget.Spent.Bytes += sl.Source.Size()
 	in.budget.Spent.Depth = max(in.budget.Spent.Depth, len(sl.Trail))
 	in.guard(l, func() {
@@ -226,11 +254,14 @@ func (in *input) layer(sl showcause.Layer, parent *layer) *layer {
 	}
 	if in.options.TopOnly {
 		in.inside(l)
-		return l
+		return
+	}
+	if in.endless(l) {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitDepth, Offset: 0, Length: -1})
+		return
 	}
 	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.unpack(l) })
-	return l
 }
 
 // searchAll searches a layer and its views.

@@ -14,6 +14,7 @@ const (
 type told struct {
 	gaps  map[showcause.Code]int
 	bytes int64
+	lost  int  // gaps and findings that were dropped, or stand for others
 	firm  bool // a finding is kept that no allow-list overrules
 }
 
@@ -37,12 +38,14 @@ func (in *input) gap(g showcause.Gap) {
 	}
 	n := in.told.gaps[g.Code]
 	if n > maxGaps {
+		in.told.lost++
 		return
 	}
 	in.told.gaps[g.Code]++
 	cost := weigh(g.Trail)
 	if n == maxGaps || in.told.bytes+cost > maxTold {
 		in.told.gaps[g.Code] = maxGaps + 1
+		in.told.lost++
 		g = showcause.Gap{Code: g.Code, Offset: 0, Length: -1}
 		cost = 0
 	}
@@ -63,6 +66,7 @@ func (in *input) keep(f showcause.Finding) {
 	}
 	cost := weigh(f.Trail) + 256 + each*int64(len(f.Matches)) + 48*int64(len(f.Chain)) + 4*int64(len(f.Counts))
 	if !firm && (len(in.report.Findings) >= maxFindings || in.told.bytes+cost > most) {
+		in.told.lost++
 		return
 	}
 	in.told.firm = in.told.firm || firm

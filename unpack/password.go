@@ -28,6 +28,7 @@ const (
 // guessing is what the guessing of passwords for one input knows and has spent.
 type guessing struct {
 	heard [][]byte
+	asked int64 // how often passwords were looked for
 	spent int64
 	keys  map[string][]byte
 }
@@ -35,6 +36,7 @@ type guessing struct {
 // Passwords returns what is to be tried, without doubles.
 func (o *Out) Passwords() [][]byte {
 	b := o.budget
+	b.guess.asked++
 	out := slices.Clone(b.guess.heard)
 	add := func(p []byte) {
 		if !slices.ContainsFunc(out, func(q []byte) bool { return bytes.Equal(p, q) }) {

@@ -1,0 +1,224 @@
+package scan
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// A layer that occurs twice in an input in the same surroundings, as files of
+// images and members of bombs do, is scanned once: what was found and not read the
+// first time stands under the trail of the second too, and is charged as if it
+// had been scanned. The report is the same.
+
+// tagSize is the length of a tag in bytes.
+const tagSize = 16
+
+// Layers of more than alwaysTagged bytes get a tag only if another had their
+// size. maxRecords is how many layers are remembered of an input.
+const (
+	alwaysTagged = 16 << 20
+	maxRecords   = 1 << 16
+	tagPiece     = 1 << 20
+)
+
+// tagger tells contents apart: a polynomial of the bytes at a random point
+// (GHASH), three times as fast as a cryptographic digest. Two inputs made without
+// the key, which never leaves the process, have one tag with a probability of
+// less than 2^-90 (D. McGrew, J. Viega, "The Galois/Counter Mode of
+// Operation", 2004, section 5).
+type tagger struct {
+	gcm cipher.AEAD
+	buf []byte
+}
+
+// newTagger returns nil where there is no randomness or cipher: nothing is remembered then.
+func newTagger() *tagger {
+	key := make([]byte, 16)
+	_, _ = rand.Read(key) // never fails
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil
+	}
+	return &tagger{gcm: gcm}
+}
+
+// sum appends the tag of b.
+func (g *tagger) sum(out, b []byte) []byte {
+	var nonce [12]byte
+	return g.gcm.Seal(out, nonce[:], nil, b)
+}
+
+// of returns the tag of all bytes of a source, false if they cannot be read.
+func (g *tagger) of(src showcause.Source) (tag [tagSize]byte, ok bool) {
+	var pieces []byte
+	if b, is := src.(showcause.Bytes); is {
+		for len(b) > tagPiece {
+			pieces, b = g.sum(pieces, b[:tagPiece]), b[tagPiece:]
+		}
+		pieces = g.sum(pieces, b)
+	} else {
+		if g.buf == nil {
+			g.buf = make([]byte, tagPiece)
+		}
+		r := bound.Reader(src, 0, -1)
+		for left := src.Size(); ; {
+			n, err := io.ReadFull(r, g.buf[:min(left, tagPiece)])
+			if err != nil {
+				return tag, false
+			}
+			pieces = g.sum(pieces, g.buf[:n])
+			if left -= int64(n); left == 0 {
+				break
+			}
+		}
+	}
+	copy(tag[:], g.sum(nil, pieces))
+	return tag, true
+}
+
+// tagOf returns the tag of a layer that is not empty, which is worked out once.
+func (in *input) tagOf(l *layer) ([tagSize]byte, bool) {
+	if !l.tagged {
+		l.tagged = true
+		l.tag, l.known = in.tags.of(l.Source)
+	}
+	return l.tag, l.known
+}
+
+// occurrence is all that the report on a layer and on what is in it follows from, but
+// for limits.
+type occurrence struct {
+	tag     [tagSize]byte
+	size    int64
+	parents string // types of the layers that it is in
+	allowed string
+	allower uint32
+	name    string // where rules may ask for it
+}
+
+// record is what was said of a layer: stretches of the report.
+type record struct {
+	depth                              int
+	findings, findingsTo, gaps, gapsTo int
+	cost                               unpack.Cost
+}
+
+// repeats tells whether layers that occur twice are scanned once. Rules that
+// write lines write them each time.
+func (in *input) repeats() bool {
+	return in.tags != nil && !in.options.EachTime && !in.options.TopOnly && in.options.Log == nil && in.visitor == nil
+}
+
+// occurs returns what a layer is known by, false if it is not to be.
+func (in *input) occurs(l *layer) (o occurrence, ok bool) {
+	n := l.Source.Size()
+	if l.parent == nil || n == 0 || !in.repeats() {
+		return o, false
+	}
+	if n > alwaysTagged {
+		if in.sizes == nil {
+			in.sizes = map[int64]bool{}
+		}
+		if !in.sizes[n] {
+			in.sizes[n] = true
+			return o, false
+		}
+	}
+	o = occurrence{size: n, parents: l.parents(), allowed: l.allowed, allower: l.allower}
+	if _, asked := in.externals["filename"]; asked {
+		o.name = path.Base(strings.ReplaceAll(l.Trail[len(l.Trail)-1].Name, `\`, "/"))
+	}
+	o.tag, ok = in.tagOf(l)
+	return o, ok
+}
+
+// parents are the types of the layers that a layer is in, outermost first.
+func (l *layer) parents() string {
+	if l.parent == nil {
+		return ""
+	}
+	if l.above == "" {
+		l.above = l.parent.parents() + l.parent.kind.ClamAV() + "/"
+	}
+	return l.above
+}
+
+// again says of a layer what was said of the same layer before. It is false if
+// there was none, or if a limit may be met on the way.
+func (in *input) again(l *layer, o occurrence) bool {
+	r, ok := in.records[o]
+	if !ok || in.told.bytes > maxTold/4 || !in.budget.Repeat(r.cost, len(l.Trail)) {
+		return false
+	}
+	for i := r.findings; i < r.findingsTo; i++ {
+		f := in.report.Findings[i]
+		f.Trail = l.under(f.Trail[r.depth:])
+		if f.Chain != nil {
+			f.Chain = append(in.chain(l), f.Chain[r.depth+1:]...)
+		}
+		in.keep(f)
+	}
+	for i := r.gaps; i < r.gapsTo; i++ {
+		g := in.report.Gaps[i]
+		g.Trail = l.under(g.Trail[r.depth:])
+		in.gap(g)
+	}
+	return true
+}
+
+// under returns the trail of what is the given steps below a layer.
+func (l *layer) under(steps showcause.Trail) showcause.Trail {
+	t := make(showcause.Trail, 0, len(l.Trail)+len(steps))
+	return append(append(t, l.Trail...), steps...)
+}
+
+// remember keeps what was said of a layer, if another one would get the same.
+func (in *input) remember(l *layer, o occurrence, r record, lost int) {
+	r.findingsTo, r.gapsTo = len(in.report.Findings), len(in.report.Gaps)
+	if in.told.lost != lost || in.told.bytes > maxTold/4 || len(in.records) >= maxRecords {
+		return
+	}
+	for i := r.gaps; i < r.gapsTo; i++ {
+		g := &in.report.Gaps[i]
+		if head, _, _ := strings.Cut(string(g.Code), "."); len(g.Trail) < r.depth {
+			return // it stands for others
+		} else if code := showcause.Code(head); code != showcause.Unsupported && code != showcause.Corrupt && code != showcause.Ambiguous {
+			return // another time it may go otherwise
+		}
+	}
+	if in.records == nil {
+		in.records = map[occurrence]record{}
+	}
+	in.records[o] = r
+}
+
+// endless tells whether a layer is one that it is in: what is in it is known, and
+// has no end.
+func (in *input) endless(l *layer) bool {
+	n := l.Source.Size()
+	if n == 0 || in.tags == nil {
+		return false
+	}
+	for p := l.parent; p != nil; p = p.parent {
+		if p.Source.Size() != n {
+			continue
+		}
+		a, ok := in.tagOf(l)
+		if b, known := in.tagOf(p); ok && known && a == b {
+			return true
+		}
+	}
+	return false
+}
