@@ -18,10 +18,15 @@ type passwords struct {
 }
 
 func (p *passwords) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&p.given, "password", nil, "try this password on encrypted archives (repeatable); other users may see it in the list of processes: --password-file is safer")
-	f.StringVar(&p.file, "password-file", "", "try the passwords in this file, one a line")
+	p.own(f)
 	p.usual = true
 	yes(f, &p.usual, "usual-passwords", "", "try the passwords that samples are exchanged with: infected, virus, 1234 ...")
+}
+
+// own adds the flags about passwords that the user gives.
+func (p *passwords) own(f *pflag.FlagSet) {
+	f.StringArrayVar(&p.given, "password", nil, "try this password on encrypted archives (repeatable); other users may see it in the list of processes: --password-file is safer")
+	f.StringVar(&p.file, "password-file", "", "try the passwords in this file, one a line")
 }
 
 // maxPasswordFile is the length in bytes of the longest file of passwords.

@@ -77,6 +77,11 @@ func (o *scanOptions) takeFound(c *cobra.Command, rec *recorder, t *answer.Total
 func recordCommands() []*cobra.Command {
 	h := casecmd.Host{
 		Version: version(), StoreFlag: storeFlag, StoreDir: storeDir, OpenDB: openDB, Scratch: scratch,
+		PasswordFlags: func(f *pflag.FlagSet) func() ([][]byte, error) {
+			var p passwords
+			p.own(f)
+			return p.list
+		},
 		Exit: func(code int) error { return exitCode(code) },
 	}
 	return []*cobra.Command{evidenceCommand(h.Recheck(), h.Show()), h.Contest(), h.Decide(), h.Report()}
@@ -101,7 +106,7 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 		}
 		return nil, nil
 	}
-	words := map[string]string{recheck.OptionFormats: "all"}
+	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(bool(o.passwords.usual), len(o.words))}
 	if o.limits.memory > 0 {
 		words["memory"] = strconv.FormatInt(int64(o.limits.memory), 10)
 	}

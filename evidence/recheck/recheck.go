@@ -20,6 +20,10 @@ type Claim struct {
 	// NoViews tells that no normalised views of text and HTML were made: no rule of
 	// the database asked for them.
 	NoViews bool
+	// NoUsual tells that unpack.UsualPasswords were not tried on what is encrypted, and
+	// Given how many passwords the user gave.
+	NoUsual bool
+	Given   int
 	// Rule is the rule that fired, nil where coverage alone is claimed.
 	Rule  *Rule
 	Trail showcause.Trail // to the layer where it fired; names play no part
@@ -45,10 +49,9 @@ type Rule struct {
 type Options struct {
 	// Spill opens scratch space for layers over 16 MiB; without it they are cut there.
 	Spill func() (unpack.File, error)
-	// Passwords are tried on what is encrypted, before unpack.UsualPasswords: what a
-	// scan was told. No record has them. NoUsual leaves the usual ones out.
+	// Passwords are tried on what is encrypted, before unpack.UsualPasswords: those
+	// that the user gave the scan. No record has them.
 	Passwords [][]byte
-	NoUsual   bool
 	// Around is how many bytes before and behind each match are taken into
 	// Excerpts; 0 takes none.
 	Around int
@@ -110,7 +113,7 @@ type Outcome struct {
 func Run(src showcause.Source, c Claim, o Options) Outcome {
 	w := &walk{claim: c, around: min(o.Around, maxAround), seen: map[showcause.Code]int{}}
 	w.budget = unpack.NewBudget(c.Limits, src.Size(), o.Spill)
-	w.budget.Passwords, w.budget.NoUsual = o.Passwords, o.NoUsual
+	w.budget.Passwords, w.budget.NoUsual = o.Passwords, c.NoUsual
 	for _, f := range formats.All() {
 		if c.Formats == nil || slices.Contains(c.Formats, f.Name) {
 			w.formats = append(w.formats, f)

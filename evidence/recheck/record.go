@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -40,7 +41,23 @@ const (
 	OptionFormats = "formats"     // "all": every format that the engine reads
 	OptionViews   = "views"       // "none": no normalised views of text and HTML
 	OptionInput   = "input.bytes" // "all", or how many bytes of the input are read at most
+	// OptionPasswords tells what is tried on what is encrypted: see Passwords. Without
+	// it the usual ones are. Words of a mail are a function of the file, and are always tried.
+	OptionPasswords = "passwords"
 )
+
+// Passwords is the value of OptionPasswords: "usual" or "off", and "+N" where the
+// user gave N more. The passwords themselves are never recorded.
+func Passwords(usual bool, given int) string {
+	s := "off"
+	if usual {
+		s = "usual"
+	}
+	if given > 0 {
+		s = fmt.Sprintf("%s+%d", s, given)
+	}
+	return s
+}
 
 // Record looks again at what a record of kind finding says of a file. The
 // engine, the rules' database, the policy and the number of steps are taken as
@@ -53,7 +70,13 @@ func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 		return Answer{Differences: []Difference{{"record", "a finding", err.Error()}}}
 	}
 	out := Run(src, *c, o)
-	d := deriver{s: s, src: src, c: c, out: &out}
+	if missing := c.Given > len(o.Passwords); missing && !out.Reached {
+		out.Differences = append(out.Differences, Difference{"passwords", fmt.Sprintf("%d given by the scan's user", c.Given),
+			fmt.Sprintf("%d given here; the layer needs a password of the scan's user: --password", len(o.Passwords))})
+	} else if missing {
+		out.Notes = append(out.Notes, fmt.Sprintf("coverage was not compared: the scan's user gave %d passwords (--password), and %d are given here", c.Given, len(o.Passwords)))
+	}
+	d := deriver{s: s, src: src, c: c, out: &out, locked: c.Given > len(o.Passwords)}
 	again := d.statement()
 	d.compare(again)
 	a := Answer{Differences: out.Differences, Notes: out.Notes, Excerpts: out.Excerpts}
@@ -106,6 +129,17 @@ func claimOf(s *evidence.Statement) (*Claim, error) {
 	if v := s.Policy.Options[OptionFormats]; v != "" && v != "all" {
 		return nil, fmt.Errorf("a policy for the formats %.40q", showcause.Escape(v))
 	}
+	if v := s.Policy.Options[OptionPasswords]; v != "" {
+		head, n, more := strings.Cut(v, "+")
+		given, err := strconv.Atoi(n)
+		if head != "usual" && head != "off" || more && (err != nil || given < 1) {
+			return nil, fmt.Errorf("a policy for the passwords %.40q", showcause.Escape(v))
+		}
+		c.NoUsual = head == "off"
+		if more {
+			c.Given = given
+		}
+	}
 	c.NoViews = s.Policy.Options[OptionViews] == "none"
 	c.Chain = []showcause.Link{{Digest: sum(s.Subject.SHA256), Size: s.Input.Size}}
 	for _, step := range s.Derivation {
@@ -137,6 +171,8 @@ type deriver struct {
 	src showcause.Source
 	c   *Claim
 	out *Outcome
+	// locked tells that passwords are missing that the scan had.
+	locked bool
 }
 
 // statement returns the record as the file gives it.
@@ -223,6 +259,9 @@ func (d *deriver) subject() evidence.Digests {
 
 // comparable tells whether the record's coverage follows from the bytes alone.
 func (d *deriver) comparable() bool {
+	if d.locked {
+		return false
+	}
 	for _, g := range d.s.Coverage.Gaps {
 		code := showcause.Code(g.Code)
 		head, _, _ := strings.Cut(g.Code, ".")

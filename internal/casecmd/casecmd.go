@@ -19,6 +19,9 @@ type Host struct {
 	// "" if there is to be none.
 	StoreFlag func(f *pflag.FlagSet, to *string)
 	StoreDir  func(flag string) (dir string, named bool, err error)
+	// PasswordFlags adds --password and --password-file. What it returns gives the
+	// passwords.
+	PasswordFlags func(f *pflag.FlagSet) func() ([][]byte, error)
 	// OpenDB opens rules as scan does.
 	OpenDB func(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (*ruledb.DB, error)
 	// Scratch opens an unlinked file.

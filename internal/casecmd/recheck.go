@@ -34,6 +34,7 @@ type recheckOptions struct {
 	host                           Host
 	file, store, key, jail, format string
 	db                             []string
+	passwords                      func() ([][]byte, error)
 }
 
 // Recheck is the command that derives a finding again.
@@ -55,6 +56,7 @@ Exit code: 0 REPRODUCED; 1 something differs, and is listed; 2 an error.`,
 	f.StringVar(&o.file, "file", "", "the file (default: the path that the record has)")
 	f.StringArrayVarP(&o.db, "db", "d", nil, "rules to hold the record's against: a compiled database, or database files or folders")
 	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed (default: the store's)")
+	o.passwords = h.PasswordFlags(f)
 	h.StoreFlag(f, &o.store)
 	f.StringVar(&o.jail, "jail", "on", "on: the file is read by a process that the kernel has locked in; off: by this process")
 	f.StringVar(&o.format, "format", "text", "output: text, json")
@@ -182,7 +184,11 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if err != nil {
 		return err
 	}
-	a, err := o.host.rederive(c.Context(), l.record, f, known.before, o.jail == answer.JailOff)
+	words, err := o.passwords()
+	if err != nil {
+		return err
+	}
+	a, err := o.host.rederive(c.Context(), l.record, f, known.before, words, o.jail == answer.JailOff)
 	if err != nil {
 		return err
 	}
@@ -245,14 +251,14 @@ func printRecheck(w io.Writer, s *evidence.Statement, a *recheck.Answer) {
 const maxRecheckTime = 30 * time.Minute
 
 // rederive has the file read, in the jail or here.
-func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, before []string, here bool) (*recheck.Answer, error) {
+func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, before []string, words [][]byte, here bool) (*recheck.Answer, error) {
 	if here {
 		st, err := f.Stat()
 		if err != nil {
 			return nil, fmt.Errorf("file: %w", err)
 		}
 		src := io.NewSectionReader(f, 0, st.Size())
-		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return h.Scratch() }, Around: shownAround, Before: before})
+		a := recheck.Record(r.Statement(), src, recheck.Options{Spill: func() (unpack.File, error) { return h.Scratch() }, Around: shownAround, Before: before, Passwords: words})
 		a.Notes = append(a.Notes, "without the jail: this process read the file itself (--jail=off)")
 		return &a, nil
 	}
@@ -262,7 +268,7 @@ func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, befo
 	if err := jail.Broker(); err != nil {
 		return nil, fmt.Errorf("jail: %w", err)
 	}
-	request, err := json.Marshal(recheckRequest{r.Bytes(), before})
+	request, err := json.Marshal(recheckRequest{r.Bytes(), before, words})
 	if err != nil {
 		return nil, fmt.Errorf("reader: request: %w", err)
 	}
@@ -282,6 +288,7 @@ func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, befo
 type recheckRequest struct {
 	Record []byte   `json:"record"`
 	Before []string `json:"before,omitempty"` // recheck.Options
+	Words  [][]byte `json:"words,omitempty"`  // recheck.Options.Passwords
 }
 
 // Read is the process that reads the file; what it returns is its exit code.
@@ -298,7 +305,7 @@ func Read() int {
 		if err != nil {
 			a.Notes = []string{"the record cannot be read: " + err.Error()}
 		} else {
-			a = recheck.Record(r.Statement(), j.Source, recheck.Options{Spill: j.Spill, Around: shownAround, Before: q.Before})
+			a = recheck.Record(r.Statement(), j.Source, recheck.Options{Spill: j.Spill, Around: shownAround, Before: q.Before, Passwords: q.Words})
 		}
 		b, err := json.Marshal(a)
 		if err != nil {

@@ -321,7 +321,7 @@ func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *eviden
 	if sum, err := draft.Digest(f); err != nil || sum != s.Subject.SHA256 {
 		return nil, errors.New("what is at the file's path now is another file")
 	}
-	return o.host.rederive(ctx, r, f, nil, o.jail == answer.JailOff)
+	return o.host.rederive(ctx, r, f, nil, nil, o.jail == answer.JailOff)
 }
 
 // write writes the page: a file is complete or is not there.
