@@ -227,9 +227,9 @@ func (n *normaliser) bytes(e Elem) error {
 			letters, capitals = true, capitals || c != lower(c)
 		}
 	}
-	val, fold := e.Value, e.Fold && letters
+	// A copy: seeds are parts of it, and the caller may write into its own.
+	val, fold := bytes.Clone(e.Value), e.Fold && letters
 	if fold && capitals {
-		val = bytes.Clone(val)
 		for i, c := range val {
 			if mask == nil || mask[i] == 0xff {
 				val[i] = lower(c)
@@ -246,8 +246,7 @@ func (n *normaliser) bytes(e Elem) error {
 			return nil
 		}
 	}
-	// Clipped, so that what is appended does not write into what the caller has.
-	n.out = append(n.out, Elem{Kind: Bytes, Value: slices.Clip(val), Mask: slices.Clip(mask), Fold: fold})
+	n.out = append(n.out, Elem{Kind: Bytes, Value: val, Mask: slices.Clip(mask), Fold: fold}) // the mask is the caller's
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package pattern
 
 import (
+	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -138,5 +140,45 @@ func TestEmitStops(t *testing.T) {
 	got = nil
 	if !m.Verify(1, prog, atoms[0].Place, in, 4, func(off, _ int64) bool { got = append(got, off); return true }) || !slices.Equal(got, []int64{0, 1, 2}) {
 		t.Errorf("went on with %v", got)
+	}
+}
+
+// TestCompileKeepsNothing holds that a program and its atoms do not change with what
+// they were compiled from: callers use their room again.
+func TestCompileKeepsNothing(t *testing.T) {
+	for _, e := range []Elem{
+		{Kind: Bytes, Value: []byte("Some bytes of a pattern")},
+		{Kind: Bytes, Value: []byte("Some Bytes"), Fold: true},
+		{Kind: Bytes, Value: []byte("some bytes"), Fold: true},
+		{Kind: Bytes, Value: []byte{'a', 'b', 'c', 'd', 'e', 0x40}, Mask: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}},
+	} {
+		for _, p := range []Pattern{
+			{Variants: [][]Elem{{e}}}, {Variants: [][]Elem{{e, {Kind: Gap, Max: 3}, e}}},
+			{Variants: [][]Elem{{{Kind: Alt, Alts: [][]Elem{{e}, {e, e}}}}}}, {Forms: []Form{{Value: e.Value, Fold: e.Fold}, {Value: e.Value, Full: true}}},
+		} {
+			compiled := func() string {
+				prog, atoms, err := Compile(p, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				value, mask := bytes.Clone(e.Value), bytes.Clone(e.Mask)
+				before := fmt.Sprintf("%x %+v", prog, atoms)
+				for i := range e.Value {
+					e.Value[i] ^= 0x55
+				}
+				for i := range e.Mask {
+					e.Mask[i] ^= 0x55
+				}
+				if after := fmt.Sprintf("%x %+v", prog, atoms); after != before {
+					t.Errorf("%+v: %s, then %s", p, before, after)
+				}
+				copy(e.Value, value)
+				copy(e.Mask, mask)
+				return before
+			}
+			if a, b := compiled(), compiled(); a != b {
+				t.Errorf("%s, then %s", a, b)
+			}
+		}
 	}
 }
