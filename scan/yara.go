@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"io"
+	"math"
 	"path"
 	"strings"
 
@@ -53,7 +54,7 @@ func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
 	}
 	e := &s.eval
 	e.search, e.rule, e.yara = s, body, y
-	e.machine.Limit = min(maxSteps, max(s.matcher.Limit-s.matcher.Steps, 1))
+	e.machine.Limit = min(stepsFor(e.Size()), max(s.matcher.Limit-s.matcher.Steps, 1))
 	out := e.machine.Run(prog, e)
 	s.matcher.Steps += out.Steps
 	switch {
@@ -66,8 +67,16 @@ func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
 	return holdsNot
 }
 
-// maxSteps bounds one condition.
-const maxSteps = 1 << 30
+// Of one condition: a loop over every byte takes some steps for each.
+const (
+	leastSteps   = 1 << 30
+	stepsPerByte = 16
+)
+
+// stepsFor bounds one condition over a layer of size bytes.
+func stepsFor(size int64) int64 {
+	return max(leastSteps, min(size, math.MaxInt64>>6)*stepsPerByte+1<<24)
+}
 
 // Size is the number of bytes of the layer.
 func (e *evaluator) Size() int64 { return e.search.l.Source.Size() }

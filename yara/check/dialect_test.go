@@ -89,3 +89,39 @@ func TestDialects(t *testing.T) {
 		}
 	}
 }
+
+// TestEscapedNames holds which rules are read as YARA 4 for the sake of its names of
+// certificates.
+func TestEscapedNames(t *testing.T) {
+	for _, c := range []struct {
+		cond string
+		d    source.Dialect
+		yara bool
+	}{
+		{`pe.signatures[0].subject contains "\\xE6\\x97"`, source.Either, true},
+		{`for any s in pe.signatures : (filesize > 1 and ("/CN=\\xe6" == (s.issuer)))`, source.Either, true},
+		{`pe.signatures[0].signer_info.chain[0].issuer startswith "\\xE6"`, source.Either, true},
+		{`pe.signatures[0].subject contains "\xE6\x97"`, source.Either, false}, // the bytes, not their escapes
+		{`pe.signatures[0].subject contains "\\xG6" or pe.signatures[0].subject contains "\\x1"`, source.Either, false},
+		{`pe.signatures[0].serial contains "\\xE6"`, source.Either, false},
+		{`pe.signatures[0].subject contains "\\xE6"`, source.YARAX, false},
+		// What YARA 4 does not take is YARA-X's.
+		{`pe.signatures[0].subject contains "\\xE6" and math.in_range(filesize, 1, 2)`, source.Either, false},
+	} {
+		r, set := run(t, `import "pe" import "math" rule r { condition: `+c.cond+" }", Options{Dialect: c.d})
+		want := c.d
+		if c.yara {
+			want = source.YARA
+		}
+		if r.Failed() || r.Rules[0].Dialect != want {
+			t.Errorf("%s in %s: failed %v, read as %s, want %s\n%s", c.cond, c.d, r.Failed(), r.Rules[0].Dialect, want, render(set, r.Diags))
+		}
+		warned := false
+		for _, d := range r.Diags {
+			warned = warned || d.Code == source.DialectsDisagree
+		}
+		if warned != c.yara {
+			t.Errorf("%s in %s: warned %v\n%s", c.cond, c.d, warned, render(set, r.Diags))
+		}
+	}
+}

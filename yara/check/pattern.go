@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -178,6 +179,13 @@ func (c *checker) hexPattern(p *syntax.Pattern) {
 		c.err(source.TooLarge, p.Hex.Span, "hex pattern too large", fmt.Sprintf("more than %d alternatives", patternParts))
 		return
 	}
+	if !seeded(p.Hex.Parts) {
+		if cost, at := jumpCost(p.Hex.Parts); cost > maxJumpCost {
+			c.err(source.TooLarge, at, "long jumps in a hex pattern that every place has to be tried for",
+				fmt.Sprintf("such a pattern can jump over %d bytes in all, or half as many where a jump is of any length up to its bound", maxJumpCost)).
+				note("no byte of it is there in every match: one fixed byte, with both digits, is enough to take longer jumps")
+		}
+	}
 	if plain && c.o.Dialect != source.YARA {
 		text := make([]byte, 0, len(p.Hex.Parts))
 		for _, h := range p.Hex.Parts {
@@ -189,6 +197,73 @@ func (c *checker) hexPattern(p *syntax.Pattern) {
 	if slowHex(p.Hex, c.o.Dialect) {
 		c.slow(p)
 	}
+}
+
+// maxJumpCost bounds the jumps of a hex pattern that is searched for as a regular
+// expression: each byte is an instruction, and one more where the jump may end there.
+const maxJumpCost = 100_000
+
+// jumpCost is what the jumps of a sequence cost, and where the dearest is.
+func jumpCost(parts []*syntax.Hex) (sum int64, at source.Span) {
+	dearest := int64(-1)
+	for _, h := range parts {
+		cost, place := int64(0), h.Span
+		switch h.Kind {
+		case syntax.HexJump:
+			if cost = int64(h.Min); h.Max != syntax.Unbounded {
+				cost += 2 * (int64(h.Max) - int64(h.Min))
+			}
+		case syntax.HexAlternatives:
+			for _, alt := range h.Parts {
+				c, _ := jumpCost(alt.Parts)
+				cost += c
+			}
+		}
+		if cost > dearest {
+			dearest, at = cost, place
+		}
+		sum += cost
+	}
+	return sum, at
+}
+
+// maxSeedDepth is how deep alternatives can be for a pattern to be searched for by
+// its bytes.
+const maxSeedDepth = 15
+
+// seeded tells whether a hex pattern is searched for by bytes of which each match
+// has some: a fixed one, or one in each of some alternatives, and no jump without
+// bound in alternatives.
+func seeded(parts []*syntax.Hex) bool { return bounded(parts, 0) && fixed(parts) }
+
+func bounded(parts []*syntax.Hex, depth int) bool {
+	for _, h := range parts {
+		if h.Kind == syntax.HexJump && h.Max == syntax.Unbounded && depth > 0 {
+			return false
+		}
+		for _, alt := range h.Parts {
+			if depth >= maxSeedDepth || !bounded(alt.Parts, depth+1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func fixed(parts []*syntax.Hex) bool {
+	for _, h := range parts {
+		switch h.Kind {
+		case syntax.HexByte:
+			if h.Mask == 0xff && !h.Not {
+				return true
+			}
+		case syntax.HexAlternatives:
+			if !slices.ContainsFunc(h.Parts, func(alt *syntax.Hex) bool { return !fixed(alt.Parts) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hexParts warns of consecutive jumps, counts alternatives, and says whether all

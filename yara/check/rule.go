@@ -32,7 +32,8 @@ type variable struct {
 }
 
 // rule checks one rule and makes it known to those after it. Where both dialects
-// are taken, a rule that is not in order is read once more as YARA 4 has it.
+// are taken, a rule that is not in order is read once more as YARA 4 has it, and so
+// is one that was written for what only YARA 4 says.
 func (c *checker) rule(r *Rule) {
 	n := c.namespace(r.Namespace)
 	c.cur = scope{rule: r}
@@ -44,9 +45,14 @@ func (c *checker) rule(r *Rule) {
 	r.Dialect = c.o.Dialect
 	before, bad, globs := len(c.Diags), r.Bad, len(n.globs)
 	c.body(n, r)
-	if c.o.Dialect != source.Either || r.Bad == bad || r.Broken {
+	if c.o.Dialect != source.Either || r.Broken {
 		return
 	}
+	escaped, only := escapedName(r.Cond)
+	if r.Bad == bad && !only {
+		return
+	}
+	wasBad, modules := r.Bad, r.Modules
 	first := slices.Clone(c.Diags[before:])
 	c.Diags, n.globs, r.Bad, r.Modules = c.Diags[:before], n.globs[:globs], bad, nil
 	c.o.Dialect = source.YARA
@@ -54,9 +60,63 @@ func (c *checker) rule(r *Rule) {
 	c.o.Dialect = source.Either
 	if r.Bad == bad {
 		r.Dialect = source.YARA
+		if only && !wasBad {
+			c.warn(source.DialectsDisagree, escaped, "name in a certificate is escaped",
+				"YARA says so for bytes beyond ASCII, YARA-X says the bytes: the rule is read as YARA has it")
+		}
 		return
 	}
-	c.Diags = append(c.Diags[:before], first...)
+	c.Diags, r.Bad, r.Modules = append(c.Diags[:before], first...), wasBad, modules
+	if !wasBad { // what is known of its expressions is YARA-X's again
+		c.Diags, n.globs = c.Diags[:before], n.globs[:globs]
+		c.body(n, r)
+	}
+}
+
+// escapedName finds a comparison of the subject or issuer of a certificate with a text
+// that has \x and two digits: OpenSSL writes bytes beyond ASCII so
+// (X509_NAME_oneline), and YARA 4 takes names from there.
+func escapedName(cond syntax.Expr) (at source.Span, found bool) {
+	if cond == nil {
+		return at, false
+	}
+	syntax.Walk(cond, func(e syntax.Expr) bool {
+		b, ok := e.(*syntax.Binary)
+		if !ok || found {
+			return !found
+		}
+		for _, side := range [][2]syntax.Expr{{b.X, b.Y}, {b.Y, b.X}} {
+			name, ok := unwrapped(side[0]).(*syntax.Select)
+			text, also := unwrapped(side[1]).(*syntax.Literal)
+			if ok && also && text.Kind == syntax.TextLit && hasEscape(text.Text) && (name.Field.Name == "subject" || name.Field.Name == "issuer") {
+				at, found = text.Span, true
+			}
+		}
+		return !found
+	})
+	return at, found
+}
+
+// unwrapped is an expression without the parentheses around it.
+func unwrapped(e syntax.Expr) syntax.Expr {
+	for {
+		p, ok := e.(*syntax.Paren)
+		if !ok {
+			return e
+		}
+		e = p.X
+	}
+}
+
+// hasEscape tells whether a text has \x and two hexadecimal digits in it.
+func hasEscape(s string) bool {
+	digit := func(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
+	for i := 0; i+4 <= len(s); i++ {
+		if s[i] == '\\' && s[i+1] == 'x' && digit(s[i+2]) && digit(s[i+3]) {
+			return true
+		}
+	}
+	return false
 }
 
 // body checks the patterns and the condition of a rule.

@@ -250,8 +250,8 @@ func hexElems(parts []*syntax.Hex, depth int) (out []pattern.Elem, ok bool) {
 }
 
 // maxRepeat is the longest jump of a hex string that is searched for as a regular
-// expression.
-const maxRepeat = 1 << 15
+// expression: check.Check has refused what is longer.
+const maxRepeat = 1 << 17
 
 // hexNode is a sequence as a regular expression.
 func hexNode(parts []*syntax.Hex) (*resyntax.Node, error) {

@@ -272,3 +272,49 @@ func FuzzStrings(f *testing.F) {
 		}
 	})
 }
+
+// TestFarJumps holds that hex strings without a fixed byte compile whenever check
+// takes them, up to its bound and past it.
+func TestFarJumps(t *testing.T) {
+	for _, c := range []struct {
+		hex string
+		ok  bool
+	}{
+		{"4? [40000] 5?", true},
+		{"4? [100000] 5?", true},
+		{"4? [100001] 5?", false},
+		{"4? [0-50000] 5?", true},
+		{"4? [0-50001] 5?", false},
+		{"4? [50000] 5? [50000] 6?", true},
+		{"4? [50000] 5? [50001] 6?", false},
+		{"4? [-] 5?", true},
+		{"4? [70000-] 5?", true},
+		{"4? [200000-] 5?", false},
+		{"4? ( 1? [50000] 2? | 3? [50000] 4? ) 5?", true},
+		{"4? ( 1? [50000] 2? | 3? [50001] 4? ) 5?", false},
+		{"4? ( 11 [50000] 2? | 3? [90001] 44 ) 5?", true},
+		{"41 ( 11 [-] 2? | 3? [90001] 44 ) [90001] 5?", false},
+		{"41 [4000000] 5?", true},
+	} {
+		var set source.Sources
+		src, err := set.Add("t.yar", "rule r { strings: $a = { "+c.hex+" } condition: $a }")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := check.Check(&set, []check.Input{{Source: src}}, check.Options{})
+		if res.Failed() == c.ok {
+			t.Errorf("{ %s }: refused %v, want %v", c.hex, res.Failed(), !c.ok)
+		}
+		if res.Failed() {
+			if !slices.ContainsFunc(res.Diags, func(d *source.Diagnostic) bool { return d.Code == source.TooLarge }) {
+				t.Errorf("{ %s }: %s", c.hex, res.Diags[0].Code)
+			}
+			continue
+		}
+		for _, p := range Rules(res, Options{}, func(*rule.Rule) error { return nil }) {
+			if p.Err != nil {
+				t.Errorf("{ %s }: %s", c.hex, p.String())
+			}
+		}
+	}
+}
