@@ -153,8 +153,10 @@ func TestCompileKeepsNothing(t *testing.T) {
 		{Kind: Bytes, Value: []byte{'a', 'b', 'c', 'd', 'e', 0x40}, Mask: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}},
 	} {
 		for _, p := range []Pattern{
-			{Variants: [][]Elem{{e}}}, {Variants: [][]Elem{{e, {Kind: Gap, Max: 3}, e}}},
-			{Variants: [][]Elem{{{Kind: Alt, Alts: [][]Elem{{e}, {e, e}}}}}}, {Forms: []Form{{Value: e.Value, Fold: e.Fold}, {Value: e.Value, Full: true}}},
+			{Variants: [][]Elem{{e}}},
+			{Variants: [][]Elem{{e, {Kind: Gap, Max: 3}, e}}},
+			{Variants: [][]Elem{{{Kind: Alt, Alts: [][]Elem{{e}, {e, e}}}}}},
+			{Forms: []Form{{Value: e.Value, Fold: e.Fold}, {Value: e.Value, Full: true}}},
 		} {
 			compiled := func() string {
 				prog, atoms, err := Compile(p, nil)

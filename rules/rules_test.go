@@ -402,7 +402,8 @@ func TestCachedIncludes(t *testing.T) {
 		times  int
 		want   string
 	}{
-		{func() {}, 1, "a.yar:b a.yar:a"}, {func() {}, 1, "a.yar:b a.yar:a"},
+		{func() {}, 1, "a.yar:b a.yar:a"},
+		{func() {}, 1, "a.yar:b a.yar:a"},
 		{func() { writeFiles(t, dir, map[string]string{"b/b.inc": `rule b { condition: filesize > 5 }`}) }, 2, ""},
 		{func() { o.Externals = map[string]module.Value{"n": module.IntValue(1)} }, 3, ""},
 		{func() { writeFiles(t, dir, map[string]string{"b/b.inc": `rule b { condition: true }`}) }, 4, "a.yar:b"},

@@ -112,8 +112,10 @@ func (r *reader) start(o Reading) error {
 }
 
 func newScanner(db *ruledb.DB, set *wire.Settings, modules map[string][]byte, log func(string)) *scan.Scanner {
-	o := scan.Options{Limits: set.Limits, Excerpts: set.Excerpts, Digests: set.Digests, Formats: []unpack.Format{},
-		TopOnly: set.TopOnly, MaxMatches: int(set.Matches), Now: set.Now, ModuleData: modules}
+	o := scan.Options{
+		Limits: set.Limits, Excerpts: set.Excerpts, Digests: set.Digests, Formats: []unpack.Format{},
+		TopOnly: set.TopOnly, MaxMatches: int(set.Matches), Now: set.Now, ModuleData: modules,
+	}
 	if set.Logs {
 		o.Log = log
 	}

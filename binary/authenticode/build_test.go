@@ -124,7 +124,8 @@ func signerInfoOf(t testing.TB, p person, kind asn1.ObjectIdentifier, digest []b
 	}
 	serial, _ := asn1.Marshal(p.cert.SerialNumber)
 	parts := [][]byte{
-		{2, 1, 1}, tlv(0x30, p.cert.RawIssuer, serial), algorithmOf(idSHA256), tlv(0xA0, set[len(set)-len(join(attrs)):]),
+		{2, 1, 1},
+		tlv(0x30, p.cert.RawIssuer, serial), algorithmOf(idSHA256), tlv(0xA0, set[len(set)-len(join(attrs)):]),
 		algorithmOf(idRSA), tlv(4, sig),
 	}
 	if unsigned != nil {

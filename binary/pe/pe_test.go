@@ -69,8 +69,15 @@ func TestImports(t *testing.T) {
 
 func TestStem(t *testing.T) {
 	for _, c := range []struct{ dll, four, x string }{
-		{"a.dll", "a", "a"}, {"A.OCX", "A", "A"}, {"a.sys.dll", "a", "a.sys"}, {"a.dllx", "a", "a.dllx"}, {"a.exe.dll", "a.exe.dll", "a.exe"},
-		{"a", "a", "a"}, {".dll", "", ""}, {"a.dl", "a.dl", "a.dl"}, {"", "", ""},
+		{"a.dll", "a", "a"},
+		{"A.OCX", "A", "A"},
+		{"a.sys.dll", "a", "a.sys"},
+		{"a.dllx", "a", "a.dllx"},
+		{"a.exe.dll", "a.exe.dll", "a.exe"},
+		{"a", "a", "a"},
+		{".dll", "", ""},
+		{"a.dl", "a.dl", "a.dl"},
+		{"", "", ""},
 	} {
 		if got := (&File{o: Options{Reading: YARA4}}).stem(c.dll); got != c.four {
 			t.Errorf("YARA 4: %q: %q", c.dll, got)
@@ -165,14 +172,17 @@ func TestOffset(t *testing.T) {
 		four, x int64 // -1: none
 	}{
 		{0, 0, 0},
-		{0xfff, 0xfff, 0xfff},                          // before the sections it is the offset; YARA 4 wants it in the file
-		{0x1000, 0x400, 0x400}, {0x10ff, 0x4ff, 0x4ff}, // in a
+		{0xfff, 0xfff, 0xfff}, // before the sections it is the offset; YARA 4 wants it in the file
+		{0x1000, 0x400, 0x400},
+		{0x10ff, 0x4ff, 0x4ff}, // in a
 		{0x1100, 0x600, 0x600}, // in both: b has the higher address
 		{0x1250, -1, 0x750},    // past b's virtual size and in its raw size
 		{0x1300, -1, -1},       // in a's memory alone
 		{0x8010, -1, 0x810},    // past c's virtual size
 		{0x9000, -1, -1},
-		{math.MaxUint32, -1, -1}, {1 << 40, -1, -1}, {math.MaxUint64, -1, -1},
+		{math.MaxUint32, -1, -1},
+		{1 << 40, -1, -1},
+		{math.MaxUint64, -1, -1},
 	} {
 		for r, want := range map[*File]int64{four: c.four, x: c.x} {
 			if want == 0xfff && r == four {

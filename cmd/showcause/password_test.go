@@ -31,8 +31,10 @@ func sealedZip(ts *testscript.TestScript, name string, content []byte, password 
 	data := bytes.Join([][]byte{salt, s.Verifier([]byte(password), salt), body, mac.Sum(nil)[:crypt.ZipAESTail]}, nil)
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Flags: 1, Method: 99, CRC32: crc32.ChecksumIEEE(content), Extra: []byte("\x01\x99\x07\x00\x01\x00AE\x03\x00\x00"),
-		CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(content))})
+	w, err := z.CreateRaw(&zip.FileHeader{
+		Name: name, Flags: 1, Method: 99, CRC32: crc32.ChecksumIEEE(content), Extra: []byte("\x01\x99\x07\x00\x01\x00AE\x03\x00\x00"),
+		CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(content)),
+	})
 	ts.Check(err)
 	w.Write(data)
 	ts.Check(z.Close())

@@ -56,8 +56,10 @@ func claimOf(t testing.TB, db *ruledb.DB, f *showcause.Finding, l showcause.Limi
 	if info.YARA != nil {
 		language = "yara"
 	}
-	c := recheck.Claim{NoViews: db.OnlyYARA(), Limits: l, Chain: f.Chain, Matches: f.Matches, Counts: f.Counts,
-		Rule: &recheck.Rule{Language: language, Name: info.Name, File: info.File, Text: info.Text}}
+	c := recheck.Claim{
+		NoViews: db.OnlyYARA(), Limits: l, Chain: f.Chain, Matches: f.Matches, Counts: f.Counts,
+		Rule: &recheck.Rule{Language: language, Name: info.Name, File: info.File, Text: info.Text},
+	}
 	if c.Rule.Before, err = recheck.Before(db, f.Index); err != nil {
 		t.Fatal(err)
 	}

@@ -71,8 +71,10 @@ func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 	}
 	out := Run(src, *c, o)
 	if missing := c.Given > len(o.Passwords); missing && !out.Reached {
-		out.Differences = append(out.Differences, Difference{"passwords", fmt.Sprintf("%d given by the scan's user", c.Given),
-			fmt.Sprintf("%d given here; the layer needs a password of the scan's user: --password", len(o.Passwords))})
+		out.Differences = append(out.Differences, Difference{
+			"passwords", fmt.Sprintf("%d given by the scan's user", c.Given),
+			fmt.Sprintf("%d given here; the layer needs a password of the scan's user: --password", len(o.Passwords)),
+		})
 	} else if missing {
 		out.Notes = append(out.Notes, fmt.Sprintf("coverage was not compared: the scan's user gave %d passwords (--password), and %d are given here", c.Given, len(o.Passwords)))
 	}

@@ -117,8 +117,24 @@ func numbered(e string, n int) string {
 // suffixes are what a name loses, and gets, when the one stream that the file is
 // has been decompressed.
 var suffixes = [...][2]string{
-	{".tgz", ".tar"}, {".tbz2", ".tar"}, {".tbz", ".tar"}, {".txz", ".tar"}, {".tlz", ".tar"}, {".tzst", ".tar"}, {".taz", ".tar"},
-	{".gz", ""}, {".bz2", ""}, {".xz", ""}, {".lzma", ""}, {".zst", ""}, {".lz4", ""}, {".lzo", ""}, {".lz", ""}, {".z", ""}, {".br", ""}, {".sz", ""},
+	{".tgz", ".tar"},
+	{".tbz2", ".tar"},
+	{".tbz", ".tar"},
+	{".txz", ".tar"},
+	{".tlz", ".tar"},
+	{".tzst", ".tar"},
+	{".taz", ".tar"},
+	{".gz", ""},
+	{".bz2", ""},
+	{".xz", ""},
+	{".lzma", ""},
+	{".zst", ""},
+	{".lz4", ""},
+	{".lzo", ""},
+	{".lz", ""},
+	{".z", ""},
+	{".br", ""},
+	{".sz", ""},
 }
 
 // unnamed is the name of a layer for which the container has none: what is

@@ -245,7 +245,9 @@ func TestImageReferences(t *testing.T) {
 		"of the web": {func(store) []byte {
 			return layerOf(tarMember{"index.json", `{"schemaVersion":2,"manifests":[]}`}, tarMember{"manifest.json", `{"name":"a page"}`}, tarMember{"repositories", "text"})
 		}, ""},
-		"an empty list": {func(store) []byte { return layerOf(tarMember{"manifest.json", `[]`}, tarMember{"x/manifest.json", `[{"name":"x"}]`}) }, ""},
+		"an empty list": {func(store) []byte {
+			return layerOf(tarMember{"manifest.json", `[]`}, tarMember{"x/manifest.json", `[{"name":"x"}]`})
+		}, ""},
 		"a path out of it": {func(store) []byte {
 			return layerOf(tarMember{"manifest.json", `[{"Config":"c","Layers":["../../etc/passwd"]}]`})
 		}, "corrupt"},

@@ -651,7 +651,12 @@ func TestLZVN(t *testing.T) {
 		{"e000" + hex.EncodeToString([]byte("0123456789abcdef")) + "06", "0123456789abcdef"},
 		{"e161" + "0001" + "f000" + "06", "a" + strings.Repeat("a", 3+16)},
 		{"0e16" + "e161" + "06", "a"},
-		{"70", ""}, {"d0", ""}, {"1e", ""}, {"e5", ""}, {"", ""}, {"e161", ""},
+		{"70", ""},
+		{"d0", ""},
+		{"1e", ""},
+		{"e5", ""},
+		{"", ""},
+		{"e161", ""},
 	} {
 		in, err := hex.DecodeString(c.code)
 		if err != nil {

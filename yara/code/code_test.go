@@ -233,7 +233,13 @@ func TestRanges(t *testing.T) {
 // TestShare pins percentages.
 func TestShare(t *testing.T) {
 	for _, c := range []struct{ n, size, want int64 }{
-		{50, 3, 2}, {100, 7, 7}, {1, 1, 1}, {34, 3, 2}, {33, 3, 1}, {0, 5, 0}, {-100, 5, -4},
+		{50, 3, 2},
+		{100, 7, 7},
+		{1, 1, 1},
+		{34, 3, 2},
+		{33, 3, 1},
+		{0, 5, 0},
+		{-100, 5, -4},
 		{50, math.MaxInt64, math.MaxInt64/2 + 1},
 		{100, math.MaxInt64, math.MaxInt64},
 		{1, 1 << 50, 1<<50/100 + 1},

@@ -186,10 +186,14 @@ func TestNotPE(t *testing.T) {
 		args    []module.Value
 		four, x string
 	}{
-		{"imports", []module.Value{s("a"), s("b")}, "YR_UNDEFINED", "0"}, {"imports", []module.Value{s("a")}, "YR_UNDEFINED", "0"},
-		{"exports", []module.Value{s("a")}, "YR_UNDEFINED", "0"}, {"is_dll", nil, "YR_UNDEFINED", "YR_UNDEFINED"},
-		{"imphash", nil, "YR_UNDEFINED", "YR_UNDEFINED"}, {"language", []module.Value{n(9)}, "YR_UNDEFINED", "0"},
-		{"calculate_checksum", nil, "YR_UNDEFINED", "YR_UNDEFINED"}, {"rich_signature.toolid", []module.Value{n(9)}, "YR_UNDEFINED", "0"},
+		{"imports", []module.Value{s("a"), s("b")}, "YR_UNDEFINED", "0"},
+		{"imports", []module.Value{s("a")}, "YR_UNDEFINED", "0"},
+		{"exports", []module.Value{s("a")}, "YR_UNDEFINED", "0"},
+		{"is_dll", nil, "YR_UNDEFINED", "YR_UNDEFINED"},
+		{"imphash", nil, "YR_UNDEFINED", "YR_UNDEFINED"},
+		{"language", []module.Value{n(9)}, "YR_UNDEFINED", "0"},
+		{"calculate_checksum", nil, "YR_UNDEFINED", "YR_UNDEFINED"},
+		{"rich_signature.toolid", []module.Value{n(9)}, "YR_UNDEFINED", "0"},
 	} {
 		for d, want := range map[source.Dialect]string{source.YARA: c.four, source.YARAX: c.x} {
 			if got := show(call(open(t, "pe", memory("hello"), d), c.name, c.args...)); got != want {

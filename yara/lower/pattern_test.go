@@ -154,9 +154,23 @@ func stringOf(r *rand.Rand, d source.Dialect) string {
 		return hexOf(r)
 	}
 	mods := [][]string{
-		{}, {"nocase"}, {"wide"}, {"wide", "ascii"}, {"fullword"}, {"fullword", "wide"}, {"fullword", "wide", "ascii", "nocase"},
-		{"xor"}, {"xor(1-3)"}, {"xor(0x03)", "wide"}, {"xor", "fullword"}, {"xor", "fullword", "wide", "ascii"},
-		{"base64"}, {"base64wide"}, {"base64", "base64wide"}, {"base64", "wide", "ascii"}, {"private"},
+		{},
+		{"nocase"},
+		{"wide"},
+		{"wide", "ascii"},
+		{"fullword"},
+		{"fullword", "wide"},
+		{"fullword", "wide", "ascii", "nocase"},
+		{"xor"},
+		{"xor(1-3)"},
+		{"xor(0x03)", "wide"},
+		{"xor", "fullword"},
+		{"xor", "fullword", "wide", "ascii"},
+		{"base64"},
+		{"base64wide"},
+		{"base64", "base64wide"},
+		{"base64", "wide", "ascii"},
+		{"private"},
 	}
 	text := []string{"abc", "ab", "a", "bca", "cabc", "ABc", "ab1"}[r.IntN(7)]
 	m := mods[r.IntN(len(mods))]
@@ -231,8 +245,13 @@ func TestNoFixedByte(t *testing.T) {
 		hex   string
 		atoms bool
 	}{
-		{"{ 6? ?1 }", false}, {"{ ~61 ~62 }", false}, {"{ 6? [1-3] ?1 }", false}, {"{ 6? ( ?1 ?2 | ?1 ) ?3 }", false}, {"{ 6? [-] ?1 }", false},
-		{"{ 61 ?? }", true}, {"{ ( 61 | 62 ) ?? }", true},
+		{"{ 6? ?1 }", false},
+		{"{ ~61 ~62 }", false},
+		{"{ 6? [1-3] ?1 }", false},
+		{"{ 6? ( ?1 ?2 | ?1 ) ?3 }", false},
+		{"{ 6? [-] ?1 }", false},
+		{"{ 61 ?? }", true},
+		{"{ ( 61 | 62 ) ?? }", true},
 	} {
 		res := checked(t, "rule r { strings: $a = "+c.hex+" condition: $a }", source.Either)
 		p, re, err := lowerPattern(res, res.Rules[0], res.Rules[0].Patterns[0])
