@@ -25,7 +25,10 @@ const lzmaMaxDict = 64 << 20
 // that a thousand small members cost what they are.
 type LZMA struct {
 	r   io.ByteReader
-	err error // from r
+	err error  // from r
+	in  []byte // bytes of r that are at hand, of which at are used
+	at  int
+	own bool // in is the caller's, and all there is
 
 	width, code uint32 // range coder
 
@@ -105,6 +108,7 @@ func NewLZMA(r io.ByteReader, props [5]byte, size int64) (*LZMA, error) {
 	for range 4 {
 		d.code = d.code<<8 | uint32(d.next())
 	}
+	d.release()
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -115,6 +119,14 @@ func NewLZMA(r io.ByteReader, props [5]byte, size int64) (*LZMA, error) {
 }
 
 func (d *LZMA) next() byte {
+	if d.at < len(d.in) {
+		d.at++
+		return d.in[d.at-1]
+	}
+	if d.fetch(); len(d.in) > 0 {
+		d.at++
+		return d.in[d.at-1]
+	}
 	c, err := d.r.ReadByte()
 	if err != nil && d.err == nil {
 		if d.err = err; err == io.EOF {
@@ -122,6 +134,41 @@ func (d *LZMA) next() byte {
 		}
 	}
 	return c
+}
+
+// peeker is a reader that shows what it holds (bufio.Reader).
+type peeker interface {
+	Buffered() int
+	Peek(n int) ([]byte, error)
+	Discard(n int) (int, error)
+}
+
+// fetch brings what r holds to hand, once all that was is used.
+func (d *LZMA) fetch() {
+	if d.own {
+		d.in, d.at = nil, 0
+		return
+	}
+	d.release()
+	p, ok := d.r.(peeker)
+	if !ok {
+		return
+	}
+	if p.Buffered() == 0 {
+		p.Peek(1) // an error comes again
+	}
+	d.in, _ = p.Peek(p.Buffered())
+}
+
+// release tells r what was used, so that it stands exactly behind that.
+func (d *LZMA) release() {
+	if d.own {
+		return
+	}
+	if d.at > 0 {
+		d.r.(peeker).Discard(d.at)
+	}
+	d.in, d.at = nil, 0
 }
 
 func (d *LZMA) normalize() {
@@ -161,11 +208,38 @@ func (d *LZMA) direct(n uint) (v uint32) {
 
 func (d *LZMA) tree(p []uint16, n uint) uint32 {
 	m := uint32(1)
+	if len(d.in)-d.at >= lzmaAhead {
+		width, code, in, at := d.width, d.code, d.in, d.at
+		for range n {
+			if width < 1<<24 {
+				width <<= 8
+				code = code<<8 | uint32(in[at])
+				at++
+			}
+			v := uint32(p[m])
+			if part := width >> 11 * v; code < part {
+				width = part
+				p[m] = uint16(v + (2048-v)>>5)
+				m <<= 1
+			} else {
+				width -= part
+				code -= part
+				p[m] = uint16(v - v>>5)
+				m = m<<1 | 1
+			}
+		}
+		d.width, d.code, d.at = width, code, at
+		return m - 1<<n
+	}
 	for range n {
 		m = m<<1 | d.bit(&p[m])
 	}
 	return m - 1<<n
 }
+
+// lzmaAhead is how many bytes have to be at hand for what is not looked after
+// at every bit: a literal, or a part of a match, takes fewer.
+const lzmaAhead = 32
 
 func (d *LZMA) reverse(p []uint16, n uint) (v uint32) {
 	m := uint32(1)
@@ -235,10 +309,7 @@ func (d *LZMA) Read(p []byte) (n int, err error) {
 			break
 		}
 		if d.left > 0 {
-			d.left--
-			p[n] = d.back(d.reps[0])
-			d.put(p[n])
-			n++
+			n += d.repeat(p[n:])
 			continue
 		}
 		c, lit, err := d.symbol()
@@ -255,10 +326,45 @@ func (d *LZMA) Read(p []byte) (n int, err error) {
 			n++
 		}
 	}
+	d.release()
 	if n > 0 {
 		return n, nil
 	}
 	return 0, d.done
+}
+
+// repeat copies a part of the match to p, which is not empty, and to the
+// dictionary, and returns how long it is.
+func (d *LZMA) repeat(p []byte) int {
+	n := min(d.left, len(p), len(d.win)-d.pos)
+	if d.limit >= 0 {
+		n = int(min(int64(n), d.limit-d.n))
+	}
+	dist := int(d.reps[0])
+	from := d.pos - 1 - dist
+	if from < 0 {
+		from += len(d.win)
+		n = min(n, len(d.win)-from)
+	}
+	if n <= 1 { // the dictionary has to grow, or begins anew
+		d.left--
+		p[0] = d.back(d.reps[0])
+		d.put(p[0])
+		return 1
+	}
+	to := d.win[d.pos : d.pos+n]
+	if from+n <= d.pos || from > d.pos {
+		copy(to, d.win[from:from+n])
+	} else { // what is copied is what was copied before
+		for i := range to {
+			to[i] = d.win[from+i]
+		}
+	}
+	copy(p, to)
+	d.pos += n
+	d.n += int64(n)
+	d.left -= n
+	return n
 }
 
 // SetupLZMA is what a decoder with these properties costs in steps before it
@@ -275,6 +381,7 @@ func (d *LZMA) Sized() bool { return d.limit >= 0 }
 
 // Tail reads the end marker behind content of a declared size.
 func (d *LZMA) Tail() error {
+	defer d.release()
 	if _, _, err := d.symbol(); err != io.EOF || d.err != nil {
 		return ErrLZMA // there is more than was declared
 	}
@@ -342,7 +449,7 @@ func (d *LZMA) literal() byte {
 		prev = uint32(d.back(0))
 	}
 	at := (uint32(d.n)&(1<<d.lp-1))<<d.lc + prev>>(8-d.lc)
-	p := d.lit[0x300*at:][:0x300]
+	p := (*[0x300]uint16)(d.lit[0x300*at:])
 	m := uint32(1)
 	if d.state >= 7 && d.reach(d.reps[0]) == nil {
 		b := uint32(d.back(d.reps[0]))
@@ -355,6 +462,28 @@ func (d *LZMA) literal() byte {
 				break
 			}
 		}
+	}
+	if len(d.in)-d.at >= lzmaAhead {
+		width, code, in, at := d.width, d.code, d.in, d.at
+		for m < 0x100 {
+			if width < 1<<24 {
+				width <<= 8
+				code = code<<8 | uint32(in[at])
+				at++
+			}
+			v := uint32(p[m])
+			if part := width >> 11 * v; code < part {
+				width = part
+				p[m] = uint16(v + (2048-v)>>5)
+				m <<= 1
+			} else {
+				width -= part
+				code -= part
+				p[m] = uint16(v - v>>5)
+				m = m<<1 | 1
+			}
+		}
+		d.width, d.code, d.at = width, code, at
 	}
 	for m < 0x100 {
 		m = m<<1 | d.bit(&p[m])

@@ -28,7 +28,8 @@ type LZMA2 struct {
 	in   ByteReader
 	d    *LZMA
 	dict int64
-	in2  capped // what the decoder reads
+	in2  capped // what the decoder reads once the chunk is used up
+	buf  []byte // the coded bytes of a chunk
 
 	copying int // bytes left of a copied chunk
 	coded   bool
@@ -37,28 +38,18 @@ type LZMA2 struct {
 	err     error
 }
 
-// capped is the coded bytes of one chunk.
-type capped struct {
-	in   ByteReader
-	left int
-}
+// capped says why there is nothing behind the coded bytes of a chunk.
+type capped struct{ err error }
 
-func (c *capped) ReadByte() (byte, error) {
-	if c.left == 0 {
-		return 0, ErrLZMA
-	}
-	c.left--
-	b, err := c.in.ReadByte()
-	return b, bound.CutShort(err)
-}
+func (c *capped) ReadByte() (byte, error) { return 0, c.err }
 
 // Reset begins a sequence of chunks with a dictionary of that many bytes.
 func (l *LZMA2) Reset(in ByteReader, dict int64) {
-	*l = LZMA2{Work: l.Work, in: in, d: l.d, dict: dict, in2: capped{in: in}}
+	*l = LZMA2{Work: l.Work, in: in, d: l.d, dict: dict, buf: l.buf}
 	if l.d == nil {
 		l.d = &LZMA{}
 	}
-	l.d.r, l.d.dict = &l.in2, dict
+	l.d.r, l.d.own, l.d.dict = &l.in2, true, dict
 }
 
 // Read implements io.Reader.
@@ -93,7 +84,7 @@ func (l *LZMA2) Read(p []byte) (n int, err error) {
 // chunkEnd checks that a coded chunk used its bytes up and left no match open.
 func (l *LZMA2) chunkEnd() error {
 	l.coded = false
-	if l.in2.left != 0 || l.d.left != 0 || l.d.n != l.d.limit {
+	if l.d.at != len(l.d.in) || l.d.left != 0 || l.d.n != l.d.limit {
 		return ErrLZMA
 	}
 	return nil
@@ -134,7 +125,7 @@ func (l *LZMA2) chunk() error {
 		return bound.CutShort(err)
 	}
 	size := int64(c&0x1f)<<16 + int64(h[0])<<8 + int64(h[1]) + 1
-	l.in2.left = int(h[2])<<8 + int(h[3]) + 1
+	packed := int(h[2])<<8 + int(h[3]) + 1
 	if c >= 0xc0 {
 		if h[4] >= 9*5*5 || h[4]%9+h[4]/9%5 > 4 {
 			return ErrLZMA
@@ -150,6 +141,14 @@ func (l *LZMA2) chunk() error {
 			return ErrWork
 		}
 		l.d.fresh()
+	}
+	if len(l.buf) < packed {
+		l.buf = make([]byte, packed)
+	}
+	m, err := io.ReadFull(l.in, l.buf[:packed])
+	l.d.in, l.d.at = l.buf[:m], 0
+	if l.in2.err = ErrLZMA; err != nil {
+		l.in2.err = bound.CutShort(err)
 	}
 	l.coded = true
 	return l.d.again(size)
