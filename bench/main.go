@@ -3,6 +3,7 @@
 //
 //	go run ./bench -runs 5
 //	go run ./bench -jail -corpus 1000   # with and without the jail
+//	go run ./bench -unpack -corpus 200  # unpacking, beside the formats' own tools
 //	go run ./bench -yara -files /usr/bin -files /usr/lib   # YARA rules, beside yara
 //
 // It needs a ClamAV database (-db) and clamscan or clamd; what is not installed
@@ -45,6 +46,7 @@ type bench struct {
 	timeout   time.Duration
 	jail      bool   // the price of the jail, and nothing else
 	yara      bool   // YARA rules beside yara, and nothing else
+	unpack    bool   // unpacking beside the formats' own tools, and nothing else
 	command   string // as anyone can run it
 
 	tmp, compiled       string
@@ -89,6 +91,7 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	f.StringVar(&b.showcause, "showcause", "", "showcause program (default: built from this source)")
 	f.BoolVar(&b.jail, "jail", false, "measure showcause with and without its jail, and nothing else; needs no ClamAV")
 	f.BoolVar(&b.yara, "yara", false, "measure YARA rules beside yara, and nothing else; needs yara, and rules in yara/ of $SHOWCAUSE_DATA")
+	f.BoolVar(&b.unpack, "unpack", false, "measure unpacking beside unzip, tar, xz, zstd and 7z, and nothing else")
 	f.DurationVar(&b.timeout, "timeout", 2*time.Hour, "end the whole after this time")
 	f.Func("files", "file or folder to scan (repeatable; default /usr/bin)", func(s string) error {
 		b.files = append(b.files, s)
@@ -115,7 +118,7 @@ func commandLine(f *flag.FlagSet) string {
 		switch g.Name {
 		case "runs", "corpus", "threads":
 			words = append(words, "-"+g.Name, g.Value.String())
-		case "jail", "yara":
+		case "jail", "yara", "unpack":
 			words = append(words, "-"+g.Name)
 		case "db":
 			words = append(words, "-db DIR")
@@ -142,11 +145,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer os.RemoveAll(b.tmp)
-	if err := b.prepare(ctx); err != nil {
-		return err
+	if !b.unpack {
+		if err := b.prepare(ctx); err != nil {
+			return err
+		}
 	}
 	var text string
 	switch {
+	case b.unpack:
+		var table strings.Builder
+		err = b.unpacking(ctx, &table)
+		text = table.String()
 	case b.jail:
 		text, err = b.priceOfJail(ctx)
 	case b.yara:
@@ -191,7 +200,7 @@ func (b *bench) find(ctx context.Context) error {
 		}
 		b.db = filepath.Join(data, "clamav", "official")
 	}
-	if b.yara {
+	if b.yara || b.unpack {
 		b.db = ""
 		return nil
 	}
