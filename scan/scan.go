@@ -69,15 +69,15 @@ type Scanner struct {
 	options Options
 	search  searcher
 	visitor *Visitor // takes the layers in place of the search, if not nil
-	tags    *tagger
-	whole   []byte // the bytes of an input that fits in memory
+	tags    *tagger  // nil: nothing that occurs twice is scanned once
+	whole   []byte   // the bytes of an input that fits in memory
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
 // every reader of it sees the same bytes.
 const inMemory = 16 << 20
 
-// New returns a Scanner for a database.
+// New returns a Scanner for a database. A process that is to be locked calls it before.
 func New(db *ruledb.DB, o Options) *Scanner {
 	if o.Formats == nil {
 		o.Formats = formats.All()
@@ -256,7 +256,7 @@ func (in *input) inspect(l *layer) {
 		in.inside(l)
 		return
 	}
-	if in.endless(l) {
+	if l.endless() {
 		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitDepth, Offset: 0, Length: -1})
 		return
 	}

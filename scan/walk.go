@@ -25,7 +25,7 @@ func Walk(src showcause.Source, o Options, v Visitor) showcause.Report {
 		o.Formats = formats.All()
 	}
 	o.TopOnly = false
-	s := &Scanner{options: o, visitor: &v, tags: newTagger()}
+	s := &Scanner{options: o, visitor: &v}
 	return s.Scan(src)
 }
 

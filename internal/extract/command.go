@@ -179,6 +179,9 @@ func (o *options) run(c *cobra.Command, args []string) error {
 			u.result.Folder = o.folder(arg, len(args) > 1, names)
 		}
 		u.result.Err = u.file(c.Context(), c.InOrStdin(), arg)
+		if u.died != nil {
+			fmt.Fprintf(c.ErrOrStderr(), "showcause: %s: %v\n", showcause.Step{Name: arg}, u.died)
+		}
 		whole = whole && u.result.Verdict() == showcause.NothingFound
 		if u.lost != nil {
 			return fmt.Errorf("output: %w", u.lost)
@@ -231,6 +234,7 @@ type unpacking struct {
 	folder  *Folder // nil if nothing is to be written
 	result  Result
 	lost    error // why nothing can be printed
+	died    error // how the process ended that read it
 }
 
 // file unpacks one file.
@@ -265,6 +269,7 @@ func (u *unpacking) file(ctx context.Context, stdin io.Reader, arg string) (err 
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case errors.Is(err, once.ErrDied):
+		u.died = err
 		err = u.Gap(showcause.Gap{Code: showcause.Crash, Offset: 0, Length: -1})
 	case errors.Is(err, context.DeadlineExceeded):
 		err = u.Gap(showcause.Gap{Code: showcause.LimitTime, Offset: 0, Length: -1})

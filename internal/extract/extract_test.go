@@ -173,7 +173,7 @@ func TestLikeScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	o := scan.Options{Limits: showcause.Limits{ScanSize: 4 << 20, Objects: 500}, Spill: func() (unpack.File, error) {
+	o := scan.Options{Limits: showcause.Limits{ScanSize: 1 << 20, Objects: 200}, Spill: func() (unpack.File, error) {
 		f, err := os.CreateTemp(dir, "spill")
 		if err == nil {
 			os.Remove(f.Name())
@@ -187,7 +187,7 @@ func TestLikeScan(t *testing.T) {
 			continue
 		}
 		src := in.Make()
-		if src.Size() > 4<<20 {
+		if src.Size() > 1<<20 {
 			continue
 		}
 		inputs++
