@@ -194,6 +194,23 @@ func (d *LZMA) bit(p *uint16) uint32 {
 }
 
 func (d *LZMA) direct(n uint) (v uint32) {
+	if len(d.in)-d.at >= lzmaAhead {
+		width, code, in, at := d.width, d.code, d.in, d.at
+		for ; n > 0; n-- {
+			if width < 1<<24 {
+				width <<= 8
+				code = code<<8 | uint32(in[at])
+				at++
+			}
+			width >>= 1
+			code -= width
+			under := -(code >> 31) // all bits set where it was smaller
+			code += width & under
+			v = v<<1 + under + 1
+		}
+		d.width, d.code, d.at = width, code, at
+		return v
+	}
 	for ; n > 0; n-- {
 		d.normalize()
 		d.width >>= 1
@@ -243,6 +260,30 @@ const lzmaAhead = 32
 
 func (d *LZMA) reverse(p []uint16, n uint) (v uint32) {
 	m := uint32(1)
+	if len(d.in)-d.at >= lzmaAhead {
+		width, code, in, at := d.width, d.code, d.in, d.at
+		for i := range n {
+			if width < 1<<24 {
+				width <<= 8
+				code = code<<8 | uint32(in[at])
+				at++
+			}
+			b := uint32(p[m])
+			m <<= 1
+			if part := width >> 11 * b; code < part {
+				width = part
+				p[m>>1] = uint16(b + (2048-b)>>5)
+			} else {
+				width -= part
+				code -= part
+				p[m>>1] = uint16(b - b>>5)
+				m |= 1
+				v |= 1 << i
+			}
+		}
+		d.width, d.code, d.at = width, code, at
+		return v
+	}
 	for i := range n {
 		b := d.bit(&p[m])
 		m = m<<1 | b
