@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -46,11 +47,11 @@ func judges(t *testing.T) (out []judge) {
 	filter("lzip", "lzip", "lzip", "-dc")
 	filter("compress", "compress", "uncompress", "-c")
 	for format, types := range map[string]string{
-		"tar": "tar tar-old", "cpio": "cpio-old cpio-odc cpio-newc cpio-crc", "ar": "ar", "zip": "zip ooxml-word ooxml-ppt ooxml-xl", "7z": "7z", "iso9660": "iso9660", "xar": "xar", "cab": "cab", "lha": "lha",
+		"tar": "tar tar-old", "cpio": "cpio-old cpio-odc cpio-newc cpio-crc", "zip": "zip ooxml-word ooxml-ppt ooxml-xl", "7z": "7z", "iso9660": "iso9660", "xar": "xar", "cab": "cab", "lha": "lha",
 	} {
 		out = append(out, judge{format, strings.Fields(types), "bsdtar", bsdtar})
 	}
-	out = append(out, judge{"zip", []string{"zip"}, "unzip", piped("unzip", "-p")}, judge{"7z", []string{"7z"}, "7z", piped("7z", "x", "-so")},
+	out = append(out, judge{"tar", []string{"tar"}, "tar", piped("tar", "-xOf")}, judge{"ar", []string{"ar"}, "ar", ar}, judge{"zip", []string{"zip"}, "unzip", piped("unzip", "-p")}, judge{"7z", []string{"7z"}, "7z", piped("7z", "x", "-so")},
 		judge{"cab", []string{"cab"}, "cabextract", piped("cabextract", "-q", "-p")}, judge{"rar", []string{"rar"}, "unrar", piped("unrar", "p", "-inul")})
 	have := out[:0]
 	for _, j := range out {
@@ -147,6 +148,46 @@ func bsdtar(file string) (out []member, err error) {
 		return nil, fmt.Errorf("%w: %.200s", err, errs)
 	}
 	return out, nil
+}
+
+// ar has ar list an archive, and cuts what it prints.
+func ar(file string) (out []member, err error) {
+	c, errs := command("ar", "tv", file)
+	text, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.200s", err, errs)
+	}
+	c, errs = command("ar", "p", file)
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		// mode, owner, size, month, day, time, year, name
+		f := strings.Fields(line)
+		if len(f) < 8 {
+			continue
+		}
+		size, _ := strconv.ParseInt(f[2], 10, 64)
+		m, err := digest(io.LimitReader(pipe, size))
+		if err != nil {
+			return nil, err
+		}
+		m.name = clean(strings.Join(f[7:], " "))
+		if m.size > 0 {
+			out = append(out, m)
+		}
+	}
+	if n, _ := io.Copy(io.Discard, pipe); n > 0 {
+		err = fmt.Errorf("ar prints %d bytes more than it lists", n)
+	}
+	if werr := c.Wait(); werr != nil {
+		err = fmt.Errorf("%w: %.200s", werr, errs)
+	}
+	return out, err
 }
 
 func clean(name string) string {
