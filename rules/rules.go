@@ -29,7 +29,7 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 3"
+const tool = "showcause 4"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
@@ -143,7 +143,8 @@ func clamFolder(arg string) bool {
 type compiler struct {
 	ruledb.Builder
 	meta     ruledb.Meta
-	official bool // they are the built-in rules
+	official bool              // they are the built-in rules
+	names    map[string]string // of sources of YARA rules: what the database calls them, by path
 }
 
 func (c *compiler) Rule(r *rule.Rule) error {

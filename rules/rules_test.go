@@ -341,6 +341,55 @@ func TestCompileYARA(t *testing.T) {
 	}
 }
 
+// Where rules lie, and how their path is spelled, is not in the database.
+func TestCompileElsewhere(t *testing.T) {
+	base := t.TempDir()
+	var first []byte
+	for _, home := range []string{"alice", "bob/deep"} {
+		dir := filepath.Join(base, home)
+		writeFiles(t, dir, map[string]string{
+			"set/x.ndb": "Clam.Needle:0:*:6e6565646c65\n", "set/sub/two.yara": `rule two { condition: true }`, "set/sub/empty.yar": "",
+			"inc.yar":       `include "part/part.inc" include "far.inc" include "` + filepath.Join(dir, "abs.inc") + `" rule a { condition: part and far and abs }`,
+			"part/part.inc": `include "../up.inc" rule part { condition: up }`, "up.inc": `rule up { condition: true }`,
+			"libs/far.inc": `rule far { condition: true }`, "abs.inc": `rule abs { condition: true }`,
+		})
+		t.Chdir(dir)
+		for _, set := range [][]string{
+			{filepath.Join(dir, "set"), filepath.Join(dir, "inc.yar")}, {"set", "inc.yar"}, {"./set/", "./part/../inc.yar"},
+		} {
+			data, err := rules.Compile(set, rules.Options{IncludeDirs: []string{filepath.Join(dir, "libs")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(data, []byte(base)) || bytes.Contains(data, []byte("alice")) {
+				t.Errorf("%v: the database tells where its rules were", set)
+			}
+			if first == nil {
+				first = data
+			}
+			if !bytes.Equal(data, first) {
+				t.Errorf("%s: %v: another database", home, set)
+			}
+		}
+	}
+	db, err := ruledb.New(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for i := range db.Len() {
+		info, err := db.Info(uint32(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, info.Name+" "+info.File)
+	}
+	slices.Sort(files)
+	if got, want := strings.Join(files, ", "), "Clam.Needle.UNOFFICIAL x.ndb, a inc.yar, abs abs.inc, far far.inc, part part/part.inc, two sub/two.yara, up up.inc"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestCompileYARAOptions(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,8 +52,10 @@ func Paths(args []string) []string {
 	return out
 }
 
-// input is one file of YARA rules.
-type input struct{ namespace, path string }
+// input is one file of YARA rules. name is what a database calls it: the path below
+// the folder that was given, or the file's own name, never where it lies. Equal rules
+// so make equal databases, and a record does not tell whose folder they were in.
+type input struct{ namespace, path, name string }
 
 // defaultSpace is the namespace of files that are named without one.
 const defaultSpace = "default"
@@ -76,7 +79,7 @@ func yaraFiles(arg string) (files []input, dir bool, err error) {
 		if namespace == "" {
 			namespace = defaultSpace
 		}
-		return []input{{namespace, path}}, false, nil
+		return []input{{namespace, path, filepath.Base(path)}}, false, nil
 	}
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -96,10 +99,12 @@ func yaraFiles(arg string) (files []input, dir bool, err error) {
 		if err != nil {
 			return err
 		}
+		rel = filepath.ToSlash(rel)
+		space := rel
 		if namespace != "" {
-			rel = namespace + "/" + rel
+			space = namespace + "/" + rel
 		}
-		files = append(files, input{filepath.ToSlash(rel), p})
+		files = append(files, input{space, p, rel})
 		return nil
 	})
 	return files, true, err
@@ -121,6 +126,7 @@ func (c *compiler) yara(files []input, o *Options) error {
 	}
 	var set source.Sources
 	var inputs []check.Input
+	c.names = map[string]string{}
 	for _, f := range files {
 		text, err := readText(f.path)
 		if err != nil {
@@ -129,6 +135,9 @@ func (c *compiler) yara(files []input, o *Options) error {
 		src, err := set.Add(f.path, text)
 		if err != nil {
 			return err
+		}
+		if _, twice := c.names[f.path]; !twice {
+			c.names[f.path] = f.name
 		}
 		inputs = append(inputs, check.Input{Namespace: f.namespace, Source: src})
 	}
@@ -141,7 +150,13 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 		Dialect: o.Dialect, Externals: o.Externals, RelaxedRegexps: o.RelaxedRegexps, StrictEscapes: o.StrictEscapes, Off: o.Off,
 	}
 	if !o.NoIncludes {
-		opts.Include = o.include
+		opts.Include = func(name string, from *source.Source) (path, text string, err error) {
+			path, text, err = o.include(name, from)
+			if _, twice := c.names[path]; err == nil && !twice {
+				c.names[path] = includeName(name, c.name(from.Name))
+			}
+			return path, text, err
+		}
 	}
 	res := check.Check(set, inputs, opts)
 	if o.Told != nil {
@@ -156,11 +171,11 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 	at := func(r *check.Rule) *ruledb.Source {
 		name := r.File.Source.Name
 		if sources[name] == nil {
-			sources[name] = &ruledb.Source{File: name}
+			sources[name] = &ruledb.Source{File: c.name(name)}
 		}
 		return sources[name]
 	}
-	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals, Prepare: c.Prepare}, c.Rule) {
+	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals, Prepare: c.Prepare, Name: c.name}, c.Rule) {
 		line, _ := p.Rule.File.Source.Line(p.Rule.Start)
 		switch {
 		case p.Err != nil && !o.Lenient:
@@ -180,9 +195,9 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 	}
 	var order []string
 	for _, r := range res.Rules {
-		s := at(r)
-		if !slices.Contains(order, s.File) {
-			order = append(order, s.File)
+		s, name := at(r), r.File.Source.Name
+		if !slices.Contains(order, name) {
+			order = append(order, name)
 		}
 		if !r.Bad && r.Ignored == "" && r.Cond != nil {
 			s.Loaded++
@@ -191,7 +206,7 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 	c.meta.Tool = tool
 	for _, in := range inputs { // a file without rules is one that was read, too
 		if sources[in.Source.Name] == nil {
-			sources[in.Source.Name] = &ruledb.Source{File: in.Source.Name}
+			sources[in.Source.Name] = &ruledb.Source{File: c.name(in.Source.Name)}
 			order = append(order, in.Source.Name)
 		}
 	}
@@ -199,6 +214,24 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 		c.meta.Sources = append(c.meta.Sources, *sources[name])
 	}
 	return nil
+}
+
+// name is what the database calls a source.
+func (c *compiler) name(path string) string {
+	if n, ok := c.names[path]; ok {
+		return n
+	}
+	return path
+}
+
+// includeName is what the database calls a file that another includes: as the other
+// names it, below the other's folder.
+func includeName(name, from string) string {
+	name = filepath.ToSlash(name)
+	if path.IsAbs(name) {
+		return path.Base(name)
+	}
+	return path.Join(path.Dir(from), name)
 }
 
 // failure is the error of rules that were refused.
