@@ -2,7 +2,7 @@ package authenticode
 
 import (
 	"bytes"
-	"crypto/dsa" //nolint:staticcheck // old signatures have it
+	"crypto/dsa" //lint:ignore SA1019 old signatures have it
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"math/big"

@@ -30,7 +30,6 @@ type collected struct {
 	layers []Layer
 	gaps   []string
 	open   bool
-	sum    []byte
 	data   []byte
 	all    [][]byte // the data of each layer
 	keep   bool

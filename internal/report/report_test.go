@@ -126,7 +126,7 @@ func TestHostile(t *testing.T) {
 
 // The page is the same each time.
 func TestSame(t *testing.T) {
-	if render(t, page()) != render(t, page()) {
+	if first, again := render(t, page()), render(t, page()); first != again {
 		t.Error("two pages of the same records")
 	}
 	render(t, &Page{})

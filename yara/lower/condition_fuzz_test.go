@@ -19,7 +19,6 @@ type grammar struct {
 	ints  []string // variables
 	texts []string
 	bools []string
-	parts []string // structures of test_proto2's Nested
 	rules []string
 	loops int
 	sets  int

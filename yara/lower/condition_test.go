@@ -29,7 +29,6 @@ type layerInput struct {
 	cache   map[string][]eval.Match
 	modules map[string]module.Value
 	entry   int64
-	logged  []string
 }
 
 func newInput(res *check.Result, data []byte) *layerInput {
