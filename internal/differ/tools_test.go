@@ -98,6 +98,9 @@ func digested(arg ...string) (m member, err error) {
 	return m, err
 }
 
+// isLink is the size of a symbolic link.
+const isLink = -1
+
 // whole is the name of a member that stands for all, joined in their order.
 const whole = "(all)"
 
@@ -130,6 +133,9 @@ func bsdtar(file string) (out []member, err error) {
 			c.Process.Kill()
 			c.Wait()
 			return nil, fmt.Errorf("bsdtar's tar: %w: %.200s", err, errs)
+		}
+		if h.Typeflag == tar.TypeSymlink {
+			out = append(out, member{name: clean(h.Name), size: isLink})
 		}
 		if h.Typeflag != tar.TypeReg {
 			continue
