@@ -61,7 +61,35 @@ func TestPythonStore(t *testing.T) {
 		{"as it is", "", func(string, string) error { return nil }},
 		{"a record is gone", "in the log and not in the store", func(_, r string) error { return os.Remove(r) }},
 		{"a record is renamed", "another record's name", func(_, r string) error {
-			return os.Rename(r, filepath.Join(filepath.Dir(r), strings.Repeat("0", 64)+".scf"))
+			return os.Rename(r, filepath.Join(filepath.Dir(r), filepath.Base(r)[:2]+strings.Repeat("0", 62)+".scf"))
+		}},
+		{"a record is in another folder", "is not named as a record", func(dir, r string) error {
+			if err := os.Mkdir(filepath.Join(dir, "records", "zz"), 0o700); err != nil {
+				return err
+			}
+			return os.Rename(r, filepath.Join(dir, "records", "zz", filepath.Base(r)))
+		}},
+		{"a file more", "is not named as a record", func(_, r string) error { return os.WriteFile(r+"~", nil, 0o600) }},
+		{"a file beside the folders", "no folder of records", func(dir, _ string) error {
+			return os.WriteFile(filepath.Join(dir, "records", "notes"), nil, 0o600)
+		}},
+		{"a folder more", "is not named as a record", func(_, r string) error { return os.Mkdir(filepath.Join(filepath.Dir(r), "x"), 0o700) }},
+		{"a record is a link", "is not named as a record", func(_, r string) error {
+			if err := os.Rename(r, r+".away"); err != nil {
+				return err
+			}
+			return os.Symlink(filepath.Base(r)+".away", r)
+		}},
+		{"a record is its shared copy", "does not show it any more", func(_, r string) error {
+			b, err := os.ReadFile(r)
+			if err != nil {
+				return err
+			}
+			whole, err := Parse(b)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(r, whole.Share(func(string) bool { return false }).Bytes(), 0o600)
 		}},
 		{"a record is cut", "canonical", func(_, r string) error { return os.Truncate(r, 100) }},
 		{"a record is not in the log", "the log does not have the record", func(dir, _ string) error {
@@ -69,7 +97,11 @@ func TestPythonStore(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(dir, "records", r.Name()+".scf"), r.Bytes(), 0o600)
+			at := filepath.Join(dir, "records", r.Name()[:2])
+			if err := os.MkdirAll(at, 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(at, r.Name()+".scf"), r.Bytes(), 0o600)
 		}},
 		{"no log", "log.checkpoint", func(dir, _ string) error { return os.RemoveAll(filepath.Join(dir, "log")) }},
 	} {

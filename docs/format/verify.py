@@ -1219,6 +1219,24 @@ def report(as_json, what, name, problems, notes):
         print("  %s: %s%s" % (code, where + ": " if where else "", ascii(text)[1:-1]))
 
 
+def store_files(store):
+    """Return (records, problems) of a store: the files records/ab/NAME.scf, and what else is there."""
+    files, foreign = [], []
+    top = os.path.join(store, "records")
+    for sub in sorted(os.listdir(top)):
+        at = os.path.join(top, sub)
+        if os.path.islink(at) or not os.path.isdir(at):
+            foreign.append(("store.foreign", "records/" + sub, "no folder of records"))
+            continue
+        for name in sorted(os.listdir(at)):
+            path = os.path.join(at, name)
+            if re.fullmatch("[0-9a-f]{64}[.]scf", name) and name[:2] == sub and os.path.isfile(path) and not os.path.islink(path):
+                files.append(path)
+            else:
+                foreign.append(("store.foreign", "records/%s/%s" % (sub, name), "is not named as a record"))
+    return files, foreign
+
+
 def main(args):
     keys, files, as_json, need, store = {}, [], False, False, None
     args = list(args)
@@ -1242,9 +1260,9 @@ def main(args):
         if files:
             raise ValueError("--store takes no records")
         keys = keys or read_keys(os.path.join(store, "key.pub"))
-        for at, _, names in sorted(os.walk(os.path.join(store, "records"))):
-            files += [os.path.join(at, n) for n in sorted(names) if n.endswith(".scf")]
+        files, foreign = store_files(store)
         entries, problems = verify_log(os.path.join(store, "log"), keys)
+        problems += foreign
         logged = {e.hex() for e in entries}
     elif not files:
         print(__doc__, file=sys.stderr)
@@ -1259,6 +1277,7 @@ def main(args):
                 bad.append(("log.entry", "", "the log does not have the record"))
             if os.path.basename(path) != "%s.scf" % name:
                 bad.append(("log.entry", "", "the file has another record's name"))
+            bad += [("store.less", n[1], "the host's own copy does not show it any more") for n in notes if n[0] == "hidden"]
         code = code or (1 if bad else 0)
         report(as_json, path, "record %s" % name if not as_json else name, bad, notes)
     if logged is not None:
