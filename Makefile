@@ -8,12 +8,12 @@
 
 GO ?= go
 FUZZTIME ?= 60s
-PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2
+PEERS = clamav clamav-testfiles yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2
 
 .PHONY: build test check fuzz bench diff soak deps
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o showcause ./cmd/showcause
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o showcause ./cmd/showcause
 
 test: deps check
 	$(GO) tool -modfile=tools/go.mod gotestsum --format pkgname -- -timeout 30m ./...
