@@ -3,9 +3,8 @@ package literal
 import "math/bits"
 
 // chances are the rarities of a literal's bytes, in half bits: from them the
-// share of places in ordinary files at which a gram stands. The first byte counts in
-// full, the next three count three quarters and more of them a half, since what
-// is common, such as a word, is common as a whole.
+// share of places in ordinary files at which a gram stands. Four bytes count in
+// full; more of them count half, since what is common is common as a whole.
 type chances struct {
 	n     int            // bytes
 	first [maxLen]uint16 // rarity of each byte alone
@@ -50,7 +49,7 @@ func (l *literal) chances(k kind, deltas *[256]uint16) (c chances) {
 // gram returns how often the n bytes at i stand at a place, as a share of one.
 func (c *chances) gram(i, n int) uint64 {
 	near := min(n, 4)
-	r := uint(c.first[i] + (c.sum[i+near-1]-c.sum[i])*3/4)
+	r := uint(c.first[i] + c.sum[i+near-1] - c.sum[i])
 	if n > 4 {
 		r += uint(c.sum[i+n-1]-c.sum[i+3]) / 2
 	}
