@@ -27,6 +27,10 @@ func NewDecoder(s *Settings, db *ruledb.DB) *Decoder {
 	return &Decoder{words: newWords(), db: db, limits: s.Limits.WithDefaults(), names: s.Names, quotes: s.Excerpts, chains: s.Digests, logs: s.Logs, most: s.Matches}
 }
 
+// maxNumber is the greatest number that a record may have (docs/format/record.md,
+// section 1): one that is greater would take the record of the whole scan away.
+const maxNumber = 1<<53 - 1
+
 // maxView is the number of bytes of a view that may be longer than what it is
 // a view of (scan, HTML): a bound, not what is to be expected.
 const maxView = 64 << 20
@@ -105,7 +109,7 @@ func (d *Decoder) Report(body []byte, id uint64, size, room int64) (showcause.Re
 	if r.Size != size {
 		return r, Wrong("size %d of a file of %d bytes", r.Size, size)
 	}
-	if s := r.Spent; s.Bytes < 0 || s.Objects < 0 || s.Depth < 0 || s.Depth > d.depth() || s.Work < 0 {
+	if s := r.Spent; !number(s.Bytes) || !number(s.Objects) || s.Objects-1 > d.limits.Objects || s.Depth < 0 || s.Depth > d.depth() || !number(s.Work) {
 		return r, Wrong("spent %+v", s)
 	}
 	findings := c.count(findingHead)
@@ -165,6 +169,9 @@ func (d *Decoder) Report(body []byte, id uint64, size, room int64) (showcause.Re
 	return r, nil
 }
 
+// number tells whether a record can hold it.
+func number(n int64) bool { return n >= 0 && n <= maxNumber }
+
 // depth is the length of the longest trail: views are a step that is no depth.
 func (d *Decoder) depth() int { return d.limits.Depth + 2 }
 
@@ -179,7 +186,7 @@ func (d *Decoder) trail(c *cursor) (showcause.Trail, error) {
 	t := make(showcause.Trail, n)
 	for i := range t {
 		index, op := c.i64(), int(c.u16())
-		if index < 0 || op >= len(d.ops) {
+		if !number(index) || op >= len(d.ops) {
 			return nil, Wrong("step %d, %d of a trail", index, op)
 		}
 		t[i] = showcause.Step{Index: int(index), Op: d.ops[op]}
@@ -248,7 +255,7 @@ func (d *Decoder) last(t showcause.Trail, size int64) int64 {
 	if len(t) == 0 {
 		return size
 	}
-	return max(d.limits.FileSize, size, maxView)
+	return min(max(d.limits.FileSize, size, maxView), maxNumber)
 }
 
 // chain reads what the layers down to a finding were, and how often each
@@ -325,7 +332,7 @@ func (d *Decoder) gap(c *cursor, size int64) (g showcause.Gap, err error) {
 	if code >= len(d.codes) {
 		return g, Wrong("code %d", code)
 	}
-	if g.Offset < 0 || len(g.Trail) == 0 && g.Offset > size || g.Length < -1 {
+	if !number(g.Offset) || len(g.Trail) == 0 && g.Offset > size || g.Length < -1 || g.Length > maxNumber {
 		return g, Wrong("gap at %d, %d bytes", g.Offset, g.Length)
 	}
 	g.Code = d.codes[code]

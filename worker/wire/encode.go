@@ -224,14 +224,18 @@ func (e *Encoder) finding(b []byte, f *showcause.Finding) []byte {
 }
 
 // gap appends a gap. Its numbers may come from a header in the input: those
-// that can be no place in a layer are made one.
+// that can be no place in a layer are made one, and a length that no layer has is
+// not known.
 func (e *Encoder) gap(b []byte, g *showcause.Gap, size int64) []byte {
-	off := max(g.Offset, 0)
+	off, length := min(max(g.Offset, 0), maxNumber), max(g.Length, -1)
+	if length > maxNumber {
+		length = -1
+	}
 	if len(g.Trail) == 0 {
 		off = min(off, size)
 	}
 	b = e.trail(b, g.Trail)
 	b = le.AppendUint16(b, e.codeOf[g.Code])
 	b = le.AppendUint64(b, uint64(off))
-	return le.AppendUint64(b, uint64(max(g.Length, -1)))
+	return le.AppendUint64(b, uint64(length))
 }

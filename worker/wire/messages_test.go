@@ -192,7 +192,7 @@ func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report
 	}
 	r := showcause.Report{
 		Type: w.types[rng.IntN(len(w.types))], Size: size,
-		Spent: showcause.Spent{Bytes: rng.Int64(), Objects: rng.Int64(), Depth: rng.IntN(32), Work: rng.Int64()},
+		Spent: showcause.Spent{Bytes: rng.Int64N(maxNumber + 1), Objects: rng.Int64N(100_002), Depth: rng.IntN(32), Work: rng.Int64N(maxNumber + 1)},
 	}
 	for range rng.IntN(4) {
 		name := []string{"Test.Marker", "Test.Logical", "Test.Digest"}[rng.IntN(3)]
@@ -229,7 +229,7 @@ func random(t testing.TB, rng *rand.Rand, names, excerpts bool) showcause.Report
 		r.Findings = append(r.Findings, f)
 	}
 	for range rng.IntN(4) {
-		g := showcause.Gap{Trail: trail(), Code: w.codes[rng.IntN(len(w.codes))], Offset: rng.Int64N(size + 1), Length: rng.Int64() - 1}
+		g := showcause.Gap{Trail: trail(), Code: w.codes[rng.IntN(len(w.codes))], Offset: rng.Int64N(size + 1), Length: rng.Int64N(maxNumber+2) - 1}
 		r.Gaps = append(r.Gaps, g)
 	}
 	for range rng.IntN(4) {
@@ -323,6 +323,12 @@ func TestLies(t *testing.T) {
 		"size":            {func(r *showcause.Report) { r.Size = 999 }, false},
 		"bytes":           {func(r *showcause.Report) { r.Spent.Bytes = -1 }, false},
 		"objects":         {func(r *showcause.Report) { r.Spent.Objects = -1 }, false},
+		"all objects":     {func(r *showcause.Report) { r.Spent.Objects = 100_001 }, true}, // the default and the input
+		"more objects":    {func(r *showcause.Report) { r.Spent.Objects = 100_002 }, false},
+		"no such objects": {func(r *showcause.Report) { r.Spent.Objects = 1 << 60 }, false},
+		"many bytes":      {func(r *showcause.Report) { r.Spent.Bytes = 1<<53 - 1 }, true},
+		"no such bytes":   {func(r *showcause.Report) { r.Spent.Bytes = 1 << 53 }, false},
+		"no such work":    {func(r *showcause.Report) { r.Spent.Work = 1 << 53 }, false},
 		"depth":           {func(r *showcause.Report) { r.Spent.Depth = 1 << 40 }, false},
 		"work":            {func(r *showcause.Report) { r.Spent.Work = math.MinInt64 }, false},
 		"no rule":         {func(r *showcause.Report) { r.Findings[0].Index = uint32(database().Len()) }, false},
@@ -350,6 +356,9 @@ func TestLies(t *testing.T) {
 		"one pattern":       {func(r *showcause.Report) { r.Findings[0].Matches = many(showcause.MaxMatches + 1) }, false},
 		"all patterns":      {func(r *showcause.Report) { r.Findings[0].Matches = many(2*showcause.MaxMatches + 1) }, false},
 		"step":              {func(r *showcause.Report) { r.Findings[0].Trail[0].Index = -1 }, false},
+		"high step":         {func(r *showcause.Report) { r.Findings[0].Trail[0].Index = 1<<53 - 1 }, true},
+		"no such step":      {func(r *showcause.Report) { r.Findings[0].Trail[0].Index = 1 << 53 }, false},
+		"gap of no length":  {func(r *showcause.Report) { r.Gaps[0].Length = math.MaxInt64 }, true}, // of a header: not known then
 		"trail":             {func(r *showcause.Report) { r.Findings[0].Trail = make(showcause.Trail, 34) }, true},
 		"long trail":        {func(r *showcause.Report) { r.Findings[0].Trail = make(showcause.Trail, 35) }, false},
 		"gap of a child": {func(r *showcause.Report) {
@@ -389,6 +398,28 @@ func TestLies(t *testing.T) {
 	} {
 		if _, err := d.Report(bad, 7, 1000, 1<<40); err == nil {
 			t.Errorf("%s: let pass", name)
+		}
+	}
+	r.Gaps[0].Trail, r.Gaps[0].Offset, r.Gaps[0].Length = make(showcause.Trail, 1), math.MaxInt64, math.MaxInt64
+	b = body(e.Report(nil, 7, &r))
+	out, err := d.Report(b, 7, 1000, 1<<40)
+	if err != nil || out.Gaps[0].Offset != maxNumber || out.Gaps[0].Length != -1 {
+		t.Errorf("a gap of a header: %+v %v", out.Gaps, err)
+	}
+	for name, bad := range map[string][]byte{
+		"length": bytes.Clone(b), "offset": bytes.Clone(b),
+	} {
+		at := len(b) - 8
+		if name == "offset" {
+			at -= 8
+		}
+		le.PutUint64(bad[at:], maxNumber)
+		if _, err := d.Report(bad, 7, 1000, 1<<40); err != nil {
+			t.Errorf("the greatest %s: %v", name, err)
+		}
+		le.PutUint64(bad[at:], maxNumber+1)
+		if _, err := d.Report(bad, 7, 1000, 1<<40); err == nil {
+			t.Errorf("%s past what a record has: let pass", name)
 		}
 	}
 }
