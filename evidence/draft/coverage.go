@@ -39,6 +39,16 @@ func (c *Coverage) part() *evidence.Statement {
 	return c.open
 }
 
+// maxNumber is the greatest number that a record may have.
+const maxNumber = 1<<53 - 1
+
+// add adds a number of one file to a sum, which stays one that a record may have:
+// what a single file is said to have cost must not take the record of all away.
+func add(sum, n int64) int64 {
+	n = min(max(n, 0), maxNumber)
+	return min(sum, maxNumber-n) + n
+}
+
 // File adds a file. A file that could not be opened at all has failed and
 // an empty report; subject may be zero.
 func (c *Coverage) File(path string, subject evidence.Digests, r *showcause.Report, failed bool) {
@@ -51,13 +61,13 @@ func (c *Coverage) File(path string, subject evidence.Digests, r *showcause.Repo
 	}
 	v.Files++
 	v.Verdicts[verdict.String()]++
-	v.Objects += r.Spent.Objects
-	v.Bytes += r.Spent.Bytes
+	v.Objects = add(v.Objects, r.Spent.Objects)
+	v.Bytes = add(v.Bytes, r.Spent.Bytes)
 	v.Depth = max(v.Depth, int64(r.Spent.Depth))
-	v.Work += r.Spent.Work
+	v.Work = add(v.Work, r.Spent.Work)
 	v.Complete = v.Complete && !failed && complete(r)
 	if failed || len(r.Gaps) > 0 {
-		gaps := recheck.Gaps(r.Gaps)
+		gaps := recheck.Gaps(r.Gaps, max(size, 0))
 		v.Inputs = append(v.Inputs, evidence.Looked{Digest: subject, Size: size, Verdict: verdict.String(), Gaps: gaps})
 		s.Context.Paths = append(s.Context.Paths, Text(path))
 		for i := range gaps {

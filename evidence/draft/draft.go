@@ -164,8 +164,8 @@ func (s *Scan) Finding(name string, subject evidence.Digests, r *showcause.Repor
 		Policy:  &policy,
 		Matches: &evidence.Matches{List: recheck.Sorted(f.Matches)},
 		Coverage: &evidence.Coverage{
-			Objects: r.Spent.Objects, Bytes: r.Spent.Bytes, Depth: int64(r.Spent.Depth), Work: r.Spent.Work,
-			Complete: complete(r), Gaps: recheck.Gaps(r.Gaps),
+			Objects: add(0, r.Spent.Objects), Bytes: add(0, r.Spent.Bytes), Depth: int64(r.Spent.Depth), Work: add(0, r.Spent.Work),
+			Complete: complete(r), Gaps: recheck.Gaps(r.Gaps, r.Size),
 		},
 		Context: s.Context, Time: Now(),
 	}}

@@ -41,7 +41,7 @@ func statement(t testing.TB) (*evidence.Statement, []byte) {
 	}
 	s.Matches = &evidence.Matches{List: recheck.Sorted(f.Matches)}
 	s.Counts = []int64{int64(f.Counts[0]), int64(f.Counts[1])}
-	s.Coverage = &evidence.Coverage{Objects: rep.Spent.Objects, Bytes: rep.Spent.Bytes, Depth: int64(rep.Spent.Depth), Work: rep.Spent.Work, Complete: true, Gaps: recheck.Gaps(rep.Gaps)}
+	s.Coverage = &evidence.Coverage{Objects: rep.Spent.Objects, Bytes: rep.Spent.Bytes, Depth: int64(rep.Spent.Depth), Work: rep.Spent.Work, Complete: true, Gaps: recheck.Gaps(rep.Gaps, rep.Size)}
 	s.Rules.Database, s.Time.Observed = strings.Repeat("0a", 32), "2026-11-21T12:00:00Z"
 	s.Engine = evidence.Engine{Version: "devel", Binary: strings.Repeat("0b", 32), Go: "go1.26", Target: "linux/amd64"}
 	k, err := evidence.NewKey()

@@ -285,36 +285,11 @@ func (d *deriver) coverage() *evidence.Coverage {
 	c := *d.s.Coverage
 	r := &d.out.Report
 	c.Objects, c.Bytes, c.Depth = r.Spent.Objects, r.Spent.Bytes, int64(r.Spent.Depth)
-	c.Complete, c.Gaps = true, Gaps(r.Gaps)
+	c.Complete, c.Gaps = true, Gaps(r.Gaps, r.Size)
 	for _, g := range r.Gaps {
 		c.Complete = c.Complete && !g.Code.Unread()
 	}
 	return &c
-}
-
-// maxGapsTold is the number of a file's gaps that a record lists.
-const maxGapsTold = 1000
-
-// Gaps returns a file's gaps as a record has them: the first maxGapsTold, and
-// then one of each code, of the whole file and of unknown length, that stands for all
-// that follow.
-func Gaps(in []showcause.Gap) (out []evidence.Gap) {
-	stands := map[showcause.Code]bool{}
-	for i, g := range in {
-		if i >= maxGapsTold {
-			if stands[g.Code] {
-				continue
-			}
-			stands[g.Code] = true
-			g = showcause.Gap{Code: g.Code, Offset: 0, Length: -1}
-		}
-		e := evidence.Gap{Code: string(g.Code), Offset: g.Offset, Length: g.Length}
-		for _, s := range g.Trail {
-			e.Trail = append(e.Trail, evidence.GapStep{Index: int64(s.Index), Op: s.Op})
-		}
-		out = append(out, e)
-	}
-	return out
 }
 
 // compare says what differs between the record and what the file gave, besides
