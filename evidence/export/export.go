@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/evidence"
@@ -16,9 +18,9 @@ import (
 // Formats are the names that Write takes.
 func Formats() []string { return []string{"json", "csv", "html", "sarif", "stix", "ocsf"} }
 
-// Write writes records in a format. SARIF, STIX and OCSF are formats of
-// findings: of the record of a scan SARIF has what was not read, the others nothing; none
-// has actions, contests and decisions. tool is the name and version of the program.
+// Write writes records in a format. tool is the name and version of the program.
+// SARIF has findings and what was not read; STIX and OCSF have all kinds of records,
+// each in the object or class that comes closest, and JSON, CSV and HTML say the most.
 func Write(w io.Writer, format, tool string, records []*evidence.Sealed) error {
 	switch format {
 	case "json":
@@ -89,6 +91,61 @@ func trail(g *evidence.Gap) string {
 		s.Derivation = append(s.Derivation, evidence.Step{Index: t.Index, Op: t.Op})
 	}
 	return layer(&s)
+}
+
+// gapsOf returns all gaps of a record.
+func gapsOf(s *evidence.Statement) (out []evidence.Gap) {
+	if s.Coverage == nil {
+		return nil
+	}
+	out = append(out, s.Coverage.Gaps...)
+	for i := range s.Coverage.Inputs {
+		out = append(out, s.Coverage.Inputs[i].Gaps...)
+	}
+	return out
+}
+
+// codes counts gaps by code.
+func codes(gaps []evidence.Gap) map[string]int {
+	n := map[string]int{}
+	for i := range gaps {
+		n[gaps[i].Code]++
+	}
+	return n
+}
+
+// listed writes such numbers in the order of the codes: "corrupt 2, encrypted 1".
+func listed(n map[string]int) string {
+	var out []string
+	for _, c := range slices.Sorted(maps.Keys(n)) {
+		out = append(out, fmt.Sprintf("%s %d", c, n[c]))
+	}
+	return strings.Join(out, ", ")
+}
+
+// said is what a record says of a finding or did because of it: the finding's
+// record, what, and why.
+func said(s *evidence.Statement) (finding, what, reason string) {
+	switch {
+	case s.Action != nil:
+		return s.Action.Record, "action: " + s.Action.Deed + ", " + s.Action.Result, s.Action.Reason.Text
+	case s.Contest != nil:
+		return s.Contest.Record, "contested", s.Contest.Reason.Text
+	case s.Decision != nil:
+		return s.Decision.Record, "decided: " + s.Decision.Outcome + ", of contest " + s.Decision.Contest, s.Decision.Reason.Text
+	}
+	return "", "", ""
+}
+
+// ruleNames are the rules of findings, by the names of their records.
+func ruleNames(records []*evidence.Sealed) map[string]string {
+	out := map[string]string{}
+	for _, r := range records {
+		if s := r.Statement(); s.Kind == evidence.Finding {
+			out[r.Record().Name()] = s.Rules.Rule.Name
+		}
+	}
+	return out
 }
 
 // matches returns the matches that a record discloses.

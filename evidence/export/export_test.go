@@ -151,6 +151,9 @@ func TestCSV(t *testing.T) {
 	if c := slices.Index(rows[0], "path"); rows[1][c] != "'=cmd|' /C calc'!A0" || rows[2][c] != "" {
 		t.Errorf("%q", rows[1:3])
 	}
+	if c := slices.Index(rows[0], "gap codes"); rows[1][c] != "ambiguous.zip.size 1, encrypted 1" || rows[4][c] != "corrupt 1" || rows[5][c] != "" {
+		t.Errorf("%q", rows)
+	}
 	if c := slices.Index(rows[0], "matches"); rows[1][c] != "0@7+6 0@17+6" {
 		t.Errorf("%q", rows[1][c])
 	}
@@ -216,6 +219,7 @@ func TestSTIX(t *testing.T) {
 		"sighting":         {"sighting_of_ref"},
 		"observed-data":    {"first_observed", "last_observed", "number_observed", "object_refs"},
 		"malware-analysis": {"product", "result"},
+		"note":             {"content", "object_refs", "abstract"},
 		"file":             {},
 	}
 	id := regexp.MustCompile(`^[a-z-]+--[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -263,7 +267,7 @@ func TestSTIX(t *testing.T) {
 	}
 	// The copy that hides the file has a sighting and an analysis with the
 	// original's ids: they are of one record.
-	if kinds["sighting"] != 2 || kinds["file"] != 2 || kinds["indicator"] != 1 || kinds["identity"] != 1 {
+	if kinds["sighting"] != 2 || kinds["file"] != 4 || kinds["note"] != 4 || kinds["indicator"] != 1 || kinds["identity"] != 1 {
 		t.Errorf("%v", kinds)
 	}
 	if d := document(t, write(t, "stix", nil)); d["objects"] != nil {
@@ -271,13 +275,71 @@ func TestSTIX(t *testing.T) {
 	}
 }
 
+// What was not read, and what was said of a finding, is in OCSF and STIX too: of
+// class 6007, and as updates of the finding.
+func TestRest(t *testing.T) {
+	r := records(t)
+	lines := bytes.Split(bytes.TrimSpace(write(t, "ocsf", r[3:])), []byte("\n"))
+	if len(lines) != 2 {
+		t.Fatalf("%d events", len(lines))
+	}
+	scan := document(t, lines[0])
+	for k, v := range map[string]float64{
+		"activity_id": 2, "category_uid": 6, "class_uid": 6007, "type_uid": 600702, "severity_id": 3, "status_id": 2, "time": 1795269600000,
+		"num_files": 2, "num_skipped_items": 2, "num_detections": 0, "total": 2,
+	} {
+		if scan[k] != v {
+			t.Errorf("%s is %v, want %v", k, scan[k], v)
+		}
+	}
+	more := scan["unmapped"].(map[string]any)
+	if scan["status_code"] != "error" || scan["status_detail"] != "corrupt 1" || more["showcause_complete"] != false || len(more["showcause_inputs"].([]any)) != 2 {
+		t.Errorf("%s", lines[0])
+	}
+	if o := scan["scan"].(map[string]any); o["uid"] != sum("scan") || o["type_id"] != 0.0 || scan["metadata"] == nil {
+		t.Errorf("%v", o)
+	}
+	said := document(t, lines[1])
+	for k, v := range map[string]any{"activity_id": 2.0, "class_uid": 2004.0, "type_uid": 200402.0, "status_id": 2.0, "comment": `contested: +1 "mine"`} {
+		if said[k] != v {
+			t.Errorf("%s is %v, want %v", k, said[k], v)
+		}
+	}
+	if i := said["finding_info"].(map[string]any); i["uid"] != sum("r") || i["title"] == nil {
+		t.Errorf("%v", i)
+	}
+
+	text := string(write(t, "stix", r[3:]))
+	for _, want := range []string{"complete false", "corrupt 1", "incomplete: corrupt 1", "error: not read", `contested (finding ` + sum("r") + `): +1 \"mine\"`, `"name": "/a b"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("STIX does not say %q", want)
+		}
+	}
+}
+
+// Findings of one file have one artifact for it, and what was not read of it is said once.
+func TestSARIFOnce(t *testing.T) {
+	r := records(t)
+	d := document(t, write(t, "sarif", []*evidence.Sealed{r[0], r[0], r[0], r[2]}))
+	run := d["runs"].([]any)[0].(map[string]any)
+	told := run["invocations"].([]any)[0].(map[string]any)["toolExecutionNotifications"].([]any)
+	if a := run["artifacts"].([]any); len(a) != 4 || len(told) != 4 || len(run["results"].([]any)) != 4 {
+		t.Errorf("%d artifacts, %d notifications", len(a), len(told))
+	}
+	// Two copies that hide the file are not told to be of one.
+	d = document(t, write(t, "sarif", []*evidence.Sealed{r[1], r[1]}))
+	if a := d["runs"].([]any)[0].(map[string]any)["artifacts"].([]any); len(a) != 4 {
+		t.Errorf("%d artifacts of two copies", len(a))
+	}
+}
+
 // The members that OCSF 1.3.0 requires of class 2004.
 func TestOCSF(t *testing.T) {
 	lines := bytes.Split(bytes.TrimSpace(write(t, "ocsf", records(t))), []byte("\n"))
-	if len(lines) != 3 {
+	if len(lines) != 5 {
 		t.Fatalf("%d events", len(lines))
 	}
-	for i, l := range lines {
+	for i, l := range lines[:3] {
 		d := document(t, l)
 		for k, v := range map[string]float64{"activity_id": 1, "category_uid": 2, "class_uid": 2004, "type_uid": 200401, "severity_id": 4, "time": 1795269600000} {
 			if d[k] != v {

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -90,10 +91,13 @@ type sarif struct {
 	call  sarifInvocation
 	rules map[string]int // by digest of the text
 	names map[string]bool
+	// What is there already: artifacts by their content, and what was not read.
+	artifact map[string]int
+	told     map[string]bool
 }
 
 func writeSARIF(w io.Writer, tool string, records []*evidence.Sealed) error {
-	s := sarif{rules: map[string]int{}, names: map[string]bool{}}
+	s := sarif{rules: map[string]int{}, names: map[string]bool{}, artifact: map[string]int{}, told: map[string]bool{}}
 	s.run.Tool.Driver = sarifDriver{Name: tool, Rules: []sarifRule{}}
 	s.run.Results = []sarifResult{}
 	s.call = sarifInvocation{Successful: true, Notifications: []sarifNotification{}}
@@ -115,8 +119,7 @@ func (s *sarif) finding(r *evidence.Sealed, st *evidence.Statement) {
 	rule := st.Rules.Rule
 	index := s.rule(rule)
 	id := s.run.Tool.Driver.Rules[index].ID
-	file := s.artifacts(st)
-	last := len(s.run.Artifacts) - 1
+	file, last := s.artifacts(st)
 	var places []sarifLocation
 	for _, m := range matches(st) {
 		l := sarifLocation{Physical: sarifPhysical{Artifact: sarifURI{Index: &last}, Region: &sarifRegion{m.Offset, m.Length}}}
@@ -147,8 +150,9 @@ func (s *sarif) finding(r *evidence.Sealed, st *evidence.Statement) {
 	s.gaps(st.Coverage.Gaps, file)
 }
 
-// artifacts adds the file of a finding and the layers on the way, and returns the file's URI.
-func (s *sarif) artifacts(st *evidence.Statement) (uri string) {
+// artifacts adds the file of a finding and the layers on the way that are not there
+// yet, and returns the file's URI and the index of the last layer.
+func (s *sarif) artifacts(st *evidence.Statement) (uri string, last int) {
 	file := sarifArtifact{Length: st.Input.Size, Hashes: hashes(st.Subject)}
 	if p := st.Context.Path.Text; p != "" {
 		uri = fileURI(p)
@@ -156,14 +160,27 @@ func (s *sarif) artifacts(st *evidence.Statement) (uri string) {
 	} else {
 		file.Text = &sarifText{"a file whose path is not shown"}
 	}
-	s.run.Artifacts = append(s.run.Artifacts, file)
+	last = s.add(file, uri != "" || st.Subject.SHA256 != "")
 	for i := range st.Derivation {
-		d, parent := &st.Derivation[i], len(s.run.Artifacts)-1
-		s.run.Artifacts = append(s.run.Artifacts, sarifArtifact{
+		d, parent := &st.Derivation[i], last
+		last = s.add(sarifArtifact{
 			Parent: &parent, Length: d.Size, Hashes: hashes(d.Digest), Text: &sarifText{fmt.Sprintf("#%d %s", d.Index, d.Op)},
-		})
+		}, true)
 	}
-	return uri
+	return uri, last
+}
+
+// add returns the index of an artifact, which is added unless one like it is there.
+// Files of which nothing is known are not told to be one.
+func (s *sarif) add(a sarifArtifact, known bool) int {
+	b, err := json.Marshal(a)
+	key := string(b)
+	if i, ok := s.artifact[key]; ok && known && err == nil {
+		return i
+	}
+	s.run.Artifacts = append(s.run.Artifacts, a)
+	s.artifact[key] = len(s.run.Artifacts) - 1
+	return s.artifact[key]
 }
 
 // hashes have the names of the IANA registry of hash functions (section 3.24.11).
@@ -238,7 +255,13 @@ func (s *sarif) gaps(gaps []evidence.Gap, uri string) {
 	}
 }
 
+// notify tells a thing once: each finding of a file has the gaps of the file.
 func (s *sarif) notify(level, text, uri string) {
+	key := level + "\n" + text + "\n" + uri
+	if uri != "" && s.told[key] {
+		return
+	}
+	s.told[key] = true
 	n := sarifNotification{Level: level, Message: sarifText{text}}
 	if uri != "" {
 		n.Locations = []sarifLocation{{Physical: sarifPhysical{Artifact: sarifURI{URI: uri}}}}

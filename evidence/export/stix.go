@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/showcause/showcause/evidence"
 )
 
 // STIX 2.1 (OASIS Standard, 2021): of each finding the file, an indicator that
-// is the rule, a sighting of it with the observed file, and the analysis. The ids are
+// is the rule, a sighting of it with the observed file, and the analysis; of each other
+// record a note, on the sighting that it is about, on the files that were not read whole,
+// or on who says so. The ids are
 // UUIDs version 5, so that the same record gives the same objects.
 
 // scoNamespace is that of the ids of observables (STIX 2.1, section 2.9), and
@@ -41,10 +45,16 @@ func writeSTIX(w io.Writer, records []*evidence.Sealed) error {
 		}
 		return id
 	}
+	rules := ruleNames(records)
 	for _, r := range records {
 		all += r.Record().Name()
-		if s := r.Statement(); s.Kind == evidence.Finding {
+		switch s := r.Statement(); s.Kind {
+		case evidence.Finding:
 			stixFinding(r, s, add)
+		case evidence.Scan:
+			stixCoverage(r, s, add)
+		default:
+			stixSaid(r, s, rules, add)
 		}
 	}
 	bundle := stixObject{"type": "bundle", "id": stixID("bundle", ownNamespace, all)}
@@ -54,20 +64,89 @@ func writeSTIX(w io.Writer, records []*evidence.Sealed) error {
 	return indented(w, bundle)
 }
 
-func stixFinding(r *evidence.Sealed, s *evidence.Statement, add func(stixObject) string) {
-	at := s.Time.Observed[:19] + ".000Z"
-	object := func(kind, name string) stixObject {
-		return stixObject{"type": kind, "spec_version": "2.1", "id": stixID(kind, ownNamespace, name), "created": at, "modified": at}
-	}
+func stixTime(s *evidence.Statement) string { return s.Time.Observed[:19] + ".000Z" }
+
+func stixNew(kind, name, at string) stixObject {
+	return stixObject{"type": kind, "spec_version": "2.1", "id": stixID(kind, ownNamespace, name), "created": at, "modified": at}
+}
+
+// stixSigner is one object for all records of a key.
+func stixSigner(r *evidence.Sealed) stixObject {
 	key := r.Signer().ID()
-	who := object("identity", "key "+key)
-	who["created"], who["modified"] = "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z" // one object for all records of the key
+	who := stixNew("identity", "key "+key, "2026-01-01T00:00:00.000Z")
 	who["name"], who["identity_class"] = "Showcause, key "+key, "system"
-	creator := add(who)
-	refs := []stixObject{{"source_name": "showcause record", "external_id": r.Record().Name()}}
-	name := r.Record().Name()
+	return who
+}
+
+func stixRefs(r *evidence.Sealed) []stixObject {
+	return []stixObject{{"source_name": "showcause record", "external_id": r.Record().Name()}}
+}
+
+// stixNote is a note of a record, on objects of the bundle.
+func stixNote(r *evidence.Sealed, name, creator, abstract, content string, on []string) stixObject {
+	n := stixNew("note", name, stixTime(r.Statement()))
+	n["created_by_ref"], n["abstract"], n["content"] = creator, abstract, content
+	n["object_refs"], n["external_references"] = on, stixRefs(r)
+	return n
+}
+
+// stixSaid is what was said of a finding, or done because of it: a note on its
+// sighting, and on who says so where the finding is not among the records.
+func stixSaid(r *evidence.Sealed, s *evidence.Statement, rules map[string]string, add func(stixObject) string) {
+	creator := add(stixSigner(r))
+	finding, what, reason := said(s)
+	on := creator
+	if rules[finding] != "" {
+		on = stixID("sighting", ownNamespace, finding)
+	}
+	content := what + " (finding " + finding + ")"
+	if reason != "" {
+		content += ": " + reason
+	}
+	add(stixNote(r, r.Record().Name(), creator, what, content, []string{on}))
+}
+
+// stixCoverage is what a scan looked at: a note on the scan, and one on each file that
+// has gaps or could not be read.
+func stixCoverage(r *evidence.Sealed, s *evidence.Statement, add func(stixObject) string) {
+	creator := add(stixSigner(r))
+	v, name := s.Coverage, r.Record().Name()
+	abstract := "scan: " + s.Verdict
+	if !v.Complete {
+		abstract += ", not all of it was read"
+	}
+	content := fmt.Sprintf("scan %s: %s, complete %t, %d files, %d layers, %d bytes", s.Context.Scan, s.Verdict, v.Complete, v.Files, v.Objects, v.Bytes)
+	for _, k := range slices.Sorted(maps.Keys(v.Verdicts)) {
+		content += fmt.Sprintf("; files %s: %d", k, v.Verdicts[k])
+	}
+	if l := listed(codes(gapsOf(s))); l != "" {
+		content += "; gaps: " + l
+	}
+	add(stixNote(r, name, creator, abstract, content, []string{creator}))
+	for i := range v.Inputs {
+		in, path := &v.Inputs[i], ""
+		if i < len(s.Context.Paths) {
+			path = s.Context.Paths[i].Text
+		}
+		f := stixFile(in.Digest, path, in.Size)
+		if f == nil {
+			continue // counted above
+		}
+		why := "not read"
+		if len(in.Gaps) > 0 {
+			why = listed(codes(in.Gaps))
+		}
+		add(stixNote(r, fmt.Sprintf("%s input %d", name, i), creator, in.Verdict, in.Verdict+": "+why, []string{add(f)}))
+	}
+}
+
+func stixFinding(r *evidence.Sealed, s *evidence.Statement, add func(stixObject) string) {
+	at := stixTime(s)
+	object := func(kind, name string) stixObject { return stixNew(kind, name, at) }
+	creator := add(stixSigner(r))
+	name, refs := r.Record().Name(), stixRefs(r)
 	var file string
-	if f := stixFile(s); f != nil {
+	if f := stixFile(s.Subject, s.Context.Path.Text, s.Input.Size); f != nil {
 		file = add(f)
 	}
 
@@ -106,17 +185,20 @@ func stixFinding(r *evidence.Sealed, s *evidence.Statement, add func(stixObject)
 	add(an)
 }
 
-// stixFile is the file of a finding, nil if neither its digest nor its name is shown.
-func stixFile(s *evidence.Statement) stixObject {
-	f := stixObject{"type": "file", "spec_version": "2.1", "size": s.Input.Size}
+// stixFile is a file, nil if neither its digest nor its name is shown.
+func stixFile(subject evidence.Digests, path string, size int64) stixObject {
+	f := stixObject{"type": "file", "spec_version": "2.1"}
+	if size >= 0 {
+		f["size"] = size
+	}
 	id := map[string]any{}
-	if d := s.Subject.SHA256; d != "" {
+	if d := subject.SHA256; d != "" {
 		h := map[string]string{"SHA-256": d}
-		if s.Subject.SHA1 != "" {
-			h["SHA-1"] = s.Subject.SHA1
+		if subject.SHA1 != "" {
+			h["SHA-1"] = subject.SHA1
 		}
-		if s.Subject.MD5 != "" {
-			h["MD5"] = s.Subject.MD5
+		if subject.MD5 != "" {
+			h["MD5"] = subject.MD5
 		}
 		f["hashes"] = h
 		// One digest goes into the id (section 2.9): MD5 before SHA-1 before SHA-256.
@@ -127,9 +209,9 @@ func stixFile(s *evidence.Statement) stixObject {
 			}
 		}
 	}
-	if p := s.Context.Path.Text; p != "" {
-		f["name"] = p
-		id["name"] = p
+	if path != "" {
+		f["name"] = path
+		id["name"] = path
 	}
 	if len(id) == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 // columns are those of the CSV file and of the table.
 var columns = []string{
 	"record", "kind", "time", "verdict", "rule", "path", "size", "sha256", "layer", "layer sha256", "matches",
-	"complete", "gaps", "files", "about", "outcome", "reason", "host", "user", "engine", "database", "key",
+	"complete", "gaps", "gap codes", "files", "about", "outcome", "reason", "host", "user", "engine", "database", "key",
 }
 
 // row is what a record says, one text a column; hidden and absent values are empty.
@@ -44,11 +44,8 @@ func row(v *evidence.Sealed) []string {
 	m["matches"] = strings.Join(places, " ")
 	if c := s.Coverage; c != nil {
 		m["complete"] = strconv.FormatBool(c.Complete)
-		gaps := len(c.Gaps)
-		for _, i := range c.Inputs {
-			gaps += len(i.Gaps)
-		}
-		m["gaps"] = strconv.Itoa(gaps)
+		gaps := gapsOf(s)
+		m["gaps"], m["gap codes"] = strconv.Itoa(len(gaps)), listed(codes(gaps))
 		if s.Kind == evidence.Scan {
 			m["files"] = strconv.FormatInt(c.Files, 10)
 		}
