@@ -30,17 +30,25 @@ func statement(t testing.TB) (*evidence.Statement, []byte) {
 	if len(rep.Findings) != 1 || len(rep.Findings[0].Trail) != 2 {
 		t.Fatalf("%+v", rep)
 	}
-	f := &rep.Findings[0]
+	return statementOf(t, &rep, &rep.Findings[0], &evidence.Rule{Language: "clamav", File: "l.ldb", Line: 1}, text), data
+}
+
+// statementOf is what a record says of a finding, as it comes out of one.
+func statementOf(t testing.TB, rep *showcause.Report, f *showcause.Finding, rule *evidence.Rule, text string) *evidence.Statement {
+	t.Helper()
+	rule.Name = f.Rule
+	rule.SetText(text)
 	s := &evidence.Statement{Kind: evidence.Finding, Subject: evidence.Digests{SHA256: f.Chain[0].Digest.String()}}
 	s.Verdict, s.Input = "found", &evidence.Input{Size: rep.Size, Type: rep.Type}
-	s.Rules = &evidence.Rules{Rule: &evidence.Rule{Language: "clamav", Name: f.Rule, File: "l.ldb", Line: 1}}
-	s.Rules.Rule.SetText(text)
+	s.Rules = &evidence.Rules{Rule: rule}
 	s.Policy = &evidence.Policy{Limits: showcause.Limits{}.WithDefaults(), Options: map[string]string{recheck.OptionFormats: "all", recheck.OptionInput: "all"}}
 	for i, step := range f.Trail {
 		s.Derivation = append(s.Derivation, evidence.Step{Index: int64(step.Index), Op: step.Op, Digest: evidence.Digests{SHA256: f.Chain[i+1].Digest.String()}, Size: f.Chain[i+1].Size})
 	}
 	s.Matches = &evidence.Matches{List: recheck.Sorted(f.Matches)}
-	s.Counts = []int64{int64(f.Counts[0]), int64(f.Counts[1])}
+	for _, n := range f.Counts {
+		s.Counts = append(s.Counts, int64(n))
+	}
 	s.Coverage = &evidence.Coverage{Objects: rep.Spent.Objects, Bytes: rep.Spent.Bytes, Depth: int64(rep.Spent.Depth), Work: rep.Spent.Work, Complete: true, Gaps: recheck.Gaps(rep.Gaps, rep.Size)}
 	s.Rules.Database, s.Time.Observed = strings.Repeat("0a", 32), "2026-11-21T12:00:00Z"
 	s.Engine = evidence.Engine{Version: "devel", Binary: strings.Repeat("0b", 32), Go: "go1.26", Target: "linux/amd64"}
@@ -52,7 +60,7 @@ func statement(t testing.TB) (*evidence.Statement, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Statement(), data
+	return r.Statement()
 }
 
 // copyOf is a deep copy.

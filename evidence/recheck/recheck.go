@@ -5,6 +5,7 @@
 package recheck
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -99,9 +100,11 @@ type Outcome struct {
 	Chain   []showcause.Link
 	// Matches and Counts are those that the rule's patterns have there, as a
 	// scanner would record them.
-	Matches     []showcause.Match
-	Counts      []uint32
-	Holds       bool // the rule fires
+	Matches []showcause.Match
+	Counts  []uint32
+	Holds   bool // the rule fires
+	// Undone says why the rule could not be looked at, "" if it was.
+	Undone      string
 	Differences []Difference
 	Notes       []string // what could not be looked at
 	Excerpts    []Excerpt
@@ -121,7 +124,9 @@ func Run(src showcause.Source, c Claim, o Options) Outcome {
 	}
 	if c.Rule != nil {
 		var err error
-		if w.test, err = compile(c.Rule); err != nil {
+		if w.test, err = compile(c.Rule); errors.Is(err, errOthers) {
+			w.out.Undone = err.Error()
+		} else if err != nil {
 			w.differ("rule", "that it fires", err.Error())
 		}
 	}

@@ -30,7 +30,9 @@ type Answer struct {
 	Bytes       bool         `json:"bytes"`
 	Differences []Difference `json:"differences,omitempty"`
 	Notes       []string     `json:"notes,omitempty"` // what was not compared, and why
-	Excerpts    []Excerpt    `json:"excerpts,omitempty"`
+	// Undone says why the rule could not be looked at; "" if it was. The rest was.
+	Undone   string    `json:"undone,omitempty"`
+	Excerpts []Excerpt `json:"excerpts,omitempty"`
 }
 
 // maxTold is the number of differences that an answer lists.
@@ -81,7 +83,7 @@ func Record(s *evidence.Statement, src showcause.Source, o Options) Answer {
 	d := deriver{s: s, src: src, c: c, out: &out, locked: c.Given > len(o.Passwords)}
 	again := d.statement()
 	d.compare(again)
-	a := Answer{Differences: out.Differences, Notes: out.Notes, Excerpts: out.Excerpts}
+	a := Answer{Differences: out.Differences, Notes: out.Notes, Undone: out.Undone, Excerpts: out.Excerpts}
 	was, is := s.Reproducible(), again.Reproducible()
 	a.Bytes = was != nil && bytes.Equal(was, is)
 	if was != nil && !a.Bytes && len(a.Differences) == 0 {
@@ -196,10 +198,10 @@ func (d *deriver) statement() *evidence.Statement {
 		}
 		n.Derivation = append(n.Derivation, step)
 	}
-	if !d.c.hidden {
+	if !d.c.hidden && d.out.Undone == "" {
 		n.Matches = &evidence.Matches{List: Sorted(d.out.Matches)}
 	}
-	if d.s.Counts != nil {
+	if d.s.Counts != nil && d.out.Undone == "" {
 		n.Counts = nil
 		for _, v := range d.out.Counts {
 			n.Counts = append(n.Counts, int64(v))

@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/yara/lower"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
+	"github.com/showcause/showcause/yara/syntax"
 )
 
 // maxYARA is the number of matches of a pattern that a condition is told of.
@@ -50,7 +51,7 @@ func compileYARA(r *Rule) (test, error) {
 		if err == nil {
 			return y.test, nil
 		}
-		if why == nil {
+		if why == nil || errors.Is(err, errOthers) {
 			why = err
 		}
 	}
@@ -97,6 +98,9 @@ func newYARA(r *Rule, d source.Dialect) (*yaraRule, error) {
 		return nil, fmt.Errorf("its text: %w", err)
 	}
 	y := &yaraRule{claim: r, checked: check.Check(set, []check.Input{{Source: src}}, check.Options{Dialect: d, RelaxedRegexps: true, Externals: r.outside()})}
+	if asksOthers(src, y.checked, d) {
+		return nil, errOthers
+	}
 	if len(y.checked.Rules) != 1+len(r.Before) || y.checked.Failed() {
 		return nil, fmt.Errorf("its text means nothing by itself%s: it may ask for other rules, or for variables from outside", first(y.checked))
 	}
@@ -119,6 +123,30 @@ func newYARA(r *Rule, d source.Dialect) (*yaraRule, error) {
 		return nil, errors.New("its text is no rule that can be searched for")
 	}
 	return y, nil
+}
+
+// errOthers ends the compiling of a rule whose text is sound and refers to what is
+// not in it.
+var errOthers = errors.New("the rule asks for other rules: --db")
+
+// asksOthers tells whether all that is wrong with a text are names in it that mean
+// nothing there, as those of other rules do.
+func asksOthers(src *source.Source, res *check.Result, d source.Dialect) bool {
+	if !res.Failed() {
+		return false
+	}
+	for _, x := range res.Diags {
+		if x.Severity == source.Error && x.Code != source.UnknownIdentifier {
+			return false
+		}
+	}
+	_, diags := syntax.Parse(src, d)
+	for _, x := range diags {
+		if x.Severity == source.Error {
+			return false
+		}
+	}
+	return true
 }
 
 // first says what is wrong with a text, first.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/recheck"
 	"github.com/showcause/showcause/internal/plant"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
@@ -58,6 +60,50 @@ func TestYARA(t *testing.T) {
 		if n := reproduce(t, name, db, showcause.Bytes(data), &rep, showcause.Limits{}); n != strings.Count(yaraRules, "rule ")-1 && name == "plain" || n == 0 {
 			t.Errorf("%s: %d findings: %v", name, n, names(&rep))
 		}
+	}
+}
+
+// Of a rule that refers to others nothing can be said without them; what is wrong with
+// the file is said all the same.
+func TestUndone(t *testing.T) {
+	p := filepath.Join(t.TempDir(), "r.yar")
+	text := "rule Under { strings: $u = \"plain marker text\" condition: $u }\nrule Over { strings: $a = \"whole\" condition: 1 of (Und*) and $a }"
+	if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := compile(t, p)
+	in := yaraInput()
+	rep := scan.New(db, scan.Options{Digests: true}).Scan(showcause.Bytes(in))
+	for i := range rep.Findings {
+		f := &rep.Findings[i]
+		info, err := db.Info(f.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := statementOf(t, &rep, f, &evidence.Rule{Language: "yara", File: "r.yar", Line: int64(info.Line)}, info.Text)
+		s.Policy.Options[recheck.OptionViews] = "none"
+		a := recheck.Record(s, showcause.Bytes(in), recheck.Options{})
+		if over := f.Rule == "Over"; (a.Undone != "") != over || a.Reproduced == over || len(a.Differences) != 0 {
+			t.Errorf("%s: %+v", f.Rule, a)
+		}
+		before, err := recheck.Before(db, f.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := recheck.Record(s, showcause.Bytes(in), recheck.Options{Before: before}); !a.Reproduced || a.Undone != "" {
+			t.Errorf("%s with what it asks for: %+v", f.Rule, a)
+		}
+		other := append([]byte{'x'}, in...)
+		if a := recheck.Record(s, showcause.Bytes(other), recheck.Options{}); a.Reproduced || len(a.Differences) == 0 {
+			t.Errorf("%s in another file: %+v", f.Rule, a)
+		}
+		s.Rules.Rule.SetText("rule Over { condition: 1 +")
+		if a := recheck.Record(s, showcause.Bytes(in), recheck.Options{}); a.Undone != "" || len(a.Differences) == 0 {
+			t.Errorf("a text that is no rule: %+v", a)
+		}
+	}
+	if len(rep.Findings) != 2 {
+		t.Errorf("%d findings", len(rep.Findings))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -16,7 +15,6 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/draft"
-	"github.com/showcause/showcause/evidence/store"
 )
 
 // contestOptions are the flags of contest and decide.
@@ -24,6 +22,7 @@ type contestOptions struct {
 	host                    Host
 	reason, store, key, out string
 	upheld, withdrawn       bool
+	again                   bool
 }
 
 func (o *contestOptions) flags(c *cobra.Command) {
@@ -59,13 +58,15 @@ func (h Host) Decide() *cobra.Command {
 		Short: "Decide a contest: the finding is upheld, or it is withdrawn",
 		Long: `Decide a contest, in a signed record that names it and the finding. Of a finding that
 is withdrawn, what its rule took into quarantine is listed, with the command that
-restores it.`,
+restores it. A contest is decided once: --again decides it anew, and the later decision
+is the one that counts.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return o.decide(c, args[0]) },
 	}
 	o.flags(c)
 	c.Flags().BoolVar(&o.upheld, "upheld", false, "the finding stands")
 	c.Flags().BoolVar(&o.withdrawn, "withdrawn", false, "the finding does not stand")
+	c.Flags().BoolVar(&o.again, "again", false, "replace the decision of a contest that is decided already")
 	return c
 }
 
@@ -132,6 +133,16 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	if s.Kind != evidence.Contest {
 		return fmt.Errorf("record: of kind %s: want a contest", s.Kind)
 	}
+	var before []entry
+	if l.store != nil {
+		if before, err = gather(l.store, c.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	was := decisionOf(before, l.record.Name())
+	if was != nil && !o.again {
+		return fmt.Errorf("contest %s: decided already: %s, by %s of %s; --again replaces that decision", l.record.Name()[:16], was.s.Decision.Outcome, was.name[:16], was.s.Time.Observed)
+	}
 	e, err := draft.Engine()
 	if err != nil {
 		return err
@@ -146,23 +157,37 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	}
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "decision %s: %s\nof contest %s\nof finding %s\n", r.Name(), outcome, l.record.Name(), s.Contest.Record)
+	if was != nil {
+		fmt.Fprintf(out, "in place of decision %s: %s\n", was.name, was.s.Decision.Outcome)
+	}
 	if o.withdrawn {
-		return proposeRestore(out, l.store, s.Contest.Record)
+		proposeRestore(out, before, s.Contest.Record)
 	}
 	return nil
 }
 
-// proposeRestore lists what the rule of a finding that was withdrawn has taken.
-func proposeRestore(w io.Writer, s *store.Store, finding string) error {
-	r, err := s.Read(finding)
-	if err != nil {
-		fmt.Fprintf(w, "the finding is not in this store: what its rule took is not known here\n")
-		return nil
+// decisionOf returns the decision that counts of a contest: the last. It is nil if
+// there is none.
+func decisionOf(all []entry, contest string) (last *entry) {
+	for i := range all {
+		if d := all[i].s.Decision; d != nil && d.Contest == contest {
+			last = &all[i]
+		}
 	}
-	rule := r.Statement().Rules.Rule
-	all, err := gather(s)
-	if err != nil {
-		return err
+	return last
+}
+
+// proposeRestore lists what the rule of a finding that was withdrawn has taken.
+func proposeRestore(w io.Writer, all []entry, finding string) {
+	var rule *evidence.Rule
+	for _, e := range all {
+		if e.name == finding && e.s.Kind == evidence.Finding {
+			rule = e.s.Rules.Rule
+		}
+	}
+	if rule == nil {
+		fmt.Fprintf(w, "the finding is not in this store: what its rule took is not known here\n")
+		return
 	}
 	same := map[string]bool{} // findings of the rule
 	for _, e := range all {
@@ -183,14 +208,13 @@ func proposeRestore(w io.Writer, s *store.Store, finding string) error {
 	}
 	if len(taken) == 0 {
 		fmt.Fprintf(w, "nothing that rule %s found is in quarantine\n", showcause.Escape(rule.Name))
-		return nil
+		return
 	}
 	fmt.Fprintf(w, "rule %s has taken, and not given back:\n", showcause.Escape(rule.Name))
 	for _, p := range taken {
 		fmt.Fprintf(w, "  %s\n", printable(p))
 	}
 	fmt.Fprintf(w, "to give it back: showcause quarantine restore --rule %s\n", shellQuote(rule.Name))
-	return nil
 }
 
 // shellQuote writes a word as a shell takes it.
@@ -199,22 +223,6 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// entry is a record of the store, as far as correspondence needs it.
-type entry struct {
-	name string
-	s    *evidence.Statement
-}
-
-// gather reads all records of a store, ascending by time.
-func gather(s *store.Store) (all []entry, err error) {
-	err = s.Each(func(r *evidence.Record) error {
-		all = append(all, entry{r.Name(), r.Statement()})
-		return nil
-	})
-	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.s.Time.Observed, b.s.Time.Observed) })
-	return all, err
 }
 
 // correspondence returns the records that are about a finding, by what they name.
@@ -256,7 +264,7 @@ func (h Host) Show() *cobra.Command {
 				return err
 			}
 			defer l.close()
-			return l.show(c.OutOrStdout())
+			return l.show(c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&key, "key", "", "public key (PEM) that must have signed (default: the store's)")
@@ -264,7 +272,7 @@ func (h Host) Show() *cobra.Command {
 	return c
 }
 
-func (l *loaded) show(w io.Writer) error {
+func (l *loaded) show(w, stderr io.Writer) error {
 	s := l.record.Statement()
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(k, format string, a ...any) {
@@ -315,7 +323,7 @@ func (l *loaded) show(w io.Writer) error {
 	if err := tab.Flush(); err != nil {
 		return err
 	}
-	return l.letters(w, about(l.record.Name(), s))
+	return l.letters(w, stderr, about(l.record.Name(), s))
 }
 
 // printable escapes what a terminal must not be given, and leaves backslashes: texts
@@ -334,12 +342,12 @@ func orHidden(s string) string {
 	return s
 }
 
-// letters prints the correspondence over a finding.
-func (l *loaded) letters(w io.Writer, finding string) error {
+// letters prints the correspondence over a finding, in the order of the log.
+func (l *loaded) letters(w, stderr io.Writer, finding string) error {
 	if l.store == nil {
 		return nil
 	}
-	all, err := gather(l.store)
+	all, err := gather(l.store, stderr)
 	if err != nil {
 		return err
 	}
@@ -348,8 +356,16 @@ func (l *loaded) letters(w io.Writer, finding string) error {
 		return nil
 	}
 	fmt.Fprintf(w, "\nover finding %s:\n", finding)
+	decided := map[string]string{} // decisions by contest
 	for _, e := range out {
 		what, reason := said(e.s)
+		if d := e.s.Decision; d != nil {
+			what += ", of contest " + short(d.Contest)
+			if was := decided[d.Contest]; was != "" {
+				what += ", in place of decision " + short(was)
+			}
+			decided[d.Contest] = e.name
+		}
 		fmt.Fprintf(w, "  %s  %s  %s\n", e.s.Time.Observed, e.name[:16], printable(what))
 		if reason != "" {
 			fmt.Fprintf(w, "      %s\n", printable(reason))
@@ -357,6 +373,9 @@ func (l *loaded) letters(w io.Writer, finding string) error {
 	}
 	return nil
 }
+
+// short is the beginning of a record's name.
+func short(name string) string { return name[:min(len(name), 16)] }
 
 // said is what a record says of a finding, and why, as it is escaped in the record.
 func said(s *evidence.Statement) (what, reason string) {

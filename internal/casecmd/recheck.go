@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker/once"
 )
@@ -48,7 +49,12 @@ each digest and size, look for every match of the rule's patterns in the layer, 
 evaluate the rule again. None of that is the scanner's own code but the readers of
 formats. RECORD is a record's file, or the beginning of its name in the store.
 
-Exit code: 0 REPRODUCED; 1 something differs, and is listed; 2 an error.`,
+A rule in YARA's language that refers to other rules means nothing without them: --db
+gives them. The record of a scan is not of one file: its findings are derived again one
+by one, and its files by scanning them again.
+
+Exit code: 0 REPRODUCED; 1 something differs, and is listed; 2 an error, or it could
+not be done.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
@@ -162,8 +168,12 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	}
 	defer l.close()
 	s := l.record.Statement()
-	if s.Kind != evidence.Finding {
-		return fmt.Errorf("record: of kind %s: only a finding can be derived again", s.Kind)
+	switch s.Kind {
+	case evidence.Finding:
+	case evidence.Scan:
+		return fmt.Errorf("record %s: of a scan: its findings and files can be derived again one by one", l.record.Name())
+	default:
+		return fmt.Errorf("record %s: of kind %s: only a finding can be derived again", l.record.Name(), s.Kind)
 	}
 	path := o.file
 	if path == "" {
@@ -180,7 +190,13 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return fmt.Errorf("file: %s: not a regular file", showcause.Escape(path))
 	}
-	known, err := o.rules(c, s)
+	var rules *database
+	if len(o.db) > 0 {
+		if rules, err = o.host.database(c, o.db); err != nil {
+			return err
+		}
+	}
+	known, err := rules.known(s)
 	if err != nil {
 		return err
 	}
@@ -192,11 +208,7 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	if err != nil {
 		return err
 	}
-	a.Notes = append(a.Notes, known.notes...)
-	if len(known.differences) > 0 {
-		a.Reproduced = false
-		a.Differences = append(a.Differences, known.differences...)
-	}
+	known.add(a)
 	if l.sealed == nil {
 		a.Notes = append(a.Notes, "the signature was not checked: no key of who signed is at hand (--key)")
 	}
@@ -211,7 +223,10 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	} else {
 		printRecheck(c.OutOrStdout(), s, a)
 	}
-	if !a.Reproduced {
+	switch {
+	case a.Undone != "" && len(a.Differences) == 0:
+		return o.host.Exit(2)
+	case !a.Reproduced:
 		return o.host.Exit(1)
 	}
 	return nil
@@ -236,6 +251,8 @@ func printRecheck(w io.Writer, s *evidence.Statement, a *recheck.Answer) {
 		fmt.Fprintf(w, "REPRODUCED  %s in %s, byte for byte\n", showcause.Escape(s.Rules.Rule.Name), layer)
 	case a.Reproduced:
 		fmt.Fprintf(w, "REPRODUCED  %s in %s, but for what is noted\n", showcause.Escape(s.Rules.Rule.Name), layer)
+	case a.Undone != "" && len(a.Differences) == 0:
+		fmt.Fprintf(w, "COULD NOT BE DONE  %s in %s: %s\n", showcause.Escape(s.Rules.Rule.Name), layer, showcause.Escape(a.Undone))
 	default:
 		fmt.Fprintf(w, "DIFFERS  %s in %s\n", showcause.Escape(s.Rules.Rule.Name), layer)
 	}
@@ -280,7 +297,7 @@ func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, befo
 	if err := json.Unmarshal(b, &a); err != nil {
 		return nil, fmt.Errorf("reader: answer: %w", err)
 	}
-	a.Reproduced = a.Reproduced && len(a.Differences) == 0
+	a.Reproduced = a.Reproduced && len(a.Differences) == 0 && a.Undone == ""
 	return &a, nil
 }
 
@@ -327,35 +344,55 @@ type known struct {
 	notes       []string
 }
 
-// rules holds the record's rule against the rules that the user names.
-func (o *recheckOptions) rules(c *cobra.Command, s *evidence.Statement) (k known, err error) {
-	if len(o.db) == 0 {
-		return k, nil
+// add puts into an answer what the rules say.
+func (k *known) add(a *recheck.Answer) {
+	a.Notes = append(a.Notes, k.notes...)
+	if len(k.differences) > 0 {
+		a.Reproduced = false
+		a.Differences = append(a.Differences, k.differences...)
 	}
-	db, err := o.host.OpenDB(c.Context(), o.db, c.ErrOrStderr(), true)
+}
+
+// database is rules that the user names.
+type database struct {
+	db  *ruledb.DB
+	sum string // SHA-256 of the compiled form
+}
+
+// database opens them.
+func (h Host) database(c *cobra.Command, paths []string) (*database, error) {
+	db, err := h.OpenDB(c.Context(), paths, c.ErrOrStderr(), true)
 	if err != nil {
-		return k, err
+		return nil, err
 	}
 	sealed, err := db.Seal()
 	if err != nil {
-		return k, err
+		return nil, err
 	}
 	defer sealed.Close()
 	sum, err := draft.Digest(sealed)
 	if err != nil {
-		return k, fmt.Errorf("rules: %w", err)
+		return nil, fmt.Errorf("rules: %w", err)
 	}
-	if sum != s.Rules.Database {
-		k.notes = append(k.notes, fmt.Sprintf("the database is another: %s, the record's was %s", sum, s.Rules.Database))
+	return &database{db, sum}, nil
+}
+
+// known holds a record's rule against the rules; where d is nil there are none.
+func (d *database) known(s *evidence.Statement) (k known, err error) {
+	if d == nil {
+		return k, nil
+	}
+	if d.sum != s.Rules.Database {
+		k.notes = append(k.notes, fmt.Sprintf("the database is another: %s, the record's was %s", d.sum, s.Rules.Database))
 	}
 	r := s.Rules.Rule
-	for _, i := range db.Find(r.Name, 0) {
-		info, err := db.Info(i)
+	for _, i := range d.db.Find(r.Name, 0) {
+		info, err := d.db.Info(i)
 		if err != nil {
 			return k, err
 		}
 		if info.Digest == r.Digest {
-			k.before, err = recheck.Before(db, i)
+			k.before, err = recheck.Before(d.db, i)
 			return k, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +24,6 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/report"
-	"github.com/showcause/showcause/translog"
 )
 
 // What a page holds at most, and the largest file that is read for it, bytes.
@@ -37,6 +37,7 @@ const (
 type reportOptions struct {
 	host                        Host
 	out, store, key, scan, jail string
+	db                          []string
 	files                       bool
 }
 
@@ -52,7 +53,10 @@ said of it since, and how to check it. FOLDER is one that scan --records wrote, 
 store; the default is this host's store, and of it the last scan.
 
 Where the file of a finding is at hand and unchanged, the finding is derived again for
-the page, in the jail. The page is one file that loads nothing.`,
+the page, in the jail. The page is one file that loads nothing.
+
+Exit code: 0; 1 the page is written, and records are missing, damaged or refused: the
+page names them; 2 an error.`,
 		Example: `  showcause report -o report.html
   showcause report --scan all -o all.html
   showcause report records -o report.html`,
@@ -63,6 +67,7 @@ the page, in the jail. The page is one file that loads nothing.`,
 	f.StringVarP(&o.out, "out", "o", "", "the page; - is standard output")
 	f.StringVar(&o.scan, "scan", "", "last, all, or the beginning of a scan's name (default: last of a store, all of a folder)")
 	f.BoolVar(&o.files, "files", true, "derive findings again from files that are at hand, and show bytes of them")
+	f.StringArrayVarP(&o.db, "db", "d", nil, "rules, for findings of rules that ask for other rules: a compiled database, or database files or folders")
 	f.StringVar(&o.key, "key", "", "public key (PEM) that must have signed (default: the store's, or key.pub in the folder)")
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
 	h.StoreFlag(f, &o.store)
@@ -74,7 +79,7 @@ type source struct {
 	name  string
 	store *store.Store // nil for a folder
 	keys  []evidence.PublicKey
-	each  func(func(*evidence.Record, error) error) error
+	all   func() ([]kept, error)
 }
 
 func (o *reportOptions) run(c *cobra.Command, args []string) error {
@@ -100,9 +105,18 @@ func (o *reportOptions) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if o.files {
-		o.look(c.Context(), page, records)
+		if err := o.look(c, page, records); err != nil {
+			return err
+		}
 	}
-	return o.write(c, page)
+	if err := o.write(c, page); err != nil {
+		return err
+	}
+	if n := page.Wrong(); n > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "showcause: report: %s missing, damaged or refused: the page names them\n", answer.Plural(n, "record"))
+		return o.host.Exit(1)
+	}
+	return nil
 }
 
 // source opens what the page is made from.
@@ -145,9 +159,7 @@ func (o *reportOptions) source(args []string) (*source, error) {
 		if o.scan == "" {
 			o.scan = "last"
 		}
-		return &source{name: dir, store: s, keys: keys, each: func(f func(*evidence.Record, error) error) error {
-			return s.Each(func(r *evidence.Record) error { return f(r, nil) })
-		}}, nil
+		return &source{name: dir, store: s, keys: keys, all: func() ([]kept, error) { return keptIn(s) }}, nil
 	}
 	if keys == nil {
 		if b, err := os.ReadFile(filepath.Join(dir, "key.pub")); err == nil {
@@ -159,58 +171,76 @@ func (o *reportOptions) source(args []string) (*source, error) {
 	if o.scan == "" {
 		o.scan = "all"
 	}
-	return &source{name: dir, keys: keys, each: folderRecords(dir)}, nil
+	return &source{name: dir, keys: keys, all: func() ([]kept, error) { return folderRecords(dir) }}, nil
 }
 
-// folderRecords goes through the records in a folder.
-func folderRecords(dir string) func(func(*evidence.Record, error) error) error {
-	return func(f func(*evidence.Record, error) error) error {
-		return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() || filepath.Ext(path) != ".scf" {
-				return err
-			}
-			in, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			r, err := evidence.ReadRecord(in)
-			if err != nil {
-				err = fmt.Errorf("%s: %w", filepath.Base(path), err)
-			}
-			return f(r, err)
-		})
+// folderRecords reads the records in a folder.
+func folderRecords(dir string) (out []kept, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || filepath.Ext(path) != ".scf" {
+			return err
+		}
+		out = append(out, readKept(path))
+		return nil
+	})
+	return out, err
+}
+
+func readKept(path string) (k kept) {
+	in, err := os.Open(path)
+	if err != nil {
+		k.err = err
+		return k
 	}
+	defer in.Close()
+	if k.record, k.err = evidence.ReadRecord(in); k.err != nil {
+		k.err = fmt.Errorf("%s: %w", filepath.Base(path), k.err)
+	}
+	return k
 }
 
 // gather puts the records on the page that are to be there.
 func (o *reportOptions) gather(src *source, page *report.Page) (records map[string]*evidence.Record, err error) {
+	in, err := src.all()
+	if err != nil {
+		return nil, err
+	}
+	if len(in) > maxPageRecords {
+		return nil, fmt.Errorf("report: more than %d records", maxPageRecords)
+	}
 	var all []report.Item
+	logged := int64(0)
 	records = map[string]*evidence.Record{}
-	err = src.each(func(r *evidence.Record, err error) error {
-		if len(all) >= maxPageRecords {
-			return fmt.Errorf("report: more than %d records: choose a scan (--scan)", maxPageRecords)
+	for _, k := range in {
+		if k.entry > 0 {
+			logged++
 		}
-		if err != nil {
-			all = append(all, report.Item{Refused: showcause.Escape(err.Error())})
-			return nil
+		it := report.Item{Name: k.name, Entry: k.entry}
+		if k.err != nil {
+			it.Refused = showcause.Escape(k.err.Error())
+			all = append(all, it)
+			continue
 		}
-		it := report.Item{Name: r.Name(), Statement: r.Statement()}
-		records[it.Name] = r
+		it.Name, it.Statement = k.record.Name(), k.record.Statement()
+		if records[it.Name] != nil { // two copies of one record
+			continue
+		}
+		records[it.Name] = k.record
 		if len(src.keys) > 0 {
-			if sealed, err := r.Verify(evidence.VerifyOptions{Keys: src.keys}); err != nil {
+			if sealed, err := k.record.Verify(evidence.VerifyOptions{Keys: src.keys}); err != nil {
 				it.Refused = showcause.Escape(err.Error())
 			} else {
 				it.Signer = sealed.Signer().ID()
 			}
 		}
+		it.Proven = k.entry > 0
+		if src.store != nil && !it.Proven && it.Refused == "" {
+			it.Refused = "the log of this host does not have it"
+		}
 		all = append(all, it)
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	page.Items = o.choose(all)
+	page.Missing = missing(page.Items)
 	findings := 0
 	page.Items = slices.DeleteFunc(page.Items, func(it report.Item) bool {
 		if it.Refused != "" || it.Statement.Kind != evidence.Finding {
@@ -221,22 +251,60 @@ func (o *reportOptions) gather(src *source, page *report.Page) (records map[stri
 	})
 	page.Left = max(findings-maxPageFindings, 0)
 	if src.store != nil {
-		logged := map[translog.Digest]bool{}
-		err := src.store.Log().Entries(0, func(_ int64, d translog.Digest) error {
-			logged[d] = true
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		page.Log = fmt.Sprintf("The log of this host has %s.", answer.Plural(int64(len(logged)), "record"))
-		for i := range page.Items {
-			if it := &page.Items[i]; it.Refused == "" {
-				it.Proven = logged[records[it.Name].Digest()]
-			}
-		}
+		page.Log = fmt.Sprintf("The log of this host has %s.", answer.Plural(logged, "record"))
 	}
 	return records, nil
+}
+
+// missing says which records must have been there, by what those that are there say:
+// the findings of files with the verdict found, and the parts of a scan's coverage.
+func missing(items []report.Item) (out []string) {
+	type scan struct {
+		found, parts int64
+		part         map[int64]bool
+		files        map[string]map[string]int64 // findings, by path, then by rule and layer
+		read         bool
+	}
+	scans := map[string]*scan{}
+	of := func(name string) *scan {
+		if scans[name] == nil {
+			scans[name] = &scan{part: map[int64]bool{}, files: map[string]map[string]int64{}}
+		}
+		return scans[name]
+	}
+	for _, it := range items {
+		switch s := it.Statement; {
+		case it.Refused != "":
+		case s.Kind == evidence.Scan:
+			c := of(s.Context.Scan)
+			c.read = true
+			c.found += s.Coverage.Verdicts["found"]
+			c.parts = max(c.parts, s.Coverage.Parts)
+			c.part[s.Coverage.Part] = true
+		case s.Kind == evidence.Finding && s.Rules.Rule.Allowed == "":
+			c, path := of(s.Context.Scan), s.Context.Path.Text+s.Context.Path.Commitment
+			if c.files[path] == nil {
+				c.files[path] = map[string]int64{}
+			}
+			c.files[path][fmt.Sprint(s.Rules.Rule.Index, s.Derivation)]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(scans)) {
+		c := scans[name]
+		for i := int64(1); i <= c.parts; i++ {
+			if !c.part[i] {
+				out = append(out, fmt.Sprintf("part %d of %d of what scan %s read", i, c.parts, short(name)))
+			}
+		}
+		have := int64(0)
+		for _, findings := range c.files { // a file that was scanned twice has each finding twice
+			have += slices.Max(slices.Collect(maps.Values(findings)))
+		}
+		if c.read && have < c.found {
+			out = append(out, fmt.Sprintf("the findings of %s: scan %s says that rules fired on %d, and the records here are of %d", answer.Plural(c.found-have, "file"), short(name), c.found, have))
+		}
+	}
+	return out
 }
 
 // choose takes the records of the scans that are asked for, the latest first,
@@ -248,14 +316,16 @@ func (o *reportOptions) choose(all []report.Item) []report.Item {
 		}
 		return it.Statement.Time.Observed
 	}
-	slices.SortStableFunc(all, func(a, b report.Item) int { return -cmp.Compare(when(&a), when(&b)) })
+	slices.SortStableFunc(all, func(a, b report.Item) int {
+		return -cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(when(&a), when(&b)))
+	})
 	if o.scan == "all" {
 		return all
 	}
 	want := o.scan
 	if want == "last" {
 		for _, it := range all {
-			if it.Refused == "" && it.Statement.Kind == evidence.Scan {
+			if it.Refused == "" && it.Statement.Context.Scan != "" {
 				want = it.Statement.Context.Scan
 				break
 			}
@@ -278,13 +348,20 @@ func (o *reportOptions) choose(all []report.Item) []report.Item {
 }
 
 // look derives the findings of the page again whose files are at hand.
-func (o *reportOptions) look(ctx context.Context, page *report.Page, records map[string]*evidence.Record) {
+func (o *reportOptions) look(c *cobra.Command, page *report.Page, records map[string]*evidence.Record) error {
+	var rules *database
+	if len(o.db) > 0 {
+		var err error
+		if rules, err = o.host.database(c, o.db); err != nil {
+			return err
+		}
+	}
 	for i := range page.Items {
 		it := &page.Items[i]
 		if it.Refused != "" || it.Statement.Kind != evidence.Finding {
 			continue
 		}
-		a, err := o.again(ctx, records[it.Name], it.Statement)
+		a, err := o.again(c.Context(), records[it.Name], it.Statement, rules)
 		switch {
 		case err != nil:
 			it.Away = showcause.Escape(err.Error())
@@ -292,9 +369,10 @@ func (o *reportOptions) look(ctx context.Context, page *report.Page, records map
 			it.Again = a
 		}
 	}
+	return nil
 }
 
-func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *evidence.Statement) (*recheck.Answer, error) {
+func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *evidence.Statement, rules *database) (*recheck.Answer, error) {
 	path, ok := showcause.Unescape(s.Context.Path.Text)
 	switch {
 	case path == "" || s.Subject.SHA256 == "":
@@ -321,7 +399,15 @@ func (o *reportOptions) again(ctx context.Context, r *evidence.Record, s *eviden
 	if sum, err := draft.Digest(f); err != nil || sum != s.Subject.SHA256 {
 		return nil, errors.New("what is at the file's path now is another file")
 	}
-	return o.host.rederive(ctx, r, f, nil, nil, o.jail == answer.JailOff)
+	known, err := rules.known(s)
+	if err != nil {
+		return nil, err
+	}
+	a, err := o.host.rederive(ctx, r, f, known.before, nil, o.jail == answer.JailOff)
+	if err == nil {
+		known.add(a)
+	}
+	return a, err
 }
 
 // write writes the page: a file is complete or is not there.

@@ -174,15 +174,21 @@ func (r *Recorder) finding(name string, subject evidence.Digests, rep *showcause
 // Findings names the records of findings that no allow-list overrules.
 func (r *Recorder) Findings() []string { return r.names }
 
-// absolute returns a path as a record has it.
+// absolute returns a path as a record has it: absolute, and without links in its
+// folders as they are now. Who takes the file opens it without following any, so
+// that a link made later leads nowhere.
 func absolute(path string) string {
 	if path == "stdin" {
 		return path
 	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
 	}
-	return path
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		return filepath.Join(dir, filepath.Base(abs))
+	}
+	return abs
 }
 
 // add has a record written, soon.
@@ -236,7 +242,8 @@ func (r *Recorder) Finish(interrupted, quiet bool) error {
 		return fmt.Errorf("records: %s have none", answer.Plural(int64(r.missed), "finding"))
 	}
 	if r.findings > 0 && !quiet {
-		fmt.Fprintf(r.stderr, "showcause: %s in %s (showcause report shows them)\n", answer.Plural(int64(r.findings), "record"), showcause.Escape(r.where))
+		where := showcause.Escape(r.where)
+		fmt.Fprintf(r.stderr, "showcause: records in %s: of %s, and of what was read (showcause report %s -o report.html)\n", where, answer.Plural(int64(r.findings), "finding"), where)
 	}
 	return nil
 }

@@ -2,7 +2,11 @@ package report
 
 import (
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/showcause/showcause/yara/source"
+	"github.com/showcause/showcause/yara/syntax"
 )
 
 // piece is a part of a rule's text.
@@ -44,31 +48,50 @@ func mark(language, file, text string, fired map[int64]bool) []piece {
 	return join(out)
 }
 
-// markYARA marks the definitions of strings that matched, line by line: a
-// string is numbered by its place among them.
+// markYARA marks the definitions of strings that matched, by their places in the
+// text. A string is numbered by its place among them. Where the text cannot be read
+// nothing is marked.
 func markYARA(text string, fired map[int64]bool) (out []piece) {
-	n, in := int64(-1), false
-	for line := range strings.Lines(text) {
-		word := strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(word, "strings:"):
-			in = true
-			word = strings.TrimSpace(strings.TrimPrefix(word, "strings:"))
-		case strings.HasPrefix(word, "condition:"):
-			in = false
+	at := 0
+	for i, p := range patterns(text) {
+		if !fired[int64(i)] || p.start < at || p.end > len(text) || p.end < p.start {
+			continue
 		}
-		starts := in && strings.HasPrefix(word, "$") && strings.Contains(word, "=")
-		if starts {
-			n++
-		}
-		out = append(out, piece{line, in && n >= 0 && fired[n] && (starts || strings.TrimSpace(line) != "")})
+		out = append(out, piece{text[at:p.start], false}, piece{text[p.start:p.end], true})
+		at = p.end
 	}
-	return join(out)
+	return join(append(out, piece{text[at:], false}))
+}
+
+// place is a part of a text.
+type place struct{ start, end int }
+
+// patterns are the places of the strings of a rule in YARA's language.
+func patterns(text string) (out []place) {
+	for _, d := range []source.Dialect{source.Either, source.YARA, source.YARAX} {
+		set := &source.Sources{}
+		src, err := set.Add("rule", text)
+		if err != nil {
+			return nil
+		}
+		file, diags := syntax.Parse(src, d)
+		if len(file.Rules) != 1 || slices.ContainsFunc(diags, func(x *source.Diagnostic) bool { return x.Severity == source.Error }) {
+			continue
+		}
+		for _, p := range file.Rules[0].Patterns {
+			out = append(out, place{int(p.Start - src.Base()), int(p.End - src.Base())})
+		}
+		return out
+	}
+	return nil
 }
 
 // join puts neighbours of one kind together.
 func join(in []piece) (out []piece) {
 	for _, p := range in {
+		if p.Text == "" {
+			continue
+		}
 		if n := len(out); n > 0 && out[n-1].Mark == p.Mark {
 			out[n-1].Text += p.Text
 			continue

@@ -44,6 +44,7 @@ type scanView struct {
 	Inputs   []inputView
 	LeftOut  int
 	Verdicts []bar
+	Limits   string
 }
 
 // inputView is a file that was not read whole.
@@ -53,6 +54,8 @@ type inputView struct {
 	Digest        string
 	Gaps          []gapView
 	LeftOut       int
+	Marks         []bar // the gaps in the file's own bytes
+	Elsewhere     int64 // gaps in layers below, or of which the place is not known
 }
 
 type gapView struct {
@@ -65,6 +68,7 @@ const (
 	maxInputs = 500
 	maxGaps   = 20 // of one file
 	maxText   = 64 << 10
+	maxMarks  = 200 // of one file
 )
 
 func newModel(p *Page) *model {
@@ -93,7 +97,7 @@ func newModel(p *Page) *model {
 		f := &m.Findings[i]
 		f.Number = i + 1
 		f.Letters = letters[f.Name]
-		slices.SortStableFunc(f.Letters, func(a, b letter) int { return cmp.Compare(a.Time, b.Time) })
+		slices.SortStableFunc(f.Letters, letter.compare)
 		f.settle()
 		delete(letters, f.Name)
 	}
@@ -167,7 +171,7 @@ func (m *model) scan(it Item, verdicts, codes map[string]int64, order []string) 
 	for k, n := range v.Verdicts {
 		verdicts[k] += n
 	}
-	out := scanView{Item: it, Verdicts: bars(order, v.Verdicts, func(k string) string { return k })}
+	out := scanView{Item: it, Limits: limits(s.Policy), Verdicts: bars(order, v.Verdicts, func(k string) string { return k })}
 	for i := range v.Inputs {
 		in := &v.Inputs[i]
 		for _, g := range in.Gaps {
@@ -182,12 +186,46 @@ func (m *model) scan(it Item, verdicts, codes map[string]int64, order []string) 
 			x.Path = private(s.Context.Paths[i])
 		}
 		x.Gaps, x.LeftOut = newGaps(in.Gaps)
+		x.Marks, x.Elsewhere = marks(in.Gaps, in.Size)
 		out.Inputs = append(out.Inputs, x)
 	}
 	for _, g := range v.Gaps {
 		codes[g.Code]++
 	}
 	m.Scans = append(m.Scans, out)
+}
+
+// marks are the gaps in a file's own bytes as parts of it, where their places are
+// known, and the number of the others.
+func marks(in []evidence.Gap, size int64) (out []bar, elsewhere int64) {
+	for i := range in {
+		g := &in[i]
+		if len(g.Trail) > 0 || g.Length < 0 || g.Offset < 0 || size <= 0 || g.Offset > size {
+			elsewhere++
+			continue
+		}
+		if len(out) >= maxMarks {
+			continue
+		}
+		part := func(n int64) int64 { return int64(float64(n) / float64(size) * 1000) }
+		w := min(max(part(min(g.Length, size-g.Offset)), 4), 1000)
+		class := "unread"
+		if !showcause.Code(g.Code).Unread() {
+			class = "note"
+		}
+		out = append(out, bar{Label: g.Code, Class: class, X: min(part(g.Offset), 1000-w), W: w, Text: plural(g.Length, "byte", "bytes") + " from " + number(g.Offset)})
+	}
+	return out, elsewhere
+}
+
+// limits says how much was looked at, at most.
+func limits(p *evidence.Policy) string {
+	if p == nil {
+		return ""
+	}
+	l := p.Limits.WithDefaults()
+	return fmt.Sprintf("%s a layer, %s in all layers, %s layers, depth %d, expansion %d-fold, %s steps",
+		size(l.FileSize), size(l.ScanSize), number(l.Objects), l.Depth, l.Ratio, number(l.Work))
 }
 
 func newGaps(in []evidence.Gap) (out []gapView, left int) {
@@ -239,6 +277,9 @@ type findingView struct {
 	Layer    int64 // bytes of the layer
 	Gaps     []gapView
 	GapsLeft int
+	Marks    []bar // the gaps in the file's own bytes
+	Below    int64 // gaps in layers below, or of which the place is not known
+	Limits   string
 	Dumps    []dump
 	Letters  []letter
 	State    string // "withdrawn", "upheld", "contested", or ""
@@ -294,6 +335,8 @@ func newFinding(it Item) findingView {
 	}
 	f.rule(fired)
 	f.Gaps, f.GapsLeft = newGaps(s.Coverage.Gaps)
+	f.Marks, f.Below = marks(s.Coverage.Gaps, s.Input.Size)
+	f.Limits = limits(s.Policy)
 	for _, k := range slices.Sorted(maps.Keys(s.Policy.Options)) {
 		f.Options = append(f.Options, k+" = "+s.Policy.Options[k])
 	}
@@ -316,31 +359,54 @@ func orUnknown(s string) string {
 
 // rule cuts the rule's text into pieces, those that matched marked.
 func (f *findingView) rule(fired map[int64]bool) {
-	text := f.Rule.Text
+	text, show := f.Rule.Text, func(s string) string { return s }
 	if f.Rule.Base64 != "" {
-		b, err := base64.StdEncoding.DecodeString(f.Rule.Base64)
-		if err == nil {
-			text = showcause.Escape(string(b))
+		if b, err := base64.StdEncoding.DecodeString(f.Rule.Base64); err == nil {
+			text, show = string(b), showcause.Escape
 		}
 	}
 	if text == "" {
 		f.NoText = true
 		return
 	}
-	if len(text) > maxText {
-		text, f.TextCut = strings.ToValidUTF8(text[:maxText], ""), true
+	left := maxText
+	for _, p := range mark(f.Rule.Language, f.Rule.File, text, fired) {
+		if len(p.Text) > left {
+			p.Text, f.TextCut = strings.ToValidUTF8(p.Text[:left], ""), true
+		}
+		left -= len(p.Text)
+		p.Text = show(p.Text)
+		f.Text = append(f.Text, p)
+		if f.TextCut {
+			return
+		}
 	}
-	f.Text = mark(f.Rule.Language, f.Rule.File, text, fired)
 }
 
-// settle says what became of the finding.
+// settle says what became of the finding: it is withdrawn if the last decision of one
+// contest says so, and contested while one is not decided.
 func (f *findingView) settle() {
-	for _, l := range f.Letters {
-		switch {
+	contests := map[string]*letter{} // decisions that count, by contest; nil where there is none
+	for i := range f.Letters {
+		switch l := &f.Letters[i]; {
 		case l.Outcome != "":
-			f.State = l.Outcome
-		case l.Kind == "contest":
+			if was := contests[l.Contest]; was != nil {
+				l.What += ", in place of decision " + short(was.Name)
+			}
+			contests[l.Contest] = l
+		case l.Kind == string(evidence.Contest) && contests[l.Name] == nil:
+			contests[l.Name] = nil
+		}
+	}
+	for _, l := range contests {
+		switch {
+		case l != nil && l.Outcome == "withdrawn":
+			f.State = "withdrawn"
+			return
+		case l == nil:
 			f.State = "contested"
+		case f.State == "":
+			f.State = l.Outcome
 		}
 	}
 }
@@ -348,18 +414,28 @@ func (f *findingView) settle() {
 // letter is something that was said of a finding, or done about it.
 type letter struct {
 	Kind, What, Outcome, Reason, Time, Name, Of string
+	Contest                                     string // that a decision answers
+	entry                                       int64
+}
+
+// compare orders by the log, and where there is none by the time, a decision
+// after what it may answer.
+func (l letter) compare(o letter) int {
+	last := func(l letter) int { return len(l.Outcome) }
+	return cmp.Or(cmp.Compare(l.entry, o.entry), cmp.Compare(l.Time, o.Time), cmp.Compare(min(last(l), 1), min(last(o), 1)))
 }
 
 func newLetter(it Item) (l letter, of string, ok bool) {
 	s := it.Statement
-	l = letter{Kind: string(s.Kind), Time: s.Time.Observed, Name: it.Name}
+	l = letter{Kind: string(s.Kind), Time: s.Time.Observed, Name: it.Name, entry: it.Entry}
 	switch {
 	case s.Action != nil:
 		of, l.What, l.Reason = s.Action.Record, s.Action.Deed+": "+s.Action.Result, private(s.Action.Reason)
 	case s.Contest != nil:
 		of, l.What, l.Reason = s.Contest.Record, "contested", private(s.Contest.Reason)
 	case s.Decision != nil:
-		of, l.What, l.Outcome, l.Reason = s.Decision.Record, "decided: "+s.Decision.Outcome, s.Decision.Outcome, private(s.Decision.Reason)
+		of, l.What, l.Outcome, l.Reason = s.Decision.Record, "decided: "+s.Decision.Outcome+", of contest "+short(s.Decision.Contest), s.Decision.Outcome, private(s.Decision.Reason)
+		l.Contest = s.Decision.Contest
 	default:
 		return l, "", false
 	}
@@ -386,11 +462,12 @@ type cell struct {
 }
 
 func newDump(e *recheck.Excerpt) (d dump, ok bool) {
-	if e.Offset < 0 || e.Start < 0 || e.Length < 0 || e.Start > len(e.Bytes) || e.Length > len(e.Bytes)-e.Start || len(e.Bytes) > 4<<10 {
+	if e.Offset < 0 || e.Start < 0 || e.Length < 0 || e.Start > len(e.Bytes) || e.Length > len(e.Bytes)-e.Start || e.Whole < int64(e.Length) || len(e.Bytes) > 4<<10 {
 		return d, false // a reader that was taken over
 	}
 	d.Title = fmt.Sprintf("pattern %d at offset %s (%#x), %s", e.Pattern, number(e.Offset+int64(e.Start)), e.Offset+int64(e.Start), plural(e.Whole, "byte", "bytes"))
-	d.More = max(e.Whole-int64(e.Length), 0)
+	shown := int(min(e.Whole, int64(len(e.Bytes)-e.Start))) // what stands behind a match that is cut is more of it
+	d.More = e.Whole - int64(shown)
 	from := e.Offset / 16 * 16
 	for at := from; at < e.Offset+int64(len(e.Bytes)); at += 16 {
 		r := row{Offset: fmt.Sprintf("%08x", at)}
@@ -401,7 +478,7 @@ func newDump(e *recheck.Excerpt) (d dump, ok bool) {
 				continue
 			}
 			b := e.Bytes[k]
-			c := cell{Hex: fmt.Sprintf("%02x", b), Char: ".", In: k >= e.Start && k < e.Start+e.Length}
+			c := cell{Hex: fmt.Sprintf("%02x", b), Char: ".", In: k >= e.Start && k < e.Start+shown}
 			if b >= 0x20 && b < 0x7f {
 				c.Char = string(rune(b))
 			}

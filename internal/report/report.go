@@ -29,6 +29,19 @@ type Page struct {
 	Left    int      // findings that are not on the page, being too many
 	Keys    []string // that signed, hexadecimal
 	Log     string   // the log's state in a sentence, "" for none
+	// Missing names records that must have been there, by what the others say.
+	Missing []string
+}
+
+// Wrong is the number of records that are missing, damaged or refused, at least.
+func (p *Page) Wrong() int64 {
+	n := int64(len(p.Missing))
+	for _, it := range p.Items {
+		if it.Refused != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // Item is one record.
@@ -36,7 +49,8 @@ type Item struct {
 	Name      string
 	Statement *evidence.Statement
 	Signer    string // key that was verified, "" if the signature was not checked
-	Refused   string // why the record did not verify; such a record is shown as refused, and nothing of it as true
+	Entry     int64  // of the log, from 1; 0 if there is no log
+	Refused   string // why the record did not verify, or is not there; such a record is shown as refused, and nothing of it as true
 	Proven    bool   // the log has it, and that was checked
 	// Again is the finding derived again just now, nil where the file is not at
 	// hand; Away says why.

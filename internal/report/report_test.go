@@ -115,8 +115,8 @@ func TestHostile(t *testing.T) {
 		t.Errorf("%d titles", n)
 	}
 	for _, want := range []string{
-		"&lt;script&gt;", `\u202egnp.exe`, "<mark>68656c6c6f</mark>", "withdrawn", "hidden in this copy", "Records that do not verify",
-		"unsupported.format.pdf", "showcause evidence recheck", "reproduced", "differs", "1,203", "could not be opened",
+		"&lt;script&gt;", `\u202egnp.exe`, "<mark>68656c6c6f</mark>", "withdrawn", "hidden in this copy", "missing, damaged or refused",
+		"whole story", "unsupported.format.pdf", "showcause evidence recheck", "reproduced", "differs", "1,203", "could not be opened",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the page", want)
@@ -145,7 +145,11 @@ func TestMark(t *testing.T) {
 		{"clamav", "a.mdb", "12:00ff:N", []int64{0}, "12:[00ff]:N"},
 		{"clamav", "a.ndb", "N:0:*:aabb", nil, "N:0:*:aabb"},
 		{"clamav", "a.ndb", "", []int64{0}, ""},
-		{"yara", "r.yar", "rule x {\nstrings:\n$a = \"1\"\n$b = \"2\"\ncondition: $b\n}", []int64{1}, "rule x {\nstrings:\n$a = \"1\"\n[$b = \"2\"\n]condition: $b\n}"},
+		{"yara", "r.yar", "rule x {\nstrings:\n$a = \"1\"\n$b = \"2\"\ncondition: $b\n}", []int64{1}, "rule x {\nstrings:\n$a = \"1\"\n[$b = \"2\"]\ncondition: $b\n}"},
+		{"yara", "r.yar", `rule x { strings: $a = "1" $b = "2" $c = { 33 } condition: $b }`, []int64{1}, `rule x { strings: $a = "1" [$b = "2"] $c = { 33 } condition: $b }`},
+		{"yara", "r.yar", "rule x { strings: // $no = \"0\"\n /* $a = \"0\" */ $a = \"1\" // condition:\n $b = \"strings: $c =\" wide ascii condition: any of them }", []int64{1}, "rule x { strings: // $no = \"0\"\n /* $a = \"0\" */ $a = \"1\" // condition:\n [$b = \"strings: $c =\" wide ascii] condition: any of them }"},
+		{"yara", "r.yar", "rule x { meta: d = \"strings: $a = 1\" strings: $a = /x/ $ = \"y\" condition: other and any of them }", []int64{0, 1}, "rule x { meta: d = \"strings: $a = 1\" strings: [$a = /x/] [$ = \"y\"] condition: other and any of them }"},
+		{"yara", "r.yar", "rule x { strings: $a = \"1\" no rule", []int64{0}, "rule x { strings: $a = \"1\" no rule"},
 		{"yara", "r.yar", "rule x { condition: true }", []int64{0}, "rule x { condition: true }"},
 	} {
 		fired := map[int64]bool{}
@@ -274,6 +278,118 @@ func TestBrowser(t *testing.T) {
 		for _, name := range []string{"light.png", "dark.png", "narrow.png", "page.html", "page.pdf"} {
 			b, _ := os.ReadFile(filepath.Join(dir, name))
 			_ = os.WriteFile(filepath.Join(keep, name), b, 0o600)
+		}
+	}
+}
+
+// A match that is cut is marked to the end of what is shown of it, and only what is
+// not shown counts as that.
+func TestDumpCut(t *testing.T) {
+	for _, c := range []struct {
+		length, more, marked int
+		whole                int64
+	}{{4, 0, 4, 4}, {4, 0, 10, 10}, {4, 90, 10, 100}, {0, 0, 0, 0}} {
+		d, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Length: c.length, Whole: c.whole})
+		marked := 0
+		for _, r := range d.Rows {
+			for _, x := range r.Cells {
+				if x.In {
+					marked++
+				}
+			}
+		}
+		if !ok || marked != c.marked || d.More != int64(c.more) {
+			t.Errorf("%+v: %d marked, %d not shown", c, marked, d.More)
+		}
+	}
+	if _, ok := newDump(&recheck.Excerpt{Bytes: make([]byte, 20), Length: 9, Whole: 8}); ok {
+		t.Error("a match that is shorter than what is shown of it")
+	}
+}
+
+// contest and decision make letters of one finding.
+func contest(name, of string, entry int64) Item {
+	s := &evidence.Statement{Kind: evidence.Contest}
+	s.Contest = &evidence.Contention{Record: of}
+	s.Time.Observed = "2026-11-22T09:00:00Z"
+	return Item{Name: sum(name), Statement: s, Entry: entry}
+}
+
+func decision(name, of, contest, outcome string, entry int64) Item {
+	s := &evidence.Statement{Kind: evidence.Decision}
+	s.Decision = &evidence.Ruling{Record: of, Contest: sum(contest), Outcome: outcome}
+	s.Time.Observed = "2026-11-22T09:00:00Z"
+	return Item{Name: sum(name), Statement: s, Entry: entry}
+}
+
+// The last decision of each contest counts, in the order of the log, and each
+// decision says which contest it answers.
+func TestLetters(t *testing.T) {
+	f := finding("one", "N:0:*:aa")
+	for _, c := range []struct {
+		items []Item
+		want  string
+	}{
+		{nil, ""},
+		{[]Item{contest("a", f.Name, 2)}, "contested"},
+		{[]Item{decision("x", f.Name, "a", "withdrawn", 0), contest("a", f.Name, 0)}, "withdrawn"},
+		{[]Item{decision("x", f.Name, "a", "upheld", 3), decision("y", f.Name, "a", "withdrawn", 4), contest("a", f.Name, 2)}, "withdrawn"},
+		{[]Item{decision("x", f.Name, "a", "upheld", 4), decision("y", f.Name, "a", "withdrawn", 3), contest("a", f.Name, 2)}, "upheld"},
+		{[]Item{decision("x", f.Name, "a", "upheld", 4), contest("b", f.Name, 3), contest("a", f.Name, 2)}, "contested"},
+		{[]Item{decision("x", f.Name, "a", "withdrawn", 4), contest("b", f.Name, 5), contest("a", f.Name, 2)}, "withdrawn"},
+	} {
+		m := newModel(&Page{Items: append([]Item{f}, c.items...)})
+		if got := m.Findings[0].State; got != c.want {
+			t.Errorf("%d letters: %q, want %q", len(c.items), got, c.want)
+		}
+	}
+	out := render(t, &Page{Items: []Item{f, decision("x", f.Name, "a", "upheld", 3), decision("y", f.Name, "a", "withdrawn", 4), contest("a", f.Name, 2)}})
+	for _, want := range []string{"decided: upheld, of contest " + sum("a")[:16], "withdrawn, of contest " + sum("a")[:16] + ", in place of decision " + sum("x")[:16]} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+}
+
+// Where records are missing nothing is said to have been read whole, and a rule that
+// could not be looked at has no badge of success or failure.
+func TestWrong(t *testing.T) {
+	p := page()
+	p.Items = p.Items[5:6]
+	p.Items[0].Statement.Coverage.Inputs = nil
+	if out := render(t, p); !strings.Contains(out, "Every byte") || strings.Contains(out, "whole story") {
+		t.Error("a whole scan is not said to be one")
+	}
+	p.Missing = []string{hostile}
+	if out := render(t, p); strings.Contains(out, "Every byte") || !strings.Contains(out, "whole story") || !strings.Contains(out, "1 record is missing") {
+		t.Error("nothing is said of a record that is missing")
+	}
+	f := finding("one", "rule x { condition: y }")
+	f.Again = &recheck.Answer{Undone: "the rule asks for other rules: --db"}
+	out := render(t, &Page{Items: []Item{f}})
+	if !strings.Contains(out, "not checked</span>") || strings.Contains(out, "differs</span>") || !strings.Contains(out, "--db") {
+		t.Error("a rule that was not looked at")
+	}
+}
+
+// The places of gaps are drawn where they are known.
+func TestMarks(t *testing.T) {
+	out, elsewhere := marks([]evidence.Gap{
+		{Code: "corrupt", Offset: 500, Length: 250}, {Code: "ambiguous.zip.name", Offset: 1000, Length: 0},
+		{Code: "corrupt", Offset: 1, Length: -1}, {Code: "corrupt", Trail: []evidence.GapStep{{Op: "zip"}}, Length: 5}, {Code: "corrupt", Offset: 1001, Length: 5},
+	}, 1000)
+	if elsewhere != 3 || len(out) != 2 || out[0].X != 500 || out[0].W != 250 || out[0].Class != "unread" || out[1].X != 996 || out[1].Class != "note" {
+		t.Errorf("%d elsewhere, %+v", elsewhere, out)
+	}
+	if _, n := marks([]evidence.Gap{{Offset: 1 << 62, Length: 1 << 62}}, 1<<62+1); n != 0 {
+		t.Error(n)
+	}
+	f := finding("one", "N:0:*:aa")
+	f.Statement.Coverage.Gaps = append(f.Statement.Coverage.Gaps, evidence.Gap{Code: "corrupt", Offset: 500, Length: 250})
+	page := render(t, &Page{Items: []Item{f}})
+	for _, want := range []string{"bytes were not read", "1 gap is in layers", "limits", "depth 32"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in the page", want)
 		}
 	}
 }
