@@ -39,6 +39,17 @@ func TestCodes(t *testing.T) {
 }
 
 // A proof that is asked for and not there is refused.
+// A refusal of a record that has a million faults names some of them.
+func TestManyProblems(t *testing.T) {
+	var p Problems
+	for range 2 * maxProblems {
+		p.add(BadValue, "", "x")
+	}
+	if len(p) != maxProblems {
+		t.Errorf("%d problems", len(p))
+	}
+}
+
 func TestNeedProof(t *testing.T) {
 	ed, _ := sampleKeys(t)
 	_, err := samples(t, ed)[Finding].Verify(VerifyOptions{Keys: []PublicKey{ed.Public()}, NeedProof: true})

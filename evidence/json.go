@@ -16,6 +16,7 @@ const (
 	maxJSONDepth = 24
 	maxInteger   = 1<<53 - 1
 	maxValues    = 1 << 21 // '[', '{' and ',' in all, those in strings too: a value takes a hundred bytes of memory
+	maxMembers   = 1024    // of one object
 )
 
 type nodeKind uint8
@@ -143,6 +144,9 @@ func (p *jsonParser) object(depth int) (node, error) {
 			return n, refuse(BadDuplicate, "", "byte %d: member %q twice", p.at, key)
 		}
 		seen[key] = true
+		if len(n.members) == maxMembers {
+			return n, refuse(BadSize, "", "byte %d: an object of more than %d members", p.at, maxMembers)
+		}
 		if p.peek() != ':' {
 			return n, p.bad("':' expected")
 		}
@@ -376,9 +380,10 @@ func disagree(have, want *node, at string) (Code, string, string) {
 	if have.kind != want.kind {
 		return BadShape, at, "a value of the wrong type"
 	}
+	wanted := index(want.members)
 	for i := range have.members {
 		m := &have.members[i]
-		w := want.member(m.key)
+		w := wanted[m.key]
 		if w == nil {
 			for j := range want.members {
 				if strings.EqualFold(want.members[j].key, m.key) {
@@ -391,8 +396,9 @@ func disagree(have, want *node, at string) (Code, string, string) {
 			return c, where, what
 		}
 	}
+	there := index(have.members)
 	for i := range want.members {
-		if k := want.members[i].key; have.member(k) == nil {
+		if k := want.members[i].key; there[k] == nil {
 			return BadShape, at + "/" + k, "a member is missing"
 		}
 	}
@@ -408,4 +414,13 @@ func disagree(have, want *node, at string) (Code, string, string) {
 		return BadShape, at, "a value that the format writes otherwise"
 	}
 	return "", "", ""
+}
+
+// index returns the values of members by their names.
+func index(members []member) map[string]*node {
+	out := make(map[string]*node, len(members))
+	for i := range members {
+		out[members[i].key] = &members[i].value
+	}
+	return out
 }

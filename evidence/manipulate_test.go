@@ -246,6 +246,13 @@ func spelled(r *Record) (out []forgery) {
 	add("deep", []byte(strings.Repeat("[", 100)+strings.Repeat("]", 100)+"\n"), BadSize)
 	add("very deep", []byte(strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+"\n"), BadSize)
 	add("millions of values", []byte("["+strings.Repeat("[],", 1<<20)+"[]]\n"), BadSize)
+	var many strings.Builder
+	for i := range maxMembers + 1 {
+		fmt.Fprintf(&many, `,"%04d":0`, i)
+	}
+	add("an object of many members", []byte("{"+many.String()[1:]+"}\n"), BadSize)
+	hidden := r.Share(func(string) bool { return false }).Bytes()
+	add("more disclosures than a record has places", swap(hidden, `{"payload"`, `{"disclosures":[0`+strings.Repeat(",0", maxDisclosed)+`],"payload"`), BadSize)
 	add("not UTF-8", swap(file, `"payloadType":"a`, "\"payloadType\":\"\xffa"), BadJSON)
 	add("half a surrogate pair", swap(file, `"payloadType":"a`, `"payloadType":"\ud800a`), BadJSON)
 	add("no disclosures, written down", swap(r.Share(func(string) bool { return false }).Bytes(), `{"payload"`, `{"disclosures":[],"payload"`), BadShape)
@@ -275,6 +282,13 @@ func spelled(r *Record) (out []forgery) {
 	payload("null", swap(p, `"work":12345`, `"work":null`), BadJSON)
 	payload("an empty member", swap(p, `"time":{`, `"source":"","time":{`), BadField, BadShape)
 	payload("a clear path", swap(p, `"path":{"commitment":"`+at(mustParse(p), "/predicate/context/path/commitment").text+`"}`, `"path":"/etc/passwd"`), BadCommitment)
+	for _, where := range []string{"/predicate/context/host", "/predicate/id", "/predicate/matches", "/predicate/derivation/0/digest"} {
+		n := mustParse(p)
+		at(n, where).members = append(at(n, where).members, member{"scan", str("x")})
+		payload("a scan's name beside the commitment of "+where, n.canonical(nil), BadCommitment)
+		*at(n, where) = node{kind: object, members: []member{{"scan", str(sum("scan"))}}}
+		payload("a scan's name in place of the commitment of "+where, n.canonical(nil), BadCommitment)
+	}
 	payload("a member beside a commitment", swap(p, `"path":{`, `"path":{"a":1,`), BadCommitment)
 	return out
 }

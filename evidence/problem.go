@@ -57,7 +57,10 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: %s", p.Code, p.Where, p.Text)
 }
 
-// Problems are all reasons why a record is refused.
+// maxProblems is the largest number of reasons that a refusal names.
+const maxProblems = 256
+
+// Problems are the reasons why a record is refused: the first 256.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -79,6 +82,9 @@ func (p Problems) Has(c Code) bool {
 }
 
 func (p *Problems) add(c Code, where, format string, a ...any) {
+	if len(*p) == maxProblems {
+		return
+	}
 	*p = append(*p, Problem{c, where, fmt.Sprintf(format, a...)})
 }
 

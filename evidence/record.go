@@ -104,6 +104,9 @@ func disclosuresOf(file *node) ([]disclosure, error) {
 	if list.kind != array || len(list.list) == 0 {
 		return nil, refuse(BadShape, "/disclosures", "not a list, or an empty one")
 	}
+	if n := len(list.list); n > maxDisclosed {
+		return nil, refuse(BadSize, "/disclosures", "%d disclosures, at most %d", n, maxDisclosed)
+	}
 	var out []disclosure
 	for i := range list.list {
 		d, where := &list.list[i], fmt.Sprintf("/disclosures/%d", i)
@@ -234,8 +237,12 @@ func (r *Record) Hidden() []string {
 	if err != nil {
 		return nil
 	}
+	shown := make(map[string]bool, len(r.disclosures))
+	for i := range r.disclosures {
+		shown[r.disclosures[i].at] = true
+	}
 	var out []string
-	for at := range privateFields(n, func(at string, _ *node) bool { return r.disclosed(at) >= 0 }) {
+	for at := range privateFields(n, func(at string, _ *node) bool { return shown[at] }) {
 		out = append(out, at)
 	}
 	return out

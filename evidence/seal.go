@@ -18,6 +18,8 @@ const (
 	maxText   = 1 << 20  // bytes of a rule's text that a record carries
 	saltSize  = 32
 	maxSigned = 4 // signatures
+
+	maxDisclosed = 1 << 16
 )
 
 // disclosure is the clear value of one commitment.

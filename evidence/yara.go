@@ -56,26 +56,30 @@ func (v *verification) yara(text string) {
 		return
 	}
 	places := v.statement.Matches == nil || v.statement.Matches.Commitment == "" // they are all known
+	hits := v.statement.byPattern()
 	for i := range r.Patterns {
-		recorded := int64(0)
-		if m := v.statement.Matches; m != nil {
-			for _, x := range m.List {
-				if x.Pattern == int64(i) {
-					recorded++
-				}
-			}
-		}
 		if cut[int64(i)] {
 			v.note(NoteCut, "/predicate/matches", "of pattern %d more may matter than are recorded: recheck", i)
 			return
 		}
-		places = places && counts[int64(i)] == recorded
+		places = places && counts[int64(i)] == int64(len(hits[int64(i)]))
 	}
 	if why := readsFile(r, places); why != "" {
 		v.note(NoteReads, ruleAt, "the condition asks for %s: recheck", why)
 		return
 	}
-	v.evalYARA(text, counts)
+	v.evalYARA(text, counts, hits)
+}
+
+// byPattern returns the matches recorded of each pattern.
+func (s *Statement) byPattern() map[int64][]eval.Match {
+	out := map[int64][]eval.Match{}
+	if s.Matches != nil {
+		for _, x := range s.Matches.List {
+			out[x.Pattern] = append(out[x.Pattern], eval.Match{Offset: x.Offset, Length: x.Length})
+		}
+	}
+	return out
 }
 
 // yaraNamed tells whether a rule may be reported by a name: its identifier,
@@ -151,12 +155,17 @@ func readsFile(r *syntax.Rule, places bool) (why string) {
 
 // evalYARA evaluates a condition that is asked nothing else. A rule may have
 // been read in either dialect: it holds if it holds in one.
-func (v *verification) evalYARA(text string, counts map[int64]int64) {
+func (v *verification) evalYARA(text string, counts map[int64]int64, hits map[int64][]eval.Match) {
 	total := int64(0)
 	for _, n := range counts {
 		if total += n; n > maxEval || total > maxEval {
 			v.note(NoteCut, "/predicate/counts", "too many matches to evaluate: recheck")
 			return
+		}
+	}
+	for i, n := range counts {
+		for int64(len(hits[i])) < n { // only their number is known, and readsFile has seen that no place is asked for
+			hits[i] = append(hits[i], eval.Match{})
 		}
 	}
 	ran := false
@@ -170,7 +179,7 @@ func (v *verification) evalYARA(text string, counts map[int64]int64) {
 		if res.Failed() || len(res.Rules) != 1 {
 			continue
 		}
-		out := eval.Run(res, &recorded{v.statement, counts}, eval.Options{Limit: maxEval})
+		out := eval.Run(res, &recorded{v.statement, hits}, eval.Options{Limit: maxEval})
 		if len(out.Stopped) > 0 {
 			v.note(NoteReads, ruleAt, "the condition takes too many steps: recheck")
 			return
@@ -193,8 +202,8 @@ const maxEval = 100_000
 
 // recorded is what a record tells a condition: eval.Input.
 type recorded struct {
-	s      *Statement
-	counts map[int64]int64
+	s    *Statement
+	hits map[int64][]eval.Match
 }
 
 func (r *recorded) Size() int64                                    { return r.s.last() }
@@ -202,19 +211,4 @@ func (r *recorded) Read(int64, int) []byte                         { return nil 
 func (r *recorded) Module(string, source.Dialect) (v module.Value) { return v }
 func (r *recorded) Entry() (int64, bool)                           { return 0, false }
 
-// Matches returns the places recorded; where only their number is known,
-// places of no meaning, for which readsFile has seen that none is asked.
-func (r *recorded) Matches(_ *check.Rule, pattern int) []eval.Match {
-	var out []eval.Match
-	if m := r.s.Matches; m != nil {
-		for _, x := range m.List {
-			if x.Pattern == int64(pattern) {
-				out = append(out, eval.Match{Offset: x.Offset, Length: x.Length})
-			}
-		}
-	}
-	for int64(len(out)) < r.counts[int64(pattern)] {
-		out = append(out, eval.Match{})
-	}
-	return out
-}
+func (r *recorded) Matches(_ *check.Rule, pattern int) []eval.Match { return r.hits[int64(pattern)] }

@@ -35,6 +35,9 @@ MAX_INT = 2**53 - 1
 MAX_FILE = 64 << 20
 MAX_DEPTH = 24
 MAX_VALUES = 1 << 21
+MAX_MEMBERS = 1024  # of one object
+MAX_DISCLOSED = 1 << 16
+MAX_PROBLEMS = 256  # that a refusal names
 MAX_MATCHES = 16  # recorded of one pattern
 
 
@@ -50,6 +53,8 @@ class Refused(Exception):
 
 def parse(data):
     def pairs(items):
+        if len(items) > MAX_MEMBERS:
+            raise Refused("size", "", "an object of %d members" % len(items))
         out = {}
         for k, v in items:
             if k in out:
@@ -318,7 +323,7 @@ def shape(v, form, at):
 
 
 def hidden(v):
-    return isinstance(v, dict) and "commitment" in v
+    return isinstance(v, dict) and list(v) == ["commitment"]
 
 
 PRIVATE_AT = (
@@ -339,7 +344,7 @@ def private_fields(statement):
         for k in keys:
             if rest:
                 yield from down(v[k], rest, "%s/%s" % (at, k))
-            elif not (isinstance(v[k], dict) and "scan" in v[k]):
+            elif at != "/subject/0" or not isinstance(v[k], dict) or list(v[k]) != ["scan"]:
                 yield "%s/%s" % (at, k), v, k
     for path in PRIVATE_AT:
         yield from down(statement, path.split("/"), "")
@@ -375,6 +380,8 @@ class Record:
         items, out, last = file.pop("disclosures"), {}, None
         if not isinstance(items, list) or not items:
             raise Refused("shape", "/disclosures", "not a list, or an empty one")
+        if len(items) > MAX_DISCLOSED:
+            raise Refused("size", "/disclosures", "%d disclosures" % len(items))
         for d in items:
             if not isinstance(d, dict) or not {"at", "salt", "value"} <= d.keys() \
                     or not isinstance(d["at"], str) or not isinstance(d["salt"], str):
@@ -402,7 +409,7 @@ class Record:
                 self.hidden.append(at)
             elif sha(b"\0" + bytes.fromhex(d["salt"]) + canonical(d["value"])) != c["commitment"]:
                 self.problems.append(("commitment", at, "the disclosed value is not the one committed to"))
-            elif hidden(d["value"]):
+            elif isinstance(d["value"], dict) and "commitment" in d["value"]:
                 self.problems.append(("disclosure", at, "discloses another commitment"))
             else:
                 holder[key] = d["value"]
@@ -446,7 +453,8 @@ class Check:
         self.problems, self.notes = [], []
 
     def bad(self, code, where, text):
-        self.problems.append((code, where, text))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append((code, where, text))
 
     def note(self, code, where, text):
         self.notes.append((code, where, text))
@@ -1194,7 +1202,7 @@ def verify(data, keys, need_proof=False):
         return None, [e.problem], []
     name = sha(r.payload)
     if r.problems:
-        return name, r.problems, []
+        return name, r.problems[:MAX_PROBLEMS], []
     c = Check(r)
     c.text = b""
     c.run()
