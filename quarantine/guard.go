@@ -157,6 +157,9 @@ func (q *Quarantine) newGuard(ctx context.Context) (*guard, error) {
 
 // recall reads which rules hit files of packages before.
 func (g *guard) recall() error {
+	if g.q.dir == nil {
+		return nil
+	}
 	b, err := g.q.dir.ReadFile(packagedName, 16<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -42,6 +42,8 @@ func (b *bench) root() string {
 	write("boot/vmlinuz-6", marker+"kernel")
 	write("lib/x86_64-linux-gnu/libc.so.6", marker+"libc")
 	write("etc/shells", "# shells\n/usr/bin/strange\n")
+	// It is read at each take: its time of access is one that reading leaves (relatime).
+	os.Chtimes(filepath.Join(root, "etc/shells"), time.Now().Add(time.Hour), time.Now())
 	write("usr/bin/strange", marker+"strange")
 	write("sbin/init", marker+"init")
 	real, err := filepath.EvalSymlinks(root)
@@ -65,7 +67,7 @@ func TestGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]Reason{
-		"usr/bin/tool": packaged, "bin/tool": packaged, "bin/third": packaged, "usr/bin/aside.distrib": packaged, "etc/tool.conf": packaged,
+		"usr/bin/tool": packaged, "usr/bin/third": packaged, "usr/bin/aside.distrib": packaged, "etc/tool.conf": packaged,
 		"usr/share/tool/data": packaged,
 		"usr/bin/bash":        neverTouch, "boot/vmlinuz-6": neverTouch, "lib/x86_64-linux-gnu/libc.so.6": neverTouch,
 		"usr/bin/strange": neverTouch, "sbin/init": neverTouch, "var/lib/dpkg/info/tool.md5sums": neverTouch, "etc/shells": "",
@@ -89,6 +91,7 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: changed", name)
 		}
 	}
+	b.take(b.find(filepath.Join(root, "bin/tool")), Refused, noPath) // by a link; a scan records the path without
 	b.take(b.find(link), Held, neverTouch)
 	again := filepath.Join(b.dir, "again") // the same folder by another path
 	os.Mkdir(again, 0o755)

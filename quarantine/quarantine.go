@@ -60,6 +60,10 @@ type Options struct {
 	Limits Limits
 	Now    func() time.Time // nil: time.Now
 	FS     *disk.FS         // nil: the disk as it is
+	// ReadOnly makes nothing and writes nothing: Take says what it would do, for
+	// findings too that the store would have to be given first. What a process
+	// that died left is left so. The store may be open to read only.
+	ReadOnly bool
 }
 
 // Quarantine is an open quarantine.
@@ -87,7 +91,8 @@ const (
 )
 
 // Open opens the quarantine of a store, and makes it if it is not there. What a
-// process that died left to do is finished or undone; Notes tells of it.
+// process that died left to do is finished or undone; Notes tells of it. (Neither
+// with Options.ReadOnly.)
 func Open(s *store.Store, o Options) (q *Quarantine, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -100,12 +105,34 @@ func Open(s *store.Store, o Options) (q *Quarantine, err error) {
 	return q, nil
 }
 
+// openReadOnly opens what is there; there may be nothing.
+func (q *Quarantine) openReadOnly(root *disk.Dir) (err error) {
+	q.dir, err = root.Sub(folder, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := q.dir.Private(); err != nil {
+		return err
+	}
+	q.lock, err = q.dir.Open(lockName, unix.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 func (q *Quarantine) open() (err error) {
 	root, err := q.o.FS.OpenDir(q.store.Dir())
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if q.o.ReadOnly {
+		return q.openReadOnly(root)
+	}
 	if q.dir, err = root.Sub(folder, true); err != nil {
 		return err
 	}
@@ -181,6 +208,9 @@ func (q *Quarantine) Close() error {
 func (q *Quarantine) locked(do func() error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.lock == nil { // read only, and nobody has taken anything yet
+		return do()
+	}
 	if err := q.lock.Lock(true); err != nil {
 		return err
 	}
@@ -235,6 +265,9 @@ func (q *Quarantine) Items() (out []*Item, err error) {
 }
 
 func (q *Quarantine) items() (out []*Item, err error) {
+	if q.dir == nil {
+		return nil, nil
+	}
 	ids, err := q.itemNames()
 	if err != nil {
 		return nil, err

@@ -54,6 +54,9 @@ func (q *Quarantine) Select(s Selection) (out []*Item, err error) {
 // in folder to if it is not empty. A file that is there is not replaced. After
 // an error it is in quarantine as before, unless the error says otherwise.
 func (q *Quarantine) Restore(id, to, why string) error {
+	if q.o.ReadOnly {
+		return errReadOnly
+	}
 	err := q.locked(func() error {
 		it, err := q.read(id)
 		if err != nil {
@@ -61,12 +64,14 @@ func (q *Quarantine) Restore(id, to, why string) error {
 		}
 		switch it.State {
 		case Stranded:
-			if to != "" {
-				return fmt.Errorf("item %s is %s: it goes back to its own name", id, it.State)
-			}
-			return q.restoreStranded(it, why)
+			return q.restoreStranded(it, to, why)
 		case Stored:
 			return q.restore(it, to, why)
+		case Restoring: // and nobody knows how far that came: see settleRestore
+			if to != "" {
+				it.New = nil
+				return q.restore(it, to, why)
+			}
 		}
 		return fmt.Errorf("item %s is %s", id, it.State)
 	})
@@ -77,20 +82,26 @@ func (q *Quarantine) Restore(id, to, why string) error {
 }
 
 // restoreStranded tries again to give a held file its name.
-func (q *Quarantine) restoreStranded(it *Item, why string) error {
-	any := false
-	for _, n := range it.Names {
-		held, err := q.isHeld(n)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		any = any || held
+func (q *Quarantine) restoreStranded(it *Item, to, why string) error {
+	any, err := q.anyHeld(it)
+	if err != nil && !gone(err) {
+		return err
 	}
 	if !any { // the file itself is gone, its content is kept
-		return q.restore(it, "", why)
+		return q.restore(it, to, why)
+	}
+	if to != "" {
+		return fmt.Errorf("item %s is %s: it goes back to its own name", it.ID, it.State)
+	}
+	// Restoring with a note is how settle knows what to look for if this dies.
+	if err := q.write(it, Restoring); err != nil {
+		return err
 	}
 	for _, n := range it.Names {
 		if err := q.giveBack(n); err != nil {
+			if werr := q.write(it, Stranded); werr != nil {
+				return fmt.Errorf("%w (and %v; the next opening sets it right)", err, werr)
+			}
 			return err
 		}
 	}
@@ -98,6 +109,51 @@ func (q *Quarantine) restoreStranded(it *Item, why string) error {
 		return err
 	}
 	return q.finishRestore(it)
+}
+
+// anyHeld tells whether some name of an item is still held.
+func (q *Quarantine) anyHeld(it *Item) (any bool, err error) {
+	for _, n := range it.Names {
+		held, herr := q.isHeld(n)
+		if herr != nil {
+			err = herr
+		}
+		any = any || held
+	}
+	return any, err
+}
+
+// settleStranded goes on where a restore of a stranded item died: names that
+// are still held are given back, and what is back is sealed and logged.
+func (q *Quarantine) settleStranded(it *Item) error {
+	where := it.Names[0].Path
+	stay := func(why string) error {
+		q.note("a restore of %s died; it stays as it was: %s", where, why)
+		return q.write(it, Stranded)
+	}
+	for _, n := range it.Names {
+		switch err := q.giveBack(n); {
+		case errors.Is(err, fs.ErrExist) || gone(err):
+			return stay(err.Error())
+		case err != nil:
+			return err
+		}
+	}
+	back, err := q.isAt(it, &it.Inode, false) // others may have written to it while it was held
+	switch {
+	case err != nil && !gone(err):
+		return err
+	case !back:
+		return stay("the file is not under its name")
+	}
+	if err := q.announce(it, Restoring, "restore", "finished after an interruption"); err != nil {
+		return err
+	}
+	if err := q.finishRestore(it); err != nil {
+		return err
+	}
+	q.note("a restore of %s died after the file had its name again; it was finished", where)
+	return nil
 }
 
 // targets opens the folders that the names go to.
@@ -284,16 +340,19 @@ func (q *Quarantine) finishRestore(it *Item) error {
 	return nil
 }
 
-// isLinked tells whether the restored file has its first name.
+// isLinked tells whether the restored file has its first name. An error that
+// gone knows says that this cannot be told: the folder is not where it was.
 func (q *Quarantine) isLinked(it *Item) (bool, error) {
 	if it.New == nil {
 		return false, nil
 	}
+	return q.isAt(it, it.New, true)
+}
+
+// isAt tells whether a file, with the bytes of the item if exact, has its first name.
+func (q *Quarantine) isAt(it *Item, file *Inode, exact bool) (bool, error) {
 	dirs, err := q.targets(it)
 	defer func() { closeAll(dirs) }()
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
 	if err != nil {
 		return false, err
 	}
@@ -306,8 +365,8 @@ func (q *Quarantine) isLinked(it *Item) (bool, error) {
 	}
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil || st.Ino != it.New.Ino || st.Size != it.Size {
-		return false, err
+	if err != nil || st.Ino != file.Ino || !exact {
+		return err == nil && st.Ino == file.Ino, err
 	}
 	sum, _, err := digest(f, nil) // the number may be another file's by now
 	return sum == it.SHA256, err
@@ -316,8 +375,16 @@ func (q *Quarantine) isLinked(it *Item) (bool, error) {
 // settleRestore finishes a restore that died, or makes it as if not begun.
 func (q *Quarantine) settleRestore(it *Item) error {
 	where := it.Names[0].Path
+	if it.Deed == nil && it.New == nil && it.Note != "" {
+		return q.settleStranded(it)
+	}
 	linked, err := q.isLinked(it)
-	if err != nil {
+	if gone(err) && it.Deed == nil {
+		// It may have its name, in a folder that has another by now.
+		q.note("a restore of %s died, and its folder is not where it was (%v): whether the file is there is not known. Put the folder back, or restore it to another (restore --to)", where, err)
+		return nil
+	}
+	if err != nil && !gone(err) {
 		return err
 	}
 	if !linked && it.Deed == nil {

@@ -6,9 +6,17 @@ import (
 	"io/fs"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/disk"
 )
+
+// gone tells whether a folder is not where it was: nothing has its name, or
+// something else has.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
 
 // heldIn opens the folder that a held name is in.
 func (q *Quarantine) heldIn(n Name) (*disk.Dir, func(), error) {
@@ -59,7 +67,7 @@ func (q *Quarantine) finishTaken(it *Item, parents []*disk.Dir) error {
 func (q *Quarantine) unhold(n Name, d *disk.Dir, want Inode) error {
 	if d == nil {
 		in, done, err := q.heldIn(n)
-		if errors.Is(err, fs.ErrNotExist) {
+		if gone(err) {
 			return nil // the whole folder went away
 		}
 		if err != nil {
@@ -108,7 +116,7 @@ func (q *Quarantine) undo(it *Item) error {
 	}
 	for _, n := range it.Names {
 		err := q.giveBack(n)
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrExist) || gone(err) {
 			it.Note = fmt.Sprintf("%v (%v)", errStranded, err)
 			if err := q.write(it, Stranded); err != nil {
 				return err
@@ -196,7 +204,7 @@ func (q *Quarantine) settleItem(it *Item) error {
 		moved := false
 		for _, n := range it.Names {
 			held, err := q.isHeld(n)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err != nil && !gone(err) {
 				return err
 			}
 			moved = moved || held
@@ -245,6 +253,9 @@ func (q *Quarantine) dropContent(it *Item) error {
 
 // Purge removes an item's content for good, and logs that.
 func (q *Quarantine) Purge(id, why string) error {
+	if q.o.ReadOnly {
+		return errReadOnly
+	}
 	err := q.locked(func() error {
 		it, err := q.read(id)
 		if err != nil {

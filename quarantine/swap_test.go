@@ -2,12 +2,15 @@ package quarantine
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/disk"
 )
 
@@ -139,4 +142,98 @@ func TestFolderMoved(t *testing.T) {
 		t.Error(err)
 	}
 	b.sound()
+}
+
+// A folder of the path has become a link since the scan: nothing behind it is
+// taken, be it the same bytes.
+func TestFolderBecameLink(t *testing.T) {
+	b := newBench(t)
+	p := b.file("sub/a", "evil")
+	s := b.find(p)
+	other := b.file("other/a", "evil")
+	os.RemoveAll(filepath.Dir(p))
+	if err := os.Symlink(filepath.Dir(other), filepath.Dir(p)); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.take(s, Refused, noPath); !strings.Contains(out.Text, "link") {
+		t.Errorf("%q", out.Text)
+	}
+	if read(t, other) != marker+"evil" {
+		t.Error("taken")
+	}
+	b.take(s, Done, "", other) // a person names where it is
+}
+
+// listing lists what is below a folder, with times and contents.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(&out, p, st.Mode(), st.Size(), st.ModTime().UnixNano())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// A plan leaves no trace: not of the quarantine, not in the store.
+func TestPlanWritesNothing(t *testing.T) {
+	b := newBench(t)
+	p := b.file("a", "evil")
+	s := b.find(p)
+	other, err := evidence.Seal(finding("Test.Other-1", p, marker+"evil"), b.store.Keys()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := other.Verify(evidence.VerifyOptions{Keys: b.store.Public()}) // a record that is not in the store
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	for _, c := range []string{"as it is", "no quarantine"} {
+		if c == "no quarantine" {
+			os.RemoveAll(filepath.Join(b.at, folder))
+		}
+		before := listing(t, b.at)
+		ro, err := store.Open(b.at, store.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := b.options()
+		o.ReadOnly = true
+		q, err := Open(ro, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := q.Take(t.Context(), []Request{{Finding: s}, {Finding: file}}, false)
+		if err != nil || len(out) != 2 || out[0].Result != Planned || out[1].Result != Planned {
+			t.Errorf("%s: %+v %v", c, out, err)
+		}
+		if _, err := q.Take(t.Context(), []Request{{Finding: s}}, true); err == nil {
+			t.Errorf("%s: taken by a quarantine that is read only", c)
+		}
+		if err := errors.Join(q.Restore("00", "", ""), q.Purge("00", "")); err == nil {
+			t.Errorf("%s: written to", c)
+		}
+		if items, err := q.Items(); err != nil || len(items) > 0 {
+			t.Errorf("%s: %v %v", c, items, err)
+		}
+		q.Close()
+		ro.Close()
+		if after := listing(t, b.at); after != before {
+			t.Errorf("%s: the store changed:\n%s\nwas\n%s", c, after, before)
+		}
+	}
+	if read(t, p) != marker+"evil" {
+		t.Error("taken")
+	}
 }

@@ -103,9 +103,14 @@ func (x *file) refuse(r Result, code Reason, format string, a ...any) bool {
 // Every request has an outcome, in order; an error is one of the quarantine
 // itself.
 func (q *Quarantine) Take(ctx context.Context, requests []Request, act bool) (out []Outcome, err error) {
+	if q.o.ReadOnly && act {
+		return nil, errReadOnly
+	}
 	err = q.locked(func() error {
-		if err := q.settle(); err != nil {
-			return err
+		if !q.o.ReadOnly {
+			if err := q.settle(); err != nil {
+				return err
+			}
 		}
 		guard, err := q.newGuard(ctx)
 		if err != nil {
@@ -156,6 +161,8 @@ func (q *Quarantine) Take(ctx context.Context, requests []Request, act bool) (ou
 	}
 	return out, nil
 }
+
+var errReadOnly = errors.New("quarantine: opened to read only")
 
 // maxOpen is how many files are held open between the look at them and the deed.
 const maxOpen = 100
@@ -215,7 +222,7 @@ func (q *Quarantine) actable(x *file) bool {
 	switch {
 	case err != nil:
 		return x.refuse(Refused, environment, "%v", err)
-	case !there:
+	case !there && !q.o.ReadOnly:
 		return x.refuse(Refused, noFinding, "the record is not in this store")
 	}
 	for _, k := range q.store.Public() {
@@ -231,11 +238,10 @@ func (q *Quarantine) openName(x *file, p string) bool {
 	if !filepath.IsAbs(p) {
 		return x.refuse(Refused, noPath, "the path is not absolute")
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(p))
-	if err != nil {
-		return x.refuse(Refused, noPath, "%v", err)
+	parent, err := q.o.FS.OpenDirStrict(filepath.Dir(p))
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) { // the latter for the last one
+		return x.refuse(Refused, noPath, "a folder of the path is a symbolic link, or no folder: %v", err)
 	}
-	parent, err := q.o.FS.OpenDirStrict(dir)
 	if err != nil {
 		return x.refuse(Refused, noPath, "%v", err)
 	}

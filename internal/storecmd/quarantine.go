@@ -34,21 +34,27 @@ func (h Host) Quarantine() *cobra.Command {
 
 // withQuarantine opens store and quarantine, and says what opening them found.
 func (h Host) withQuarantine(c *cobra.Command, at string, limits quarantine.Limits, do func(*store.Store, *quarantine.Quarantine) error) error {
-	if s, err := h.open(at, false); err != nil { // there is nothing in quarantine where no store is
-		return h.damaged(c, err)
-	} else if err := s.Close(); err != nil {
-		return err
-	}
-	s, err := h.open(at, true)
+	return h.openQuarantine(c, at, quarantine.Options{Limits: limits}, do)
+}
+
+func (h Host) openQuarantine(c *cobra.Command, at string, o quarantine.Options, do func(*store.Store, *quarantine.Quarantine) error) error {
+	s, err := h.open(at, false) // there is nothing in quarantine where no store is
 	if err != nil {
 		return h.damaged(c, err)
+	}
+	if !o.ReadOnly {
+		if err := s.Close(); err != nil {
+			return err
+		}
+		if s, err = h.open(at, true); err != nil {
+			return h.damaged(c, err)
+		}
 	}
 	defer s.Close()
-	engine, err := draft.Engine()
-	if err != nil {
+	if o.Engine, err = draft.Engine(); err != nil {
 		return err
 	}
-	q, err := quarantine.Open(s, quarantine.Options{Engine: engine, Limits: limits})
+	q, err := quarantine.Open(s, o)
 	if err != nil {
 		return h.damaged(c, err)
 	}
@@ -102,7 +108,7 @@ func (h Host) quarantineTake() *cobra.Command {
 		Short: "Say what would be taken because of these findings, or take it (--act)",
 		Long: `Say what would be taken because of these findings, or take it (--act). RECORD is a file, or the beginning of a record's name in the store.
 
-A file is taken only if its bytes are those of the finding, the finding was sealed by this host, the rule's stage is "act" (file stages in the store) or a person approves (--approve), no package has the file as it is, the system can do without it, and the brake is not pulled.
+A file is taken only if its bytes are those of the finding, the finding was sealed by this host, the rule's stage is "act" (file stages in the store) or a person approves (--approve), no package has the file as it is, the system can do without it, and the brake is not pulled. Without --act nothing is written; with it, a record that is a file is put into the store first.
 
 Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an error.`,
 		Args: cobra.MinimumNArgs(1),
@@ -113,20 +119,20 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 			if len(o.paths) > 0 && len(args) > 1 {
 				return errors.New("quarantine take: --path is for one record")
 			}
-			return h.withQuarantine(c, o.at, o.limits, func(s *store.Store, q *quarantine.Quarantine) error {
+			return h.openQuarantine(c, o.at, quarantine.Options{Limits: o.limits, ReadOnly: !o.act}, func(s *store.Store, q *quarantine.Quarantine) error {
 				var rs []quarantine.Request
 				for _, a := range args {
-					sealed, err := sealedFinding(s, a)
+					sealed, err := sealedFinding(s, a, o.act)
 					if err != nil {
 						return err
 					}
 					r := quarantine.Request{Finding: sealed, Why: o.why, Approved: o.approve}
 					for _, p := range o.paths {
-						abs, err := filepath.Abs(p)
+						real, err := realPath(p)
 						if err != nil {
 							return err
 						}
-						r.Paths = append(r.Paths, abs)
+						r.Paths = append(r.Paths, real)
 					}
 					rs = append(rs, r)
 				}
@@ -161,9 +167,19 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 	return c
 }
 
+// realPath is a path that a person named, without links in its folders.
+func realPath(p string) (string, error) {
+	abs, err := filepath.Abs(p)
+	if err != nil {
+		return "", err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	return filepath.Join(dir, filepath.Base(abs)), err
+}
+
 // sealedFinding reads a record from a file or from the store. One of this host
-// that is not in the store is put there: nothing is taken without it.
-func sealedFinding(s *store.Store, ref string) (*evidence.Sealed, error) {
+// that is not in the store is put there if act is set: nothing is taken without it.
+func sealedFinding(s *store.Store, ref string, act bool) (*evidence.Sealed, error) {
 	f, err := os.Open(ref)
 	if err != nil {
 		return s.Verify(ref)
@@ -179,6 +195,9 @@ func sealedFinding(s *store.Store, ref string) (*evidence.Sealed, error) {
 	}
 	if len(r.Hidden()) > 0 {
 		return nil, fmt.Errorf("record %s hides %s", showcause.Escape(ref), r.Hidden()[0])
+	}
+	if !act {
+		return sealed, nil
 	}
 	return sealed, s.Append([]*evidence.Record{r})
 }
