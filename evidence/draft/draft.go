@@ -45,6 +45,9 @@ func Engine() (evidence.Engine, error) {
 			e.Revision += dirty
 		}
 	}
+	if e.Revision == "" { // built with -buildvcs=false, or not from a checkout
+		e.Revision = "unknown"
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return e, fmt.Errorf("engine: %w", err)

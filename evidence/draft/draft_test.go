@@ -48,6 +48,9 @@ func begun(t testing.TB, db *ruledb.DB) *draft.Scan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if e.Revision == "" { // a test is built without one
+		t.Error("the engine has neither a revision nor a word that it has none")
+	}
 	sum := sha256.Sum256([]byte("database"))
 	s := &draft.Scan{DB: db, Engine: e, Database: hex.EncodeToString(sum[:]), Policy: draft.Policy(db, showcause.Limits{}, map[string]string{recheck.OptionFormats: "all"})}
 	if err := s.Begin(); err != nil {
