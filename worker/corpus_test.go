@@ -112,7 +112,8 @@ func lay(t testing.TB, src showcause.Source) *os.File {
 }
 
 // TestSameReports holds that what comes out of the jail, names and excerpts
-// asked for, is what a scan in this process says, to the last number.
+// asked for, is what a scan in this process says, to the last number that a record
+// can hold.
 func TestSameReports(t *testing.T) {
 	db := rulesOf(t)
 	open := unlinked(t)
@@ -142,6 +143,11 @@ func TestSameReports(t *testing.T) {
 	verdicts := map[showcause.Verdict]int{}
 	for i, s := range all {
 		g := <-got[i]
+		for j := range want[i].Gaps { // a length from a header that no record can hold is said to be not known
+			if g := &want[i].Gaps[j]; g.Length > 1<<53-1 {
+				g.Length = -1
+			}
+		}
 		verdicts[want[i].Verdict]++
 		if g.err != nil || !reflect.DeepEqual(g.r, want[i]) {
 			a, _ := json.Marshal(g.r)
