@@ -116,7 +116,7 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
 	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
 	scanFlags(f)
-	f.StringVar(&o.records, "records", "", "write a record of each finding, and of what was read, into this folder (default: into the store)")
+	f.StringVar(&o.records, "records", "", "write a record of each finding, and of what was read, into this folder, in no log (default: into the store and its log)")
 	storeFlag(f, &o.store)
 	f.BoolVar(&o.quarantine, "quarantine", false, "take what is found into quarantine, where the stages of its rules say so; showcause quarantine restore gives it back")
 	f.StringVar(&o.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process, and every report says so")
