@@ -512,6 +512,36 @@ func proofs(t *testing.T, all map[Kind]*Record, ed *Key) (out []forgery) {
 	add("cut", p[:len(p)-10])
 	add("another size", strings.Replace(p, "\n305\n", "\n306\n", 1))
 	add("another version", strings.Replace(p, "@v1", "@v2", 1))
+	line := func(name string, size int) string {
+		return "\u2014 " + name + " " + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, size)) + "\n"
+	}
+	lined := func(n, size int) (s string) {
+		for i := range n {
+			s += line(fmt.Sprintf("w%d.example", i), size)
+		}
+		return s
+	}
+	for _, name := range []string{"a\tb", "a\vb", "a\u0085b", "a\u00a0b", "a\u2003b", "a\u2028b", "a\u3000b", "a+b", "", "a b"} {
+		add(fmt.Sprintf("a witness named %q", name), p+line(name, 72))
+	}
+	add("a signature of 4 bytes", p+line("w.example", 4))
+	add("101 signatures", p+lined(100, 72))
+	add("a checkpoint of 260 KiB", p+lined(66, 3000))
+	add("a line of 64 KiB", p+line("w", 49_147))
+	add("a signature that is not whole", p+"\u2014 w AAAAAAA\n")
+	add("a signature with too much at its end", p+"\u2014 w AAAAAAA==\n")
+	add("a control character", strings.Replace(p, "showcause.dev/host/", "\x1fshowcause.dev/host/", 1))
+	add("two line ends at the end", p+"\n")
+	add("carriage returns", strings.ReplaceAll(p, "\n", "\r\n"))
+	allowed := [][]byte{
+		r.WithProof(p + lined(99, 72)).Bytes(), r.WithProof(p + lined(60, 3000)).Bytes(), r.WithProof(p + line("w", 5) + line("w", 5)).Bytes(),
+		r.WithProof(p + line("w", 49_146)).Bytes(), r.WithProof(p + "\u2014 w\u200b\x7f AAAAAAB=\n").Bytes(),
+	}
+	for i, a := range runPython(t, []PublicKey{ed.Public()}, allowed) {
+		if _, err := refusal(allowed[i], []PublicKey{ed.Public()}); err != nil || len(a.Problems) > 0 {
+			t.Errorf("proof %d with cosignatures: %v, verify.py: %v", i, err, a.Problems)
+		}
+	}
 	add("another origin", strings.Replace(p, "showcause.dev/host/", "showcause.dev/hose/", 1))
 	i := strings.LastIndexByte(p, ' ') + 1
 	sig, err := base64.StdEncoding.DecodeString(strings.TrimSpace(p[i:]))

@@ -189,6 +189,34 @@ func TestPythonLog(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "checkpoint"), b, 0o600)
 		})
 	}
+	checkpoint, err := os.ReadFile(filepath.Join(whole, "log", "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := func(what, name string, b []byte) {
+		add(what, func(dir string) error { return os.WriteFile(filepath.Join(dir, name), b, 0o600) })
+	}
+	lines := strings.Split(string(checkpoint), "\n")
+	journal := func(origin, root string) []byte {
+		s := fmt.Sprintf("showcause-log-pending/v1\n%s\n604\n605\n%s\n%s\n", origin, root, sum("entry"))
+		return []byte(s + "sum " + sum(s) + "\n")
+	}
+	good := map[string]bool{"as it is": true, "a journal whose end is missing": true, "cosigned as it is": true}
+	beside("a journal whose end is missing", "pending", journal(lines[0], lines[2]))
+	beside("a journal of another tree", "pending", journal(lines[0], strings.Repeat("A", 43)+"="))
+	beside("a journal of another log", "pending", journal(lines[0]+"0", lines[2]))
+	beside("a journal with a false sum", "pending", append(journal(lines[0], lines[2])[:200], "0\n"...))
+	beside("a journal of junk", "pending", []byte("junk\n"))
+	beside("an empty journal", "pending", nil)
+	beside("cosigned as it is", "cosigned", checkpoint)
+	beside("cosigned, of junk", "cosigned", []byte("junk\n"))
+	for name, d := range map[string]string{"of another key": foreign, "of another history": shorter} {
+		b, err := os.ReadFile(filepath.Join(d, "log", "checkpoint"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside("cosigned "+name, "cosigned", b)
+	}
 	const program = `
 import importlib.util, json, sys
 sys.dont_write_bytecode = True
@@ -208,7 +236,7 @@ print(json.dumps([v.verify_log(d, keys)[1] for d in sys.argv[3:]]))
 	}
 	t.Logf("%d logs", len(answers))
 	for i, a := range answers {
-		if (len(a) == 0) != (i == 0) {
+		if (len(a) == 0) != good[names[i]] {
 			t.Errorf("%s: %v", names[i], a)
 		}
 	}

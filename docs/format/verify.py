@@ -1048,7 +1048,18 @@ def largest(t):
 
 # ---------------------------------------------------------------- logs (C2SP tlog-proof, tlog-checkpoint, signed-note)
 
+MAX_CHECKPOINT = 256 << 10
+MAX_PROOF = MAX_CHECKPOINT + 64 * 64
+MAX_LINE = (64 << 10) - 1  # of a proof, without its end
+MAX_NOTE_SIGNATURES = 100
+SIGNATURE = re.compile(
+    "\u2014 ([^ +\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+) "
+    "((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)")
+
+
 def check_proof(text, record, key):
+    if len(text.encode()) > MAX_PROOF or any(len(s.encode()) > MAX_LINE for s in text.split("\n")):
+        raise ValueError("the proof, or a line of it, is too long")
     head, _, checkpoint = text.partition("\n\n")
     lines = head.split("\n")
     if lines[0] != "c2sp.org/tlog-proof@v1" or len(lines) < 2 or not re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[1]):
@@ -1082,21 +1093,27 @@ def decode_hash(s):
 
 
 def check_checkpoint(note, key):
+    """Return (size, root) of a signed note that this key signed (C2SP signed-note, tlog-checkpoint)."""
+    if len(note.encode()) > MAX_CHECKPOINT or re.search("[\x00-\x09\x0b-\x1f]", note):
+        raise ValueError("a checkpoint that is too long, or has a control character")
     origin = "showcause.dev/host/" + sha(key)[:32]
     body, mark, rest = note.partition("\n\n")
     lines = body.split("\n")
-    if not mark or len(lines) != 3 or lines[0] != origin or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
+    if not mark or len(lines) != 3 or lines[0] != origin or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]) or int(lines[1]) > 1 << 53:
         raise ValueError("no checkpoint of the log of that key")
     root = decode_hash(lines[2])
     hint = hashlib.sha256(origin.encode() + b"\n\x01" + key).digest()[:4]
     if not rest.endswith("\n"):
         raise ValueError("the checkpoint has no end")
+    signatures = rest[:-1].split("\n")
+    if len(signatures) > MAX_NOTE_SIGNATURES:
+        raise ValueError("a checkpoint with %d signatures" % len(signatures))
     signed = False
-    for line in rest[:-1].split("\n"):
-        m = re.fullmatch("\u2014 ([^ +]+) ([A-Za-z0-9+/=]+)", line)
-        if not m:
+    for line in signatures:
+        m = SIGNATURE.fullmatch(line)
+        sig = base64.b64decode(m[2]) if m else b""
+        if len(sig) < 5:
             raise ValueError("a line of the checkpoint that is no signature")
-        sig = base64.b64decode(m[2], validate=True)
         if m[1] == origin and sig[:4] == hint and not signed:
             if not ed25519(key, (body + "\n").encode(), sig[4:]):
                 raise ValueError("the signature of the checkpoint is false")
@@ -1144,20 +1161,24 @@ def verify_log(folder, keys):
     """Return (entries, problems) of a log's folder."""
     problems = []
 
-    def read(name):
+    def read(name, may=False):
         try:
             with open(os.path.join(folder, name), "rb") as f:
                 return f.read(16 << 20)
+        except FileNotFoundError:
+            if may:
+                return None
+            problems.append(("log.tile", name, "is not there"))
         except OSError as e:
             problems.append(("log.tile", name, str(e.strerror)))
-            return b""
+        return b""
 
-    note, tried = read("checkpoint").decode("utf-8", "replace"), []
+    note, tried = read("checkpoint"), []
     for key in keys.values():
         if len(key) != 32:
             continue
         try:
-            size, root = check_checkpoint(note, key)
+            size, root = check_checkpoint(note.decode(), key)
             break
         except (ValueError, IndexError, binascii.Error) as e:
             tried.append(("log.checkpoint", "checkpoint", str(e)))
@@ -1177,6 +1198,10 @@ def verify_log(folder, keys):
     hashes, level = [hashlib.sha256(b"\0" + e).digest() for e in entries], 0
     if tree_hash(hashes) != root:
         problems.append(("log.root", "checkpoint", "the entries do not give the root"))
+    problems += check_cosigned(read("cosigned", True), hashes, key)
+    pending = read("pending", True)
+    if pending is not None:
+        problems += check_pending(pending, size, root, key)
     while hashes:
         for n, width in tiles(len(hashes)):
             name = tile_path(level, n, width)
@@ -1187,9 +1212,37 @@ def verify_log(folder, keys):
     for at, _, names in os.walk(os.path.join(folder, "tile")):
         for name in names:
             path = os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
-            if path not in expected:
+            if path not in expected and not pending:
                 problems.append(("log.set-back", path, "more than the checkpoint tells of"))
     return entries, problems
+
+
+def check_cosigned(note, hashes, key):
+    """Hold what witnesses signed against the log: it must be a beginning of it."""
+    if note is None:
+        return []
+    try:
+        size, root = check_checkpoint(note.decode(), key)
+    except (ValueError, IndexError, binascii.Error) as e:
+        return [("log.cosigned", "cosigned", str(e))]
+    if size > len(hashes) or tree_hash(hashes[:size]) != root:
+        return [("log.cosigned", "cosigned", "this log does not continue what witnesses signed")]
+    return []
+
+
+def check_pending(journal, size, root, key):
+    """Check the journal of an append that is under way (docs/format/log.md)."""
+    wrong = [("log.pending", "pending", "the journal is damaged, or of another log")]
+    digests = b"(?:[0-9a-f]{64}\n){1,65536}"
+    m = re.fullmatch(b"(showcause-log-pending/v1\n([^\n]*)\n([0-9]{1,19})\n([0-9]{1,19})\n([^\n]{44})\n(" + digests + b"))sum ([0-9a-f]{64})\n", journal)
+    if not m or sha(m[1]).encode() != m[7] or m[2].decode("latin-1") != "showcause.dev/host/" + sha(key)[:32]:
+        return wrong
+    old, new = int(m[3]), int(m[4])
+    if [b"%d" % old, b"%d" % new] != [m[3], m[4]] or new - old != len(m[6]) // 65:
+        return wrong
+    if size != old and (size, base64.b64encode(root)) != (new, m[5]):
+        return wrong
+    return []
 
 
 # ---------------------------------------------------------------- the command
