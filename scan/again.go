@@ -122,10 +122,21 @@ func (in *input) repeats() bool {
 	return in.tags != nil && !in.options.EachTime && !in.options.TopOnly && in.options.Log == nil && in.visitor == nil
 }
 
+// ofImage tells whether what is in a layer is called by what the image around it
+// says of it: the same bytes elsewhere are called otherwise.
+func ofImage(t showcause.Trail) bool {
+	for _, s := range t[max(len(t)-2, 0):] { // the layer as it is, or unpacked
+		if s.Op == "oci.layer" {
+			return true
+		}
+	}
+	return false
+}
+
 // occurs returns what a layer is known by, false if it is not to be.
 func (in *input) occurs(l *layer) (o occurrence, ok bool) {
 	n := l.Source.Size()
-	if l.parent == nil || n == 0 || !in.repeats() {
+	if l.parent == nil || n == 0 || !in.repeats() || ofImage(l.Trail) {
 		return o, false
 	}
 	if n > alwaysTagged {

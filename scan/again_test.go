@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"fmt"
@@ -157,5 +158,30 @@ func TestEndless(t *testing.T) {
 	if r.Verdict != showcause.Found || len(r.Findings) != 1 || r.Spent.Depth != 1 || r.Spent.Objects != 3 ||
 		len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.LimitDepth || r.Gaps[0].Trail.String() != "me" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A layer of an image, and the same bytes beside it: what is in them is called
+// otherwise.
+func TestAgainImage(t *testing.T) {
+	tarOf := func(members ...string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for i := 0; i < len(members); i += 2 {
+			w.WriteHeader(&tar.Header{Name: members[i], Mode: 0o644, Size: int64(len(members[i+1]))})
+			io.WriteString(w, members[i+1])
+		}
+		w.Close()
+		return b.Bytes()
+	}
+	layer := tarOf("file", "text with "+marker)
+	r, _ := twice(t, "image", showcause.Bytes(tarOf("l/layer.tar", string(layer), "copy.tar", string(layer),
+		"manifest.json", `[{"Config":"c.json","RepoTags":["a:b"],"Layers":["l/layer.tar"]}]`, "c.json", "{}")), scan.Options{}, nil)
+	var ops []string
+	for _, f := range r.Findings {
+		ops = append(ops, f.Trail[0].Op+" "+f.Trail[1].Op)
+	}
+	if got := strings.Join(ops, ", "); got != "oci.layer oci.file, tar.file tar.file" {
+		t.Errorf("%s", got)
 	}
 }
