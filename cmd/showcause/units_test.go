@@ -130,3 +130,10 @@ func TestUnitsFlags(t *testing.T) {
 		}
 	}
 }
+
+// A build that does not know its revision says so. (That of a test does not.)
+func TestVersionText(t *testing.T) {
+	if got := versionText(); version() == "showcause devel" && got != "showcause devel (revision unknown)" {
+		t.Errorf("%q", got)
+	}
+}

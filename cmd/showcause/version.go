@@ -25,11 +25,20 @@ func version() string {
 	return "showcause " + v
 }
 
+// versionText is what the program says when asked for its version.
+func versionText() string {
+	v := version()
+	if v == "showcause devel" { // built with -buildvcs=false, or not from a checkout
+		v += " (revision unknown)"
+	}
+	return v
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		Run:   func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version()) },
+		Run:   func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), versionText()) },
 	}
 }

@@ -358,9 +358,10 @@ signed part has in their place are salted commitments. The copy verifies under t
 signature of the original. Keep the original: evidence open shows single fields of it
 to those who have the copy.
 
-What stays in the copy: the rule and its text, sizes, operations, offsets (see
---hide-offsets), gaps, limits, the program, the time. A rule for exact bytes has the digest
-of what it found in its own text.`,
+What stays in the copy: the verdict, the rule, its text, file name and line, the type of the
+file, sizes, operations, offsets (see --hide-offsets), gaps, limits, the program, the time, and
+the scan's random name, by which copies of one scan can be told to belong together. A rule
+for exact bytes has the digest of what it found in its own text.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkFields(show); err != nil {
