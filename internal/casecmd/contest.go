@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -15,6 +18,8 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/draft"
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/quarantine"
 )
 
 // contestOptions are the flags of contest and decide.
@@ -72,32 +77,88 @@ is the one that counts.`,
 
 // write seals a statement, and keeps it.
 func (o *contestOptions) write(c *cobra.Command, l *loaded, s *evidence.Statement) (*evidence.Record, error) {
-	if l.store == nil {
-		return nil, errors.New("store: there is none, and its key signs records (--store)")
-	}
 	r, err := evidence.Seal(s, l.store.Keys()...)
 	if err != nil {
 		return nil, err
+	}
+	if l.record.Statement().Subject.SHA256 == "" {
+		// The digest of the file is hidden from us, and draft put another in its
+		// place: nobody is to read it as the file's.
+		r = r.Share(func(at string) bool { return at != "/subject/0/digest" })
 	}
 	if err := l.store.Append([]*evidence.Record{r}); err != nil {
 		return nil, err
 	}
 	if o.out != "" {
-		if err := os.WriteFile(o.out, r.Bytes(), 0o600); err != nil {
-			return nil, fmt.Errorf("record: %w", err)
+		if err := writeNew(o.out, r.Bytes()); err != nil {
+			return nil, fmt.Errorf("record %s is in the store: flag --out: %w", r.Name(), err)
 		}
-	}
-	if l.sealed == nil {
-		fmt.Fprintln(c.ErrOrStderr(), "showcause: the record was not verified: no key of who signed it is at hand (--key)")
 	}
 	return r, nil
 }
 
-func (o *contestOptions) contest(c *cobra.Command, ref string) error {
+// load reads the record that a new one is to be about, and refuses one that nobody
+// answers for: what is sealed over it says that there is such a record.
+func (o *contestOptions) load(ref string) (*loaded, error) {
 	if strings.TrimSpace(o.reason) == "" {
-		return errors.New("flag --reason: say why")
+		return nil, errors.New("flag --reason: say why")
+	}
+	if o.out != "" {
+		if err := regularOrNone(o.out); err != nil {
+			return nil, fmt.Errorf("flag --out: %w", err)
+		}
 	}
 	l, err := o.host.loadRecord(ref, o.store, o.key, true)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.store == nil:
+		err = errors.New("store: there is none, and its key signs records (--store)")
+	case l.sealed == nil:
+		err = fmt.Errorf("record %s: not signed by this host's key: --key names the key of who signed it", l.record.Name())
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// regularOrNone refuses what stands at a path and is no file: a link leads elsewhere.
+func regularOrNone(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", showcause.Escape(path))
+	}
+	return err
+}
+
+// writeNew writes a file whole or not at all, in place of one that is there. It goes
+// through no link.
+func writeNew(path string, b []byte) error {
+	if err := regularOrNone(path); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".record-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+func (o *contestOptions) contest(c *cobra.Command, ref string) error {
+	l, err := o.load(ref)
 	if err != nil {
 		return err
 	}
@@ -121,10 +182,7 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	if o.upheld == o.withdrawn {
 		return errors.New("flags --upheld, --withdrawn: want one of them")
 	}
-	if strings.TrimSpace(o.reason) == "" {
-		return errors.New("flag --reason: say why")
-	}
-	l, err := o.host.loadRecord(ref, o.store, o.key, true)
+	l, err := o.load(ref)
 	if err != nil {
 		return err
 	}
@@ -133,11 +191,12 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 	if s.Kind != evidence.Contest {
 		return fmt.Errorf("record: of kind %s: want a contest", s.Kind)
 	}
-	var before []entry
-	if l.store != nil {
-		if before, err = gather(l.store, c.ErrOrStderr()); err != nil {
-			return err
-		}
+	before, err := gather(l.store, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if err := decidable(before, l.record.Name(), s.Contest.Record); err != nil {
+		return err
 	}
 	was := decisionOf(before, l.record.Name())
 	if was != nil && !o.again {
@@ -161,7 +220,23 @@ func (o *contestOptions) decide(c *cobra.Command, ref string) error {
 		fmt.Fprintf(out, "in place of decision %s: %s\n", was.name, was.s.Decision.Outcome)
 	}
 	if o.withdrawn {
-		proposeRestore(out, before, s.Contest.Record)
+		proposeRestore(out, l.store, before, s.Contest.Record)
+	}
+	return nil
+}
+
+// decidable refuses a contest that this store does not have, and one of what is no
+// finding. The finding itself may be elsewhere (scan --records): this host has sealed
+// the contest, which it does only over a finding that verified.
+func decidable(all []entry, contest, finding string) error {
+	at := slices.IndexFunc(all, func(e entry) bool { return e.name == contest })
+	if at < 0 {
+		return fmt.Errorf("contest %s: not in this store: showcause contest seals one", contest)
+	}
+	for _, e := range all {
+		if e.name == finding && e.s.Kind != evidence.Finding {
+			return fmt.Errorf("contest %s: of record %s, which is of kind %s and no finding", short(contest), short(finding), e.s.Kind)
+		}
 	}
 	return nil
 }
@@ -177,44 +252,41 @@ func decisionOf(all []entry, contest string) (last *entry) {
 	return last
 }
 
-// proposeRestore lists what the rule of a finding that was withdrawn has taken.
-func proposeRestore(w io.Writer, all []entry, finding string) {
-	var rule *evidence.Rule
+// proposeRestore lists what the rule of a finding that was withdrawn has taken, by
+// what is in quarantine now: records of deeds can be away.
+func proposeRestore(w io.Writer, s *store.Store, all []entry, finding string) {
+	rule := ""
 	for _, e := range all {
-		if e.name == finding && e.s.Kind == evidence.Finding {
-			rule = e.s.Rules.Rule
+		if e.name == finding {
+			rule = e.s.Rules.Rule.Name
 		}
 	}
-	if rule == nil {
+	items, err := inQuarantine(s)
+	if err != nil {
+		fmt.Fprintf(w, "what its rule took is not known: %s\n", showcause.Escape(err.Error()))
+		return
+	}
+	for _, it := range items {
+		if it.Record == finding {
+			rule = it.Rule
+		}
+	}
+	if rule == "" {
 		fmt.Fprintf(w, "the finding is not in this store: what its rule took is not known here\n")
 		return
 	}
-	same := map[string]bool{} // findings of the rule
-	for _, e := range all {
-		if e.s.Kind == evidence.Finding && e.s.Rules.Rule.Name == rule.Name {
-			same[e.name] = true
-		}
-	}
-	taken := map[string]string{} // findings by which something was taken, and not restored, with the path
-	for _, e := range all {
-		if a := e.s.Action; a != nil && same[a.Record] && a.Result == "done" {
-			switch a.Deed {
-			case "take":
-				taken[a.Record] = e.s.Context.Path.Text
-			case "restore":
-				delete(taken, a.Record)
-			}
-		}
-	}
-	if len(taken) == 0 {
-		fmt.Fprintf(w, "nothing that rule %s found is in quarantine\n", showcause.Escape(rule.Name))
+	items = slices.DeleteFunc(items, func(it *quarantine.Item) bool { return it.Rule != rule })
+	if len(items) == 0 {
+		fmt.Fprintf(w, "nothing that rule %s found is in quarantine\n", showcause.Escape(rule))
 		return
 	}
-	fmt.Fprintf(w, "rule %s has taken, and not given back:\n", showcause.Escape(rule.Name))
-	for _, p := range taken {
-		fmt.Fprintf(w, "  %s\n", printable(p))
+	fmt.Fprintf(w, "rule %s has taken, and not given back:\n", showcause.Escape(rule))
+	for _, it := range items {
+		for _, n := range it.Names {
+			fmt.Fprintf(w, "  %s  item %s\n", printable(n.Path), short(it.ID))
+		}
 	}
-	fmt.Fprintf(w, "to give it back: showcause quarantine restore --rule %s\n", shellQuote(rule.Name))
+	fmt.Fprintf(w, "to give it back: showcause quarantine restore --rule %s\n", shellQuote(rule))
 }
 
 // shellQuote writes a word as a shell takes it.

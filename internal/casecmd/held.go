@@ -14,6 +14,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/quarantine"
 )
 
 // kept is one record of a store, or of its log. Where err is set there is no
@@ -87,13 +88,17 @@ type entry struct {
 }
 
 // gather reads the records of a store in the order of its log, and says to w which
-// of them cannot be read.
+// of them cannot be read, or do not verify under the store's keys: whoever can write
+// into the folder can put a record there.
 func gather(s *store.Store, w io.Writer) (all []entry, err error) {
 	records, err := keptIn(s)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range records {
+		if k.err == nil {
+			_, k.err = k.record.Verify(evidence.VerifyOptions{Keys: s.Public()})
+		}
 		if k.err != nil {
 			fmt.Fprintf(w, "showcause: record %s is not looked at: %s\n", k.name, showcause.Escape(k.err.Error()))
 			continue
@@ -101,4 +106,18 @@ func gather(s *store.Store, w io.Writer) (all []entry, err error) {
 		all = append(all, entry{k.name, k.record.Statement()})
 	}
 	return all, nil
+}
+
+// inQuarantine returns what is in quarantine, or on its way there or back. Nothing is
+// made or changed.
+func inQuarantine(s *store.Store) ([]*quarantine.Item, error) {
+	q, err := quarantine.Open(s, quarantine.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer q.Close()
+	items, err := q.Items()
+	return slices.DeleteFunc(items, func(it *quarantine.Item) bool {
+		return it.State == quarantine.Restored || it.State == quarantine.Purged
+	}), err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,8 @@ func (l *loaded) close() {
 }
 
 // loadRecord reads a record from a file or from the store, and verifies it
-// where there is a key. A record that does not verify is an error.
+// where there is a key. A record that does not verify is an error, and so is one that
+// does not hold together where there is none.
 func (h Host) loadRecord(ref, storeFlag, keyFile string, write bool) (*loaded, error) {
 	dir, named, err := h.StoreDir(storeFlag)
 	if err != nil {
@@ -111,6 +113,10 @@ func (h Host) loadRecord(ref, storeFlag, keyFile string, write bool) (*loaded, e
 		return nil, err
 	}
 	if len(keys) == 0 {
+		if err := sound(l.record); err != nil {
+			l.close()
+			return nil, fmt.Errorf("record: %w", err)
+		}
 		return l, nil
 	}
 	if l.sealed, err = l.record.Verify(evidence.VerifyOptions{Keys: keys}); err != nil {
@@ -131,6 +137,21 @@ func (l *loaded) find(ref string) (*evidence.Record, error) {
 		return l.store.Find(ref)
 	}
 	return nil, fmt.Errorf("record: %w", err)
+}
+
+// sound holds what can be held without a key: that a record holds together, and that
+// it carries the signatures that it names, by whomever they are. One that is not has
+// members missing that all who read it take for granted.
+func sound(r *evidence.Record) error {
+	_, err := r.Verify(evidence.VerifyOptions{})
+	var p evidence.Problems
+	if !errors.As(err, &p) {
+		return err
+	}
+	if p = slices.DeleteFunc(p, func(x evidence.Problem) bool { return x.Code == evidence.UnknownKey }); len(p) > 0 {
+		return p
+	}
+	return nil
 }
 
 // trusted returns the keys of a file, or the store's if it signed.

@@ -232,6 +232,8 @@ func (o *reportOptions) gather(src *source, page *report.Page) (records map[stri
 			} else {
 				it.Signer = sealed.Signer().ID()
 			}
+		} else if err := sound(k.record); err != nil {
+			it.Refused = showcause.Escape(err.Error())
 		}
 		it.Proven = k.entry > 0
 		if src.store != nil && !it.Proven && it.Refused == "" {
