@@ -162,6 +162,7 @@ Exit code: 0 all taken, or all would be; 1 something is held or refused; 2 an er
 	f.StringArrayVar(&o.paths, "path", nil, "a name of the file, if not that of the finding; once for each of several names")
 	f.StringVar(&o.why, "reason", "", "why, for the record of the deed")
 	f.IntVar(&o.limits.Takes, "brake", 0, "take at most this many files in an hour (default 20; -1 for no limit)")
+	f.Int64Var(&o.limits.Bytes, "brake-bytes", 0, "keep at most this many bytes of them, without holes (default 1073741824, 1 GiB; -1 for no limit)")
 	f.StringVar(&o.format, "format", "text", "text or json")
 	c.SetFlagErrorFunc(h.FlagError)
 	return c
@@ -237,7 +238,7 @@ func (h Host) quarantineList() *cobra.Command {
 		Short: "List what is in quarantine",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return h.withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.openQuarantine(c, at, quarantine.Options{ReadOnly: true}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				items, err := q.Items()
 				if err != nil {
 					return err
@@ -267,7 +268,7 @@ func (h Host) quarantineShow() *cobra.Command {
 		Short: "Show an item: what was taken from where, why, and what was done",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return h.withQuarantine(c, at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.openQuarantine(c, at, quarantine.Options{ReadOnly: true}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				it, err := q.Find(args[0])
 				if err != nil {
 					return err
@@ -362,7 +363,7 @@ func (h Host) quarantinePurge() *cobra.Command {
 		Short: "Remove contents from quarantine for good (--act)",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return h.withQuarantine(c, o.at, quarantine.Limits{}, func(_ *store.Store, q *quarantine.Quarantine) error {
+			return h.openQuarantine(c, o.at, quarantine.Options{ReadOnly: !o.act}, func(_ *store.Store, q *quarantine.Quarantine) error {
 				for _, a := range args {
 					it, err := q.Find(a)
 					if err != nil {
