@@ -319,7 +319,21 @@ func (h Host) rederive(ctx context.Context, r *evidence.Record, f *os.File, befo
 		return nil, fmt.Errorf("reader: answer: %w", err)
 	}
 	a.Reproduced = a.Reproduced && len(a.Differences) == 0 && a.Undone == ""
+	bounded(&a)
 	return &a, nil
+}
+
+// maxSaid is the number of differences and of notes that are looked at.
+const maxSaid = 1000
+
+// bounded keeps of an answer what a reader that is sound would say at most.
+func bounded(a *recheck.Answer) {
+	if n := len(a.Differences); n > maxSaid {
+		a.Differences = append(a.Differences[:maxSaid:maxSaid], recheck.Difference{Where: "differences", Claimed: "", Derived: fmt.Sprintf("%d more", n-maxSaid)})
+	}
+	if n := len(a.Notes); n > maxSaid {
+		a.Notes = append(a.Notes[:maxSaid:maxSaid], fmt.Sprintf("%d more notes", n-maxSaid))
+	}
 }
 
 // recheckRequest is what the process that reads the file is asked.

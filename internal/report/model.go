@@ -200,7 +200,7 @@ func (m *model) scan(it Item, verdicts, codes map[string]int64, order []string) 
 func marks(in []evidence.Gap, size int64) (out []bar, elsewhere int64) {
 	for i := range in {
 		g := &in[i]
-		if len(g.Trail) > 0 || g.Length < 0 || g.Offset < 0 || size <= 0 || g.Offset > size {
+		if len(g.Trail) > 0 || g.Offset < 0 || size <= 0 || g.Offset > size {
 			elsewhere++
 			continue
 		}
@@ -208,12 +208,15 @@ func marks(in []evidence.Gap, size int64) (out []bar, elsewhere int64) {
 			continue
 		}
 		part := func(n int64) int64 { return int64(float64(n) / float64(size) * 1000) }
-		w := min(max(part(min(g.Length, size-g.Offset)), 4), 1000)
-		class := "unread"
+		n, class := min(g.Length, size-g.Offset), "unread"
 		if !showcause.Code(g.Code).Unread() {
 			class = "note"
 		}
-		out = append(out, bar{Label: g.Code, Class: class, X: min(part(g.Offset), 1000-w), W: w, Text: plural(g.Length, "byte", "bytes") + " from " + number(g.Offset)})
+		if n < 0 { // it may go on to the end
+			n, class = size-g.Offset, class+" open"
+		}
+		w := min(max(part(n), 4), 1000)
+		out = append(out, bar{Label: g.Code, Class: class, X: min(part(g.Offset), 1000-w), W: w, Text: stretch(g)})
 	}
 	return out, elsewhere
 }
@@ -243,13 +246,17 @@ func newGaps(in []evidence.Gap) (out []gapView, left int) {
 			}
 			where = strings.Join(steps, " / ")
 		}
-		stretch := "from " + number(g.Offset) + ", of unknown length"
-		if g.Length >= 0 {
-			stretch = plural(g.Length, "byte", "bytes") + " from " + number(g.Offset)
-		}
-		out = append(out, gapView{g.Code, where, stretch, showcause.Code(g.Code).Unread()})
+		out = append(out, gapView{g.Code, where, stretch(g), showcause.Code(g.Code).Unread()})
 	}
 	return out, left
+}
+
+// stretch says where a gap is in its layer.
+func stretch(g *evidence.Gap) string {
+	if g.Length < 0 {
+		return "from " + number(g.Offset) + ", of unknown length"
+	}
+	return plural(g.Length, "byte", "bytes") + " from " + number(g.Offset)
 }
 
 // private is a private value as it is shown.
@@ -298,7 +305,10 @@ type matchView struct {
 	Hex                     string
 }
 
-const maxMatches = 64
+const (
+	maxMatches = 64
+	maxDumps   = 64
+)
 
 func newFinding(it Item) findingView {
 	s := it.Statement
@@ -342,7 +352,7 @@ func newFinding(it Item) findingView {
 	}
 	if it.Again != nil {
 		for i := range it.Again.Excerpts {
-			if d, ok := newDump(&it.Again.Excerpts[i]); ok {
+			if d, ok := newDump(&it.Again.Excerpts[i], f.Layer); ok && len(f.Dumps) < maxDumps {
 				f.Dumps = append(f.Dumps, d)
 			}
 		}
@@ -461,9 +471,14 @@ type cell struct {
 	In        bool // part of the match
 }
 
-func newDump(e *recheck.Excerpt) (d dump, ok bool) {
-	if e.Offset < 0 || e.Start < 0 || e.Length < 0 || e.Start > len(e.Bytes) || e.Length > len(e.Bytes)-e.Start || e.Whole < int64(e.Length) || len(e.Bytes) > 4<<10 {
-		return d, false // a reader that was taken over
+// newDump draws what a process that read the file says of a layer of so many bytes:
+// it may be anything. What lies outside the layer is not drawn.
+func newDump(e *recheck.Excerpt, layer int64) (d dump, ok bool) {
+	layer = min(layer, 1<<53-1)
+	n := int64(len(e.Bytes))
+	if n > 4<<10 || e.Offset < 0 || n > layer || e.Offset > layer-n || e.Start < 0 || e.Length < 0 || e.Start > len(e.Bytes) || e.Length > len(e.Bytes)-e.Start ||
+		e.Whole < int64(e.Length) || e.Whole > layer-e.Offset-int64(e.Start) {
+		return d, false
 	}
 	d.Title = fmt.Sprintf("pattern %d at offset %s (%#x), %s", e.Pattern, number(e.Offset+int64(e.Start)), e.Offset+int64(e.Start), plural(e.Whole, "byte", "bytes"))
 	shown := int(min(e.Whole, int64(len(e.Bytes)-e.Start))) // what stands behind a match that is cut is more of it

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,11 +191,17 @@ func FuzzMark(f *testing.F) {
 
 // What a process that read a hostile file says of its bytes may be anything.
 func FuzzDump(f *testing.F) {
-	f.Add(int64(0), []byte("some bytes"), 1, 3, int64(3))
-	f.Fuzz(func(t *testing.T, off int64, b []byte, start, length int, whole int64) {
-		d, ok := newDump(&recheck.Excerpt{Offset: off, Bytes: b, Start: start, Length: length, Whole: whole})
-		if ok && len(d.Rows) > len(b)/16+2 {
-			t.Errorf("%d rows of %d bytes", len(d.Rows), len(b))
+	f.Add(int64(0), []byte("some bytes"), 1, 3, int64(3), int64(10))
+	for _, layer := range []int64{9, 10, 1 << 53, math.MaxInt64} {
+		for _, off := range []int64{0, 1, math.MaxInt64 - 30, math.MaxInt64 - 10, math.MaxInt64 - 3, math.MaxInt64} {
+			f.Add(off, []byte("some bytes"), 1, 3, int64(3), layer)
+			f.Add(off, []byte("some bytes"), 1, 3, int64(math.MaxInt64), layer)
+		}
+	}
+	f.Fuzz(func(t *testing.T, off int64, b []byte, start, length int, whole, layer int64) {
+		d, ok := newDump(&recheck.Excerpt{Offset: off, Bytes: b, Start: start, Length: length, Whole: whole}, layer)
+		if ok && (len(d.Rows) > len(b)/16+2 || int64(len(b)) > layer-off || whole > layer-off-int64(start)) {
+			t.Errorf("%d rows of %d bytes in a layer of %d", len(d.Rows), len(b), layer)
 		}
 	})
 }
@@ -289,7 +296,7 @@ func TestDumpCut(t *testing.T) {
 		length, more, marked int
 		whole                int64
 	}{{4, 0, 4, 4}, {4, 0, 10, 10}, {4, 90, 10, 100}, {0, 0, 0, 0}} {
-		d, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Length: c.length, Whole: c.whole})
+		d, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Length: c.length, Whole: c.whole}, 200)
 		marked := 0
 		for _, r := range d.Rows {
 			for _, x := range r.Cells {
@@ -302,8 +309,17 @@ func TestDumpCut(t *testing.T) {
 			t.Errorf("%+v: %d marked, %d not shown", c, marked, d.More)
 		}
 	}
-	if _, ok := newDump(&recheck.Excerpt{Bytes: make([]byte, 20), Length: 9, Whole: 8}); ok {
+	if _, ok := newDump(&recheck.Excerpt{Bytes: make([]byte, 20), Length: 9, Whole: 8}, 200); ok {
 		t.Error("a match that is shorter than what is shown of it")
+	}
+	if _, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Whole: 10}, 52); !ok {
+		t.Error("to the end of the layer")
+	}
+	if _, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Whole: 10}, 51); ok {
+		t.Error("past the end of the layer")
+	}
+	if _, ok := newDump(&recheck.Excerpt{Offset: 32, Bytes: make([]byte, 20), Start: 10, Whole: 11}, 52); ok {
+		t.Error("a match past the end of the layer")
 	}
 }
 
@@ -378,16 +394,16 @@ func TestMarks(t *testing.T) {
 		{Code: "corrupt", Offset: 500, Length: 250}, {Code: "ambiguous.zip.name", Offset: 1000, Length: 0},
 		{Code: "corrupt", Offset: 1, Length: -1}, {Code: "corrupt", Trail: []evidence.GapStep{{Op: "zip"}}, Length: 5}, {Code: "corrupt", Offset: 1001, Length: 5},
 	}, 1000)
-	if elsewhere != 3 || len(out) != 2 || out[0].X != 500 || out[0].W != 250 || out[0].Class != "unread" || out[1].X != 996 || out[1].Class != "note" {
+	if elsewhere != 2 || len(out) != 3 || out[2].X != 1 || out[2].W != 999 || out[2].Class != "unread open" || out[0].X != 500 || out[0].W != 250 || out[0].Class != "unread" || out[1].X != 996 || out[1].Class != "note" {
 		t.Errorf("%d elsewhere, %+v", elsewhere, out)
 	}
 	if _, n := marks([]evidence.Gap{{Offset: 1 << 62, Length: 1 << 62}}, 1<<62+1); n != 0 {
 		t.Error(n)
 	}
 	f := finding("one", "N:0:*:aa")
-	f.Statement.Coverage.Gaps = append(f.Statement.Coverage.Gaps, evidence.Gap{Code: "corrupt", Offset: 500, Length: 250})
+	f.Statement.Coverage.Gaps = append(f.Statement.Coverage.Gaps, evidence.Gap{Code: "corrupt", Offset: 500, Length: -1})
 	page := render(t, &Page{Items: []Item{f}})
-	for _, want := range []string{"bytes were not read", "1 gap is in layers", "limits", "depth 32"} {
+	for _, want := range []string{"bytes were not read", "g-unread open", "1 gap is in layers", "limits", "depth 32"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not in the page", want)
 		}
