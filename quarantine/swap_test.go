@@ -147,21 +147,27 @@ func TestFolderMoved(t *testing.T) {
 // A folder of the path has become a link since the scan: nothing behind it is
 // taken, be it the same bytes.
 func TestFolderBecameLink(t *testing.T) {
-	b := newBench(t)
-	p := b.file("sub/a", "evil")
-	s := b.find(p)
-	other := b.file("other/a", "evil")
-	os.RemoveAll(filepath.Dir(p))
-	if err := os.Symlink(filepath.Dir(other), filepath.Dir(p)); err != nil {
-		t.Fatal(err)
+	for _, link := range []string{"sub", "sub/deep"} {
+		b := newBench(t)
+		p := b.file("sub/deep/a", "evil")
+		s := b.find(p)
+		other := b.file("other/deep/a", "evil")
+		to := filepath.Join(b.dir, "other", strings.TrimPrefix(link, "sub"))
+		os.RemoveAll(filepath.Join(b.dir, link))
+		if err := os.Symlink(to, filepath.Join(b.dir, link)); err != nil {
+			t.Fatal(err)
+		}
+		if read(t, p) != marker+"evil" {
+			t.Fatal("the link leads nowhere")
+		}
+		if out := b.take(s, Refused, noPath); !strings.Contains(out.Text, "link") {
+			t.Errorf("%s: %q", link, out.Text)
+		}
+		if read(t, other) != marker+"evil" {
+			t.Errorf("%s: taken", link)
+		}
+		b.take(s, Done, "", other) // a person names where it is
 	}
-	if out := b.take(s, Refused, noPath); !strings.Contains(out.Text, "link") {
-		t.Errorf("%q", out.Text)
-	}
-	if read(t, other) != marker+"evil" {
-		t.Error("taken")
-	}
-	b.take(s, Done, "", other) // a person names where it is
 }
 
 // listing lists what is below a folder, with times and contents.

@@ -16,16 +16,16 @@ func TestAbsolute(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "real/sub"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for link, to := range map[string]string{"link": "real", "real/file": "sub", "gone": "nowhere"} {
+	for link, to := range map[string]string{"link": "real", "deep": "real/sub", "real/file": "sub", "gone": "nowhere"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Chdir(dir)
 	for path, want := range map[string]string{
-		"link/sub/a": "real/sub/a", "link/../link/a": "real/a", "real/a": "real/a", "link/file": "real/file", "a": "a", "gone/a": "gone/a",
+		"link/sub/a": "real/sub/a", "link/../link/a": "real/a", "deep/../a": "real/a", "deep/../../link/sub/../a": "real/a", "real/a": "real/a", "link/file": "real/file", "a": "a", "gone/a": "gone/a",
 	} {
-		for _, p := range []string{path, filepath.Join(dir, path)} {
+		for _, p := range []string{path, dir + "/" + path} {
 			if got := absolute(p); got != filepath.Join(dir, want) {
 				t.Errorf("%s: %s, want %s", p, got, want)
 			}

@@ -181,12 +181,19 @@ func absolute(path string) string {
 	if path == "stdin" {
 		return path
 	}
+	dir, base := filepath.Split(path) // as it is spelled: behind a link, ".." is not what it seems
+	if dir == "" {
+		dir = "."
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		path = filepath.Join(real, base)
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return path
 	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		return filepath.Join(dir, filepath.Base(abs))
+	if real, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil { // the folder that this program is in may be reached by one
+		return filepath.Join(real, filepath.Base(abs))
 	}
 	return abs
 }
