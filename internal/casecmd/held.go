@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,16 +25,15 @@ type kept struct {
 	record *evidence.Record
 	entry  int64 // of the log, from 1; 0 if the log does not have it
 	err    error
+	older  bool // it is there, and was not read
 }
 
-// keptIn reads all records of a store, in the order of the log: those that the log
-// does not have come last, by name. One that cannot be read does not end it.
-func keptIn(s *store.Store) ([]kept, error) {
+// keptIn reads the last most records of a store, in the order of the log: those that
+// the log does not have come last, by name. One that cannot be read does not end it.
+func keptIn(s *store.Store, most int) ([]kept, error) {
 	all := map[string]*kept{}
 	err := s.Names("", func(name string) error {
-		k := &kept{name: name}
-		k.record, k.err = s.Read(name)
-		all[name] = k
+		all[name] = &kept{name: name, older: true}
 		return nil
 	})
 	if err != nil {
@@ -56,8 +56,12 @@ func keptIn(s *store.Store) ([]kept, error) {
 	for _, k := range slices.SortedFunc(maps.Values(all), func(a, b *kept) int {
 		return cmp.Or(cmp.Compare(uint64(a.entry-1), uint64(b.entry-1)), cmp.Compare(a.name, b.name))
 	}) {
-		if k.record == nil && k.err == nil {
+		switch read := len(all)-len(out) <= most; {
+		case !k.older:
 			k.late(s)
+		case read:
+			k.older = false
+			k.record, k.err = s.Read(k.name)
 		}
 		out = append(out, *k)
 	}
@@ -91,7 +95,7 @@ type entry struct {
 // of them cannot be read, or do not verify under the store's keys: whoever can write
 // into the folder can put a record there.
 func gather(s *store.Store, w io.Writer) (all []entry, err error) {
-	records, err := keptIn(s)
+	records, err := keptIn(s, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}

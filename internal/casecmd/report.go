@@ -159,7 +159,7 @@ func (o *reportOptions) source(args []string) (*source, error) {
 		if o.scan == "" {
 			o.scan = "last"
 		}
-		return &source{name: dir, store: s, keys: keys, all: func() ([]kept, error) { return keptIn(s) }}, nil
+		return &source{name: dir, store: s, keys: keys, all: func() ([]kept, error) { return keptIn(s, maxPageRecords) }}, nil
 	}
 	if keys == nil {
 		if b, err := os.ReadFile(filepath.Join(dir, "key.pub")); err == nil {
@@ -205,7 +205,7 @@ func (o *reportOptions) gather(src *source, page *report.Page) (records map[stri
 	if err != nil {
 		return nil, err
 	}
-	if len(in) > maxPageRecords {
+	if src.store == nil && len(in) > maxPageRecords {
 		return nil, fmt.Errorf("report: more than %d records", maxPageRecords)
 	}
 	var all []report.Item
@@ -214,6 +214,10 @@ func (o *reportOptions) gather(src *source, page *report.Page) (records map[stri
 	for _, k := range in {
 		if k.entry > 0 {
 			logged++
+		}
+		if k.older {
+			page.Older++
+			continue
 		}
 		it := report.Item{Name: k.name, Entry: k.entry}
 		if k.err != nil {
@@ -242,7 +246,9 @@ func (o *reportOptions) gather(src *source, page *report.Page) (records map[stri
 		all = append(all, it)
 	}
 	page.Items = o.choose(all)
-	page.Missing = missing(page.Items)
+	if page.Older == 0 { // else the log alone tells what is missing
+		page.Missing = missing(page.Items)
+	}
 	findings := 0
 	page.Items = slices.DeleteFunc(page.Items, func(it report.Item) bool {
 		if it.Refused != "" || it.Statement.Kind != evidence.Finding {

@@ -27,6 +27,7 @@ type Page struct {
 	Source  string // where the records are
 	Items   []Item
 	Left    int      // findings that are not on the page, being too many
+	Older   int64    // records that were not looked at, being older than the last that are
 	Keys    []string // that signed, hexadecimal
 	Log     string   // the log's state in a sentence, "" for none
 	// Missing names records that must have been there, by what the others say.
