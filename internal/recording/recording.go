@@ -43,6 +43,7 @@ type Recorder struct {
 	where    string
 	stderr   io.Writer
 	store    *store.Store
+	folder   *folder // nil if records go into the store
 
 	pending  []*evidence.Record
 	since    time.Time
@@ -76,22 +77,28 @@ func New(o Options) (*Recorder, error) {
 	}
 	r := &Recorder{keys: s.Keys(), write: s.Append, where: o.Store, stderr: o.Stderr, store: s, ready: make(chan error, 1)}
 	if o.Folder != "" {
-		if err := os.MkdirAll(o.Folder, 0o700); err != nil {
+		if r.folder, err = openFolder(o.Folder, s.Public()); err != nil {
 			s.Close()
 			return nil, err
 		}
-		r.where = o.Folder
-		r.write = func(records []*evidence.Record) error { return writeFolder(o.Folder, records, s.Public()) }
+		r.where, r.write = o.Folder, r.folder.write
 	}
 	r.scan = draft.Scan{DB: o.DB, Policy: draft.Policy(o.DB, o.Limits, o.Words), Context: draft.Here()}
 	r.scan.Context.Jail = o.Jail
 	if err := r.scan.Begin(); err != nil {
-		s.Close()
+		r.close()
 		return nil, err
 	}
 	r.coverage = r.scan.Coverage()
 	go func() { r.ready <- r.identify(o.Sealed) }()
 	return r, nil
+}
+
+func (r *Recorder) close() {
+	r.store.Close()
+	if r.folder != nil {
+		r.folder.dir.Close()
+	}
 }
 
 // identify digests the program and the rules.
@@ -228,7 +235,7 @@ func (r *Recorder) fail(err error) bool {
 // Finish records what was looked at, and says where the records are. An error
 // says that some are missing.
 func (r *Recorder) Finish(interrupted, quiet bool) error {
-	defer r.store.Close()
+	defer r.close()
 	if r.failed == nil && !r.fail(r.identified()) {
 		if interrupted {
 			r.coverage.Interrupted()
@@ -251,35 +258,6 @@ func (r *Recorder) Finish(interrupted, quiet bool) error {
 	if r.findings > 0 && !quiet {
 		where := showcause.Escape(r.where)
 		fmt.Fprintf(r.stderr, "showcause: records in %s: of %s, and of what was read (showcause report %s -o report.html)\n", where, answer.Plural(int64(r.findings), "finding"), where)
-	}
-	return nil
-}
-
-// writeFolder writes records into a folder that is no store, with the key that
-// they can be verified with.
-func writeFolder(dir string, records []*evidence.Record, public []evidence.PublicKey) error {
-	var pem []byte
-	for _, k := range public {
-		pem = append(pem, k.PEM()...)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "key.pub"), pem, 0o644); err != nil {
-		return err
-	}
-	for _, rec := range records {
-		f, err := os.OpenFile(filepath.Join(dir, rec.Name()[:16]+".scf"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(rec.Bytes())
-		if err == nil {
-			err = f.Sync()
-		}
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
