@@ -326,6 +326,16 @@ func TestSARIFOnce(t *testing.T) {
 	if a := run["artifacts"].([]any); len(a) != 4 || len(told) != 4 || len(run["results"].([]any)) != 4 {
 		t.Errorf("%d artifacts, %d notifications", len(a), len(told))
 	}
+	// A rule for exact bytes has more digests of the file than another.
+	x := sarif{artifact: map[string]int{}}
+	for _, h := range []evidence.Digests{{SHA256: sum("a")}, {SHA256: sum("a"), MD5: sum("m")[:32]}, {SHA256: sum("b")}} {
+		st := *r[0].Statement()
+		st.Subject, st.Derivation = h, nil
+		x.artifacts(&st)
+	}
+	if a := x.run.Artifacts; len(a) != 2 || len(a[0].Hashes) != 2 {
+		t.Errorf("%+v", a)
+	}
 	// Two copies that hide the file are not told to be of one.
 	d = document(t, write(t, "sarif", []*evidence.Sealed{r[1], r[1]}))
 	if a := d["runs"].([]any)[0].(map[string]any)["artifacts"].([]any); len(a) != 4 {

@@ -1,9 +1,9 @@
 package export
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 
 	"github.com/showcause/showcause"
@@ -173,9 +173,19 @@ func (s *sarif) artifacts(st *evidence.Statement) (uri string, last int) {
 // add returns the index of an artifact, which is added unless one like it is there.
 // Files of which nothing is known are not told to be one.
 func (s *sarif) add(a sarifArtifact, known bool) int {
-	b, err := json.Marshal(a)
-	key := string(b)
-	if i, ok := s.artifact[key]; ok && known && err == nil {
+	parent, uri, text := -1, "", ""
+	if a.Parent != nil {
+		parent = *a.Parent
+	}
+	if a.Location != nil {
+		uri = a.Location.URI
+	}
+	if a.Text != nil {
+		text = a.Text.Text
+	}
+	key := fmt.Sprintf("%d %q %q %d %s", parent, uri, text, a.Length, a.Hashes["sha-256"])
+	if i, ok := s.artifact[key]; ok && known {
+		maps.Copy(s.run.Artifacts[i].Hashes, a.Hashes) // a rule for exact bytes has more
 		return i
 	}
 	s.run.Artifacts = append(s.run.Artifacts, a)
