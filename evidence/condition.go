@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"errors"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -117,12 +118,16 @@ func (c *clamRule) Skip(s clamsig.Skip) {
 	}
 }
 
+// clamKinds are the kinds of ClamAV databases whose signatures are loaded.
+var clamKinds = []string{"hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp", "ndb", "ndu", "sdb", "ldb", "ldu"}
+
 // readClamAV reads the text of one signature, whose kind follows from the name of its file.
 func readClamAV(file, text string) (*clamRule, error) {
 	var c clamRule
 	name := path.Base(file)
-	switch kind, ok := clamsig.Classify(name); {
-	case !ok || slices.Contains([]string{"cvd", "cld", "cud", "ign", "ign2"}, kind):
+	kind, _ := clamsig.Classify(name)
+	switch {
+	case !slices.Contains(clamKinds, kind) || len(path.Ext(name)) != len(kind)+1:
 		return nil, errors.New("no kind of ClamAV database by the name of its file")
 	case strings.ContainsAny(text, "\n\r"):
 		return nil, errors.New("more than one line")
@@ -209,8 +214,8 @@ func (v *verification) logical(r *clamRule) {
 		v.problems.add(BadCount, "/predicate/counts", "of %d patterns, and the rule has %d", n, len(r.needs))
 		return
 	}
-	for i, isCut := range cut {
-		if isCut && i < int64(len(r.needs)) && int64(r.needs[i]) > showcause.MaxMatches {
+	for _, i := range slices.Sorted(maps.Keys(cut)) {
+		if cut[i] && i < int64(len(r.needs)) && int64(r.needs[i]) > showcause.MaxMatches {
 			v.note(NoteCut, "/predicate/matches", "of pattern %d more than are recorded may matter: recheck", i)
 			return
 		}

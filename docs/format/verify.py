@@ -253,7 +253,7 @@ FORM = {
     "coverage": {
         "objects": (INT, 1), "bytes": (INT, 1), "depth": (INT, 1), "work": (INT, 1), "complete": (BOOL, 1),
         "gaps": (["gap"], 0), "files": (INT, 0), "verdicts": ({"": INT}, 0), "inputs": (["looked"], 0),
-        "part": (INT, 0), "parts": (INT, 0)},
+        "part": (INT, 0), "parts": (INT, 0), "unrecorded": (INT, 0)},
     "gap": {"trail": (["gapstep"], 0), "code": (STR, 1), "offset": (INT, 1), "length": (INT, 1)},
     "gapstep": {"index": (INT, 1), "op": (STR, 1)},
     "looked": {"digest": ("digests", 0), "size": (INT, 1), "verdict": (STR, 1), "gaps": (["gap"], 0)},
@@ -491,7 +491,7 @@ class Check:
         if "rules" in self.p and ("rule" in self.p["rules"]) != finding:
             self.bad("shape", "/predicate/rules/rule", "missing, or not of this kind of record")
         c = self.p.get("coverage", {})
-        if finding and {"files", "verdicts", "inputs", "part", "parts"} & c.keys():
+        if finding and {"files", "verdicts", "inputs", "part", "parts", "unrecorded"} & c.keys():
             self.bad("shape", "/predicate/coverage", "members that only the record of a scan has")
         if scan != ("scan" in self.subject) or scan and len(self.subject) != 1:
             self.bad("shape", "/subject/0/digest", "the name of a scan is the subject of its coverage and of nothing else")
@@ -747,6 +747,7 @@ class Check:
         files, verdicts, inputs = c.get("files", 0), c.get("verdicts", {}), c.get("inputs", ())
         part, parts = c.get("part", 0), c.get("parts", 0)
         self.least(at + "/files", files)
+        self.least(at + "/unrecorded", c.get("unrecorded", 0))
         if not 0 <= part <= parts or (part == 0) != (parts == 0):
             self.bad("coverage", at + "/part", "part %d of %d" % (part, parts))
         for k, n in verdicts.items():
@@ -798,25 +799,23 @@ class Check:
             return self.note("no-text", at, "the rule's text is not in the record")
         if r["language"] == "yara":
             return self.note("reads-file", at, "conditions of YARA rules are not evaluated here")
-        text, kind = self.text.decode("latin-1"), r["file"].rsplit(".", 1)[-1].lower()
-        if "\n" in text or "\r" in text:
-            return self.bad("rule.text", at + "/text", "more than one line")
-        if kind in ("ldb", "ldu"):
-            return self.logical(text)
-        if kind in ("ndb", "ndu", "sdb"):
-            return self.body(text)
-        if kind in ("hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp"):
-            return self.exact(text, kind)
-        self.bad("rule.text", at + "/text", "no kind of ClamAV database by the name of its file")
-
-    def named(self, name):
-        name = name.split(" (Clam)")[0].encode("latin-1").decode("utf-8", "backslashreplace")
-        have = self.p["rules"]["rule"]["name"]
-        if "\\" in name or not name.isprintable():
-            return  # escaped in the record, in ways that need no second writing here
-        strip = lambda s: s[:-len(".UNOFFICIAL")] if s.endswith(".UNOFFICIAL") else s
-        if strip(have) != strip(name):
-            self.bad("rule.name", "/predicate/rules/rule/name", "the text's is %.100r" % name)
+        kind = kind_of(r["file"])
+        try:
+            sig = Signature(kind, self.text.decode("latin-1"))
+        except Malformed as e:
+            return self.bad("rule.text", at + "/text", str(e))
+        except Unfit as e:
+            return self.note("reads-file", at, "not evaluated: %s: recheck" % e)
+        plain = r["name"][:-len(".UNOFFICIAL")] if r["name"].endswith(".UNOFFICIAL") else r["name"]
+        if plain != escape(sig.name.encode("latin-1")):
+            self.bad("rule.name", at + "/name", "the text's is %.100r" % sig.name)
+        if sig.tree is None:
+            return self.exact(sig, kind)
+        if sig.size and not sig.size[0] <= self.last() <= sig.size[1]:
+            self.bad("condition", at, "is for layers of %d to %d bytes" % sig.size)
+        if sig.guarded:
+            self.note("guard", at, "asks what kind of file it is, or is in: recheck")
+        self.evaluate(sig)
 
     def hits(self):
         """Return the counts of matches, and the patterns that may have more; None if hidden."""
@@ -830,81 +829,40 @@ class Check:
             counts[x["pattern"]] = counts.get(x["pattern"], 0) + 1
         return counts, {k for k, n in counts.items() if n >= MAX_MATCHES}
 
-    def logical(self, text):
-        at = "/predicate/rules/rule"
-        f = text.split(";")
-        if "/" in text or any("#" in s or s.startswith("$") for s in f[3:]):
-            return self.note("reads-file", at, "a subsignature that is no body: not evaluated here")
-        try:
-            tree, top = expression(f[2])
-        except (IndexError, ValueError):
-            return self.bad("rule.text", at + "/text", "no logical signature")
-        if len(f) - 3 != top + 1:
-            return self.bad("rule.text", at + "/text", "not as many subsignatures as the expression asks for")
-        self.named(f[0])
-        anchors = []
-        for s in f[3:]:
-            parts = s.split(":")
-            anchors.append(parts[0] if len(parts) in (2, 4) else "*")
-        for a in f[1].split(","):
-            m = re.fullmatch(r"FileSize:([0-9]+)-([0-9]+)", a)
-            if m and not int(m[1]) <= self.last() <= int(m[2]):
-                self.bad("condition", at, "is for layers of %s to %s bytes" % m.groups())
-            target = a.startswith("Target:") and a[7:].strip("0") != ""
-            if target or a.startswith(("EntryPoint", "NumberOfSections", "Container", "Intermediates")):
-                self.note("guard", at, "asks what kind of file it is, or is in: recheck")
-        self.evaluate(tree, anchors)
-
-    def body(self, text):
-        f = text.split(":")
-        if not 4 <= len(f) <= 6:
-            return self.bad("rule.text", "/predicate/rules/rule/text", "no body signature")
-        self.named(f[0])
-        if f[1] != "*" and f[1].strip("0") != "":
-            self.note("guard", "/predicate/rules/rule", "asks what kind of file it is: recheck")
-        self.evaluate(("count", 0, ">", 0), [f[2]])
-
-    def evaluate(self, tree, anchors):
-        at, m = "/predicate/rules/rule", self.p.get("matches", [])
+    def evaluate(self, sig):
+        at, m, anchors = "/predicate/rules/rule", self.p.get("matches", []), sig.anchors
         for i, x in enumerate(() if hidden(m) else m):
             w = "/predicate/matches/%d" % i
             if x["pattern"] >= len(anchors):
                 self.bad("match", w, "of a pattern that the rule does not have")
                 continue
-            a = re.fullmatch(r"(EOF-)?([0-9]+)(?:,([0-9]*))?", anchors[x["pattern"]])
-            if a:
-                low = self.last() - int(a[2]) if a[1] else int(a[2])
-                if not low <= x["offset"] <= low + int(a[3] or 0):
+            a = anchors[x["pattern"]]
+            if isinstance(a, tuple):
+                low = self.last() - a[1] if a[0] else a[1]
+                if not low <= x["offset"] <= low + a[2]:
                     self.bad("match", w, "not where the rule asks for it")
         counts, cut = self.hits()
         if counts is None:
             return
         if "counts" in self.p and len(self.p["counts"]) != len(anchors):
             return self.bad("count", "/predicate/counts", "not of the patterns of the rule")
-        if any(k < len(anchors) for k in cut) and largest(tree) >= MAX_MATCHES:
+        asked = needs(sig.tree)
+        if any(asked.get(k, 0) > MAX_MATCHES for k in cut):
             return self.note("cut", "/predicate/matches", "more than are recorded may matter: recheck")
-        if holds(tree, counts)[0]:
+        if holds(sig.tree, counts)[0]:
             self.note("condition", at, "holds with the matches recorded")
         else:
             self.bad("condition", at, "does not hold with the matches recorded")
 
-    def exact(self, text, kind):
-        at, f = "/predicate/rules/rule", text.split(":")
-        if not 3 <= len(f) <= 5:
-            return self.bad("rule.text", at + "/text", "no hash signature")
-        section, digest, size = kind in ("mdb", "msb", "mdu", "msu"), f[0], f[1]
-        if section:
-            digest, size = size, digest
-        if len(digest) not in (32, 40, 64) or not re.fullmatch("[0-9A-Fa-f]+", digest) or not re.fullmatch(r"\*|[0-9]+", size):
-            return self.bad("rule.text", at + "/text", "no hash signature")
-        self.named(f[2])
-        m, want = self.p.get("matches"), None if size == "*" else int(size)
+    def exact(self, sig, kind):
+        at, m, want, digest = "/predicate/rules/rule", self.p.get("matches"), sig.digest_size, sig.digest
+        section = kind.startswith("m")
         if kind in ("fp", "sfp"):
             self.bad("condition", at, "a rule of an allow-list, which finds nothing")
         if section or kind == "imp":
             self.note("reads-file", at, "a digest of a part of the layer: recheck")
             if section and m is not None and not hidden(m) and (len(m) != 1 or want is not None and m[0]["length"] != want):
-                self.bad("condition", at, "asks for a section of %s bytes" % size)
+                self.bad("condition", at, "asks for a section of %s bytes" % want)
             return
         if m is not None and not hidden(m) and m != [{"pattern": 0, "offset": 0, "length": self.last()}]:
             self.bad("match", "/predicate/matches", "want the whole layer, and nothing else")
@@ -917,7 +875,7 @@ class Check:
             return
         if have is None:
             self.note("reads-file", at, "asks for a digest that the record does not have: recheck")
-        elif have != digest.lower():
+        elif have != digest:
             self.bad("condition", at, "asks for another digest than the layer has")
         else:
             self.note("condition", at, "the layer has the digest that the rule asks for")
@@ -960,12 +918,551 @@ class Check:
             self.bad("proof", "/proof", str(e))
 
 
+# ---------------------------------------------------------------- ClamAV signatures
+
+class Malformed(ValueError):
+    """A text that is no signature."""
+
+
+class Unfit(Exception):
+    """A signature that no scanner of ours loads, or that is no matter of bodies: its condition is not evaluated."""
+
+
+HASHES = ("hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp")
+BODIES = ("ndb", "ndu", "sdb")
+LOGICAL = ("ldb", "ldu")
+LEVEL = 216  # functionality level of ClamAV 1.4.6
+ANY, PE, MAIL, ELF, ASCII, UNUSED, MACHO, TARGETS, KNOWN_TARGETS = 0, 1, 4, 6, 7, 8, 9, 13, 15
+BLANKS = " \t\v\f\r\n"
+LEADING = re.compile("[ \t\v\f\r\n]*\\+?([0-9]+)")
+UNIT = re.compile("[0-9A-Fa-f?]{2}")
+LITERAL = re.compile("(?:[0-9A-Fa-f]{2})*")
+FILE_TYPES = frozenset(
+    """7Z 7ZSFX ALZ ANY APM ARJ ARJSFX AUTOIT BINARY_DATA BINHEX BZ CABSFX CPIO_CRC CPIO_NEWC CPIO_ODC CPIO_OLD
+    CRYPTFF DMG EGG EGGSFX ELF GIF GPT GRAPHICS GZ HTML HTML_UTF16 HWP3 HWPOLE2 IGNORED INTERNAL ISHIELD_MSI ISO9660
+    JAVA JPEG LHA_LZH LNK MACHO MACHO_UNIBIN MAIL MBR MHTML MSCAB MSCHM MSEXE MSOLE2 MSSZDD NULSFT OLD_TAR ONENOTE
+    OOXML_HWP OOXML_PPT OOXML_WORD OOXML_XL PART_ANY PART_HFSPLUS PDF PNG POSIX_TAR PS PYTHON_COMPILED RAR RARSFX
+    RIFF RTF SCRENC SCRIPT SFX SIS SWF TEXT_ASCII TEXT_UTF16BE TEXT_UTF16LE TEXT_UTF8 TIFF TNEF UDF UUENCODED XAR
+    XDP XML_HWP XML_WORD XML_XL XZ ZIP ZIPSFX""".split())
+
+
+def need(ok, why):
+    if not ok:
+        raise Malformed(why)
+
+
+def clamp(digits):
+    """Return the value of digits, of which there may be none, at most 2^58."""
+    digits = digits.lstrip("0")
+    return 1 << 58 if len(digits) > 18 else min(int(digits or 0), 1 << 58)
+
+
+def decimal(s):
+    """Read digits and nothing else; none are 0."""
+    need(re.fullmatch("[0-9]*", s), "%.40r is no number" % s)
+    return clamp(s)
+
+
+def leading(s):
+    """Return (number, rest), or (None, s) if s does not begin with a number."""
+    m = LEADING.match(s)
+    return (clamp(m[1]), s[m.end():]) if m else (None, s)
+
+
+def kind_of(file):
+    """Return the kind of signature by the name of its file."""
+    base = file.rstrip("/").rsplit("/", 1)[-1]
+    kind = base.rpartition(".")[2] if "." in base else ""
+    return kind.lower() if kind.isascii() else ""
+
+
+def escape(raw):
+    """Return a name as records have it: printable."""
+    out = []
+    for c in raw.decode("utf-8", "surrogateescape"):
+        n = ord(c)
+        if 0xdc80 <= n <= 0xdcff:
+            out.append("\\x%02x" % (n - 0xdc00))
+        elif c in "\\\n\r\t":
+            out.append({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}[c])
+        elif c.isprintable():
+            out.append(c)
+        else:
+            out.append("\\x%02x" % n if n < 0x80 else "\\u%04x" % n if n <= 0xffff else "\\U%08x" % n)
+    return "".join(out)
+
+
+def clean_name(s):
+    name = s.split(" (Clam)")[0]
+    need(name, "no name")
+    return name
+
+
+class Signature:
+    """One signature out of its text, which is bytes as latin-1."""
+
+    def __init__(self, kind, text):
+        self.tree, self.anchors, self.size, self.guarded = None, [], None, False
+        self.digest, self.digest_size = "", None
+        need(not re.search("[\0\n\r]", text) and not text.startswith("#"), "not one line with a signature")
+        if kind in LOGICAL:
+            self.logical(text)
+        elif kind in BODIES:
+            self.body(text)
+        elif kind in HASHES:
+            self.hash(text, kind)
+        else:
+            raise Malformed("no kind of ClamAV database by the name of its file")
+
+    def hash(self, text, kind):
+        f = text.split(":")
+        need(3 <= len(f) <= 5, "not 3 to 5 fields")
+        section = kind.startswith("m")
+        digest, size = (f[1], f[0]) if section else (f[0], f[1])
+        low = leading(f[3])[0] or 0 if len(f) > 3 else 0
+        if low > LEVEL or len(f) > 4 and (leading(f[4])[0] or 0) < LEVEL:
+            raise Unfit("for other functionality levels")
+        if size == "*":
+            need(kind == "imp" or low >= 73, "any size, without a level of 73 or more")
+        else:
+            n, rest = leading(size)
+            need(n and not rest and n < 2**32 - 1, "size")
+            self.digest_size = n
+        self.name = clean_name(f[2])
+        need(len(digest) in (32, 40, 64) and re.fullmatch("[0-9A-Fa-f]*", digest), "hash")
+        self.digest = digest.lower()
+
+    def body(self, text):
+        f = text.split(":")
+        need(4 <= len(f) <= 6, "not 4 to 6 fields")
+        for i, level in enumerate(f[4:]):
+            n = decimal(level)
+            if i == 0 and n > LEVEL or i == 1 and n < LEVEL:
+                raise Unfit("for other functionality levels")
+        target = 0 if f[1] == "*" else decimal(f[1])
+        if target >= KNOWN_TARGETS:
+            raise Unfit("target")
+        self.name, self.guarded = clean_name(f[0]), target != ANY
+        unfit = self.add(f[2], f[3], "", target, plain=True) or unusable(target)
+        if unfit:
+            raise unfit
+        self.tree = ("count", 0, ">", 0)
+
+    def add(self, off, sig, modifiers, target, plain=False):
+        """Add a pattern; return why it is unfit, or None."""
+        unfit, anchor = None, None
+        need(not modifiers.strip("iwaf"), "modifier")
+        try:
+            anchor = offset(off, target)
+        except Unfit as e:
+            unfit = e
+        if plain and (target == ANY or target == PE and off != "*" and not re.search("[,$]|VI", off)):
+            need(len(sig) >= 6 or re.search("[?(\\[*{]", sig), "a body of less than 3 bytes")
+        anchored = anchor is not None
+        try:
+            if "w" in modifiers:
+                Body(sig, modifiers, True, anchored, target)
+            if "w" not in modifiers or "a" in modifiers:
+                Body(sig, modifiers, False, anchored, target)
+        except Unfit as e:
+            unfit = unfit or e
+        self.anchors.append(anchor)
+        return unfit
+
+    def logical(self, text):
+        f = split_logical(text)
+        need(len(f) >= 4, "not 4 fields")
+        need(len(f) <= 3 + 64, "more than 64 subsignatures")
+        tree, top = expression(f[2])
+        need(top + 1 == len(f) - 3, "not as many subsignatures as the expression asks for")
+        target, unfit = self.description(f[1])
+        self.name = clean_name(f[0])
+        for i, s in enumerate(f[3:]):
+            unfit = self.sub(s, target, i) or unfit
+        unfit = unfit or unusable(target)
+        if unfit:
+            raise unfit
+        need(height(tree) <= 64, "an expression that is too deep")
+        self.tree = tree
+
+    def description(self, s):
+        """Read the attributes; return (target, why it is unfit or None)."""
+        target, engine, icon, new, sections, unfit = None, None, False, False, False, None
+        for i, item in enumerate(s.split(",")):
+            key, colon, value = item.partition(":")
+            need(colon, "attribute")
+            if i == 10:
+                raise Unfit("more than 10 attributes")
+            new = new or key not in ("Engine", "Target")
+            if key == "Engine":
+                need(i == 0, "Engine is not the first attribute")
+                engine = span(value)
+            elif key == "Target":
+                target = decimal(value)
+            elif key == "FileSize":
+                self.size = span(value)
+            elif key in ("EntryPoint", "NumberOfSections"):
+                span(value)
+                sections = self.guarded = True
+            elif key in ("Container", "Intermediates", "HandlerType"):
+                names = value.split(">") if key == "Intermediates" else [value]
+                if len(names) > 16 or not all(n.startswith("CL_TYPE_") and n[8:] in FILE_TYPES for n in names):
+                    raise Unfit("file type")
+                self.guarded = True
+                if key == "HandlerType":
+                    unfit = Unfit("handler")
+            elif key in ("IconGroup1", "IconGroup2"):
+                icon, unfit = True, Unfit("icon")
+            else:
+                raise Unfit("an attribute that nobody knows")
+        need(not new or engine and engine[0] >= 51, "attributes that ask for an Engine of 51 or more")
+        if engine and not engine[0] <= LEVEL <= engine[1]:
+            raise Unfit("for other functionality levels")
+        need(target is not None, "no target")
+        if target >= KNOWN_TARGETS:
+            raise Unfit("target")
+        need(not icon or target == PE, "icon group")
+        need(not sections or target in (PE, ELF, MACHO), "entry point or sections")
+        self.guarded = self.guarded or target != ANY
+        return target, unfit
+
+    def sub(self, s, target, index):
+        """Read a subsignature; return why it is unfit, or None."""
+        if s.startswith("$"):
+            m = re.fullmatch("\\$\\{%s-%s\\}%s.*\\$" % (3 * (LEADING.pattern,)), s, re.S)
+            need(m and s.endswith("$") and clamp(m[3]) < 32, "macro")
+            return Unfit("macro")
+        if "/" in s:
+            return self.regex(s, target, index)
+        if "(" in s and s.count("#") > 1:
+            return compare_bytes(s)
+        if s.startswith("fuzzy_img#"):
+            rest = s[10:]
+            need(re.fullmatch("[0-9A-Fa-f]{16}", rest[:-2] if rest.endswith("#0") else rest), "fuzzy image hash")
+            return Unfit("fuzzy image hash")
+        f = s.split(":", 4)
+        off, sig, modifiers = "*", f[0], ""  # of five fields or more the first alone counts
+        if len(f) == 2:
+            off, sig = f
+        elif len(f) == 3:
+            modifiers = f[2]
+        elif len(f) == 4:
+            off, sig, modifiers = f[0], f[1], f[3]
+        return self.add(off, sig, modifiers, target)
+
+    def regex(self, s, target, index):
+        self.anchors.append(None)
+        off, colon, sub = s[:s.index("/")].rpartition(":")
+        sub += s[s.index("/"):]
+        if colon:
+            try:
+                offset(off, target)
+            except Unfit as e:
+                return e
+        first, last = sub.index("/"), sub.rindex("/")
+        need(0 < first < last, "regular expression")
+        need(expression(sub[:first])[1] < index, "regular expression triggered by a later subsignature")
+        need(not sub[last + 1:].strip("greismxAEU"), "flags of a regular expression")
+        return Unfit("regular expression")
+
+
+def unusable(target):
+    return Unfit("target") if target == UNUSED or target >= TARGETS else None
+
+
+def span(s):
+    low, dash, high = s.partition("-")
+    need(dash, "range")
+    return decimal(low), decimal(high)
+
+
+def split_logical(s):
+    """Cut at semicolons, not within the slashes of a regular expression; at most 68 fields."""
+    if "/" not in s:
+        return s.split(";", 67)
+    out, start, slashes = [], 0, False
+    for i, c in enumerate(s):
+        if c == ";" and not slashes:
+            out.append(s[start:i])
+            start = i + 1
+            if len(out) == 68:
+                return out
+        elif c == "/" and len(out) >= 2 and s[i - 1] != "\\":
+            slashes = not slashes
+    return out + [s[start:]]
+
+
+def compare_bytes(s):
+    inner, closed, _ = s.partition("(")[2].partition(")")
+    f = inner.split("#")
+    need(closed and len(f) == 3 and f[0][:2] in (">>", "<<"), "byte comparison")
+    kind, width = f[1], f[1].lstrip("hdaielb")
+    n = decimal(width)
+    need(n and kind != width and (kind[0] != "i" or n in (1, 2, 4, 8)), "byte comparison")
+    need(all(len(c) > 1 and c[0] in "<>=" for c in f[2].split(",")), "byte comparison")
+    return Unfit("byte comparison")
+
+
+def offset(s, target):
+    """Return where a body may begin: (from the end, offset, shift), "elsewhere", or None for anywhere."""
+    if s == "*":
+        return None
+    need(len(s) <= 64, "offset")
+    at, _, shift = s.partition(",")
+    shift, place = decimal(shift), "elsewhere"
+    if at.startswith(("EP+", "EP-", "SL+")):
+        decimal(at[3:])
+    elif at.startswith("SE"):
+        decimal(at[2:])
+    elif at.startswith("S"):
+        n, rest = leading(at[1:])
+        need(n is not None and rest.startswith("+") and leading(rest[1:])[0] is not None, "offset")
+    elif at.startswith("EOF-"):
+        place = (True, decimal(at[4:]), shift)
+    elif at.startswith("VI"):
+        pass
+    elif "$" in at:
+        group = leading(at[1:])[0]
+        need(at[0] == "$" and group is not None and group < 32, "macro group in an offset")
+        raise Unfit("macro group")
+    else:
+        place = (False, decimal(at), shift)
+    need(place != "elsewhere" or target in (PE, ELF, MACHO), "offset for a target without sections")
+    return place
+
+
+class Body:
+    """Reads one body and holds it against the grammar, and against what a scanner can search for."""
+
+    def __init__(self, s, modifiers, wide, anchored, target):
+        self.any, self.wide, self.anchored, self.target = modifiers != "", wide, anchored, target
+        full = "f" in modifiers
+        if full:
+            s = "(W)" + s + "(W)"
+        if (full or wide) and ("[" in s or "]" in s):
+            need(s.count("[") == s.count("]"), "brackets that do not match")
+            s = s.replace("[", "{").replace("]", "}")
+        self.unfit, self.first, self.gap, self.after = None, True, 0, None
+        self.parts(s)
+        if self.unfit:
+            raise self.unfit
+
+    def refuse(self, why):
+        self.unfit = self.unfit or Unfit(why)
+
+    def parts(self, s):
+        start = nest = i = 0
+        inline = True
+        while i < len(s):
+            c, end, gap = s[i], i, 0
+            i += 1
+            if c == "(":
+                nest += 1
+            elif c == ")":
+                nest -= 1
+            elif c == "*" or c == "{":
+                if c == "{":
+                    n = s.find("}", i)
+                    need(n >= 0, "closing brace missing")
+                    inner, i = s[i:n], n + 1
+                    if inline and inline_gap(inner):
+                        continue
+                    inline = False
+                    low, _, high = inner.partition("-")
+                    gap = decimal(low)
+                    decimal(high)
+                need(nest == 0, "a distance in an alternative")
+                self.part(s[start:end], False)
+                self.gap, start = gap, i
+        self.part(s[start:], True)
+
+    def part(self, s, last):
+        before = after = None
+        if "[" in s:
+            before, s, after = singles(s)
+        self.join(before)
+        self.first = False
+        self.core(s, last and not after)
+        self.after = after
+
+    def join(self, before):
+        near = before or self.after
+        if self.first:
+            if before and self.anchored:
+                self.refuse("a single byte before a body with an offset")
+        elif before and self.after:
+            self.refuse("single bytes on both sides of a distance")
+        elif near and self.gap < near[1] + 1:
+            self.refuse("a single byte that may lie outside of its distance")
+
+    def core(self, s, last):
+        width = 2 if self.wide else 1
+        c, i = Counter(), 3 if class_at(s, 0) and len(s) > 3 else 0
+        while i < len(s):
+            end = LITERAL.match(s, i).end()
+            c.static((end - i) // 2 * width)
+            i = end
+            if i == len(s):
+                break
+            start, paren = i, s[i] in "!("
+            i = self.special(s, i, last) if paren else wildcard(s, i)
+            if not paren:
+                c.wild(s[start] == "{" or s[start:start + 2] == "??")
+            elif i == len(s) and class_at(s, i - 3):
+                pass
+            elif self.any or not is_byte_set(s[start + (s[start] == "!"):i]):
+                need(c.other() or self.target not in (ANY, PE, MAIL, ASCII), "too little before an alternative")
+            else:
+                c.wild(False)
+            if self.wide and not paren and s[start] != "{":
+                c.static(1)
+        need(c.longest >= 2, "a part without 2 static bytes in a row")
+
+    def special(self, s, i, last):
+        negate = s[i] == "!"
+        i += negate
+        inner, deepest = in_parens(s, i)
+        need(inner, "parentheses that do not match, or empty ones")
+        need(deepest <= 15, "parentheses nested deeper than 15")
+        end, kind = i + len(inner) + 2, class_at(s, i)
+        if not kind:
+            self.alternates(inner, negate)
+        elif end == len(s) and not negate:
+            pass
+        elif kind == "L" and negate:
+            self.refuse("negated line boundary")
+        elif end == len(s) and (not last or self.wide):
+            self.refuse("negated boundary that is wide, or with something behind it")
+        return end
+
+    def alternates(self, s, negate):
+        out, nest, start = [], 0, 0
+        for i, c in enumerate(s):
+            if c == "(":
+                nest += 1
+            elif c == ")":
+                nest -= 1
+            elif c == "|" and nest == 0:
+                out.append(s[start:i])
+                start = i + 1
+        out.append(s[start:])
+        need(out[0], "first alternative empty")
+        if negate:
+            plain = not self.any and not re.search("[(?{]", s)
+            need(plain and all(len(a) == len(out[0]) for a in out), "negated alternatives that are not plain bytes of one length")
+        for a in out:
+            self.sequence(a)
+
+    def sequence(self, s):
+        i = 0
+        while i < len(s):
+            i = LITERAL.match(s, i).end()
+            if i == len(s):
+                break
+            need(s[i] != "!", "negation within alternatives")
+            if s[i] == "(":
+                inner, _ = in_parens(s, i)
+                need(inner, "parentheses that do not match, or empty ones")
+                self.alternates(inner, False)
+                i += len(inner) + 2
+            else:
+                i = wildcard(s, i)
+
+
+class Counter:
+    """Follows what ClamAV asks of a part: a static stretch, and enough for its filter before an alternative."""
+
+    def __init__(self):
+        self.run = self.longest = self.units = 0
+        self.some = self.full = False
+
+    def static(self, n):
+        if n > 0:
+            self.run += n
+            self.longest = max(self.longest, self.run)
+            self.units += n
+            self.some = True
+
+    def wild(self, anything):
+        self.run = 0
+        self.units += 1
+        self.some = self.some or not anything
+
+    def other(self):
+        self.run = 0
+        if self.full or self.units == 0:
+            return True
+        self.full = self.some and self.units >= 2
+        return self.full
+
+
+def inline_gap(s):
+    n, rest = leading(s)
+    return bool(n) and n <= 127 and rest == ""
+
+
+def singles(s):
+    """Take the single bytes off a part; return (before, rest, after), each byte None or its distance."""
+    before = None
+    for i in range(2):
+        at = s.find("[")
+        if at < 0:
+            break
+        end = s.find("]", at)
+        need(end >= 0, "closing bracket missing")
+        left, inner, right = s[:at], s[at + 1:end], s[end + 1:]
+        low, rest = leading(inner)
+        need(low is not None, "distance")
+        high = leading(rest[1:])[0] if rest.startswith("-") else None
+        high = low if high is None else high
+        need(low <= high <= 32, "distance")
+        one = left if len(left) == 2 and i == 0 else right if len(right) == 2 and len(left) != 2 else ""
+        need(UNIT.fullmatch(one), "no single byte beside a bracket")
+        near = None if one == "??" else (low, high)
+        if one is not left:
+            return before, left, near
+        before, s = near, right
+    return before, s, None
+
+
+def wildcard(s, i):
+    if s[i] == "{":
+        n = s.find("}", i)
+        need(n >= 0 and inline_gap(s[i + 1:n]), "distance")
+        return n + 1
+    need(UNIT.match(s, i), "no byte")
+    return i + 2
+
+
+def class_at(s, i):
+    return s[i + 1] if i + 3 <= len(s) and s[i] == "(" and s[i + 2] == ")" and s[i + 1] in "BLW" else ""
+
+
+def is_byte_set(s):
+    return all(len(x) == 2 and "?" not in x for x in s[1:-1].split("|"))
+
+
+def in_parens(s, i):
+    """Return (what stands between s[i] and its partner, how deep parentheses nest in it), or ("", 0)."""
+    nest = deepest = 0
+    for j in range(i, len(s)):
+        if s[j] == "(":
+            nest += 1
+            deepest = max(deepest, nest - 1)
+        elif s[j] == ")":
+            nest -= 1
+            if nest == 0:
+                return s[i + 1:j], deepest
+        if nest == 0:
+            break
+    return "", 0
+
+
 # ---------------------------------------------------------------- logical expressions
 
 def expression(s, depth=0):
-    """Read a ClamAV expression: no precedence; see docs/format/record.md."""
-    if depth > 200 or len(s) > 16 << 10:
-        raise ValueError("too deep")
+    """Read a ClamAV expression: no precedence; see docs/format/record.md. Return (tree, greatest subsignature)."""
+    need(depth <= 200 and len(s) <= 16 << 10, "an expression that is too deep, or too long")
     level, mod, i, inner = 0, -1, 0, None
     while i < len(s):
         c = s[i]
@@ -973,8 +1470,7 @@ def expression(s, depth=0):
             level += 1
         elif c == ")":
             level -= 1
-            if level < 0:
-                raise ValueError("parenthesis")
+            need(level >= 0, "parenthesis")
         elif c in "<>=":
             mod = i
         elif c in "&|":
@@ -984,39 +1480,59 @@ def expression(s, depth=0):
                 inner = [c, i, None, None]
         if inner and level == 0:
             inner[2:] = [i, None]
-            m = re.match(r"([<>=])[ \t]*\+?([0-9]+)(?:,[ \t]*\+?([0-9]+))?[,0-9]*", s[i + 1:])
             if i + 1 < len(s) and s[i + 1] in "<>=":
-                if not m:
-                    raise ValueError("number missing")
-                inner[3] = (m[1], min(int(m[2]), 2**32 - 1), min(int(m[3] or 0), 2**32 - 1))
-                i += m.end()
+                m = GROUP.match(s, i + 1)
+                need(m, "number missing")
+                inner[3] = (m[1], min(clamp(m[2]), 2**32 - 1), min(clamp(m[3] or ""), 2**32 - 1))
+                i = m.end() - 1
             if i + 1 < len(s):
                 inner[3] = None
         i += 1
-    if level:
-        raise ValueError("parenthesis")
+    need(level == 0, "parenthesis")
     if inner:
         op, at, end, group = inner
         tree, top = join(op, s[1:at], s[at + 1:end], depth)
         return (("group", tree) + group if group else tree), top
     if s.startswith("("):
         return expression(s[1:-1], depth + 1)
-    m = re.match(r"[ \t]*\+?([0-9]+)", s)
-    if not m:
-        raise ValueError("no subsignature")
+    sub = leading(s)[0]
+    need(sub is not None and sub < 2**31 - 1, "no subsignature")
     if mod < 0:
-        return ("count", int(m[1]), ">", 0), int(m[1])
-    n = re.match(r"[ \t]*\+?([0-9]+)", s[mod + 1:])
-    if not n:
-        raise ValueError("number missing")
-    return ("count", int(m[1]), s[mod], min(int(n[1]), 2**32 - 1)), int(m[1])
+        return ("count", sub, ">", 0), sub
+    n = leading(s[mod + 1:])[0]
+    need(n is not None, "number missing")
+    return ("count", sub, s[mod], min(n, 2**32 - 1)), sub
+
+
+GROUP = re.compile("([<>=])%s(?:,%s)?[,0-9]*" % (LEADING.pattern, LEADING.pattern))
 
 
 def join(op, a, b, depth):
-    if not a or not b:
-        raise ValueError("operand missing")
+    need(a and b, "operand missing")
     (x, i), (y, j) = expression(a, depth + 1), expression(b, depth + 1)
     return (op, x, y), max(i, j)
+
+
+def height(t):
+    """Return how deep a tree is, one operator many times over counted once."""
+    if t[0] == "count":
+        return 0
+    if t[0] == "group":
+        return 1 + height(t[1])
+    return max(height(k) + (k[0] != t[0]) for k in t[1:3])
+
+
+def needs(t, least=1, out=None):
+    """Return how many matches of each pattern have to be told apart."""
+    out = {} if out is None else out
+    if t[0] in ("count", "group"):
+        least = max(least, t[3] + (t[2] != "<" and t[3] < 2**32 - 1))
+    if t[0] == "count":
+        out[t[1]] = max(out.get(t[1], 0), least)
+    else:
+        for k in t[1:2] if t[0] == "group" else t[1:3]:
+            needs(k, least, out)
+    return out
 
 
 def compare(n, cmp, with_):
@@ -1026,7 +1542,7 @@ def compare(n, cmp, with_):
 def holds(t, counts):
     """Return (whether it holds, the sum of matches, the patterns that added to it)."""
     if t[0] == "count":
-        n = counts.get(t[1], 0)
+        n = min(counts.get(t[1], 0), 1 << 31)
         return (True, n, {t[1]}) if compare(n, t[2], t[3]) else (False, 0, set())
     if t[0] == "group":
         _, n, subs = holds(t[1], counts)
@@ -1035,15 +1551,6 @@ def holds(t, counts):
     if not (a[0] and b[0] if t[0] == "&" else a[0] or b[0]):
         return False, 0, set()
     return True, a[1] + b[1], a[2] | b[2]
-
-
-def largest(t):
-    """Return the largest number that a count is compared with."""
-    if t[0] == "count":
-        return t[3]
-    if t[0] == "group":
-        return max(t[3], largest(t[1]))
-    return max(largest(t[1]), largest(t[2]))
 
 
 # ---------------------------------------------------------------- logs (C2SP tlog-proof, tlog-checkpoint, signed-note)
