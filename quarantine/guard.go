@@ -29,6 +29,7 @@ type Guard struct {
 // is the default, a negative number is no limit.
 type Limits struct {
 	Takes    int           // files taken within Window; 20
+	Bytes    int64         // bytes kept of them, without their holes; 1 GiB
 	Window   time.Duration // an hour
 	Share    int           // percent of a folder's files, from the fifth on; 50
 	Packaged int           // files of packages that one rule may hit before it takes nothing any more; 2
@@ -42,6 +43,9 @@ func (l Limits) withDefaults() Limits {
 		if *x.v == 0 {
 			*x.v = x.d
 		}
+	}
+	if l.Bytes == 0 {
+		l.Bytes = 1 << 30
 	}
 	if l.Window == 0 {
 		l.Window = time.Hour
@@ -112,6 +116,7 @@ type guard struct {
 	never    *never
 	packages *packages
 	recent   int                        // takes within the window
+	bytes    int64                      // kept of them
 	folders  map[string]int             // takes within the window, by folder
 	packaged map[string]map[string]bool // by rule: digests of paths of packages' files that it hit
 	changed  bool
@@ -149,6 +154,7 @@ func (q *Quarantine) newGuard(ctx context.Context) (*guard, error) {
 	for _, it := range items {
 		if when, err := time.Parse(time.RFC3339, it.Time); err == nil && when.After(from) {
 			g.recent++
+			g.bytes += stored(it.Holes, it.Size)
 			g.folders[it.Names[0].dir()]++
 		}
 	}
@@ -250,6 +256,9 @@ func (g *guard) allows(x *file) bool {
 	if g.limits.Takes >= 0 && g.recent >= g.limits.Takes {
 		return x.refuse(Held, brake, "%d files were taken within %v", g.recent, g.limits.Window)
 	}
+	if size := stored(x.holes, x.st.Size); g.limits.Bytes >= 0 && size > g.limits.Bytes-g.bytes {
+		return x.refuse(Held, brake, "%d bytes more would be kept than the %d within %v", size-(g.limits.Bytes-g.bytes), g.limits.Bytes, g.limits.Window)
+	}
 	folder := path.Dir(x.names[0])
 	if n := g.folders[folder]; g.limits.Share >= 0 && n >= 4 {
 		names, err := x.parents[0].Names()
@@ -266,6 +275,7 @@ func (g *guard) allows(x *file) bool {
 // count counts a file that was taken.
 func (g *guard) count(x *file) {
 	g.recent++
+	g.bytes += stored(x.holes, x.st.Size)
 	g.folders[path.Dir(x.names[0])]++
 }
 

@@ -53,7 +53,8 @@ type Item struct {
 	Time   string   `json:"time"`   // when it was taken: RFC 3339, UTC
 	SHA256 string   `json:"sha256"` // of the content
 	Size   int64    `json:"size"`
-	Names  []Name   `json:"names"` // at least one
+	Holes  []Hole   `json:"holes,omitempty"` // ascending; their zeros are not in ID.age
+	Names  []Name   `json:"names"`           // at least one
 	Meta   Meta     `json:"meta"`
 	Inode  Inode    `json:"inode"`             // of the file that was taken
 	New    *Inode   `json:"new,omitempty"`     // of the file that is being restored
@@ -112,6 +113,9 @@ func (it *Item) check(id string) error {
 		if n.Held != fmt.Sprintf("%s.%d", id, i) && n.Held != heldBeside(id, i) {
 			return fmt.Errorf("held name %q", n.Held)
 		}
+	}
+	if err := checkHoles(it.Holes, it.Size); err != nil {
+		return err
 	}
 	return it.Meta.check()
 }
@@ -172,7 +176,11 @@ func (it *Item) Lines() (out []string) {
 	for _, n := range it.Names {
 		add("path", "%s", n.Path)
 	}
-	add("sha256", "%s, %d bytes", it.SHA256, it.Size)
+	size := fmt.Sprintf("%d bytes", it.Size)
+	if kept := stored(it.Holes, it.Size); kept < it.Size {
+		size += fmt.Sprintf(", %d of them in holes", it.Size-kept)
+	}
+	add("sha256", "%s, %s", it.SHA256, size)
 	add("rule", "%s", showcause.Escape(it.Rule))
 	add("finding", "%s", it.Record)
 	add("taken", "%s", it.Time)

@@ -68,7 +68,7 @@ func dealMain(a []string) int {
 // to the disk, and those by which it looks.
 var calls = []string{
 	"openat2", "openat", "write", "fsync", "syncfs", "renameat2", "linkat", "unlinkat", "mkdirat", "mkdir", "fchown", "fchmod",
-	"utimensat", "fsetxattr", "flistxattr", "fstat", "newfstatat", "flock", "getdents64", "close", "read", "lseek", "statx",
+	"utimensat", "fsetxattr", "flistxattr", "fstat", "newfstatat", "flock", "getdents64", "close", "read", "lseek", "statx", "ftruncate",
 }
 
 // A scene is a process to kill, and what must hold afterwards.

@@ -25,6 +25,11 @@ func TestPython(t *testing.T) {
 		before[p] = identity(t, p)
 		b.take(b.find(p), Done, "")
 	}
+	for name, holes := range sparseFiles {
+		p := b.sparse(name, holes)
+		before[p] = identity(t, p)
+		b.take(b.find(p), Done, "")
+	}
 	link := b.file("first", "l")
 	if err := os.Link(link, filepath.Join(b.dir, "second")); err != nil {
 		t.Fatal(err)
@@ -43,6 +48,11 @@ func TestPython(t *testing.T) {
 	for p, want := range before {
 		if got := identity(t, p); got != want {
 			t.Errorf("%q:\n  was %s\n  is  %s", p, want, got)
+		}
+	}
+	for name, parts := range sparseFiles {
+		if n := blocks(t, filepath.Join(b.dir, name)); n > int64(len(parts)*2+2)*128 {
+			t.Errorf("%s has %d blocks", name, n)
 		}
 	}
 	// Nothing is replaced; damage is refused and leaves nothing.

@@ -280,7 +280,18 @@ func (q *Quarantine) fill(it *Item, temp *disk.File) error {
 		return fmt.Errorf("content: %w", err)
 	}
 	h := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(h, temp), struct{ io.Reader }{io.LimitReader(plain, it.Size+1)}, make([]byte, 1<<20))
+	to := &omitter{holes: it.Holes, write: func(b []byte, at int64) error {
+		if err := temp.Rewind(at); err != nil {
+			return err
+		}
+		_, err := temp.Write(b)
+		return err
+	}}
+	from := io.LimitReader(&filler{r: plain, holes: it.Holes}, it.Size+1)
+	n, err := io.CopyBuffer(io.MultiWriter(h, to), struct{ io.Reader }{from}, make([]byte, 1<<20))
+	if err == nil && len(it.Holes) > 0 {
+		err = temp.Truncate(it.Size) // the last hole may be at the end
+	}
 	if err != nil {
 		return fmt.Errorf("content: %w", err)
 	}

@@ -82,6 +82,7 @@ type file struct {
 	f         *disk.File
 	st        unix.Stat_t
 	meta      Meta
+	holes     []Hole
 	outcome   Outcome
 }
 
@@ -199,6 +200,9 @@ func (q *Quarantine) examine(x *file) bool {
 	if x.meta, x.st, err = collect(x.f); err != nil {
 		return x.refuse(Refused, environment, "%v", err)
 	}
+	if x.holes, err = holesOf(x.f); err != nil {
+		return x.refuse(Refused, environment, "%v", err)
+	}
 	if x.st.Size != x.statement.Input.Size {
 		return x.refuse(Refused, notTheFile, "it has %d bytes, the finding's had %d", x.st.Size, x.statement.Input.Size)
 	}
@@ -297,7 +301,7 @@ func (q *Quarantine) takeOne(x *file, act bool, guard *guard) {
 	it := &Item{
 		Format: itemFormat, ID: newID(), Record: x.outcome.Record, Rule: x.outcome.Rule,
 		Time:   q.o.Now().UTC().Format("2006-01-02T15:04:05Z"),
-		SHA256: x.statement.Subject.SHA256, Size: x.statement.Input.Size,
+		SHA256: x.statement.Subject.SHA256, Size: x.statement.Input.Size, Holes: x.holes,
 		Meta: x.meta, Inode: Inode{x.st.Dev, x.st.Ino},
 	}
 	if !q.keep(x, it) {
@@ -344,9 +348,15 @@ func (q *Quarantine) keep(x *file, it *Item) bool {
 	if err != nil {
 		return x.refuse(Refused, environment, "%v", err)
 	}
-	sum, size, err := digest(x.f, enc)
+	sum, size, err := digest(x.f, &omitter{holes: it.Holes, write: func(b []byte, _ int64) error {
+		_, err := enc.Write(b)
+		return err
+	}})
 	if err == nil {
 		err = enc.Close()
+	}
+	if errors.Is(err, errChanged) {
+		return x.refuse(Refused, notTheFile, "%v", err)
 	}
 	if err != nil {
 		return x.refuse(Refused, environment, "%v", err)

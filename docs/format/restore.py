@@ -100,6 +100,21 @@ def decrypt(f, secret):  # yields the content of an age file, chunk by chunk
         chunk, n = after, n + 1
 
 
+def spread(chunks, holes):  # yields (offset, bytes or None, length): None for a hole
+    pos, i, holes = 0, 0, [(h["at"], h["size"]) for h in holes]
+    for chunk in chunks:
+        while chunk:
+            while i < len(holes) and pos == holes[i][0]:
+                yield pos, None, holes[i][1]
+                pos, i = pos + holes[i][1], i + 1
+            n = min(len(chunk), holes[i][0] - pos) if i < len(holes) else len(chunk)
+            yield pos, chunk[:n], n
+            pos, chunk = pos + n, chunk[n:]
+    while i < len(holes) and pos == holes[i][0]:
+        yield pos, None, holes[i][1]
+        pos, i = pos + holes[i][1], i + 1
+
+
 def restore(folder, item, secret, to):
     it = json.load(open(os.path.join(folder, item + ".json")))
     meta, sha, size = it["meta"], hashlib.sha256(), 0
@@ -110,11 +125,20 @@ def restore(folder, item, secret, to):
     fd = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     try:
         with open(os.path.join(folder, item + ".age"), "rb") as data:
-            for chunk in decrypt(data, secret):
+            for at, chunk, n in spread(decrypt(data, secret), it.get("holes") or []):
+                size += n
+                if size > it["size"]:
+                    break
+                if chunk is None:
+                    while n:
+                        sha.update(bytes(min(n, 1 << 20)))
+                        n -= min(n, 1 << 20)
+                    continue
                 sha.update(chunk)
-                size += len(chunk)
+                os.lseek(fd, at, os.SEEK_SET)
                 while chunk:
                     chunk = chunk[os.write(fd, chunk):]
+        os.ftruncate(fd, it["size"])
         if sha.hexdigest() != it["sha256"] or size != it["size"]:
             raise ValueError("not the bytes that were taken")
         os.fchown(fd, meta["uid"], meta["gid"])

@@ -87,6 +87,47 @@ func (f *File) Write(b []byte) (done int, err error) {
 	return done, fault
 }
 
+// Holes calls each with every hole of the file, ascending: parts without blocks,
+// which read as zeros (lseek(2), SEEK_HOLE). A file system that does not tell has
+// none. Where the file stands is changed.
+func (f *File) Holes(each func(at, size int64)) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for off := int64(0); off < st.Size; {
+		data, err := unix.Seek(f.fd, off, unix.SEEK_DATA)
+		switch {
+		case err == unix.ENXIO: // nothing but a hole up to the end
+			each(off, st.Size-off)
+			return nil
+		case err == unix.EINVAL || err == unix.EOPNOTSUPP || err == unix.ENOTTY:
+			return nil
+		case err != nil:
+			return failed("lseek", f.name, err)
+		case data >= st.Size: // it grows meanwhile
+			each(off, st.Size-off)
+			return nil
+		case data > off:
+			each(off, data-off)
+		}
+		if off, err = unix.Seek(f.fd, data, unix.SEEK_HOLE); err == unix.ENXIO || err == nil && off <= data {
+			return nil // it was cut meanwhile
+		} else if err != nil {
+			return failed("lseek", f.name, err)
+		}
+	}
+	return nil
+}
+
+// Truncate sets the file's size; what it gains is a hole.
+func (f *File) Truncate(size int64) error {
+	if err := f.fs.ask("ftruncate", f.name); err != nil {
+		return err
+	}
+	return failed("ftruncate", f.name, retry(func() error { return unix.Ftruncate(f.fd, size) }))
+}
+
 // Sync makes the file's bytes and what is known of it durable.
 func (f *File) Sync() error {
 	if err := f.fs.ask("fsync", f.name); err != nil {
