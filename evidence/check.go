@@ -84,7 +84,7 @@ func (c *checker) shape() {
 	if s.Rules != nil && (s.Rules.Rule != nil) != finding {
 		c.bad(BadShape, "/predicate/rules/rule", "missing, or not of this kind of record")
 	}
-	if v := s.Coverage; v != nil && finding && (v.Files != 0 || v.Verdicts != nil || v.Inputs != nil || v.Part != 0 || v.Parts != 0) {
+	if v := s.Coverage; v != nil && finding && (v.Files != 0 || v.Verdicts != nil || v.Inputs != nil || v.Part != 0 || v.Parts != 0 || v.Unrecorded != 0) {
 		c.bad(BadShape, "/predicate/coverage", "members that only the record of a scan has")
 	}
 	d := s.Subject

@@ -107,6 +107,7 @@ func (c *checker) scanCoverage() {
 	v, at := c.s.Coverage, "/predicate/coverage"
 	c.sums(at, v)
 	c.least(at+"/files", v.Files, 0)
+	c.least(at+"/unrecorded", v.Unrecorded, 0)
 	if v.Part < 0 || v.Parts < 0 || v.Part > v.Parts || (v.Part == 0) != (v.Parts == 0) {
 		c.bad(BadCoverage, at+"/part", "part %d of %d", v.Part, v.Parts)
 	}

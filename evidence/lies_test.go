@@ -329,6 +329,9 @@ func liesOfScans(all map[Kind]*Record) []lie {
 		{Scan, "fewer objects than files", BadCoverage, setAt(coverageAt+"/objects", num(2))},
 		{Scan, "part 3 of 2", BadCoverage, func(n *node) { addTo(coverageAt, "part", num(3))(n); addTo(coverageAt, "parts", num(2))(n) }},
 		{Scan, "part of nothing", BadCoverage, addTo(coverageAt, "part", num(1))},
+		{Scan, "fewer than no findings without a record", BadValue, addTo(coverageAt, "unrecorded", num(-1))},
+		{Scan, "no findings without a record, written down", BadShape, addTo(coverageAt, "unrecorded", num(0))},
+		{Finding, "findings without a record", BadShape, addTo(coverageAt, "unrecorded", num(1))},
 		{Scan, "a scan of a file", BadShape, setAt("/subject/0/digest", node{kind: object, members: []member{{"sha256", str(sum("x"))}}})},
 		{Scan, "another scan", BadShape, setAt(predicateAt+"/context/scan", str(sum("other scan")))},
 		{Scan, "name of a scan that is none", BadValue, func(n *node) {

@@ -222,6 +222,9 @@ type Coverage struct {
 	Inputs   []Looked         `json:"inputs,omitempty"`   // every file that has gaps or an error
 	Part     int64            `json:"part,omitempty"`     // from 1, where a scan has several records; each counts its own files
 	Parts    int64            `json:"parts,omitempty"`
+	// Unrecorded is the number of findings that have no record of their own: a file
+	// had too many, or could not be read a second time.
+	Unrecorded int64 `json:"unrecorded,omitempty"`
 }
 
 // Gap is a stretch that was not looked at (showcause.Gap).

@@ -76,6 +76,13 @@ func (c *Coverage) File(path string, subject evidence.Digests, r *showcause.Repo
 	}
 }
 
+// Unrecorded says that findings of the file that was added last have no record of
+// their own.
+func (c *Coverage) Unrecorded(n int64) {
+	v := c.open.Coverage
+	v.Unrecorded = add(v.Unrecorded, n)
+}
+
 // Interrupted says that the scan ended before all was looked at.
 func (c *Coverage) Interrupted() {
 	v := c.part().Coverage

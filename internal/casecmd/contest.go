@@ -390,6 +390,9 @@ func (l *loaded) show(w, stderr io.Writer) error {
 	}
 	if v := s.Coverage; v != nil {
 		line("coverage", "%d objects, %d bytes, %d gaps", v.Objects, v.Bytes, len(v.Gaps))
+		if v.Unrecorded > 0 {
+			line("findings", "%d have no record of their own", v.Unrecorded)
+		}
 	}
 	line("engine", "%s %s, %s, %s", s.Engine.Version, s.Engine.Revision, s.Engine.Go, s.Engine.Target)
 	if err := tab.Flush(); err != nil {

@@ -250,6 +250,16 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// What a scan found and did not record one by one is said.
+func TestUnrecorded(t *testing.T) {
+	dir, s := open(t)
+	_, file := own(t, s, true, "coverage.scf", func(s *evidence.Statement) { s.Coverage.Unrecorded = 44 })
+	s.Close()
+	if out, err := run(host(dir).Show(), file); err != nil || !strings.Contains(out, "44 have no record of their own") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // A contest is decided where it is, and only one of a finding.
 func TestDecidable(t *testing.T) {
 	dir, s := open(t)

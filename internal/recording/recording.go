@@ -141,12 +141,14 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 		f := &res.Report.Findings[i]
 		if i >= maxRecords || bytes > maxRecordBytes {
 			n := len(res.Report.Findings) - i
+			r.coverage.Unrecorded(int64(n))
 			fmt.Fprintf(r.stderr, "showcause: %s: %s more have no record of their own\n", showcause.Escape(res.Path), answer.Plural(int64(n), "finding"))
 			return
 		}
 		rec, err := r.finding(name, subject, &res.Report, f)
 		if err != nil {
 			r.missed++
+			r.coverage.Unrecorded(1)
 			fmt.Fprintf(r.stderr, "showcause: %s: no record of %s: %v\n", showcause.Escape(res.Path), showcause.Escape(f.Rule), err)
 			continue
 		}
