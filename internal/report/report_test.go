@@ -391,8 +391,11 @@ func TestWrong(t *testing.T) {
 // The places of gaps are drawn where they are known.
 func TestMarks(t *testing.T) {
 	out, elsewhere := marks([]evidence.Gap{
-		{Code: "corrupt", Offset: 500, Length: 250}, {Code: "ambiguous.zip.name", Offset: 1000, Length: 0},
-		{Code: "corrupt", Offset: 1, Length: -1}, {Code: "corrupt", Trail: []evidence.GapStep{{Op: "zip"}}, Length: 5}, {Code: "corrupt", Offset: 1001, Length: 5},
+		{Code: "corrupt", Offset: 500, Length: 250},
+		{Code: "ambiguous.zip.name", Offset: 1000, Length: 0},
+		{Code: "corrupt", Offset: 1, Length: -1},
+		{Code: "corrupt", Trail: []evidence.GapStep{{Op: "zip"}}, Length: 5},
+		{Code: "corrupt", Offset: 1001, Length: 5},
 	}, 1000)
 	if elsewhere != 2 || len(out) != 3 || out[2].X != 1 || out[2].W != 999 || out[2].Class != "unread open" || out[0].X != 500 || out[0].W != 250 || out[0].Class != "unread" || out[1].X != 996 || out[1].Class != "note" {
 		t.Errorf("%d elsewhere, %+v", elsewhere, out)
