@@ -1805,6 +1805,16 @@ def store_files(store):
     return files, foreign
 
 
+def new_logs(store):
+    """Return notes of when the log was begun anew under the host's key: what was logged before is not in it."""
+    path = os.path.join(store, "new-logs")
+    if not os.path.lexists(path):
+        return []
+    with open(path, "rb") as f:
+        lines = f.read(1 << 20).decode("utf-8", "backslashreplace").splitlines()
+    return [("new-log", "", line) for line in lines]
+
+
 def main(args):
     keys, files, as_json, need, store = {}, [], False, False, None
     args = list(args)
@@ -1852,7 +1862,7 @@ def main(args):
         for e in sorted(logged - found):
             problems.append(("log.entry", "", "record %s is in the log and not in the store" % e))
         code = code or (1 if problems else 0)
-        report(as_json, os.path.join(store, "log"), "%d entries" % len(entries), problems, [])
+        report(as_json, os.path.join(store, "log"), "%d entries" % len(entries), problems, new_logs(store))
     return code
 
 

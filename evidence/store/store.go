@@ -6,7 +6,9 @@
 //	incoming/           records on their way: written, perhaps not yet in the log
 //	log/                their log (package translog)
 //	witnesses           policy that names witnesses of the log (C2SP tlog-policy); optional
+//	new-logs            when and why the log was begun anew; optional
 //	quarantine/         package quarantine
+//	making              there while the store is made for the first time
 //	lock                flock(2) of who appends
 //
 // What is in the folder is for its owner only, and nobody else may write to the
@@ -17,6 +19,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
@@ -58,8 +61,11 @@ func Default() (string, error) {
 
 // Options say how to open a store.
 type Options struct {
-	ReadOnly bool     // make nothing, write nothing, need no private key
-	FS       *disk.FS // nil: the disk as it is
+	ReadOnly bool // make nothing, write nothing, need no private key
+	// NewLog begins a log under the key of a store whose log is gone, and is the
+	// reason for it. Store.NewLogs tells of it from then on.
+	NewLog string
+	FS     *disk.FS // nil: the disk as it is
 }
 
 // Store is an open store. It is safe for concurrent use, and several processes
@@ -127,6 +133,9 @@ func (s *Store) open(o Options) (err error) {
 		if err != nil {
 			return err
 		}
+		if logged, err := s.hasLog(); err != nil || !logged {
+			return cmp.Or(err, s.noLog())
+		}
 		return s.openLog(o, false)
 	}
 	if err := s.dir.Own(); err != nil { // the folder may be older than the store: a ledger is in it too
@@ -150,15 +159,17 @@ func (s *Store) open(o Options) (err error) {
 		if _, err := s.dir.Sweep(); err != nil {
 			return err
 		}
-		names, err := s.records.Names()
+		create, err := s.begin(o)
 		if err != nil {
 			return err
 		}
-		fresh := len(names) == 0 // else a log or a key that is missing was taken away
-		if err := s.openKeys(fresh); err != nil {
+		if err := s.openKeys(); err != nil {
 			return err
 		}
-		if err := s.openLog(o, fresh); err != nil {
+		if err := s.openLog(o, create); err != nil {
+			return err
+		}
+		if err := s.begun(); err != nil {
 			return err
 		}
 		return s.settle()
@@ -174,13 +185,11 @@ func (s *Store) readPublic() error {
 	return err
 }
 
-// openKeys reads the host's keys, and makes one where there is none.
-func (s *Store) openKeys(fresh bool) error {
+// openKeys reads the host's keys, and makes one where there is none, which begin
+// allowed then.
+func (s *Store) openKeys() error {
 	b, err := s.dir.ReadFile(keyName, maxKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !fresh {
-			return fmt.Errorf("%s has records and no key: it was taken away, and records under another key would not be this host's", s.dir.Name())
-		}
 		key, err := evidence.NewKey()
 		if err != nil {
 			return err
@@ -204,7 +213,7 @@ func (s *Store) openKeys(fresh bool) error {
 	if err == nil && string(was) == string(public) {
 		return nil
 	}
-	if err == nil && !fresh {
+	if err == nil {
 		return fmt.Errorf("%s is not the public half of %s", publicName, keyName)
 	}
 	return s.dir.WriteFile(publicName, public, 0o600)
@@ -223,12 +232,12 @@ func (s *Store) logKey() (ed25519.PublicKey, ed25519.PrivateKey, error) {
 	return nil, nil, errors.New("no Ed25519 key")
 }
 
-func (s *Store) openLog(o Options, fresh bool) error {
+func (s *Store) openLog(o Options, create bool) error {
 	pub, key, err := s.logKey()
 	if err != nil {
 		return err
 	}
-	lo := translog.Options{Public: pub, Create: fresh, FS: o.FS}
+	lo := translog.Options{Public: pub, Create: create, FS: o.FS}
 	if key != nil {
 		lo.Key = key
 	}

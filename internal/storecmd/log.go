@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
@@ -37,7 +38,7 @@ func (h Host) Log() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(h.logVerify(), h.logShow(), h.logProve(), h.logWitness(), h.logCosign())
+	c.AddCommand(h.logVerify(), h.logShow(), h.logProve(), h.logNew(), h.logWitness(), h.logCosign())
 	return c
 }
 
@@ -85,6 +86,9 @@ func (h Host) logVerify() *cobra.Command {
 			}
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "log %s: %d entries, root %s\n%d records\n", state.Origin, state.Size, state.Root, records)
+			if err := tellNewLogs(w, s); err != nil {
+				return err
+			}
 			if state.Pending > 0 {
 				fmt.Fprintf(w, "%d entries are in the journal of a writer that is at work or died; the next writer appends them\n", state.Pending)
 			}
@@ -99,6 +103,47 @@ func (h Host) logVerify() *cobra.Command {
 		},
 	}
 	h.StoreFlag(c.Flags(), &at)
+	c.SetFlagErrorFunc(h.FlagError)
+	return c
+}
+
+// tellNewLogs says that the log is not the first one under its key.
+func tellNewLogs(w io.Writer, s *store.Store) error {
+	lines, err := s.NewLogs()
+	for _, l := range lines {
+		fmt.Fprintf(w, "this log is not the first under its key; what was logged before is not in it: %s\n", showcause.Escape(l))
+	}
+	return err
+}
+
+func (h Host) logNew() *cobra.Command {
+	var at, why string
+	c := &cobra.Command{
+		Use:   "new --reason WHY",
+		Short: "Begin another log under the same key, where the log is gone; a note of it stays",
+		Long:  "Begin another log under the same key, where the log is gone. When and why is written into the file new-logs in the store, and log verify and log show tell it from then on. A witness that signed the log which is gone signs none that does not continue it.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if why == "" {
+				return errors.New("log new: say with --reason how the log went: the note stays")
+			}
+			dir, _, err := h.StoreDir(at)
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				return errors.New("there is no store: name one with --store")
+			}
+			s, err := store.Open(dir, store.Options{NewLog: why})
+			if err != nil {
+				return h.damaged(c, err)
+			}
+			defer s.Close()
+			return tellNewLogs(c.OutOrStdout(), s)
+		},
+	}
+	h.StoreFlag(c.Flags(), &at)
+	c.Flags().StringVar(&why, "reason", "", "how the log went")
 	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
@@ -118,6 +163,9 @@ func (h Host) logShow() *cobra.Command {
 			defer s.Close()
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "%s\n", s.Log().Checkpoint())
+			if err := tellNewLogs(w, s); err != nil {
+				return err
+			}
 			err = s.Log().Entries(from, func(i int64, d translog.Digest) error {
 				name := hex.EncodeToString(d[:])
 				about := "record is gone"
