@@ -175,6 +175,7 @@ type verifyAnswer struct {
 	Key      string            `json:"key,omitempty"`
 	Problems evidence.Problems `json:"problems,omitempty"`
 	Notes    []evidence.Note   `json:"notes,omitempty"`
+	summary  string
 }
 
 func (h Host) verify() *cobra.Command {
@@ -225,20 +226,24 @@ func (s *source) verify(c *cobra.Command, args []string, o evidence.VerifyOption
 	}
 	refused := false
 	for _, name := range files {
-		a := verifyAnswer{File: showcause.Escape(name)}
-		r, err := s.read(c, name)
-		if err == nil {
-			a.Record, a.Kind = r.Name(), r.Statement().Kind
-			var sealed *evidence.Sealed
-			if sealed, err = r.Verify(o); err == nil {
-				a.Verified, a.Key, a.Notes = true, sealed.Signer().ID(), sealed.Notes()
-			}
+		var a *verifyAnswer
+		// The largest record takes a while: whoever ends the command does not wait for it.
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			a, err = s.verifyOne(c, name, o)
+			done <- err
+		}()
+		select {
+		case err = <-done:
+		case <-c.Context().Done():
+			return fmt.Errorf("evidence verify: %w", c.Context().Err())
 		}
-		if err != nil && !errors.As(err, &a.Problems) {
+		if err != nil {
 			return err
 		}
 		refused = refused || !a.Verified
-		if err := a.print(c.OutOrStdout(), format, r); err != nil {
+		if err := a.print(c.OutOrStdout(), format); err != nil {
 			return err
 		}
 	}
@@ -248,7 +253,25 @@ func (s *source) verify(c *cobra.Command, args []string, o evidence.VerifyOption
 	return nil
 }
 
-func (a *verifyAnswer) print(w io.Writer, format string, r *evidence.Record) error {
+// verifyOne verifies one record. An error is of what could not be read.
+func (s *source) verifyOne(c *cobra.Command, name string, o evidence.VerifyOptions) (*verifyAnswer, error) {
+	a := &verifyAnswer{File: showcause.Escape(name)}
+	r, err := s.read(c, name)
+	if err == nil {
+		says := r.Statement()
+		a.Record, a.Kind = r.Name(), says.Kind
+		var sealed *evidence.Sealed
+		if sealed, err = r.Verify(o); err == nil {
+			a.Verified, a.Key, a.Notes, a.summary = true, sealed.Signer().ID(), sealed.Notes(), summary(says)
+		}
+	}
+	if err != nil && !errors.As(err, &a.Problems) {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *verifyAnswer) print(w io.Writer, format string) error {
 	if format == "json" {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
@@ -261,7 +284,7 @@ func (a *verifyAnswer) print(w io.Writer, format string, r *evidence.Record) err
 		}
 		return nil
 	}
-	fmt.Fprintf(w, "verified  %s: %s\n", a.File, summary(r.Statement()))
+	fmt.Fprintf(w, "verified  %s: %s\n", a.File, a.summary)
 	fmt.Fprintf(w, "          record %s, signed by key %s\n", a.Record, a.Key)
 	for _, n := range a.Notes {
 		fmt.Fprintf(w, "          %s\n", showcause.Escape(n.String()))
