@@ -160,6 +160,8 @@ var bad = []struct {
 	{what: "twice ID", code: "crash.protocol"},
 	{what: "other 999999", code: "crash.protocol"},
 	{what: "find 999999", code: "crash.protocol"},
+	{what: "objects 1152921504606846976", code: "crash.protocol"}, // 1<<60: no record could hold it
+	{what: "bytes 9007199254740992", code: "crash.protocol"},      // 1<<53
 	{what: "huge ID", code: "crash.protocol"},
 	{what: "huge-frame", code: "crash.protocol"},
 	{what: "stall ID", code: "limit.time"},

@@ -49,6 +49,10 @@ func script(src showcause.Source) showcause.Report {
 	switch words[0] {
 	case "find":
 		r.Findings = []showcause.Finding{{Index: uint32(number(1)), Matches: []showcause.Match{{Pattern: 0, Offset: 0, Length: 4}}}}
+	case "objects":
+		r.Spent.Objects = int64(number(1))
+	case "bytes":
+		r.Spent.Bytes = int64(number(1))
 	case "sleep":
 		time.Sleep(time.Duration(number(1)) * time.Millisecond)
 	case "segv":
