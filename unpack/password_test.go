@@ -59,7 +59,8 @@ func TestGuess(t *testing.T) {
 	key := func(name string, cost int64) []byte {
 		return o.Key(name, cost, func() []byte { made++; return []byte(name) })
 	}
-	if string(key("a", 300)) != "a" || string(key("a", 300)) != "a" || made != 1 || b.Spent.Work != 300 {
+	first, again := key("a", 300), key("a", 300)
+	if string(first) != "a" || string(again) != "a" || made != 1 || b.Spent.Work != 300 {
 		t.Errorf("made %d times, work %d", made, b.Spent.Work)
 	}
 	if key("b", 300) != nil || made != 1 || len(*gaps) > 0 {
