@@ -39,6 +39,23 @@ func TestCodes(t *testing.T) {
 }
 
 // A proof that is asked for and not there is refused.
+// What Parse would refuse for its size is not sealed.
+func TestSealTooLarge(t *testing.T) {
+	ed, _ := sampleKeys(t)
+	s := sampleScan()
+	v := s.Coverage
+	for range maxDisclosed / 2 {
+		v.Inputs = append(v.Inputs, v.Inputs[0])
+		s.Context.Paths = append(s.Context.Paths, s.Context.Paths[0])
+		v.Verdicts[v.Inputs[0].Verdict]++
+		v.Files++
+		v.Objects++
+	}
+	if _, err := Seal(s, ed); err == nil || !strings.Contains(err.Error(), "larger") {
+		t.Errorf("sealed with %d private values: %v", 2*len(v.Inputs), err)
+	}
+}
+
 // A refusal of a record that has a million faults names some of them.
 func TestManyProblems(t *testing.T) {
 	var p Problems

@@ -75,7 +75,7 @@ func seal(given *Statement, salts func([]byte) (int, error), keys ...*Key) (*Rec
 		r.signatures = append(r.signatures, signature{k.Public().ID(), sig})
 	}
 	slices.SortFunc(r.signatures, func(a, b signature) int { return strings.Compare(a.key, b.key) })
-	if len(r.Bytes()) > maxRecord {
+	if len(r.disclosures) > maxDisclosed || len(r.Bytes()) > maxRecord {
 		return nil, errors.New("seal: larger than any record may be")
 	}
 	return r, nil
