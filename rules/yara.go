@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/clamsig"
@@ -158,7 +157,11 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 			return path, text, err
 		}
 	}
-	res := check.Check(set, inputs, opts)
+	t := tally{c: c, o: o, sources: map[string]*ruledb.Source{}}
+	w := lower.NewLowering(lower.Options{Externals: o.Externals, Prepare: c.Prepare, Name: c.name}, c.Rule)
+	res := check.InBatches(set, inputs, opts, func(res *check.Result, rules []*check.Rule) {
+		t.batch(rules, w.Batch(res, rules))
+	})
 	if o.Told != nil {
 		for _, d := range res.Diags {
 			o.Told(set, d)
@@ -167,53 +170,74 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 	if res.Failed() {
 		return failure(set, res)
 	}
-	sources := map[string]*ruledb.Source{}
-	at := func(r *check.Rule) *ruledb.Source {
-		name := r.File.Source.Name
-		if sources[name] == nil {
-			sources[name] = &ruledb.Source{File: c.name(name)}
-		}
-		return sources[name]
+	if t.err != nil {
+		return t.err
 	}
-	for _, p := range lower.Rules(res, lower.Options{Externals: o.Externals, Prepare: c.Prepare, Name: c.name}, c.Rule) {
-		line, _ := p.Rule.File.Source.Line(p.Rule.Start)
+	if o.Slow != nil {
+		for _, line := range t.slow {
+			o.Slow(line)
+		}
+	}
+	for _, in := range inputs { // a file without rules is one that was read, too
+		t.source(in.Source.Name)
+	}
+	c.meta.Tool = tool
+	for _, name := range t.order {
+		c.meta.Sources = append(c.meta.Sources, *t.sources[name])
+	}
+	return nil
+}
+
+// tally counts what became of the rules of each source.
+type tally struct {
+	c       *compiler
+	o       *Options
+	sources map[string]*ruledb.Source
+	order   []string // of their first rules
+	slow    []string
+	err     error
+}
+
+// source is the count of a source.
+func (t *tally) source(name string) *ruledb.Source {
+	s := t.sources[name]
+	if s == nil {
+		s = &ruledb.Source{File: t.c.name(name)}
+		t.sources[name] = s
+		t.order = append(t.order, name)
+	}
+	return s
+}
+
+// batch counts some rules, and what became of them.
+func (t *tally) batch(rules []*check.Rule, problems []lower.Problem) {
+	for _, r := range rules {
+		s := t.source(r.File.Source.Name)
+		if !r.Bad && r.Ignored == "" && r.Cond != nil {
+			s.Loaded++
+		}
+	}
+	for _, p := range problems {
+		from := p.Rule.File.Source
+		line, _ := from.Line(p.Rule.Start)
 		switch {
-		case p.Err != nil && !o.Lenient:
-			return fmt.Errorf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String())
+		case p.Err != nil && !t.o.Lenient:
+			if t.err == nil {
+				t.err = fmt.Errorf("%s:%d: %s", from.Name, line, p.String())
+			}
 		case p.Err != nil:
-			s := at(p.Rule)
+			s := t.source(from.Name)
 			s.Loaded--
 			s.Skipped++
 			if s.Reasons == nil {
 				s.Reasons = map[string]int{}
 			}
 			s.Reasons["yara"]++
-			c.Builder.Skip(ruledb.Skip{File: s.File, Line: line, Name: p.Rule.Name.Name, Reason: "yara", Detail: p.String()})
-		case o.Slow != nil:
-			o.Slow(fmt.Sprintf("%s:%d: %s", p.Rule.File.Source.Name, line, p.String()))
+			t.c.Builder.Skip(ruledb.Skip{File: s.File, Line: line, Name: p.Rule.Name.Name, Reason: "yara", Detail: p.String()})
+		default:
+			t.slow = append(t.slow, fmt.Sprintf("%s:%d: %s", from.Name, line, p.String()))
 		}
 	}
-	var order []string
-	for _, r := range res.Rules {
-		s, name := at(r), r.File.Source.Name
-		if !slices.Contains(order, name) {
-			order = append(order, name)
-		}
-		if !r.Bad && r.Ignored == "" && r.Cond != nil {
-			s.Loaded++
-		}
-	}
-	c.meta.Tool = tool
-	for _, in := range inputs { // a file without rules is one that was read, too
-		if sources[in.Source.Name] == nil {
-			sources[in.Source.Name] = &ruledb.Source{File: c.name(in.Source.Name)}
-			order = append(order, in.Source.Name)
-		}
-	}
-	for _, name := range order {
-		c.meta.Sources = append(c.meta.Sources, *sources[name])
-	}
-	return nil
 }
 
 // name is what the database calls a source.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -106,8 +105,8 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 		err  error
 	}
 	done := make(chan made, 1)
-	collectLate()
 	go func() {
+		defer collectLate()()
 		data, err := rules.Compile(paths, o)
 		done <- made{data, err}
 	}()
@@ -119,21 +118,17 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 	}
 }
 
-// lateHeap is the memory, bytes, that compiling may take before any of it is
-// collected.
-const lateHeap = 512 << 20
+// lateHeap is the memory, bytes, that compiling takes between two garbage collections,
+// at least.
+const lateHeap = 64 << 20
 
-// collectLate puts the first garbage collection off until much is in use. Nearly all
-// that compiling makes is needed to its end: collections cost as much as the
-// compiling and free little. After the first, all is as it was.
-func collectLate() {
-	percent := debug.SetGCPercent(-1)
-	limit := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(limit, lateHeap))
-	runtime.AddCleanup(&struct{ *int }{}, func(int) {
-		debug.SetMemoryLimit(limit)
-		debug.SetGCPercent(percent)
-	}, 0)
+// collectLate puts garbage collections off: compiling begins with a heap so small that
+// the collector would go over it every few megabytes. The collector takes a block that
+// nobody touches, and that is no memory therefore, for a part of the heap, and waits
+// for as much again. The function that it returns ends it.
+func collectLate() (end func()) {
+	block := make([]byte, lateHeap)
+	return func() { runtime.KeepAlive(block) }
 }
 
 // maxSources is the number of files of rules up to which each is listed.

@@ -98,7 +98,18 @@ func (r *Result) Failed() bool {
 // Check reads sources. The Sources must be those that the inputs were added to;
 // included files are added.
 func Check(set *source.Sources, inputs []Input, o Options) *Result {
-	c := &checker{
+	c := newChecker(set, o)
+	c.sources(inputs)
+	c.suppress()
+	c.sort()
+	return c.Result
+}
+
+func newChecker(set *source.Sources, o Options) *checker {
+	if o.Module == nil {
+		o.Module = module.Load
+	}
+	return &checker{
 		set:   set,
 		o:     o,
 		seen:  map[string]*namespace{},
@@ -109,28 +120,26 @@ func Check(set *source.Sources, inputs []Input, o Options) *Result {
 			Regexps: map[*syntax.Literal]*resyntax.Tree{},
 		},
 	}
-	if c.o.Module == nil {
-		c.o.Module = module.Load
-	}
+}
+
+// sources parses and checks sources.
+func (c *checker) sources(inputs []Input) {
 	read := c.parseAll(inputs)
 	for i, in := range inputs {
 		c.source(in, read[i], nil)
 	}
-	c.suppress()
-	c.sort()
-	return c.Result
 }
 
 // checker is the state of Check.
 type checker struct {
 	*Result
-	set   *source.Sources
-	o     Options
-	seen  map[string]*namespace
-	types map[moduleKey]*module.Type
-	files []*syntax.File
-	cur   scope
-	texts int // sources read by include
+	set    *source.Sources
+	o      Options
+	seen   map[string]*namespace
+	types  map[moduleKey]*module.Type
+	silent []silence
+	cur    scope
+	texts  int // sources read by include
 }
 
 // namespace is what is known by name in one namespace.
@@ -158,7 +167,8 @@ func (c *checker) namespace(name string) *namespace {
 const (
 	maxIncludes  = 16    // files in each other, as YARA has it
 	maxFiles     = 4096  // files included in all
-	maxDiags     = 1000  // told in all
+	maxWarnings  = 1000  // told, so that there is room for errors after them
+	maxDiags     = 2000  // told in all
 	loopNesting  = 4     // loops in each other, YARA
 	maxPatterns  = 64000 // of a rule, YARA-X
 	fewPatterns  = 10000 // and YARA
@@ -199,7 +209,7 @@ func (c *checker) parseAll(inputs []Input) []parsed {
 // of the sources that include it.
 func (c *checker) source(in Input, p parsed, trail []string) {
 	file := p.file
-	c.files = append(c.files, file)
+	c.silences(file)
 	for _, d := range p.diags {
 		c.add(d)
 	}
@@ -317,7 +327,11 @@ func (t told) fix(at source.Span, text, why string) told {
 
 // add keeps a diagnostic.
 func (c *checker) add(d *source.Diagnostic) {
-	if len(c.Diags) < maxDiags {
+	most := maxDiags
+	if d.Severity != source.Error {
+		most = maxWarnings
+	}
+	if len(c.Diags) < most {
 		c.Diags = append(c.Diags, d)
 	}
 }

@@ -7,6 +7,21 @@ import (
 	"github.com/showcause/showcause/yara/syntax"
 )
 
+// silence is what a comment asks for: no warnings of one code within a span.
+type silence struct {
+	code source.Code
+	at   source.Span
+}
+
+// silences takes in the comments of a file.
+func (c *checker) silences(f *syntax.File) {
+	for i, com := range f.Comments {
+		for _, code := range suppressed(com.Text) {
+			c.silent = append(c.silent, silence{code, covered(f, i)})
+		}
+	}
+}
+
 // suppress takes away the warnings that a comment asks to be silent about:
 //
 //	// suppress: text_as_hex, slow_pattern
@@ -15,25 +30,13 @@ import (
 // its own for the pattern or rule that follows it, otherwise for the next line
 // (YARA-X documentation, "Disabling warnings").
 func (c *checker) suppress() {
-	type silence struct {
-		code source.Code
-		at   source.Span
-	}
-	var silent []silence
-	for _, f := range c.files {
-		for i, com := range f.Comments {
-			for _, code := range suppressed(com.Text) {
-				silent = append(silent, silence{code, covered(f, i)})
-			}
-		}
-	}
-	if len(silent) == 0 {
+	if len(c.silent) == 0 {
 		return
 	}
 	kept := c.Diags[:0]
 	for _, d := range c.Diags {
 		keep := true
-		for _, s := range silent {
+		for _, s := range c.silent {
 			at := d.Range()
 			if d.Severity == source.Warning && d.Code == s.code && at.Start < s.at.End && at.End > s.at.Start {
 				keep = false

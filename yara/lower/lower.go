@@ -60,27 +60,43 @@ type loweredRule struct {
 	done     chan struct{} // gets one when it is lowered
 }
 
-// Rules lowers all rules that have no error, on all processors, and gives each to
-// emit in order, whose error makes the rule one that is left out.
+// Rules lowers all rules of a result that have no error, on all processors, and gives
+// each to emit in order, whose error makes the rule one that is left out.
 func Rules(res *check.Result, o Options, emit func(*rule.Rule) error) (problems []Problem) {
-	all := make([]*check.Rule, 0, len(res.Rules))
-	for _, r := range res.Rules {
+	return NewLowering(o, emit).Batch(res, res.Rules)
+}
+
+// Lowering lowers rules in batches, which may ask for rules of batches before them.
+type Lowering struct {
+	o       Options
+	emit    func(*rule.Rule) error
+	emitted map[*check.Rule]bool
+}
+
+// NewLowering begins one; emit is as Rules has it.
+func NewLowering(o Options, emit func(*rule.Rule) error) *Lowering {
+	return &Lowering{o: o, emit: emit, emitted: map[*check.Rule]bool{}}
+}
+
+// Batch lowers some rules of a result, as Rules does.
+func (w *Lowering) Batch(res *check.Result, rules []*check.Rule) (problems []Problem) {
+	all := make([]*check.Rule, 0, len(rules))
+	for _, r := range rules {
 		if !r.Bad && r.Ignored == "" && r.Cond != nil {
 			r.File.Source.Line(r.Start) // it counts the lines once, and not for many at a time
 			all = append(all, r)
 		}
 	}
-	emitted := map[*check.Rule]bool{}
-	lowerAll(res, &o, all, func(l *loweredRule) {
+	lowerAll(res, &w.o, all, func(l *loweredRule) {
 		problems = append(problems, l.problems...)
 		if l.rule == nil {
 			return
 		}
-		if err := l.emit(emitted, emit); err != nil {
+		if err := l.emit(w.emitted, w.emit); err != nil {
 			problems = append(problems, Problem{Rule: l.from, Err: err})
 			return
 		}
-		emitted[l.from] = true
+		w.emitted[l.from] = true
 	})
 	return problems
 }
