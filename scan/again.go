@@ -107,6 +107,7 @@ type occurrence struct {
 	allowed string
 	allower uint32
 	name    string // where rules may ask for it
+	hint    unpack.Hint
 }
 
 // record is what was said of a layer: stretches of the report.
@@ -148,7 +149,7 @@ func (in *input) occurs(l *layer) (o occurrence, ok bool) {
 			return o, false
 		}
 	}
-	o = occurrence{size: n, parents: l.parents(), allowed: l.allowed, allower: l.allower}
+	o = occurrence{size: n, parents: l.parents(), allowed: l.allowed, allower: l.allower, hint: unpack.Named(l.out.Name())}
 	if _, asked := in.externals["filename"]; asked {
 		o.name = path.Base(strings.ReplaceAll(l.Trail[len(l.Trail)-1].Name, `\`, "/"))
 	}

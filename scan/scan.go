@@ -299,7 +299,7 @@ func (in *input) unpack(l *layer) {
 	if l.Source.Size() == 0 {
 		return
 	}
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name()}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
 	for _, f := range in.options.Formats {

@@ -37,3 +37,12 @@ func (o *Out) named(c Child) Child {
 	}
 	return c
 }
+
+// Name returns what the container calls the layer, "" for the input itself and
+// where there is no name.
+func (o *Out) Name() string {
+	if len(o.trail) == 0 {
+		return ""
+	}
+	return o.trail[len(o.trail)-1].Name
+}

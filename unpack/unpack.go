@@ -30,6 +30,7 @@ type Probe struct {
 	Type   filetype.Type
 	Head   []byte // the first bytes of the layer, HeadSize at most
 	Source showcause.Source
+	Name   string // Out.Name: what the container calls the layer; see Named
 }
 
 // HeadSize is the length in bytes of Probe.Head where the layer is that long.

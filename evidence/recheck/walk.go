@@ -279,7 +279,7 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 	if l.Source.Size() == 0 {
 		return
 	}
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: out.Name()}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
 	for _, f := range w.formats {

@@ -57,6 +57,7 @@ func All() []unpack.Format {
 		stream.Lzop(),
 		stream.Compress(),
 		stream.Snappy(),
+		stream.Brotli(),
 		cabinet.Cab(),
 		sevenzip.Format(),
 		rar.Format(),
