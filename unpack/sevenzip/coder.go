@@ -38,6 +38,7 @@ const (
 	coderDeflate64 = 0x040109
 	coderBzip2     = 0x040202
 	coderZstd      = 0x04f71101
+	coderBrotli    = 0x04f71102
 	coderLZ4       = 0x04f71104
 	coderAES       = 0x06f10701
 )
@@ -87,6 +88,8 @@ func (f *folder) op() (op string, cost int64) {
 			op, cost = "7z.bzip2", 64
 		case coderZstd:
 			op, cost = "7z.zstd", 8
+		case coderBrotli:
+			op, cost = "7z.brotli", 8
 		case coderLZ4:
 			op, cost = "7z.lz4", 4
 		case coderCopy, coderDelta, coderX86, coderPPC, coderIA64, coderARM, coderThumb, coderSPARC, coderARM64, coderBCJ, coderBCJ2:
@@ -129,6 +132,8 @@ func (f *folder) window() int64 {
 			n += 4 << 20
 		case coderZstd:
 			n += 2 * size
+		case coderBrotli:
+			n += min(size, 16<<20) + 4<<20
 		case coderLZ4:
 			n += 8 << 20
 		}
@@ -323,6 +328,8 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 			return nil, err
 		}
 		return &zstdReader{d}, nil
+	case coderBrotli:
+		return &brotliReader{in: buffered(r), work: o.a.out.Work}, nil
 	case coderLZ4:
 		return lz4.NewReader(r), charge(1 << 17)
 	}

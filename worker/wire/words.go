@@ -62,7 +62,7 @@ type archive struct {
 // members are the archives whose ops are the format and a word of its own.
 func members() (out []archive) {
 	for _, line := range strings.Split(strings.TrimSpace(`
-		7z       bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
+		7z       brotli bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
 		alz      bzip2 deflate obfuscated stored unknown
 		arj      fast lzh stored
 		cab      lzx mszip quantum rest stored unknown
