@@ -58,6 +58,8 @@ func All() []unpack.Format {
 		stream.Compress(),
 		stream.Snappy(),
 		stream.Brotli(),
+		stream.WOFF(),
+		stream.WOFF2(),
 		cabinet.Cab(),
 		sevenzip.Format(),
 		rar.Format(),
