@@ -79,6 +79,10 @@ func cabWalk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 		c := cab{src: src, out: out, base: at}
+		if at > 0 && !c.sound() {
+			off = at + int64(len(cabMagic))
+			continue
+		}
 		if !c.walk() {
 			return
 		}
@@ -94,6 +98,47 @@ type cab struct {
 	end     int64 // behind what was read of it
 	reserve int64 // bytes of reserved area in each block
 	folders []*folder
+}
+
+// sound judges what the header leads to, where the magic stands in a program's
+// code as well as in front of a cabinet: a first folder by a method that there is,
+// and a first file with a name. What is cut away is not judged.
+func (c *cab) sound() bool {
+	h, err := bound.ReadAt(c.src, c.base, cabHead, cabHead)
+	if err != nil {
+		return true
+	}
+	c.out.Work(256)
+	at, flags := int64(cabHead), le.Uint16(h[30:])
+	if flags&4 != 0 {
+		r, err := bound.ReadAt(c.src, c.base+at, 4, 4)
+		if err != nil {
+			return true
+		}
+		at += 4 + int64(le.Uint16(r))
+	}
+	for _, flag := range []uint16{1, 1, 2, 2} {
+		if flags&flag != 0 {
+			at += int64(len(c.cstring(c.base+at))) + 1
+		}
+	}
+	b, err := bound.ReadAt(c.src, c.base+at, 8, 8)
+	if err != nil {
+		return true
+	}
+	f := folder{method: le.Uint16(b[6:])}
+	if _, _, ok := f.op(); !ok || le.Uint32(b) < cabHead {
+		return false
+	}
+	if le.Uint16(h[28:]) == 0 {
+		return true
+	}
+	e, err := bound.ReadAt(c.src, c.base+int64(le.Uint32(h[16:])), 17, 17)
+	if err != nil {
+		return c.base+int64(le.Uint32(h[8:])) > c.src.Size() // cut, by its own word
+	}
+	i := le.Uint16(e[8:])
+	return e[16] >= 0x20 && (i >= 0xfffd || i < le.Uint16(h[26:]))
 }
 
 // folder is one stream of blocks.

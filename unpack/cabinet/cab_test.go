@@ -169,6 +169,8 @@ func TestCabOdd(t *testing.T) {
 	copy(reserved[4:], "junk")
 	more := mszip(b)
 	more[0].n -= 5
+	// What compilers make of a comparison with the magic, as libarchive has it.
+	code := append([]byte("MSCF\x0f\x84\x73\xff\xff\xff\xba\x05\x00\x00\x00\xeb\xad\x0f\x1f\x40\x00\x48\x29\xc4\x99\x03\x89\xf5\x07\x00\xfe\xff\x01\x00\x0f\x8e\x49\xff"), make([]byte, 4000)...)
 	for name, s := range map[string]struct {
 		data []byte
 		ops  string
@@ -188,7 +190,11 @@ func TestCabOdd(t *testing.T) {
 		"unknown method":        {makeCab([3]int{}, cabFolder{5, stored(b), []cabEntry{{"a", 0, n, 0}}}), "", "unsupported.method.cab"},
 		"content behind":        {makeCab([3]int{}, cabFolder{1, more, []cabEntry{{"a", 0, n - 5, 0}}}), "cab.mszip", "corrupt"},
 		"junk between":          {append(append(part(cabEntry{"a", 0, n, 0}), "junk MSCF"...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip cab.mszip", ""},
-		"in a program":          {append(append([]byte("MZ"), make([]byte, 1000)...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip", ""},
+		"the magic in code":     {append([]byte("MZ"), code...), "", ""},
+		"in a program":          {append(append([]byte("MZ"), code...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip", ""},
+		"no files in a program": {append([]byte("MZ"), part()...), "cab.rest", ""},
+		"cut in a program":      {append([]byte("MZ"), part(cabEntry{"a", 0, n, 0})[:40]...), "", "corrupt corrupt"},
+		"behind a program":      {append(append([]byte("MZ"), make([]byte, 1000)...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip", ""},
 	} {
 		if !Cab().Match(unpacktest.Probe(showcause.Bytes(s.data))) {
 			t.Errorf("%s: no match", name)
