@@ -1,6 +1,11 @@
 package unpack
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+)
 
 // Hint is what a name says of a layer that its bytes cannot: formats that have no
 // mark at their start.
@@ -57,4 +62,24 @@ func number(s string) int {
 		n = 10*n + int(c-'0')
 	}
 	return n
+}
+
+// SplitVolume is the code of a piece from the middle of an archive: nothing in it
+// tells what it is, and its name does.
+const SplitVolume = showcause.Unsupported + ".format.split-volume"
+
+// NamedVolume returns the gap that follows from what an input is called, which
+// its reader is not told. t is the type that its report has, and size the input's.
+func NamedVolume(name, t string, size int64) (showcause.Gap, bool) {
+	return showcause.Gap{Code: SplitVolume, Offset: 0, Length: size}, size > 0 && t == filetype.Unknown.String() && Named(name) == HintVolume
+}
+
+// Volume says of members of archives that they are pieces of another one: what
+// hides in them begins and ends elsewhere.
+func Volume() Format {
+	return Format{
+		Name:  "split",
+		Match: func(p *Probe) bool { return p.Type == filetype.Unknown && Named(p.Name) == HintVolume },
+		Walk:  func(src showcause.Source, out *Out) { out.Gap(SplitVolume, 0, src.Size()) },
+	}
 }

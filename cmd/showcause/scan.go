@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack"
 )
 
 // scanOptions are the flags of scan.
@@ -440,6 +441,10 @@ func (o *scanOptions) result(ctx context.Context, i item, report showcause.Repor
 	}
 	if r.Err != nil {
 		return r
+	}
+	if g, ok := unpack.NamedVolume(i.path, r.Report.Type, r.Report.Size); ok {
+		r.Report.Gaps = append(r.Report.Gaps, g)
+		r.Report.Conclude()
 	}
 	seen := map[string]bool{}
 	for _, g := range r.Report.Gaps {

@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
 )
 
 // Answer is what rechecking a record comes to.
@@ -271,7 +272,7 @@ func (d *deriver) comparable() bool {
 		head, _, _ := strings.Cut(g.Code, ".")
 		switch {
 		case code == showcause.LimitWork, code == showcause.LimitTime, code == showcause.LimitSpill, strings.HasPrefix(g.Code, string(showcause.LimitMemory)),
-			head == string(showcause.Crash), head == string(showcause.Changed), head == string(showcause.Unreadable):
+			code == unpack.SplitVolume && len(g.Trail) == 0, head == string(showcause.Crash), head == string(showcause.Changed), head == string(showcause.Unreadable):
 			note := fmt.Sprintf("coverage was not compared: it has a gap with the code %.40s, which does not follow from the file alone", showcause.Escape(g.Code))
 			if !slices.Contains(d.out.Notes, note) {
 				d.out.Notes = append(d.out.Notes, note)

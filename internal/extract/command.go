@@ -279,6 +279,9 @@ func (u *unpacking) file(ctx context.Context, stdin io.Reader, arg string) (err 
 			return errors.New("reader: it ended before all was said")
 		}
 	}
+	if g, ok := unpack.NamedVolume(arg, u.result.Report.Type, u.result.Report.Size); ok && err == nil {
+		err = u.Gap(g)
+	}
 	if c, ok := src.(interface{ Changed() bool }); ok && err == nil && c.Changed() {
 		err = u.Gap(showcause.Gap{Code: showcause.Changed, Offset: 0, Length: -1})
 	}

@@ -60,6 +60,7 @@ func All() []unpack.Format {
 		stream.Brotli(),
 		stream.WOFF(),
 		stream.WOFF2(),
+		unpack.Volume(),
 		cabinet.Cab(),
 		sevenzip.Format(),
 		rar.Format(),

@@ -152,7 +152,7 @@ func allCodes() []showcause.Code {
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
-	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
+	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "split-volume", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
 		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment", "oci-remote")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
