@@ -15,8 +15,12 @@ func Also(head []byte, src showcause.Source) []Type {
 	if hasPDF(head) {
 		out = append(out, PDF)
 	}
-	if t := disc(head, src, true); t != Unknown {
+	t := disc(head, src, true)
+	if t != Unknown {
 		out = append(out, t)
+	}
+	if t != hfs && oldHFS(head) { // beside ISO 9660, in one image
+		out = append(out, hfs)
 	}
 	if t := trailer(src); t != Unknown {
 		out = append(out, t)
@@ -56,6 +60,9 @@ func disc(head []byte, src showcause.Source, strict bool) Type {
 	if at(head, src, 1080, "\x53\xef") && len(head) > 1028 && (!strict && head[0] == 0 || superblock(head)) {
 		return ext
 	}
+	if oldHFS(head) {
+		return hfs
+	}
 	if len(head) < 512 {
 		return Unknown
 	}
@@ -77,6 +84,18 @@ func superblock(head []byte) bool {
 	}
 	word := func(off int) uint32 { return binary.LittleEndian.Uint32(head[1024+off:]) }
 	return word(0) > 0 && word(4) > 0 && word(24) <= 6 && word(32) > 0 && word(40) > 0 && word(76) <= 1
+}
+
+// oldHFS tells whether the header of HFS is sound (Inside Macintosh: Files, chapter
+// 2): there are blocks of sectors, behind their bitmap, and the volume has a name.
+func oldHFS(head []byte) bool {
+	if len(head) < 1024+162 || string(head[1024:1026]) != "BD" {
+		return false
+	}
+	h, be := head[1024:], binary.BigEndian
+	size, bitmap, first := be.Uint32(h[20:]), be.Uint16(h[14:]), be.Uint16(h[28:])
+	return size > 0 && size%512 == 0 && be.Uint16(h[18:]) > 0 && bitmap >= 3 && first > bitmap && h[36] > 0 && h[36] <= 27 &&
+		be.Uint32(h[146:]) > 0
 }
 
 // partitions tells whether the four entries of a partition table are sound: a

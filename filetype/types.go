@@ -97,6 +97,7 @@ const (
 	gpt
 	apm
 	hfsPlus
+	hfs
 	fat
 	ntfs
 	exfat
@@ -255,6 +256,7 @@ var rows = [...]row{
 	mbr:       {"mbr", "CL_TYPE_MBR", 0, true},
 	gpt:       {"gpt", "CL_TYPE_GPT", 0, true},
 	apm:       {"apm", "CL_TYPE_APM", 0, true},
+	hfs:       {"hfs", "CL_TYPE_BINARY_DATA", 0, true},
 	hfsPlus:   {"hfsplus", "CL_TYPE_PART_HFSPLUS", 0, true},
 	fat:       {"fat", "CL_TYPE_BINARY_DATA", 0, true},
 	ntfs:      {"ntfs", "CL_TYPE_BINARY_DATA", 0, true},

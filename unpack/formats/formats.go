@@ -45,6 +45,7 @@ func All() []unpack.Format {
 		volume.NTFS(),
 		volume.SquashFS(),
 		volume.HFSPlus(),
+		volume.HFS(),
 		cabinet.CHM(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),

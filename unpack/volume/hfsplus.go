@@ -160,43 +160,49 @@ func (h *hfs) each(fork []byte, id hfsFork, need bool, visit func(key, value []b
 		}
 		return
 	}
+	t := &hfsTreeReader{giver: &h.giver, file: newFile(h.src, size, runs), seen: map[uint32]bool{}}
+	t.all(need, visit)
+}
+
+// all calls visit with each record of the leaves.
+func (t *hfsTreeReader) all(need bool, visit func(key, value []byte)) {
 	be := binary.BigEndian
-	t := &hfsTreeReader{hfs: h, file: newFile(h.src, size, runs), seen: map[uint32]bool{}}
 	b, err := bound.ReadAt(t.file, 0, 106, 106)
 	if err != nil || int8(b[8]) != 1 {
-		h.corrupt(h.src.Size())
+		t.corrupt(t.src.Size())
 		return
 	}
 	t.node = int64(be.Uint16(b[32:]))
 	if t.node < 512 || t.node > 32768 || t.node&(t.node-1) != 0 {
-		h.corrupt(h.src.Size())
+		t.corrupt(t.src.Size())
 		return
 	}
 	root, first := be.Uint32(b[16:]), be.Uint32(b[24:])
 	if root == 0 && first == 0 { // it is empty
 		if need {
-			h.corrupt(h.src.Size())
+			t.corrupt(t.src.Size())
 		}
 		return
 	}
 	// Readers go by the index and along the chain of leaves.
-	for n := first; n != 0 && !h.stop; {
+	for n := first; n != 0 && !t.stop; {
 		n = t.leaf(n, visit)
 	}
 	chained := len(t.seen)
 	t.descend(root, 0, visit)
 	if len(t.seen) != chained+t.inner {
-		h.out.Gap(hfsTree, 0, -1)
+		t.out.Gap(hfsTree, 0, -1)
 	}
 	if t.file.bad {
-		h.corrupt(h.src.Size())
+		t.corrupt(t.src.Size())
 	}
 }
 
 // hfsTreeReader reads a tree of the volume.
 type hfsTreeReader struct {
-	*hfs
+	*giver
 	file  *file
+	small bool // the length of a key is one byte, as in HFS
 	node  int64
 	seen  map[uint32]bool // nodes that were read
 	inner int             // of them, those of the index
@@ -225,6 +231,13 @@ func (t *hfsTreeReader) record(b []byte, i int) (key, value []byte, ok bool) {
 	}
 	from, to := int(be.Uint16(b[end-2:])), int(be.Uint16(b[end-4:]))
 	if from < 14 || to > end-4 || to-from < 2 {
+		return nil, nil, false
+	}
+	if t.small {
+		n := int(b[from])
+		if at := from + 1 + n + (1+n)%2; at <= to {
+			return b[from+1 : from+1+n], b[at:to], true
+		}
 		return nil, nil, false
 	}
 	n := int(be.Uint16(b[from:]))
@@ -378,14 +391,14 @@ func (h *hfs) name(key, value []byte) {
 	}
 }
 
-// path is the name of what is in a folder.
-func (h *hfs) path(n hfsName) string {
+// folderPath is the name of what is in a folder.
+func folderPath(folders map[uint32]hfsName, n hfsName) string {
 	out := n.name
 	for range hfsLevels {
 		if n.parent <= hfsRoot || len(out) > unpack.MaxName {
 			return out
 		}
-		up, ok := h.folders[n.parent]
+		up, ok := folders[n.parent]
 		if !ok {
 			return out
 		}
@@ -419,7 +432,7 @@ func (h *hfs) entry(key, value []byte) {
 			}
 		}
 	}
-	h.file(value, h.path(in))
+	h.file(value, folderPath(h.folders, in))
 }
 
 // file gives what the record of a file leads to.

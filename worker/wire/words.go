@@ -75,6 +75,7 @@ func members() (out []archive) {
 		ext      file
 		fat      file
 		gpt      partition
+		hfs      file resource volume
 		hfsplus  attribute compressed file resource
 		kwaj     lzss mszip stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lz4 lz5 lzs pm0 unknown
