@@ -76,19 +76,21 @@ func commonGrams(n int) []commonGram {
 	var out []commonGram
 	var grow func(g uint64, k int, rarity uint)
 	grow = func(g uint64, k int, rarity uint) {
-		if rarity > 12 {
-			return
-		}
 		if k == n {
 			out = append(out, commonGram{g, one >> rarity})
 			return
 		}
+		row := freqTable[128+g>>(8*k-8)<<7:][:128] // of what follows the last byte
 		for b := range uint64(256) {
-			grow(g|b<<(8*k), k+1, rarity+rarity2(byte(g>>(8*k-8)), byte(b)))
+			if r := rarity + uint(row[b>>1])>>(b&1*4)&15; r <= 12 {
+				grow(g|b<<(8*k), k+1, r)
+			}
 		}
 	}
 	for b := range uint64(256) {
-		grow(b, 1, rarity1(byte(b)))
+		if r := rarity1(byte(b)); r <= 12 {
+			grow(b, 1, r)
+		}
 	}
 	return out
 }
@@ -126,8 +128,18 @@ func Score(b []byte, fold bool) int {
 	// many places as stride 4; three grams at stride 3; four at stride 4.
 	var last [4]uint64
 	best := uint64(1<<63 - 1)
+	steps := uint(0) // the rarities of the three steps within the gram at i, a nibble each
+	for _, k := range [...]int{1, 2} {
+		steps = steps<<4 | rarity2(b[k-1], b[k])
+	}
 	for i := 0; i+4 <= len(b); i++ {
-		w := weigh(b[i:i+4], fold)
+		steps = (steps<<4 | rarity2(b[i+2], b[i+3])) & 0xfff
+		var w uint64
+		if fold && hasLetter(b[i:i+4]) {
+			w = weigh(b[i:i+4], true)
+		} else {
+			w = one >> min(rarity1(b[i])+steps>>8+steps>>4&15+steps&15, 40)
+		}
 		copy(last[:], last[1:])
 		last[3] = w
 		best = min(best, 4*w)
@@ -140,6 +152,15 @@ func Score(b []byte, fold bool) int {
 	}
 	// A hit costs the caller a verification.
 	return logScore(best + 16*weighAll(b, fold))
+}
+
+func hasLetter(b []byte) bool {
+	for _, c := range b {
+		if isLetter(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // logScore returns -8 log2(w/one), at least 0.

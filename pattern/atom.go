@@ -118,11 +118,19 @@ func bestAlts(e *Elem, score func([]byte, bool) int) *cover {
 // maxWindows bounds how many windows of one run of bytes are scored.
 const maxWindows = 1024
 
-// bestWindow returns the best run of fixed bytes, at most MaxAtom long.
+// bestWindow returns the best run of fixed bytes, at most MaxAtom long, nil if there
+// is none.
 func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
-	top := cover{}
-	var seeds [1]seed
-	found := false
+	top, s, found := bestRun(e, score)
+	if !found {
+		return nil
+	}
+	return &cover{seeds: []seed{s}, short: top.short, score: top.score}
+}
+
+// bestRun is bestWindow, with the seed beside its cover.
+func bestRun(e *Elem, score func([]byte, bool) int) (top cover, best seed, found bool) {
+	var one [1]seed // better asks how many there are
 	for i := 0; i < len(e.Value); {
 		if e.Mask != nil && e.Mask[i] != 0xff {
 			i++
@@ -138,8 +146,8 @@ func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
 		for at := i; ; at = min(at+step, end-size) {
 			lit := e.Value[at : at+size : at+size]
 			fold := e.Fold && letters(lit)
-			if c := (cover{seeds: seeds[:], short: size, score: score(lit, fold)}); !found || c.better(&top) {
-				top, seeds[0], found = c, seed{off: at, lit: lit, fold: fold}, true
+			if c := (cover{seeds: one[:], short: size, score: score(lit, fold)}); !found || c.better(&top) {
+				top, best, found = c, seed{off: at, lit: lit, fold: fold}, true
 			}
 			if at == end-size {
 				break
@@ -147,10 +155,7 @@ func bestWindow(e *Elem, score func([]byte, bool) int) *cover {
 		}
 		i = end
 	}
-	if !found {
-		return nil
-	}
-	return &cover{seeds: []seed{seeds[0]}, short: top.short, score: top.score}
+	return top, best, found
 }
 
 func letters(b []byte) bool {

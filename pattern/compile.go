@@ -47,13 +47,13 @@ func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, e
 		return nil, nil, err
 	}
 	byEnd := p.ByEnd && p.Count > 1 && p.Anchor.Base == Anywhere && anyVaries(vars)
-	covers := make([]*cover, len(vars))
-	for i, v := range vars {
-		if covers[i] = choose(v, byEnd, score); covers[i] == nil && byEnd {
-			return compileBy(vars, false, score)
+	if byEnd {
+		prog, atoms, err := compileBy(vars, true, score)
+		if !errors.Is(err, ErrNoLiteral) {
+			return prog, atoms, err
 		}
 	}
-	return compileBy(vars, byEnd, score)
+	return compileBy(vars, false, score)
 }
 
 // normalise checks variants and brings them into the form that is encoded.
@@ -172,6 +172,9 @@ type normaliser struct{ out []Elem }
 func (n *normaliser) sequence(seq []Elem, depth int) error {
 	if len(seq) == 0 {
 		return errors.New("empty sequence")
+	}
+	if n.out == nil {
+		n.out = make([]Elem, 0, len(seq))
 	}
 	for i := range seq {
 		var err error

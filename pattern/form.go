@@ -51,8 +51,8 @@ func compileForms(forms []Form, score func([]byte, bool) int) (Program, []Atom, 
 	if len(forms) > maxVariants {
 		return nil, nil, fmt.Errorf("pattern: %d forms, at most %d", len(forms), maxVariants)
 	}
-	var items [][]byte
-	var atoms []Atom
+	items := make([][]byte, 0, len(forms))
+	atoms := make([]Atom, 0, len(forms))
 	for i, f := range forms {
 		if len(f.Value) == 0 {
 			return nil, nil, errors.New("pattern: form without a byte")
@@ -99,7 +99,8 @@ func (f *Form) encode(score func([]byte, bool) int) ([]byte, seed) {
 			el.Value[i] = lower(c)
 		}
 	}
-	b := []byte{head, f.XorLo, f.XorHi, byte(len(f.Before)), byte(len(f.After))}
+	b := make([]byte, 0, formHead+32*(len(f.Before)+len(f.After))+len(el.Value))
+	b = append(b, head, f.XorLo, f.XorHi, byte(len(f.Before)), byte(len(f.After)))
 	for _, sets := range [2][]Set{f.Before, f.After} {
 		for _, s := range sets {
 			for _, w := range s {
@@ -107,7 +108,8 @@ func (f *Form) encode(score func([]byte, bool) int) ([]byte, seed) {
 			}
 		}
 	}
-	return append(b, el.Value...), bestWindow(&el, score).seeds[0]
+	_, seed, _ := bestRun(&el, score) // it has a byte, and no mask
+	return append(b, el.Value...), seed
 }
 
 // checkForms proves a program of forms, and places in it.

@@ -24,9 +24,17 @@ func (v value) is(kinds ...module.Kind) bool {
 	return v.t == nil || slices.Contains(kinds, v.t.Kind)
 }
 
-func of(k module.Kind) value { return value{t: &module.Type{Kind: k}} }
+// bare are the types that are a kind and no more.
+var bare = func() (out [256]module.Type) {
+	for k := range out {
+		out[k].Kind = module.Kind(k)
+	}
+	return out
+}()
 
-func constant(c module.Value) value { return value{&module.Type{Kind: c.Kind}, c} }
+func of(k module.Kind) value { return value{t: &bare[k]} }
+
+func constant(c module.Value) value { return value{&bare[c.Kind], c} }
 
 // expr checks an expression and keeps what it found.
 func (c *checker) expr(e syntax.Expr) value {

@@ -52,7 +52,7 @@ func (c *checker) duplicateValue(p *syntax.Pattern, values map[string]*syntax.Pa
 		return
 	}
 	start := p.Name.End
-	key := strings.Join(strings.Fields(c.text(source.Span{Start: start, End: p.End})), " ")
+	key := spaced(c.text(source.Span{Start: start, End: p.End}))
 	first := values[key]
 	if first == nil {
 		values[key] = p
@@ -60,6 +60,17 @@ func (c *checker) duplicateValue(p *syntax.Pattern, values map[string]*syntax.Pa
 	}
 	c.warn(source.DuplicatePatternValue, p.Span, "pattern that another says already", "the same as `"+first.Name.Name+"`").
 		also(first.Span, "`"+first.Name.Name+"` is here")
+}
+
+// spaced is a text with one space for each run of white space, and none at its ends.
+func spaced(s string) string {
+	s = strings.TrimSpace(s)
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c == ' ' && s[i+1] == ' ' || c < ' ' || c >= 0x7F { // s ends with no space
+			return strings.Join(strings.Fields(s), " ")
+		}
+	}
+	return s
 }
 
 // clashes are modifiers that do not go with each other.

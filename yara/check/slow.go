@@ -1,6 +1,9 @@
 package check
 
 import (
+	"math/bits"
+	"slices"
+
 	resyntax "github.com/showcause/showcause/regex/syntax"
 	"github.com/showcause/showcause/yara/source"
 	"github.com/showcause/showcause/yara/syntax"
@@ -23,8 +26,8 @@ func common(b byte) bool { return b == 0 || b == ' ' || b == 0xCC || b == 0xFF }
 // points is how good a part is.
 func points(part []maskedByte) int {
 	sum, unique := 0, 0
-	var seen [256]bool
-	for _, b := range part {
+	var only byte
+	for i, b := range part {
 		switch {
 		case b.mask == 0:
 			sum -= 10
@@ -39,12 +42,12 @@ func points(part []maskedByte) int {
 		default:
 			sum += 20
 		}
-		if !seen[b.value] {
-			seen[b.value] = true
+		if !slices.Contains(part[:i], b) {
+			only = b.value
 			unique++
 		}
 	}
-	if unique == 1 && (seen[0] || seen[' '] || seen[0x90] || seen[0xCC] || seen[0xFF]) {
+	if unique == 1 && (common(only) || only == 0x90) {
 		return sum - 10*len(part)
 	}
 	return sum + 2*unique
@@ -75,7 +78,7 @@ func best(run []maskedByte, enough int) (part []maskedByte, score int) {
 // slowText says whether a text has no good part. The part is chosen in the text
 // itself; of wide text, its first bytes with zeros after them count, too.
 func slowText(p *syntax.Pattern) bool {
-	var run []maskedByte
+	run := make([]maskedByte, 0, len(p.Text.Text))
 	for i := range len(p.Text.Text) {
 		run = append(run, maskedByte{p.Text.Text[i], 0xFF})
 	}
@@ -133,7 +136,7 @@ func hexPoints(parts []*syntax.Hex) int {
 	flush := func() {
 		_, s := best(run, goodPart)
 		score = max(score, s)
-		run = nil
+		run = run[:0]
 	}
 	for _, h := range parts {
 		switch h.Kind {
@@ -232,18 +235,20 @@ const (
 )
 
 func single(set *resyntax.Set) (b byte, kind int) {
-	var have []byte
-	n := 0
-	for c := range 256 {
-		if set.Has(byte(c)) {
-			if n++; n <= 2 {
-				have = append(have, byte(c))
-			}
+	first, last, n := -1, 0, 0
+	for i, word := range set {
+		if word == 0 {
+			continue
+		}
+		n += bits.OnesCount64(word)
+		last = 64*i + bits.Len64(word) - 1
+		if first < 0 {
+			first = 64*i + bits.TrailingZeros64(word)
 		}
 	}
 	switch {
-	case n == 1 || n == 2 && have[0]|0x20 == have[1] && have[1] >= 'a' && have[1] <= 'z':
-		return have[0], oneByte
+	case n == 1 || n == 2 && first|0x20 == last && last >= 'a' && last <= 'z':
+		return byte(first), oneByte
 	case n == 256 || n == 255 && !set.Has('\n'):
 		return 0, anyByte
 	}

@@ -160,6 +160,10 @@ func lowerRule(res *check.Result, r *check.Rule, o *Options) (*rule.Rule, []*che
 	if o.Name != nil {
 		out.File = o.Name(out.File)
 	}
+	if n := len(r.Patterns); n > 0 {
+		out.Patterns = make([]pattern.Pattern, 0, n)
+		out.YARA.Needs, out.YARA.Names = make([]uint32, 0, n), make([]string, 0, n)
+	}
 	for _, t := range r.Tags {
 		out.YARA.Tags = append(out.YARA.Tags, t.Name)
 	}
@@ -215,7 +219,11 @@ func asksPlaces(cond syntax.Expr) (asks bool) {
 	return asks
 }
 
-func metas(r *check.Rule) (out []rule.Meta) {
+func metas(r *check.Rule) []rule.Meta {
+	if len(r.Metas) == 0 {
+		return nil
+	}
+	out := make([]rule.Meta, 0, len(r.Metas))
 	for _, m := range r.Metas {
 		v := rule.Meta{Name: m.Name.Name}
 		switch m.Value.Kind {

@@ -48,7 +48,7 @@ func compileRegexp(t *resyntax.Tree, o regex.Options) (*rule.Regexp, error) {
 // textForms are the spellings of a text.
 func textForms(p *syntax.Pattern, d source.Dialect) []pattern.Form {
 	wide := p.Has("wide") != nil
-	var forms []pattern.Form
+	forms := make([]pattern.Form, 0, 2)
 	if !wide || p.Has("ascii") != nil {
 		forms = append(forms, pattern.Form{Value: []byte(p.Text.Text)})
 	}
@@ -194,11 +194,22 @@ func fixedRun(parts []*syntax.Hex) int {
 	return len(parts)
 }
 
+// runs is how many elements a sequence has, at most: bytes that are fixed and follow
+// each other are one.
+func runs(parts []*syntax.Hex) (n int) {
+	for i := 0; i < len(parts); i++ {
+		i += max(0, fixedRun(parts[i:])-1)
+		n++
+	}
+	return n
+}
+
 // hexElems are the elements of a sequence; not ok where a pattern does not have them.
 func hexElems(parts []*syntax.Hex, depth int) (out []pattern.Elem, ok bool) {
 	if depth > maxNested {
 		return nil, false
 	}
+	out = make([]pattern.Elem, 0, runs(parts))
 	for i := 0; i < len(parts); i++ {
 		h := parts[i]
 		switch h.Kind {

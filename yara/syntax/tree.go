@@ -328,66 +328,69 @@ func (*ForOf) expr()      {}
 func (*ForIn) expr()      {}
 func (*With) expr()       {}
 
-// kids are the expressions right below e, in the order of the text.
-func kids(e Expr) []Expr {
-	switch e := e.(type) {
-	case *Select:
-		return []Expr{e.X}
-	case *Index:
-		return []Expr{e.X, e.I}
-	case *Call:
-		return append([]Expr{e.Fn}, e.Args...)
-	case *Unary:
-		return []Expr{e.X}
-	case *Binary:
-		return []Expr{e.X, e.Y}
-	case *Logic:
-		return e.Kids
-	case *Paren:
-		return []Expr{e.X}
-	case *Match:
-		return place(e.At, e.In)
-	case *Measure:
-		return place(e.Index, e.In)
-	case *Range:
-		return []Expr{e.Lo, e.Hi}
-	case *Quantifier:
-		return place(e.N, nil)
-	case *Set:
-		return e.Items
-	case *Of:
-		return append([]Expr{e.Quant, e.Set}, place(e.At, e.In)...)
-	case *ForOf:
-		return []Expr{e.Quant, e.Set, e.Body}
-	case *ForIn:
-		return []Expr{e.Quant, e.Iter, e.Body}
-	case *With:
-		return append(append([]Expr{}, e.Values...), e.Body)
-	}
-	return nil
-}
-
-// place are those of the two that are there.
-func place(a Expr, in *Range) []Expr {
-	var out []Expr
-	if a != nil {
-		out = append(out, a)
-	}
-	if in != nil {
-		out = append(out, in)
-	}
-	return out
-}
-
 // Walk calls visit for e and, if visit says so, for all that is below it, in
 // the order of the text.
 func Walk(e Expr, visit func(Expr) bool) {
 	if e == nil || !visit(e) {
 		return
 	}
-	for _, k := range kids(e) {
-		if k != nil {
-			Walk(k, visit)
-		}
+	switch e := e.(type) {
+	case *Select:
+		Walk(e.X, visit)
+	case *Index:
+		Walk(e.X, visit)
+		Walk(e.I, visit)
+	case *Call:
+		Walk(e.Fn, visit)
+		walkAll(e.Args, visit)
+	case *Unary:
+		Walk(e.X, visit)
+	case *Binary:
+		Walk(e.X, visit)
+		Walk(e.Y, visit)
+	case *Logic:
+		walkAll(e.Kids, visit)
+	case *Paren:
+		Walk(e.X, visit)
+	case *Match:
+		walkPlace(e.At, e.In, visit)
+	case *Measure:
+		walkPlace(e.Index, e.In, visit)
+	case *Range:
+		Walk(e.Lo, visit)
+		Walk(e.Hi, visit)
+	case *Quantifier:
+		Walk(e.N, visit)
+	case *Set:
+		walkAll(e.Items, visit)
+	case *Of:
+		Walk(e.Quant, visit)
+		Walk(e.Set, visit)
+		walkPlace(e.At, e.In, visit)
+	case *ForOf:
+		Walk(e.Quant, visit)
+		Walk(e.Set, visit)
+		Walk(e.Body, visit)
+	case *ForIn:
+		Walk(e.Quant, visit)
+		Walk(e.Iter, visit)
+		Walk(e.Body, visit)
+	case *With:
+		walkAll(e.Values, visit)
+		Walk(e.Body, visit)
+	}
+}
+
+func walkAll(all []Expr, visit func(Expr) bool) {
+	for _, e := range all {
+		Walk(e, visit)
+	}
+}
+
+// walkPlace goes through those of the two that are there.
+func walkPlace(at Expr, in *Range, visit func(Expr) bool) {
+	Walk(at, visit)
+	if in != nil {
+		Walk(in, visit)
 	}
 }
