@@ -20,6 +20,10 @@ var (
 // lzmaMaxDict is how many bytes back a match may reach.
 const lzmaMaxDict = 64 << 20
 
+// lzmaSlack is how much larger than the dictionary the window is: a match is
+// copied in steps of eight bytes, which writes up to seven too many over the oldest.
+const lzmaSlack = 16
+
 // LZMA decodes an LZMA stream (7-Zip's lzma-specification.txt). Its
 // dictionary grows with what comes out and never on the word of the header, so
 // that a thousand small members cost what they are.
@@ -194,23 +198,6 @@ func (d *LZMA) bit(p *uint16) uint32 {
 }
 
 func (d *LZMA) direct(n uint) (v uint32) {
-	if len(d.in)-d.at >= lzmaAhead {
-		width, code, in, at := d.width, d.code, d.in, d.at
-		for ; n > 0; n-- {
-			if width < 1<<24 {
-				width <<= 8
-				code = code<<8 | uint32(in[at])
-				at++
-			}
-			width >>= 1
-			code -= width
-			under := -(code >> 31) // all bits set where it was smaller
-			code += width & under
-			v = v<<1 + under + 1
-		}
-		d.width, d.code, d.at = width, code, at
-		return v
-	}
 	for ; n > 0; n-- {
 		d.normalize()
 		d.width >>= 1
@@ -225,65 +212,14 @@ func (d *LZMA) direct(n uint) (v uint32) {
 
 func (d *LZMA) tree(p []uint16, n uint) uint32 {
 	m := uint32(1)
-	if len(d.in)-d.at >= lzmaAhead {
-		width, code, in, at := d.width, d.code, d.in, d.at
-		for range n {
-			if width < 1<<24 {
-				width <<= 8
-				code = code<<8 | uint32(in[at])
-				at++
-			}
-			v := uint32(p[m])
-			if part := width >> 11 * v; code < part {
-				width = part
-				p[m] = uint16(v + (2048-v)>>5)
-				m <<= 1
-			} else {
-				width -= part
-				code -= part
-				p[m] = uint16(v - v>>5)
-				m = m<<1 | 1
-			}
-		}
-		d.width, d.code, d.at = width, code, at
-		return m - 1<<n
-	}
 	for range n {
 		m = m<<1 | d.bit(&p[m])
 	}
 	return m - 1<<n
 }
 
-// lzmaAhead is how many bytes have to be at hand for what is not looked after
-// at every bit: a literal, or a part of a match, takes fewer.
-const lzmaAhead = 32
-
 func (d *LZMA) reverse(p []uint16, n uint) (v uint32) {
 	m := uint32(1)
-	if len(d.in)-d.at >= lzmaAhead {
-		width, code, in, at := d.width, d.code, d.in, d.at
-		for i := range n {
-			if width < 1<<24 {
-				width <<= 8
-				code = code<<8 | uint32(in[at])
-				at++
-			}
-			b := uint32(p[m])
-			m <<= 1
-			if part := width >> 11 * b; code < part {
-				width = part
-				p[m>>1] = uint16(b + (2048-b)>>5)
-			} else {
-				width -= part
-				code -= part
-				p[m>>1] = uint16(b - b>>5)
-				m |= 1
-				v |= 1 << i
-			}
-		}
-		d.width, d.code, d.at = width, code, at
-		return v
-	}
 	for i := range n {
 		b := d.bit(&p[m])
 		m = m<<1 | b
@@ -302,21 +238,38 @@ func (d *LZMA) length(l *lzmaLen, ps uint32) int {
 	return int(d.tree(l.high[:], 8)) + 18
 }
 
+// room sees to it that a byte fits into the window: it grows, or begins anew.
+func (d *LZMA) room() {
+	if d.pos < len(d.win) {
+		return
+	}
+	most := int(min(d.dict, lzmaMaxDict)) + lzmaSlack
+	if len(d.win) >= most {
+		d.pos, d.wrap = 0, true
+		return
+	}
+	grown := make([]byte, min(max(4*len(d.win), 4096), most))
+	copy(grown, d.win)
+	d.win = grown
+}
+
 // put adds a byte to the dictionary.
 func (d *LZMA) put(c byte) {
-	if d.pos == len(d.win) {
-		most := int(min(d.dict, lzmaMaxDict))
-		if len(d.win) < most {
-			grown := make([]byte, min(max(4*len(d.win), 4096), most))
-			copy(grown, d.win)
-			d.win = grown
-		} else {
-			d.pos, d.wrap = 0, true
-		}
-	}
+	d.room()
 	d.win[d.pos] = c
 	d.pos++
 	d.n++
+}
+
+// write adds bytes to the dictionary.
+func (d *LZMA) write(p []byte) {
+	for len(p) > 0 {
+		d.room()
+		n := copy(d.win[d.pos:], p)
+		d.pos += n
+		d.n += int64(n)
+		p = p[n:]
+	}
 }
 
 // back returns the byte at the given distance, from 0.
@@ -333,7 +286,7 @@ func (d *LZMA) reach(dist uint32) error {
 	switch {
 	case int64(dist) >= d.n || int64(dist) >= d.dict:
 		return ErrLZMA
-	case d.wrap && int64(dist) >= int64(len(d.win)):
+	case d.wrap && int64(dist) >= int64(len(d.win)-lzmaSlack):
 		return ErrDictionary
 	}
 	return nil
@@ -351,6 +304,12 @@ func (d *LZMA) Read(p []byte) (n int, err error) {
 		}
 		if d.left > 0 {
 			n += d.repeat(p[n:])
+			continue
+		}
+		if len(d.in)-d.at >= lzmaAhead {
+			var m int
+			m, d.done = d.run(p[n:])
+			n += m
 			continue
 		}
 		c, lit, err := d.symbol()
@@ -434,6 +393,11 @@ func (d *LZMA) symbol() (c byte, lit bool, err error) {
 	ps := uint32(d.n) & (1<<d.pb - 1)
 	s := uint32(d.state)
 	if d.bit(&d.match[s<<4+ps]) == 0 {
+		if d.state >= 7 { // it is coded by the byte behind the last match
+			if err := d.reach(d.reps[0]); err != nil {
+				return 0, false, err
+			}
+		}
 		return d.literal(), true, nil
 	}
 	if d.bit(&d.rep[s]) == 0 {
@@ -492,7 +456,7 @@ func (d *LZMA) literal() byte {
 	at := (uint32(d.n)&(1<<d.lp-1))<<d.lc + prev>>(8-d.lc)
 	p := (*[0x300]uint16)(d.lit[0x300*at:])
 	m := uint32(1)
-	if d.state >= 7 && d.reach(d.reps[0]) == nil {
+	if d.state >= 7 {
 		b := uint32(d.back(d.reps[0]))
 		for m < 0x100 {
 			want := b >> 7 & 1
@@ -503,28 +467,6 @@ func (d *LZMA) literal() byte {
 				break
 			}
 		}
-	}
-	if len(d.in)-d.at >= lzmaAhead {
-		width, code, in, at := d.width, d.code, d.in, d.at
-		for m < 0x100 {
-			if width < 1<<24 {
-				width <<= 8
-				code = code<<8 | uint32(in[at])
-				at++
-			}
-			v := uint32(p[m])
-			if part := width >> 11 * v; code < part {
-				width = part
-				p[m] = uint16(v + (2048-v)>>5)
-				m <<= 1
-			} else {
-				width -= part
-				code -= part
-				p[m] = uint16(v - v>>5)
-				m = m<<1 | 1
-			}
-		}
-		d.width, d.code, d.at = width, code, at
 	}
 	for m < 0x100 {
 		m = m<<1 | d.bit(&p[m])

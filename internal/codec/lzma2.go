@@ -60,9 +60,7 @@ func (l *LZMA2) Read(p []byte) (n int, err error) {
 			var m int
 			m, l.err = l.in.Read(p[n:min(len(p), n+l.copying)])
 			l.err = bound.CutShort(l.err)
-			for _, c := range p[n : n+m] {
-				l.d.put(c)
-			}
+			l.d.write(p[n : n+m])
 			n, l.copying = n+m, l.copying-m
 		case l.coded:
 			var m int
