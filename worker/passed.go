@@ -1,17 +1,20 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // unsized is the most that is read of a file that says it is empty and is not
@@ -27,6 +30,7 @@ type passed struct {
 	stat  unix.Stat_t // when it was taken
 	whole bool        // a copy: it does not change
 	grew  bool        // a copy, and there was more
+	holes []wire.Hole
 }
 
 // pass looks at what was opened and gives what is passed of it. A file whose
@@ -78,8 +82,65 @@ func (p *passed) look(fd int) error {
 		if p.copy() != nil {
 			return nil // the reader is told why, when it reads
 		}
+	case p.size-p.stat.Blocks*512 >= worthHoles && tellsHoles(p.fd):
+		p.holes = holesOf(p.fd, p.size)
 	}
 	return nil
+}
+
+// Holes are looked for in a file that lacks worthHoles bytes, and told from
+// leastHole bytes on. A file in more than mostStretches pieces is looked at so far.
+const (
+	worthHoles    = 16 << 20
+	leastHole     = 4 << 20
+	mostStretches = 4096
+)
+
+// tellsHoles tells whether the word of a file system is taken for what reads as
+// zeros (lseek(2), SEEK_HOLE): those of Linux itself. Others have told holes where
+// there was data.
+func tellsHoles(fd int) bool {
+	var s unix.Statfs_t
+	if unix.Fstatfs(fd, &s) != nil {
+		return false
+	}
+	switch int64(s.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return true
+	}
+	return false
+}
+
+// holesOf are the longest holes of a file, in order. The place that the
+// descriptor stands at stays.
+func holesOf(fd int, size int64) (out []wire.Hole) {
+	was, err := unix.Seek(fd, 0, unix.SEEK_CUR)
+	if err != nil {
+		return nil
+	}
+	defer func() { _, _ = unix.Seek(fd, was, unix.SEEK_SET) }() // it stood there
+	at := int64(0)
+	for range mostStretches {
+		hole, err := unix.Seek(fd, at, unix.SEEK_HOLE)
+		if err != nil || hole >= size {
+			break
+		}
+		if at, err = unix.Seek(fd, hole, unix.SEEK_DATA); err == unix.ENXIO {
+			at = size // nothing but a hole behind it
+		} else if err != nil {
+			break
+		}
+		if at = min(at, size); at-hole >= leastHole {
+			out = append(out, wire.Hole{Off: hole, Len: at - hole})
+		}
+		if at == size {
+			break
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.Hole) int { return cmp.Compare(b.Len, a.Len) })
+	out = out[:min(len(out), wire.MaxHoles)]
+	slices.SortFunc(out, func(a, b wire.Hole) int { return cmp.Compare(a.Off, b.Off) })
+	return out
 }
 
 // ofKernel tells whether a file is made by the kernel when it is read (statfs(2),

@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/worker/wire"
 )
 
 // mode is how a descriptor was opened.
@@ -239,5 +242,95 @@ func TestMisuse(t *testing.T) {
 	}
 	if bad > 2 {
 		t.Errorf("%d errors", bad)
+	}
+}
+
+// TestHoles reads sparse files with their holes told, and without.
+func TestHoles(t *testing.T) {
+	const m = 1 << 20
+	for name, c := range map[string]struct {
+		size int64
+		data []int64
+		want int
+	}{
+		"none":             {30 * m, []int64{0, 4 * m, 8 * m, 12 * m, 16 * m, 20 * m, 24 * m, 28 * m}, 0},
+		"all":              {64 * m, nil, 1},
+		"at the end":       {64 * m, []int64{0}, 1},
+		"at the start":     {64*m + 7, []int64{64 * m}, 1},
+		"between":          {100*m + 1, []int64{0, 100 * m}, 1},
+		"more than travel": {200 * m, []int64{0, 10 * m, 20 * m, 30 * m, 40 * m, 50 * m, 60 * m, 70 * m, 80 * m, 90 * m, 100 * m, 110 * m, 120 * m, 130 * m, 140 * m, 150 * m, 160 * m, 170 * m, 180 * m}, wire.MaxHoles},
+		"of odd places":    {90*m + 123, []int64{7*m + 77, 50*m + 1}, 3},
+	} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "sparse"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Truncate(c.size); err != nil {
+			t.Fatal(err)
+		}
+		for i, at := range c.data {
+			if _, err := f.WriteAt([]byte{byte(i + 1), 2, 3}, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Seek(5, io.SeekStart)
+		if !tellsHoles(int(f.Fd())) {
+			t.Skip("a file system whose word is not taken")
+		}
+		holes := holesOf(int(f.Fd()), c.size)
+		if at, _ := f.Seek(0, io.SeekCurrent); at != 5 || len(holes) != c.want {
+			t.Errorf("%s: %d holes, want %d: %v; at %d", name, len(holes), c.want, holes, at)
+		}
+		with, without := file{int(f.Fd()), c.size, holes}, file{fd: int(f.Fd()), size: c.size}
+		a, b := make([]byte, m+3), make([]byte, m+3)
+		for off := int64(0); off < c.size+m; off += m - 1 {
+			for i := range a {
+				a[i], b[i] = 'x', 'x'
+			}
+			n, err := with.ReadAt(a, off)
+			if k, want := without.ReadAt(b, off); n != k || !errors.Is(err, want) || !bytes.Equal(a, b) {
+				t.Fatalf("%s: at %d: %d bytes, %v; want %d, %v", name, off, n, err, k, want)
+			}
+		}
+		p, err := pass(f)
+		if err != nil || !slices.Equal(p.holes, holes) {
+			t.Errorf("%s: %v passed, want %v: %v", name, p.holes, holes, err)
+		}
+		p.close()
+	}
+}
+
+// TestHoleFilled holds that what is written into a hole is told.
+func TestHoleFilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sparse")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 100<<20); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond) // times of files are coarse
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p, err := pass(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if p.changed() {
+		t.Error("changed at once")
+	}
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.WriteAt([]byte("marker"), 50<<20)
+	w.Close()
+	if !p.changed() {
+		t.Error("not told")
 	}
 }

@@ -455,7 +455,7 @@ func (r *peer) transmit(jobs []*job) error {
 	orders := make([]wire.Order, len(jobs))
 	careful := false
 	for i, j := range jobs {
-		fds[i], orders[i] = j.fd, wire.Order{ID: j.id, Size: j.size, Externals: j.externals}
+		fds[i], orders[i] = j.fd, wire.Order{ID: j.id, Size: j.size, Externals: j.externals, Holes: j.holes}
 		careful = careful || j.careful
 	}
 	r.msg = wire.AppendOrders(r.msg[:0], careful, orders)

@@ -238,7 +238,7 @@ func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 		rep.Logs = append(rep.Logs, lines...)
 	}()
 	externals, _ := wire.DecodeExternals(o.Externals) // DecodeOrders was there
-	return r.scan(file{fd, o.Size}, externals)
+	return r.scan(file{fd, o.Size, o.Holes}, externals)
 }
 
 // answer gathers a report, and writes what is gathered when it is time.
@@ -284,10 +284,13 @@ func (r *reader) flush() error {
 	return nil
 }
 
-// file is a passed descriptor as a Source. Its size is what the broker said.
+// file is a passed descriptor as a Source. Its size is what the broker said, and so
+// are its holes: they are not read, which takes the kernel long where there is much
+// of them.
 type file struct {
-	fd   int
-	size int64
+	fd    int
+	size  int64
+	holes []wire.Hole // in order
 }
 
 func (f file) Size() int64 { return f.size }
@@ -295,7 +298,14 @@ func (f file) Size() int64 { return f.size }
 func (f file) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
-		m, err := pread(f.fd, p[n:], off+int64(n))
+		at := off + int64(n)
+		part, hole := f.part(at, int64(len(p)-n))
+		if hole {
+			clear(p[n : n+int(part)])
+			n += int(part)
+			continue
+		}
+		m, err := pread(f.fd, p[n:n+int(part)], at)
 		if err != nil {
 			return n, err
 		}
@@ -305,4 +315,17 @@ func (f file) ReadAt(p []byte, off int64) (int, error) {
 		n += m
 	}
 	return n, nil
+}
+
+// part is how much of n bytes at off is in the same hole, or before the next.
+func (f file) part(off, n int64) (part int64, hole bool) {
+	for _, h := range f.holes {
+		switch {
+		case off < h.Off:
+			return min(n, h.Off-off), false
+		case off < h.Off+h.Len:
+			return min(n, h.Off+h.Len-off), true
+		}
+	}
+	return n, false
 }

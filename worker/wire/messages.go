@@ -37,7 +37,9 @@ const (
 	MaxBatch    = 64                                // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
 	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
 	jobsHead    = 1 + 1 + 2
-	jobSize     = 8 + 8 + 2 // and external variables
+	jobSize     = 8 + 8 + 2 + 1 // and external variables, and holes
+	MaxHoles    = 16            // of a file
+	holeSize    = 8 + 8
 	MaxRefusal  = 1 << 10
 	MaxDepth    = 1000 // of Limits.Depth: a reader's stack and a report's trails are bounded
 	maxMatches  = 1 << 18
@@ -49,7 +51,7 @@ const (
 // Lengths in bytes of the longest messages.
 const (
 	MaxSettings = rulesSize + maxPasswords + MaxExternals
-	MaxJobs     = jobsHead + MaxBatch*jobSize + MaxJobsExternal
+	MaxJobs     = jobsHead + MaxBatch*(jobSize+MaxHoles*holeSize) + MaxJobsExternal
 )
 
 // What a report may weigh. Without quoted data it is a base and so much for
@@ -173,7 +175,12 @@ type Order struct {
 	ID        uint64
 	Size      int64
 	Externals string // see EncodeExternals
+	Holes     []Hole // MaxHoles at most, in order
 }
+
+// Hole is a stretch of a file that its file system says is not there, and reads
+// as zeros.
+type Hole struct{ Off, Len int64 }
 
 // AppendOrders writes a message of jobs, MaxBatch at most, with MaxJobsExternal bytes of
 // external variables at most.
@@ -184,7 +191,11 @@ func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
 		b = le.AppendUint64(b, o.ID)
 		b = le.AppendUint64(b, uint64(o.Size))
 		b = le.AppendUint16(b, uint16(len(o.Externals)))
-		b = append(b, o.Externals...)
+		b = append(append(b, uint8(len(o.Holes))), o.Externals...)
+		for _, h := range o.Holes {
+			b = le.AppendUint64(b, uint64(h.Off))
+			b = le.AppendUint64(b, uint64(h.Len))
+		}
 	}
 	return b
 }
@@ -199,13 +210,15 @@ func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error
 		return nil, false, errMessage
 	}
 	rest := b[jobsHead:]
+	room := MaxJobsExternal
 	for range n {
 		if len(rest) < jobSize {
 			return nil, false, errMessage
 		}
 		o := Order{ID: le.Uint64(rest), Size: int64(le.Uint64(rest[8:]))}
-		more := int(le.Uint16(rest[16:]))
-		if rest = rest[jobSize:]; o.Size < 0 || more > MaxJobExternals || more > len(rest) {
+		more, holes := int(le.Uint16(rest[16:])), int(rest[18])
+		room -= more
+		if rest = rest[jobSize:]; o.Size < 0 || more > MaxJobExternals || room < 0 || more > len(rest) {
 			return nil, false, errMessage
 		}
 		if more > 0 {
@@ -213,6 +226,18 @@ func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error
 			if _, err := DecodeExternals(o.Externals); err != nil {
 				return nil, false, err
 			}
+		}
+		if holes > MaxHoles || holes*holeSize > len(rest) {
+			return nil, false, errMessage
+		}
+		end := int64(0)
+		for range holes {
+			h := Hole{int64(le.Uint64(rest)), int64(le.Uint64(rest[8:]))}
+			if rest = rest[holeSize:]; h.Off < end || h.Len <= 0 || h.Off > o.Size || h.Len > o.Size-h.Off {
+				return nil, false, errMessage
+			}
+			end = h.Off + h.Len
+			o.Holes = append(o.Holes, h)
 		}
 		out = append(out, o)
 	}

@@ -137,15 +137,15 @@ func TestFewExternals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n, want := range map[int]bool{MaxJobsExternal / len(long): true, MaxJobsExternal/len(long) + 2: false} {
-		b := AppendOrders(nil, false, slices.Repeat([]Order{{1, 2, long}}, n))
-		if _, _, err := DecodeOrders(b, nil); (err == nil) != want || want != (len(b) <= MaxJobs) {
+		b := AppendOrders(nil, false, slices.Repeat([]Order{{ID: 1, Size: 2, Externals: long}}, n))
+		if _, _, err := DecodeOrders(b, nil); (err == nil) != want || want && len(b) > MaxJobs {
 			t.Errorf("%d: %d bytes of %d, %v", n, len(b), MaxJobs, err)
 		}
 	}
 }
 
 func TestOrders(t *testing.T) {
-	in := []Order{{1, 0, ""}, {math.MaxUint64, math.MaxInt64, someValues(t)}, {3, 4, ""}}
+	in := []Order{{1, 0, "", nil}, {math.MaxUint64, math.MaxInt64, someValues(t), []Hole{{0, 5}, {5, math.MaxInt64 - 5}}}, {3, 4, "", []Hole{{3, 1}}}}
 	b := AppendOrders(nil, true, in)
 	out, atOnce, err := DecodeOrders(b, nil)
 	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
@@ -157,10 +157,17 @@ func TestOrders(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string][]byte{
-		"none":     AppendOrders(nil, false, nil),
-		"too many": AppendOrders(nil, false, make([]Order, MaxBatch+1)),
-		"negative": AppendOrders(nil, false, []Order{{1, -1, ""}}),
-		"behind":   append(b, 0),
+		"none":                        AppendOrders(nil, false, nil),
+		"too many":                    AppendOrders(nil, false, make([]Order, MaxBatch+1)),
+		"negative":                    AppendOrders(nil, false, []Order{{1, -1, "", nil}}),
+		"a hole that is too long":     AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 5}}}}),
+		"a hole behind the end":       AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{6, 1}}}}),
+		"a hole of nothing":           AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 0}}}}),
+		"a hole of less":              AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, -1}}}}),
+		"a hole in front":             AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{-1, 2}}}}),
+		"holes that are not in order": AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 2}, {2, 2}}}}),
+		"too many holes":              AppendOrders(nil, false, []Order{{1, 99, "", slices.Repeat([]Hole{{}}, MaxHoles+1)}}),
+		"behind":                      append(b, 0),
 	} {
 		if _, _, err := DecodeOrders(bad, nil); err == nil {
 			t.Error(name)
@@ -557,7 +564,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add((&Settings{Names: true, Formats: 3}).Encode())
 	f.Add([]byte(someValues(f)))
 	f.Add([]byte("\x01\x00\x01m\x02\x00\x00\x00ab"))
-	f.Add(AppendOrders(nil, true, []Order{{1, 2, ""}, {3, 4, someValues(f)}}))
+	f.Add(AppendOrders(nil, true, []Order{{1, 2, "", nil}, {3, 4, someValues(f), []Hole{{1, 2}}}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := DecodeModules(b); err == nil {
 			if again, err := EncodeModules(m); err != nil || len(again) != len(b) {
