@@ -346,3 +346,45 @@ func FuzzDetect(f *testing.F) {
 		LooksMail(b)
 	})
 }
+
+// File systems and disks that no format reads are told all the same: what is
+// not known would be nothing found.
+func TestUnreadDisks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		off  int
+		mark string
+	}{
+		{"apfs", 32, "NXSB"},
+		{"refs", 3, "ReFS\x00\x00\x00\x00"},
+		{"lvm2", 512, "LABELONE"},
+		{"f2fs", 1024, "\x10\x20\xf5\xf2"},
+		{"md-raid", 4096, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00"},
+		{"bcachefs", 4120, "\xc6\x85\x73\xf6"},
+		{"zfs", 0x4000, "\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x24\x00\x00\x00\x20\x00\x00\x00\x07version"},
+		{"ufs", 0x255c, "\x54\x19\x01\x00"},
+		{"ufs", 0x1055c, "\x19\x01\x54\x19"},
+		{"jfs", 0x8000, "JFS1"},
+		{"reiserfs", 0x2034, "ReIsErFs"},
+		{"reiserfs", 0x10034, "ReIsEr"},
+		{"xfs", 0, "XFSB"},
+		{"ubi", 0, "UBI#"},
+		{"ubifs", 0, "\x31\x18\x10\x06"},
+		{"jffs2", 0, "\x85\x19\x01\xe0"},
+		{"jffs2", 0, "\x19\x85\x20\x03"},
+		{"parallels", 0, "WithoutFreeSpace"},
+		{"qed", 0, "QED\x00"},
+		{"ewf", 0, "EVF\x09\x0d\x0a\xff\x00"},
+	} {
+		b := make([]byte, 0x12000)
+		copy(b[c.off:], c.mark)
+		got := Detect(b[:64<<10], showcause.Bytes(b))
+		if got.String() != c.name || !got.Hides() {
+			t.Errorf("%s at %d: %s", c.name, c.off, got)
+		}
+		b[c.off+len(c.mark)-1] ^= 0x20
+		if got := Detect(b[:64<<10], showcause.Bytes(b)); got.Hides() {
+			t.Errorf("%s at %d, changed: %s", c.name, c.off, got)
+		}
+	}
+}

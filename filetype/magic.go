@@ -149,7 +149,20 @@ var magics = [...]magic{
 	{cramfs, 0, "\x45\x3d\xcd\x28"},
 	{romfs, 0, "-rom1fs-"},
 	{ubi, 0, "UBI#"},
+	{ubifs, 0, "\x31\x18\x10\x06"},
 	{xfs, 0, "XFSB"},
+	{jffs2, 0, "\x85\x19\x01\xe0"}, // an entry of a folder, an inode, a block that was erased; in either order
+	{jffs2, 0, "\x85\x19\x02\xe0"},
+	{jffs2, 0, "\x85\x19\x03\x20"},
+	{jffs2, 0, "\x19\x85\xe0\x01"},
+	{jffs2, 0, "\x19\x85\xe0\x02"},
+	{jffs2, 0, "\x19\x85\x20\x03"},
+	{parallels, 0, "WithoutFreeSpace"},
+	{parallels, 0, "WithouFreSpacExt"},
+	{qed, 0, "QED\x00"},
+	{ewf, 0, "EVF\x09\x0d\x0a\xff\x00"},
+	{ewf, 0, "LVF\x09\x0d\x0a\xff\x00"},
+	{ewf, 0, "EVF2\x0d\x0a\x81\x00"},
 }
 
 // discs are looked for where nothing tells at the start, as a disc image may
@@ -171,7 +184,23 @@ var discs = [...]magic{
 	{hfsPlus, 1024, "H+\x00\x04"},
 	{hfsPlus, 1024, "HX\x00\x05"},
 	{erofs, 1024, "\xe2\xe1\xf5\xe0"},
+	{apfs, 32, "NXSB"},
+	{refs, 3, "ReFS\x00\x00\x00\x00"},
+	{lvm, 0, "LABELONE"},
+	{lvm, 512, "LABELONE"},
+	{lvm, 1024, "LABELONE"},
+	{lvm, 1536, "LABELONE"},
+	{f2fs, 1024, "\x10\x20\xf5\xf2"},
+	{raid, 0, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00"},
+	{raid, 4096, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00"},
+	{bcachefs, 4120, "\xc6\x85\x73\xf6"},
+	{zfs, 0x4014, "\x00\x00\x00\x07version"},
+	{ufs, 0x255c, "\x54\x19\x01\x00"},
+	{reiserfs, 0x2034, "ReIsErFs"},
+	{jfs, 0x8000, "JFS1"},
+	{reiserfs, 0x10034, "ReIsEr"},
 	{btrfs, 0x10040, "_BHRfS_M"},
+	{ufs, 0x1055c, "\x19\x01\x54\x19"},
 }
 
 // oldPythons are the magics of Python before 1.3, which had none of that.

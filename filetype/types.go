@@ -105,6 +105,21 @@ const (
 	xfs
 	btrfs
 	squashfs
+	apfs
+	f2fs
+	jffs2
+	ubifs
+	jfs
+	reiserfs
+	ufs
+	zfs
+	bcachefs
+	refs
+	lvm
+	raid
+	parallels
+	qed
+	ewf
 	cramfs
 	erofs
 	romfs
@@ -256,6 +271,21 @@ var rows = [...]row{
 	mbr:       {"mbr", "CL_TYPE_MBR", 0, true},
 	gpt:       {"gpt", "CL_TYPE_GPT", 0, true},
 	apm:       {"apm", "CL_TYPE_APM", 0, true},
+	apfs:      {"apfs", "CL_TYPE_BINARY_DATA", 0, true},
+	f2fs:      {"f2fs", "CL_TYPE_BINARY_DATA", 0, true},
+	jffs2:     {"jffs2", "CL_TYPE_BINARY_DATA", 0, true},
+	ubifs:     {"ubifs", "CL_TYPE_BINARY_DATA", 0, true},
+	jfs:       {"jfs", "CL_TYPE_BINARY_DATA", 0, true},
+	reiserfs:  {"reiserfs", "CL_TYPE_BINARY_DATA", 0, true},
+	ufs:       {"ufs", "CL_TYPE_BINARY_DATA", 0, true},
+	zfs:       {"zfs", "CL_TYPE_BINARY_DATA", 0, true},
+	bcachefs:  {"bcachefs", "CL_TYPE_BINARY_DATA", 0, true},
+	refs:      {"refs", "CL_TYPE_BINARY_DATA", 0, true},
+	lvm:       {"lvm2", "CL_TYPE_BINARY_DATA", 0, true},
+	raid:      {"md-raid", "CL_TYPE_BINARY_DATA", 0, true},
+	parallels: {"parallels", "CL_TYPE_BINARY_DATA", 0, true},
+	qed:       {"qed", "CL_TYPE_BINARY_DATA", 0, true},
+	ewf:       {"ewf", "CL_TYPE_BINARY_DATA", 0, true},
 	hfs:       {"hfs", "CL_TYPE_BINARY_DATA", 0, true},
 	hfsPlus:   {"hfsplus", "CL_TYPE_PART_HFSPLUS", 0, true},
 	fat:       {"fat", "CL_TYPE_BINARY_DATA", 0, true},
