@@ -425,21 +425,15 @@ func TestLZ4Expand(t *testing.T) {
 }
 
 func TestXXHash(t *testing.T) {
-	for in, want := range map[string]struct {
-		h32 uint32
-		h64 uint64
-	}{
-		"": {0x02cc5d05, 0xef46db3751d8e999}, "a": {0x550d7456, 0xd24ec4f1a98c6e5b}, "abc": {0x32d153ff, 0x44bc2cf5ad770999},
-		"Nobody inspects the spammish repetition": {0xe2293b2f, 0xfbcea83c8a378bf1},
+	for in, want := range map[string]uint32{
+		"": 0x02cc5d05, "a": 0x550d7456, "abc": 0x32d153ff, "Nobody inspects the spammish repetition": 0xe2293b2f,
 	} {
 		for cut := range len(in) + 1 {
-			a, b := newXXH32(), newXXH64()
-			for _, p := range []string{in[:cut], in[cut:]} {
-				a.write([]byte(p))
-				b.write([]byte(p))
-			}
-			if a.sum() != want.h32 || b.sum() != want.h64 {
-				t.Errorf("%q: %08x, %016x", in, a.sum(), b.sum())
+			a := newXXH32()
+			a.write([]byte(in[:cut]))
+			a.write([]byte(in[cut:]))
+			if a.sum() != want {
+				t.Errorf("%q: %08x", in, a.sum())
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// The checks of LZ4 and Zstandard frames (xxhash_spec.md), with seed 0.
+// The check of LZ4 frames, XXH32 (xxhash_spec.md), with seed 0.
 
 // stripes cuts what is written into stripes of a fixed size.
 type stripes struct {
@@ -77,62 +77,4 @@ func (x *xxh32) sum() uint32 {
 	h = (h ^ h>>15) * xxh32P2
 	h = (h ^ h>>13) * xxh32P3
 	return h ^ h>>16
-}
-
-type xxh64 struct {
-	stripes
-	acc [4]uint64
-}
-
-const (
-	xxh64P1 = 0x9e3779b185ebca87
-	xxh64P2 = 0xc2b2ae3d27d4eb4f
-	xxh64P3 = 0x165667b19e3779f9
-	xxh64P4 = 0x85ebca77c2b2ae63
-	xxh64P5 = 0x27d4eb2f165667c5
-)
-
-func newXXH64() *xxh64 {
-	p1, p2 := uint64(xxh64P1), uint64(xxh64P2)
-	return &xxh64{acc: [4]uint64{p1 + p2, p2, 0, -p1}}
-}
-
-func xxh64Round(acc, v uint64) uint64 {
-	return bits.RotateLeft64(acc+v*xxh64P2, 31) * xxh64P1
-}
-
-func (x *xxh64) write(p []byte) {
-	x.feed(p, 32, func(p []byte) {
-		for i := range x.acc {
-			x.acc[i] = xxh64Round(x.acc[i], binary.LittleEndian.Uint64(p[8*i:]))
-		}
-	})
-}
-
-func (x *xxh64) sum() uint64 {
-	h := uint64(xxh64P5)
-	if x.len >= 32 {
-		h = 0
-		for i, r := range []int{1, 7, 12, 18} {
-			h += bits.RotateLeft64(x.acc[i], r)
-		}
-		for _, a := range x.acc {
-			h = (h^xxh64Round(0, a))*xxh64P1 + xxh64P4
-		}
-	}
-	h += x.len
-	p := x.buf[:x.n]
-	for ; len(p) >= 8; p = p[8:] {
-		h = bits.RotateLeft64(h^xxh64Round(0, binary.LittleEndian.Uint64(p)), 27)*xxh64P1 + xxh64P4
-	}
-	if len(p) >= 4 {
-		h = bits.RotateLeft64(h^uint64(binary.LittleEndian.Uint32(p))*xxh64P1, 23)*xxh64P2 + xxh64P3
-		p = p[4:]
-	}
-	for _, c := range p {
-		h = bits.RotateLeft64(h^uint64(c)*xxh64P5, 11) * xxh64P1
-	}
-	h = (h ^ h>>33) * xxh64P2
-	h = (h ^ h>>29) * xxh64P3
-	return h ^ h>>32
 }

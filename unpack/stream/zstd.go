@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/showcause/showcause"
@@ -76,7 +77,7 @@ type zstdRun struct {
 	head  zstdHeader
 	from  int64 // of the frame
 	n     int64 // bytes that the frame gave
-	sum   *xxh64
+	sum   xxhash.Digest
 	err   error
 }
 
@@ -99,7 +100,7 @@ func (z *zstdRun) Read(p []byte) (int, error) {
 		n, err := z.dec.Read(p)
 		z.n += int64(n)
 		if z.head.sum {
-			z.sum.write(p[:n])
+			z.sum.Write(p[:n])
 		}
 		if err == io.EOF {
 			z.frame, err = false, nil
@@ -123,7 +124,7 @@ func (z *zstdRun) fits() bool {
 	if z.head.size >= 0 && z.head.size != z.n {
 		return false
 	}
-	return !z.head.sum || uint32(z.sum.sum()) == z.head.want
+	return !z.head.sum || uint32(z.sum.Sum64()) == z.head.want
 }
 
 // next begins the frame at z.at, past skippable ones.
@@ -150,7 +151,8 @@ func (z *zstdRun) next() error {
 }
 
 func (z *zstdRun) open(b []byte) error {
-	z.from, z.n, z.sum = z.at, 0, newXXH64()
+	z.from, z.n = z.at, 0
+	z.sum.Reset()
 	var ok bool
 	if z.head, ok = parseZstdHeader(b); !ok {
 		if len(b) < 18 {
