@@ -274,3 +274,18 @@ func TestOldTools(t *testing.T) {
 		}
 	}
 }
+
+// Members of lzop follow each other without anything between them, and are
+// files of their own.
+func TestLzopMembers(t *testing.T) {
+	one, two := lzopOf(unpacktest.Mixed(3000)), lzopOf([]byte("another"))
+	for name, c := range map[string]struct {
+		data []byte
+		gaps int
+	}{"two": {append(bytes.Clone(one), two...), 0}, "zeros": {append(append(bytes.Clone(one), 0, 0, 0), two...), 0}, "junk": {append(append(bytes.Clone(one), "junk"...), two...), 1}} {
+		r := unpacktest.Walk(t, Lzop(), c.data, showcause.Limits{})
+		if len(r.Children) != 2 || len(r.Gaps) != c.gaps || !r.Contains("another") {
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+}

@@ -204,5 +204,8 @@ func (s *streams) next(src showcause.Source, out *unpack.Out, at int64) (int64, 
 		return 0, false
 	}
 	next, found := out.Find(src, junk, s.magic, s.head)
+	if found && next == junk {
+		return next, true // another, which its tool does not join to the one before
+	}
 	return next, out.Lost(src, junk, next, found)
 }
