@@ -59,6 +59,7 @@ func All() []unpack.Format {
 		stream.Compress(),
 		stream.Snappy(),
 		stream.Brotli(),
+		stream.Zlib(),
 		stream.WOFF(),
 		stream.WOFF2(),
 		unpack.Volume(),

@@ -54,9 +54,27 @@ func roundDict(n uint32) bool {
 	return n&(n-1) == 0
 }
 
+// lzmaOdd judges a header that no encoder writes and decoders read all the same:
+// any dictionary, any size below 2^56. The properties are the usual ones.
+func lzmaOdd(b []byte) bool {
+	return len(b) > lzmaHeader+5 && b[0] == 0x5d && b[lzmaHeader] == 0 && (b[12] == 0 || binary.LittleEndian.Uint64(b[5:]) == 1<<64-1) &&
+		len(bytes.Trim(b[lzmaHeader:lzmaHeader+5], "\x00")) > 0
+}
+
+// lzmaOddDecodes tells whether something decodes: of other bytes, the first
+// distance leads nowhere.
+func lzmaOddDecodes(b []byte) bool {
+	d, err := openLZMA(bytes.NewReader(b))
+	if err != nil {
+		return false
+	}
+	n, err := io.CopyN(io.Discard, d, 1<<10)
+	return err == nil || n >= 64 && (err == io.EOF || err == io.ErrUnexpectedEOF)
+}
+
 func lzmaMatch(p *unpack.Probe) bool {
 	if !lzmaPlausible(p.Head) {
-		return false
+		return lzmaOdd(p.Head) && lzmaOddDecodes(p.Head)
 	}
 	d, err := openLZMA(bytes.NewReader(p.Head))
 	if err != nil {
