@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -36,7 +38,6 @@ func testHost() Host {
 		FlagError: func(_ *cobra.Command, err error) error { return err },
 		Exit:      func(code int) error { return exit(code) },
 		Terminal:  func(io.Writer) bool { return false },
-		Modules:   modulesOfTests(),
 	}
 }
 
@@ -77,8 +78,9 @@ var excused = map[string]string{
 	"lib/src/tests/mod.rs:1481": "asks for the relaxed reading of regular expressions, which the case does not say",
 }
 
-// TestConformance runs every case of the outside data through the command:
-// yara -s -L RULES FILE.
+// TestConformance runs every case of the outside data through the command, as it is
+// shipped: yara -s -L --dialect DIALECT RULES FILE. With SHOWCAUSE_BINARY that program
+// is run, in its jail.
 func TestConformance(t *testing.T) {
 	root := os.Getenv("SHOWCAUSE_DATA")
 	if root == "" {
@@ -143,14 +145,21 @@ func (c *conformance) run(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"--jail=off", "-s", "-L", "--dialect", c.Suite}
+	args := []string{"-s", "-L", "--dialect", c.Suite}
 	for name, v := range c.Externals {
 		args = append(args, "-d", fmt.Sprintf("%s=%v", name, v))
 	}
 	if c.StrictEscape {
 		args = append(args, "-E")
 	}
-	stdout, stderr, code := runYARA(t, append(args, rules, target)...)
+	args = append(args, rules, target)
+	var stdout, stderr string
+	var code int
+	if program := os.Getenv("SHOWCAUSE_BINARY"); program != "" {
+		stdout, stderr, code = runBinary(t, program, args)
+	} else {
+		stdout, stderr, code = runYARA(t, append([]string{"--jail=off"}, args...)...)
+	}
 	switch {
 	case c.Expect == "compile_error":
 		if code != 1 || !strings.Contains(stderr, "error") || stdout != "" {
@@ -167,6 +176,23 @@ func (c *conformance) run(t *testing.T, dir string) string {
 		return ""
 	}
 	return c.judge(t, stdout, bin, target)
+}
+
+// runBinary runs the command of a program that was built.
+func runBinary(t *testing.T, program string, args []string) (stdout, stderr string, code int) {
+	cmd := exec.CommandContext(t.Context(), program, append([]string{"yara"}, args...)...)
+	cmd.Env = append(os.Environ(), "SHOWCAUSE_STORE=off")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exited *exec.ExitError
+	switch {
+	case errors.As(err, &exited):
+		code = exited.ExitCode()
+	case err != nil:
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), code
 }
 
 var (

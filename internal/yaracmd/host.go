@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/yara"
 )
 
 // Host is what the commands need of the program that they are part of.
@@ -24,8 +23,6 @@ type Host struct {
 	FlagError func(c *cobra.Command, err error) error
 	// Exit is the error that ends the program with a code and without a message.
 	Exit func(code int) error
-	// Modules are modules of YARA's besides those that are known, for tests.
-	Modules map[string]yara.Module
 	// Terminal says whether what is written goes to a terminal.
 	Terminal func(w io.Writer) bool
 }

@@ -14,10 +14,6 @@ import (
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker"
-	"github.com/showcause/showcause/yara/calc"
-	"github.com/showcause/showcause/yara/fields"
-	"github.com/showcause/showcause/yara/module"
-	"github.com/showcause/showcause/yara/source"
 )
 
 // readers read files for the yara command.
@@ -68,19 +64,10 @@ func newInProcess(y *run) *inProcess {
 			defer p.wg.Done()
 			var logs []string
 			o := scan.Options{
-				TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Excerpts: y.o.Containers, Now: time.Now().Unix(),
+				TopOnly: !y.o.Containers, MaxMatches: yaracli.MaxMatches, Externals: y.externals, Excerpts: y.o.Containers, Now: time.Now().Unix(), ModuleData: y.files,
 				Spill: func() (unpack.File, error) {
 					return y.h.Scratch()
 				},
-			}
-			o.Modules = func(name string, d source.Dialect, in calc.Input) (module.Value, bool) {
-				if m, ok := y.h.Modules[name]; ok {
-					return m.Value(in, d), true
-				}
-				if y.files[name] == nil {
-					return module.Value{}, false
-				}
-				return fields.Module(name, in, d, fields.Host{Files: y.files})
 			}
 			if !y.o.NoConsole {
 				o.Log = func(line string) { logs = append(logs, line) }

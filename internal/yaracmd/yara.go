@@ -205,7 +205,7 @@ func (y *run) rules(args []string) (err error) {
 
 // read reads the rules as text.
 func (y *run) read(args []string, values map[string]any, dialect string) (*yara.Compiler, *check.Result, yara.Diagnostics, error) {
-	o := yara.Options{RelaxedRegexps: y.o.Relaxed, StrictEscapes: y.o.StrictEscape, Modules: y.h.Modules, MaxPatterns: int(min(y.o.MaxStrings, 1<<20))}
+	o := yara.Options{RelaxedRegexps: y.o.Relaxed, StrictEscapes: y.o.StrictEscape, MaxPatterns: int(min(y.o.MaxStrings, 1<<20))}
 	switch dialect {
 	case "":
 	case source.YARA.String():

@@ -32,23 +32,6 @@ func data(t testing.TB, path string) string {
 	return path
 }
 
-// testModules knows the modules of tests, too.
-func testModules(name string, d source.Dialect) *module.Type {
-	text, err := os.ReadFile("testdata/modules/" + name + ".txt")
-	if err != nil {
-		return module.Load(name, d)
-	}
-	t, err := module.Parse(string(text), d)
-	if err != nil {
-		panic(fmt.Sprintf("%s: %v", name, err))
-	}
-	if name == "test_proto2" { // an enumeration within a structure
-		inner, _ := module.Parse("enum NestedEnumeration\nconst ITEM_0 = 0 ITEM_1 = 1\nend", d)
-		t.Fields = append(t.Fields, module.Field{Name: "NestedProto2", Type: inner})
-	}
-	return t
-}
-
 // Case is one case of the conformance data.
 type conformanceCase struct {
 	ID, Suite, Expect, Error, Rule string
@@ -99,7 +82,7 @@ func external(v any) module.Value {
 }
 
 func (c *conformanceCase) options() Options {
-	o := Options{Dialect: source.YARA, StrictEscapes: c.StrictEscape, Module: testModules, Externals: map[string]module.Value{}}
+	o := Options{Dialect: source.YARA, StrictEscapes: c.StrictEscape, Externals: map[string]module.Value{}}
 	if c.Suite == "yara-x" {
 		o.Dialect = source.YARAX
 	}

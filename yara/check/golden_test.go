@@ -21,7 +21,7 @@ const (
 // goldenOptions reads the first line of a golden file: words that say how its
 // rules are read.
 func goldenOptions(line string, files map[string]string) Options {
-	o := Options{Module: testModules}
+	o := Options{}
 	for _, word := range strings.Fields(line) {
 		switch word {
 		case "yara":

@@ -184,7 +184,7 @@ func FuzzCheck(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string, d byte) {
-		r, set := run(t, text, Options{Dialect: source.Dialect(d % 3), StrictEscapes: d&4 != 0, Module: testModules})
+		r, set := run(t, text, Options{Dialect: source.Dialect(d % 3), StrictEscapes: d&4 != 0})
 		for _, diag := range r.Diags {
 			if diag.Code == "" || diag.Title == "" || len(diag.Labels) == 0 || set.Find(diag.Range().Start) == nil {
 				t.Errorf("diagnostic without a place: %+v", diag)

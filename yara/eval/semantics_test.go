@@ -19,7 +19,7 @@ func runText(t testing.TB, rule string, d source.Dialect, data string, o Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	res = check.Check(&set, []check.Input{{Source: src}}, check.Options{Dialect: d, Module: testModules, Externals: o.Externals})
+	res = check.Check(&set, []check.Input{{Source: src}}, check.Options{Dialect: d, Externals: o.Externals})
 	if res.Failed() {
 		return nil, res, false
 	}
@@ -187,7 +187,7 @@ func FuzzRun(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		res := check.Check(&set, []check.Input{{Source: src}}, check.Options{Dialect: source.Dialect(d % 3), Module: testModules})
+		res := check.Check(&set, []check.Input{{Source: src}}, check.Options{Dialect: source.Dialect(d % 3)})
 		in := &everywhere{input{data: []byte("abcab\x00\xff"), res: res}}
 		first := Run(res, in, Options{Limit: 5000})
 		again := Run(res, in, Options{Limit: 5000})

@@ -13,6 +13,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/cfb"
 	"github.com/showcause/showcause/yara/calc"
+	"github.com/showcause/showcause/yara/doubles"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
@@ -88,7 +89,7 @@ func (l *Layer) format(name string, d source.Dialect) (module.Value, bool) {
 		if t == nil {
 			return module.Value{}, false
 		}
-		return module.Constants(t, nil), true
+		return module.Constants(t, doubles.Fields(name, l.h.Files[name], l.h.Work)), true
 	}
 	return structure(&lazy{name: name, dialect: d, from: f, have: map[string]module.Value{}}), true
 }

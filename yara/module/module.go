@@ -13,6 +13,7 @@
 //	is_pe flag                    a boolean; YARA 4 has it as an integer
 //	const A = 1 B = 0x2           integers, or one text in quotes
 //	enum Type                     constants under a name of their own, up to "end"
+//	enum Outer.Type               under a name within a structure of constants
 //	func imports(string, int) flag
 //
 // Types are int, float, bool, flag, string, regexp (of arguments only), the name
@@ -105,7 +106,8 @@ func (t *Type) String() string {
 //go:embed data
 var data embed.FS
 
-// Names are the modules that are described here.
+// Names are the modules that are described here, but for those that YARA-X builds for
+// its own tests only.
 func Names() []string {
 	entries, err := fs.ReadDir(data, "data")
 	if err != nil {
@@ -113,7 +115,9 @@ func Names() []string {
 	}
 	var out []string
 	for _, e := range entries {
-		out = append(out, strings.TrimSuffix(e.Name(), ".txt"))
+		if name := strings.TrimSuffix(e.Name(), ".txt"); !strings.HasPrefix(name, "test_proto") {
+			out = append(out, name)
+		}
 	}
 	return out
 }
@@ -227,7 +231,11 @@ func (p *parser) line(line string) error {
 		return nil
 	case "enum":
 		p.open = &Type{Kind: Struct}
-		p.add(p.root, Field{Name: rest, Type: p.open}, only)
+		f := Field{Name: rest, Type: p.open}
+		if outer, inner, ok := strings.Cut(rest, "."); ok {
+			f = Field{Name: outer, Type: &Type{Kind: Struct, Fields: []Field{{Name: inner, Type: p.open}}}}
+		}
+		p.add(p.root, f, only)
 		return nil
 	case "end":
 		p.open = p.root

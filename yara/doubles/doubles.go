@@ -1,48 +1,40 @@
-package yaracmd
+// Package doubles are the modules that YARA's and YARA-X's own tests are written
+// with: tests (which yara ships too), test_proto2 and test_proto3. They say the same
+// of every file. Rules that were written to try an implementation need them.
+//
+// Source: libyara/modules/tests at YARA 4.5.8; lib/src/modules/test_proto2 and
+// test_proto3 at YARA-X 1.19.
+package doubles
 
 import (
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/regex"
 	resyntax "github.com/showcause/showcause/regex/syntax"
-	"github.com/showcause/showcause/yara"
-	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/module"
-	"github.com/showcause/showcause/yara/source"
 )
 
-// modulesOfTests are the modules that YARA's own tests are built with.
-func modulesOfTests() map[string]yara.Module {
-	out := map[string]yara.Module{}
-	for name, f := range doubles() {
-		out[name] = yara.Module{
-			Type: func(d source.Dialect) *module.Type { return testModules(name, d) },
-			Value: func(_ calc.Input, d source.Dialect) module.Value {
-				return module.Constants(testModules(name, d), f)
-			},
-		}
-	}
-	return out
-}
+// maxSteps bounds one call of tests.match.
+const maxSteps = 1 << 20
 
-// testModules knows the modules of tests, too.
-func testModules(name string, d source.Dialect) *module.Type {
-	text, err := os.ReadFile("../../yara/check/testdata/modules/" + name + ".txt")
-	if err != nil {
-		return module.Load(name, d)
+// Fields are the values of a module, nil if it is none of these. data is what the
+// module was given with -x. work is charged with the steps of what takes some, and
+// stops it where it is false; nil: no one counts.
+func Fields(name string, data []byte, work func(steps int64) bool) module.Fields {
+	switch name {
+	case "tests":
+		t := tests(work)
+		if data != nil {
+			t["module_data"] = module.TextValue(string(data))
+		}
+		return t
+	case "test_proto2":
+		return proto2()
+	case "test_proto3":
+		return module.Tree{"int64_undef": module.IntValue(0), "string_undef": module.TextValue("")}
 	}
-	t, err := module.Parse(string(text), d)
-	if err != nil {
-		panic(fmt.Sprintf("%s: %v", name, err))
-	}
-	if name == "test_proto2" {
-		inner, _ := module.Parse("enum NestedEnumeration\nconst ITEM_0 = 0 ITEM_1 = 1\nend", d)
-		t.Fields = append(t.Fields, module.Field{Name: "NestedProto2", Type: inner})
-	}
-	return t
+	return nil
 }
 
 // pairs is a map from a slice.
@@ -69,32 +61,37 @@ func tree(t module.Tree) module.Value { return module.Value{Kind: module.Struct,
 
 func table(p pairs) module.Value { return module.Value{Kind: module.Map, Ref: p} }
 
-// doubles are the values of the modules of tests.
-func doubles() map[string]module.Fields {
-	i, f, s, b := module.IntValue, module.FloatValue, module.TextValue, module.BoolValue
+// sum adds its arguments: integers, or floats.
+func sum(a []module.Value) module.Value {
+	out := a[0]
+	for _, x := range a[1:] {
+		out.Int += x.Int
+		out.Float += x.Float
+	}
+	return out
+}
+
+func tests(work func(int64) bool) module.Tree {
+	i, s := module.IntValue, module.TextValue
 	long := make([]module.Value, 257)
 	long[0], long[1], long[2], long[256] = i(0), i(1), i(2), i(256)
-	sum := fn(func(a []module.Value) module.Value {
-		out := a[0]
-		for _, x := range a[1:] {
-			out.Int += x.Int
-			out.Float += x.Float
-		}
-		return out
-	})
-	tests := module.Tree{
+	return module.Tree{
 		"constants":     tree(module.Tree{"one": i(1), "two": i(2), "foo": s("foo"), "empty": s("")}),
 		"integer_array": list(long...),
 		"string_array":  list(s("foo"), s("bar"), s("baz"), s("foo\x00bar")),
 		"string_dict":   table(pairs{{s("foo"), s("foo")}, {s("bar"), s("bar")}}),
 		"struct_array":  list(module.Value{}, tree(module.Tree{"i": i(1)})),
 		"struct_dict":   table(pairs{{s("foo"), tree(module.Tree{"i": i(1), "s": s("foo")})}}),
-		"isum":          sum, "fsum": sum,
+		"isum":          fn(sum), "fsum": fn(sum),
 		"length": fn(func(a []module.Value) module.Value { return i(int64(len(a[0].Text))) }),
 		"empty":  fn(func([]module.Value) module.Value { return s("") }),
 		"foobar": fn(func(a []module.Value) module.Value { return s(map[int64]string{1: "foo", 2: "bar"}[a[0].Int]) }),
-		"match":  fn(matchLength),
+		"match":  fn(func(a []module.Value) module.Value { return matchLength(a[0], a[1].Text, work) }),
 	}
+}
+
+func proto2() module.Fields {
+	i, f, s, b := module.IntValue, module.FloatValue, module.TextValue, module.BoolValue
 	nested := tree(module.Tree{
 		"nested_int32_zero": i(0), "nested_int64_zero": i(0), "nested_int32_one": i(1), "nested_int64_one": i(1),
 		"nested_func":   fn(func([]module.Value) module.Value { return b(true) }),
@@ -115,7 +112,7 @@ func doubles() map[string]module.Fields {
 		"map_int64_int64":   table(pairs{{i(100), i(1000)}}),
 		"map_int64_float":   table(pairs{{i(100), f(1000)}}),
 		"map_int64_struct":  table(pairs{{i(100), nested}}),
-		"add":               sum,
+		"add":               fn(sum),
 		"uppercase":         fn(func(a []module.Value) module.Value { return s(strings.ToUpper(a[0].Text)) }),
 		"get_foo":           fn(func([]module.Value) module.Value { return s("foo") }),
 		"undef_i64":         fn(func([]module.Value) module.Value { return module.Value{} }),
@@ -126,16 +123,14 @@ func doubles() map[string]module.Fields {
 	for _, k := range []string{"float", "double"} {
 		proto[k+"_zero"], proto[k+"_one"] = f(0), f(1)
 	}
-	return map[string]module.Fields{
-		"tests": tests, "test_proto2": proto,
-		"test_proto3": module.Tree{"int64_undef": i(0), "string_undef": s("")},
-	}
+	return proto
 }
 
-// matchLength is the length of the match at the start of a text, or -1.
-func matchLength(a []module.Value) module.Value {
-	t, err := resyntax.Parse(a[0].Text, resyntax.Flags{CaseInsensitive: strings.Contains(a[0].Flags, "i"), DotAll: strings.Contains(a[0].Flags, "s")})
-	if err != nil {
+// matchLength is the length of the match at the start of a text, or -1. It is
+// undefined where the steps do not reach.
+func matchLength(re module.Value, text string, work func(int64) bool) module.Value {
+	t, err := resyntax.Parse(re.Text, resyntax.Flags{CaseInsensitive: strings.Contains(re.Flags, "i"), DotAll: strings.Contains(re.Flags, "s")})
+	if err != nil || work != nil && !work(64*int64(len(re.Text))) {
 		return module.Value{}
 	}
 	prog, _, err := regex.Compile(t, regex.Options{})
@@ -143,10 +138,13 @@ func matchLength(a []module.Value) module.Value {
 		return module.Value{}
 	}
 	out := int64(-1)
-	var re regex.Matcher
-	re.Scan(0, prog, regex.NewReader(showcause.Bytes(a[1].Text)), 0, 1, func(off, n int64) bool {
+	m := regex.Matcher{Limit: maxSteps}
+	m.Scan(0, prog, regex.NewReader(showcause.Bytes(text)), 0, 1, func(_, n int64) bool {
 		out = n
 		return true
 	})
+	if m.Exhausted() || m.Abandoned > 0 || work != nil && !work(m.Steps) {
+		return module.Value{}
+	}
 	return module.IntValue(out)
 }
