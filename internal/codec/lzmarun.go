@@ -39,7 +39,8 @@ func (c lzmaRange) bit(p *uint16) (lzmaRange, uint32) {
 }
 
 // even is bit without a jump that the processor could guess wrong: for decisions
-// that are as likely the one as the other.
+// that are as likely the one as the other. Each if of one assignment becomes a
+// conditional move, here and below; one if for all of them would be a jump.
 func (c lzmaRange) even(p *uint16) (lzmaRange, uint32) {
 	if c.width < 1<<24 {
 		c.width <<= 8
@@ -226,10 +227,15 @@ func (c lzmaRange) direct(n uint) (lzmaRange, uint32) {
 			c.at++
 		}
 		c.width >>= 1
-		c.code -= c.width
-		under := -(c.code >> 31) // all bits set where it was smaller
-		c.code += c.width & under
-		v = v<<1 + under + 1
+		code, bit := c.code-c.width, uint32(1)
+		if c.code < c.width {
+			code = c.code
+		}
+		if c.code < c.width {
+			bit = 0
+		}
+		c.code = code
+		v = v<<1 | bit
 	}
 	return c, v
 }
@@ -327,13 +333,14 @@ func (d *LZMA) run(p []byte) (int, error) {
 		var b uint32
 		c = c.load(in)
 		if c, b = c.bit(&d.match[state<<4+uint(ps)]); b == 0 {
-			p := (*[0x300]uint16)(d.lit[0x300*((uint32(n)&lpMask)<<lc+prev>>(8-lc)):])
+			lit := (*[0x300]uint16)(d.lit[0x300*((uint32(n)&lpMask)<<lc+prev>>(8-lc)):])
 			c = c.load(in)
 			if state < 7 {
-				c, win[pos] = c.literal(p)
+				c, win[pos] = c.literal(lit)
 			} else if int64(d.reps[0]) < min(n, reach) {
-				c, win[pos] = c.matched(p, uint32(win[lzmaBack(pos, d.reps[0], len(win))]))
+				c, win[pos] = c.matched(lit, uint32(win[lzmaBack(pos, d.reps[0], len(win))]))
 			} else {
+				d.n = n
 				err = d.reach(d.reps[0])
 				break
 			}
@@ -354,9 +361,9 @@ func (d *LZMA) run(p []byte) (int, error) {
 			state = uint(lzmaNext(int(state), 8, 11))
 		}
 		if int64(d.reps[0]) >= min(n, reach) {
-			if err = io.EOF; d.reps[0] != 0xffffffff || b != 0 {
-				d.n = n
-				err = d.reach(d.reps[0])
+			d.n = n
+			if err = d.reach(d.reps[0]); d.reps[0] == 0xffffffff && b == 0 {
+				err = io.EOF // the end marker: a match with a distance of its own
 			}
 			break
 		}
