@@ -29,6 +29,7 @@ func Compile(lits []Literal) ([]byte, error) {
 	}
 	c := compiler{blob: make([]byte, headerSize)}
 	all := make([]literal, 0, len(lits))
+	c.spell = spellKeys(lits)
 	longest := 0
 	for i := range lits {
 		l := &lits[i]
@@ -73,6 +74,22 @@ const (
 	keyedLength = 5 // of a literal below, each key makes a literal
 )
 
+// spellKeys tells whether the literals of all keys are so few, beside the others,
+// that a tier for them costs more.
+func spellKeys(lits []Literal) bool {
+	keyed, plain := 0, 0
+	for i := range lits {
+		if n := int(lits[i].XorHi) - int(lits[i].XorLo); n > 0 {
+			keyed += n + 1
+		} else {
+			plain++
+		}
+	}
+	return keyed <= spellMost && keyed <= plain/2
+}
+
+const spellMost = 4096
+
 // enter appends what the tiers know l as: one literal, or one for each key.
 func (c *compiler) enter(all []literal, id uint32, l *Literal) []literal {
 	m := member{id: id, what: uint32(len(l.Bytes)) << 8}
@@ -90,7 +107,7 @@ func (c *compiler) enter(all []literal, id uint32, l *Literal) []literal {
 			return all
 		}
 		add(l.Bytes)
-	case int(l.XorHi)-int(l.XorLo) < keysApart || len(l.Bytes) < keyedLength:
+	case c.spell || int(l.XorHi)-int(l.XorLo) < keysApart || len(l.Bytes) < keyedLength:
 		for key := int(l.XorLo); key <= int(l.XorHi); key++ {
 			text := slices.Clone(l.Bytes)
 			for i := range text {
@@ -111,6 +128,7 @@ type compiler struct {
 	blob  []byte
 	pool  []byte
 	large bool // an offset did not fit
+	spell bool // each key makes a literal
 }
 
 func (c *compiler) number(at int, v uint32) { binary.LittleEndian.PutUint32(c.blob[at:], v) }

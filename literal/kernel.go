@@ -140,12 +140,62 @@ func (s *Set) shortPlaces(r *run, w window, at, end int) {
 		s.short.probePlain(b, groups, r.bits[:groups*4])
 	}
 	r.close(n, (n+7)/8)
+	k := 0
 	for g := 0; g < n && at+g < r.to+s.short.reach; g += 64 {
 		for word := binary.LittleEndian.Uint64(r.bits[g/8:]); word != 0; word &= word - 1 {
-			s.matchShort(r, w, at-w.origin+g+bits.TrailingZeros64(word))
+			r.found[k] = uint32(at - w.origin + g + bits.TrailingZeros64(word))
+			if k++; k == batchSize {
+				s.resolveShort(r, w, k)
+				k = 0
+				if len(r.hits) > r.limit {
+					r.trim()
+				}
+			}
 		}
-		if len(r.hits) > r.limit {
-			r.trim()
+	}
+	s.resolveShort(r, w, k)
+	if len(r.hits) > r.limit {
+		r.trim()
+	}
+}
+
+// resolveShort compares the literals at the first n places found.
+func (s *Set) resolveShort(r *run, w window, n int) {
+	t := &s.short
+	if n == 0 {
+		return
+	}
+	if len(t.checks) == 0 { // they are too many
+		for _, place := range r.found[:n] {
+			s.matchShort(r, w, int(place))
+		}
+		return
+	}
+	_ = w.bytes[int(r.found[n-1])+3]
+	if s.vector {
+		t.fitVector(w.bytes, r.found[:n], r.masks[:n])
+	} else {
+		t.fitPlain(w.bytes, r.found[:n], r.masks[:n])
+	}
+	for k, fits := range r.masks[:n] {
+		if fits != 0 {
+			s.matchShort(r, w, int(r.found[k]))
+		}
+	}
+}
+
+// fitPlain writes for each place whether the 4 bytes there fit a link. The
+// places ascend, and 4 bytes are readable at the last.
+func (t *shortTier) fitPlain(b []byte, places []uint32, out []byte) {
+	for k, place := range places {
+		x := load4(b, int(place))
+		out[k] = 0
+		for c := range t.checks {
+			for lane, want := range t.checks[c].bytes {
+				if x&t.checks[c].mask[lane] == want {
+					out[k] = 0xff
+				}
+			}
 		}
 	}
 }

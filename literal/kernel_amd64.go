@@ -67,6 +67,17 @@ func (v *shortVectors) fill(table []uint32) {
 
 func (t *tier) probeVector(b []byte, groups int, out []byte) {
 	p, filter, o := unsafe.SliceData(b), unsafe.SliceData(t.filter), unsafe.SliceData(out)
+	switch low := t.gram <= 4; {
+	case low && t.stride == 1:
+		probe1low(p, groups, filter, &t.vectors, o)
+		return
+	case low && t.stride == 2:
+		probe2low(p, groups, filter, &t.vectors, o)
+		return
+	case low && t.stride == 4:
+		probe4low(p, groups, filter, &t.vectors, o)
+		return
+	}
 	switch t.stride {
 	case 1:
 		probe1(p, groups, filter, &t.vectors, o)
@@ -110,6 +121,17 @@ func probe8(p *byte, groups int, filter *uint32, v *vectors, out *byte)
 //go:noescape
 func probe16(p *byte, groups int, filter *uint32, v *vectors, out *byte)
 
+// probe1low to probe4low are those for grams of 4 bytes and less.
+//
+//go:noescape
+func probe1low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+
+//go:noescape
+func probe2low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+
+//go:noescape
+func probe4low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+
 // look is maskLanes for n places: the first window of a place begins at first
 // from it, and its last 8 bytes at last from there. Bits of lanes that are of no
 // phase may be set.
@@ -124,3 +146,27 @@ func short(p *byte, groups int, v *shortVectors, out *byte)
 
 //go:noescape
 func shortWide(p *byte, groups int, v *shortVectors, out *byte)
+
+// fits is fitPlain for n places and a number of checks.
+//
+//go:noescape
+func fits(p *byte, places *uint32, n int, checks *fit, count int, out *byte)
+
+func (t *shortTier) fitVector(b []byte, places []uint32, out []byte) {
+	fits(unsafe.SliceData(b), unsafe.SliceData(places), len(places), unsafe.SliceData(t.checks), len(t.checks), unsafe.SliceData(out))
+}
+
+// xorNext writes each of n bytes, a multiple of 32, exclusive-or the next to dst.
+//
+//go:noescape
+func xorNext(dst, src *byte, n int)
+
+// deltasVector is deltas for as many bytes as are a multiple of 32, which it returns.
+func deltasVector(dst, b []byte) int {
+	n := max(0, len(b)-1) &^ 31
+	if n > 0 {
+		_ = dst[n-1]
+		xorNext(unsafe.SliceData(dst), unsafe.SliceData(b), n)
+	}
+	return n
+}

@@ -51,6 +51,16 @@
 	VMOVMSKPS Y0, AX; \
 	MOVB AX, (DI)
 
+// PROBELOW: PROBE of grams of 4 bytes and less, whose low halves are in Y0.
+#define PROBELOW \
+	VPOR Y9, Y0, Y0; \
+	VPAND Y7, Y0, Y0; \
+	VPMULLD Y15, Y0, Y0; \
+	VPADDD Y6, Y0, Y0; \
+	PASS; \
+	VMOVMSKPS Y0, AX; \
+	MOVB AX, (DI)
+
 #define START \
 	MOVQ p+0(FP), SI; \
 	MOVQ groups+8(FP), CX; \
@@ -90,6 +100,52 @@ loop:
 	PROBE
 	NEXT(8)
 
+// func fits(p *byte, places *uint32, n int, checks *fit, count int, out *byte)
+TEXT ·fits(SB), NOSPLIT, $0-48
+	MOVQ p+0(FP), SI
+	MOVQ places+8(FP), BX
+	MOVQ n+16(FP), CX
+	MOVQ checks+24(FP), R8
+	MOVQ count+32(FP), R9
+	MOVQ out+40(FP), DI
+place:
+	MOVL (BX), R11
+	VPBROADCASTD (SI)(R11*1), Y0
+	VPXOR Y1, Y1, Y1
+	MOVQ R8, R10
+	MOVQ R9, R12
+next:
+	VPAND 32(R10), Y0, Y2
+	VPCMPEQD (R10), Y2, Y2
+	VPOR Y2, Y1, Y1
+	ADDQ $64, R10
+	DECQ R12
+	JNZ next
+	VMOVMSKPS Y1, AX
+	MOVB AX, (DI)
+	ADDQ $4, BX
+	INCQ DI
+	DECQ CX
+	JNZ place
+	VZEROUPPER
+	RET
+
+// func xorNext(dst, src *byte, n int)
+TEXT ·xorNext(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+next:
+	VMOVDQU (SI), Y0
+	VPXOR 1(SI), Y0, Y0
+	VMOVDQU Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $32, CX
+	JNZ next
+	VZEROUPPER
+	RET
+
 // func probe2(p *byte, groups int, filter *uint32, v *vectors, out *byte)
 TEXT ·probe2(SB), NOSPLIT, $0-40
 	START
@@ -102,6 +158,34 @@ loop:
 	VPSHUFB Y5, Y1, Y1
 	PROBE
 	NEXT(16)
+
+// func probe1low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+TEXT ·probe1low(SB), NOSPLIT, $0-40
+	START
+loop:
+	VMOVDQU (SI), X0
+	VINSERTI128 $1, 4(SI), Y0, Y0
+	VPSHUFB Y5, Y0, Y0
+	PROBELOW
+	NEXT(8)
+
+// func probe2low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+TEXT ·probe2low(SB), NOSPLIT, $0-40
+	START
+loop:
+	VMOVDQU (SI), X0
+	VINSERTI128 $1, 8(SI), Y0, Y0
+	VPSHUFB Y5, Y0, Y0
+	PROBELOW
+	NEXT(16)
+
+// func probe4low(p *byte, groups int, filter *uint32, v *vectors, out *byte)
+TEXT ·probe4low(SB), NOSPLIT, $0-40
+	START
+loop:
+	VMOVDQU (SI), Y0
+	PROBELOW
+	NEXT(32)
 
 // func probe4(p *byte, groups int, filter *uint32, v *vectors, out *byte)
 TEXT ·probe4(SB), NOSPLIT, $0-40

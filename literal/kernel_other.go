@@ -21,3 +21,7 @@ func (t *tier) lookVector(b []byte, places []uint32, back int, out []byte) {
 }
 
 func (t *shortTier) probeVector(b []byte, groups int, out []byte) { t.probePlain(b, groups, out) }
+
+func (t *shortTier) fitVector(b []byte, places []uint32, out []byte) { t.fitPlain(b, places, out) }
+
+func deltasVector(dst, b []byte) int { return 0 }

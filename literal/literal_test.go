@@ -91,6 +91,9 @@ func check(t testing.TB, lits []Literal, bufs ...[]byte) {
 		variants(s, func(name string) {
 			t.Helper()
 			checkOne(t, s, i, buf, want, name)
+			third := func(id uint32) bool { return id%3 == 0 }
+			some := slices.DeleteFunc(slices.Clone(want), func(h Hit) bool { return !third(h.ID) })
+			checkOne(t, s.Only(third), i, buf, some, name+", a third")
 			got := s.Scan(buf, 0, len(buf), nil)
 			if name == "plain" {
 				plain = got

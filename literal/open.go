@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sync"
 	"unsafe"
 )
 
@@ -13,11 +14,12 @@ import (
 type Set struct {
 	count, longest int
 
-	pool   []byte
-	short  shortTier
-	tiers  []tier
-	delta  bool // of the tiers, one at least takes deltas
-	vector bool // the machine has the instructions that the assembly is in
+	pool       []byte
+	short      shortTier
+	tiers      []tier
+	delta      bool      // of the tiers, one at least takes deltas
+	deltaRooms sync.Pool // of *deltaRoom
+	vector     bool      // the machine has the instructions that the assembly is in
 }
 
 // tier is a stride tier.
@@ -42,6 +44,7 @@ type shortTier struct {
 	reach   int      // greatest offset of a window
 	starts  []uint32 // of each bucket, in links
 	links   []link
+	checks  []fit                    // of the links, if they are not too many
 	masks   [shortPlaces][256]uint16 // buckets, by place and byte
 	refuse  [256]uint64              // by byte: the buckets that are not in masks, 16 bits for each place
 	vectors shortVectors
@@ -62,6 +65,7 @@ func Open(blob []byte) (*Set, error) {
 	}
 	o := opener{blob: blob}
 	s := &Set{count: int(o.number(16)), longest: int(o.number(20)), vector: hasVectors()}
+	s.deltaRooms.New = func() any { return new(deltaRoom) }
 	tiers := o.number(24)
 	if tiers > maxTiers || headerSize+int(tiers)*tierSize > len(blob) || o.number(28) != 0 || s.longest > maxLen {
 		return nil, errCorrupt
@@ -136,7 +140,33 @@ func (s *Set) openShort(o *opener) bool {
 		}
 	}
 	t.vectors.fill(table)
+	t.fillChecks()
 	return true
+}
+
+// fit has the bytes and masks of 8 links. The assembly knows the shape.
+type fit struct{ bytes, mask [8]uint32 }
+
+const mostChecks = 16 // that are cheaper than to look for the link
+
+// fillChecks lays out the links as checks; the windows of many are the same.
+func (t *shortTier) fillChecks() {
+	seen := make(map[[2]uint32]bool)
+	var checks []fit
+	for i := range t.links {
+		l := &t.links[i]
+		if pair := [2]uint32{l.bytes, l.mask}; !seen[pair] {
+			if len(seen)%8 == 0 {
+				if len(checks) == mostChecks {
+					return
+				}
+				checks = append(checks, fit{bytes: [8]uint32{1, 1, 1, 1, 1, 1, 1, 1}}) // fits nothing
+			}
+			checks[len(seen)/8].bytes[len(seen)%8], checks[len(seen)/8].mask[len(seen)%8] = l.bytes, l.mask
+			seen[pair] = true
+		}
+	}
+	t.checks = checks
 }
 
 // open reads the stride tier that is described at the given place.

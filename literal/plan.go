@@ -26,7 +26,7 @@ func (s shape) width() int { return s.stride + s.gram - 1 }
 
 // shapes are those that the plan chooses from; the first three are only for
 // what is too short for the others.
-var shapes = [...]shape{{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 4}, {4, 4}, {4, 8}, {8, 4}, {8, 8}, {16, 8}}
+var shapes = [...]shape{{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 3}, {2, 4}, {4, 4}, {4, 8}, {8, 4}, {8, 8}, {16, 8}}
 
 const (
 	forced   = 3 // shapes from here on are chosen

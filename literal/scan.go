@@ -36,7 +36,7 @@ type run struct {
 
 	bits  [(blockSize+maxLen+maxStride)/8 + 64]byte // of the places that were read, those that pass
 	found [batchSize]uint32                         // places, counted from the window's origin
-	masks [batchSize]byte                           // for each, the phases whose windows pass; see maskLanes
+	masks [batchSize]byte                           // for each, the phases whose windows pass; see maskLanes. In the short tier, whether a link fits
 
 	// The 4 bytes that were compared last in the short tier, and the links that
 	// fit them: runs of one byte are common.
@@ -44,9 +44,14 @@ type run struct {
 	lastLinks  []*link
 	linkRoom   [16]*link
 
+	deltas *deltaRoom // of the block, where a tier takes them
+
 	end  window                                  // the end of buf
 	room [ahead + behind + maxLen + 2*ahead]byte // of end
 }
+
+// deltaRoom has room for a block and what the kernels read after it.
+type deltaRoom [blockSize + maxLen + maxStride + 2*ahead]byte
 
 // window is a piece of the buffer as the kernels read it: its places are
 // readable from behind before them to ahead after them, or they are checked.
@@ -79,6 +84,10 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 		return hits, from
 	}
 	r := run{buf: buf, hits: hits}
+	if s.delta {
+		r.deltas = s.deltaRooms.Get().(*deltaRoom)
+		defer s.deltaRooms.Put(r.deltas)
+	}
 	for ; a < b; a = r.to {
 		end := min(a+blockSize, b)
 		r.from, r.to = a, end
@@ -183,16 +192,20 @@ func (s *Set) scanTier(t *tier, r *run) {
 
 // scanDelta is scanTier for a tier of kind delta.
 func (s *Set) scanDelta(t *tier, r *run) {
-	var room [blockSize + maxLen + maxStride + 2*ahead]byte
 	end := min(r.to+t.reach, len(r.buf))
 	near := r.buf[r.from:min(end+ahead, len(r.buf))]
-	deltas(room[:], near)
-	s.scanPlaces(t, r, window{room[:], r.from}, r.from, end)
+	n := len(near) - 1
+	s.deltas(r.deltas[:], near)
+	clear(r.deltas[n:min(n+2*ahead, len(r.deltas))])
+	s.scanPlaces(t, r, window{r.deltas[:], r.from}, r.from, end)
 }
 
 // deltas writes each byte of b, but the last, exclusive-or the next to dst.
-func deltas(dst, b []byte) {
+func (s *Set) deltas(dst, b []byte) {
 	i := 0
+	if s.vector {
+		i = deltasVector(dst, b)
+	}
 	for ; i+9 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:]) ^ binary.LittleEndian.Uint64(b[i+1:])
 		binary.LittleEndian.PutUint64(dst[i:], x)

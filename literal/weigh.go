@@ -199,8 +199,22 @@ func (w *weigher) cost(in []*weighed, merged int, some []int) (cost uint64, ok b
 // Of a literal: above which share of places it may leave a stride tier for the
 // short one, and how many may.
 const (
-	hotWeight = one >> 13
+	hotWeight = one >> 9
 	hotMost   = 24
+)
+
+// escape is a literal that would rather be in a tier that heeds case, than in
+// one of shape from; gain is the share of places that this saves, divided by the stride.
+type escape struct {
+	literal
+	from  shape
+	gain  uint64
+	short uint64 // the share of its rarest place in the short tier
+}
+
+const (
+	escapeFew  = 4         // escapes to one shape that may go to the short tier,
+	escapeRare = one >> 16 // each if it stands at fewer places
 )
 
 // deal gives each literal its tier.
@@ -210,6 +224,7 @@ func (w *weigher) deal(c choice, cut int, open [2][]shape) (short []literal, tie
 		kind  kind
 	}
 	byKey := make(map[key][]literal)
+	escapes := make(map[shape][]escape)
 	hot := 0
 	for _, l := range w.lits {
 		if len(l.text) < cut || c.folds && l.fold() {
@@ -226,7 +241,8 @@ func (w *weigher) deal(c choice, cut int, open [2][]shape) (short []literal, tie
 		if weight > hotWeight && k == lower && !l.fold() {
 			// In lower case a space is a zero byte, and runs of zeros are everywhere.
 			if s2, weight2, chances2 := l.bestShape(exact, open[g]); weight2 < weight/16 {
-				s, weight, chances, k = s2, weight2, chances2, exact
+				escapes[s2] = append(escapes[s2], escape{l, s, weight - weight2, chances2.rarest(1, min(4, len(l.text)))})
+				continue
 			}
 		}
 		if weight > hotWeight && hot < hotMost && cut > 0 && len(l.text) >= 4 && chances.rarest(1, 4) < weight/8 {
@@ -235,6 +251,24 @@ func (w *weigher) deal(c choice, cut int, open [2][]shape) (short []literal, tie
 			continue
 		}
 		byKey[key{s, k}] = append(byKey[key{s, k}], l)
+	}
+	for s2, es := range escapes {
+		gain := uint64(0)
+		for _, e := range es {
+			gain += candidates(e.gain*uint64(s2.stride), s2.stride)
+		}
+		_, cost := filterSize(uint64(len(es)*s2.stride), s2.stride)
+		for _, e := range es {
+			to := key{e.from, lower}
+			switch {
+			case len(es) <= escapeFew && cut > 0 && e.short < escapeRare:
+				short = append(short, e.literal)
+				continue
+			case gain > cost:
+				to = key{s2, exact}
+			}
+			byKey[to] = append(byKey[to], e.literal)
+		}
 	}
 	for k := range kinds {
 		for _, s := range shapes {

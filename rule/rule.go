@@ -110,6 +110,27 @@ type Guard struct {
 	Magic         []Magic // all of them must hold
 }
 
+// Begins tells whether the guard lets in only layers that begin with the two
+// bytes, for certain.
+func (g *Guard) Begins(first, second byte) bool {
+	for _, m := range g.Magic {
+		if m.Offset != 0 || m.Pointer || m.Width < 2 {
+			continue
+		}
+		all := true
+		for _, v := range m.Values {
+			if m.Big {
+				v = v>>(8*m.Width-8)&0xff | v>>(8*m.Width-16)&0xff<<8
+			}
+			all = all && byte(v) == first && byte(v>>8) == second
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
 // Magic is a condition on one number in the layer, unsigned.
 type Magic struct {
 	Offset int64

@@ -1,6 +1,7 @@
 package ruledb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -31,7 +32,7 @@ type Builder struct {
 
 	names    []byte
 	texts    pieces
-	abouts   []byte
+	abouts   pieces
 	programs []byte
 	progAt   map[uint64]stretch // by XXH64
 	textAt   map[string]uint32
@@ -65,9 +66,10 @@ type patternKey struct {
 // body is a rule with patterns, until Finish.
 type body struct {
 	row  ruleRow
-	cond rule.Rule // Cond, and Patterns of the right number: what Triggers asks for
+	cond rule.Rule // Cond: what Triggers asks for
 	subs []uint32
 	yara *builtYARA
+	mz   bool // for layers that begin with "MZ" only
 }
 
 type builtPattern struct {
@@ -111,7 +113,7 @@ func (b *Builder) Rule(r *rule.Rule) error {
 		return err
 	}
 	needs := r.Needs()
-	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond, Patterns: make([]pattern.Pattern, len(cs))}, yara: y}
+	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond}, yara: y, mz: r.Guard.Begins('M', 'Z')}
 	for i := range cs {
 		n.subs[i] = b.pattern(&cs[i], r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
 	}
@@ -119,7 +121,7 @@ func (b *Builder) Rule(r *rule.Rule) error {
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
 	n.row.Text, n.row.TextLen = b.textPiece(r.Text)
-	n.row.Program, n.row.ProgramLen = b.program(string(prog))
+	n.row.Program, n.row.ProgramLen = b.program(prog)
 	if y != nil {
 		b.keys[r.Key()] = uint32(len(b.bodies))
 	}
@@ -191,7 +193,7 @@ func (b *Builder) text(s string) uint32 {
 
 // compiled is a pattern of a rule.
 type compiled struct {
-	prog  string
+	prog  []byte
 	atoms []pattern.Atom
 	flags uint32
 }
@@ -201,7 +203,8 @@ func compilePatterns(r *rule.Rule) ([]compiled, error) {
 	for i, p := range r.Patterns {
 		if r.Regexps != nil && r.Regexps[i] != nil {
 			re := r.Regexps[i]
-			out[i] = compiled{prog: string(re.Program), flags: patternRegexp}
+			out[i] = compiled{prog: re.Program, flags: patternRegexp}
+			out[i].atoms = make([]pattern.Atom, 0, len(re.Atoms))
 			for _, a := range re.Atoms {
 				out[i].atoms = append(out[i].atoms, pattern.Atom{Literal: a.Literal, Fold: a.Fold, Place: a.Place})
 			}
@@ -214,7 +217,7 @@ func compilePatterns(r *rule.Rule) ([]compiled, error) {
 		if err != nil {
 			return nil, fmt.Errorf("subsignature %d: %w", i, err)
 		}
-		out[i] = compiled{prog: string(prog), atoms: atoms}
+		out[i] = compiled{prog: prog, atoms: atoms}
 	}
 	return out, nil
 }
@@ -260,12 +263,15 @@ func seedCost(a pattern.Atom) int {
 }
 
 // program stores code once, and returns where.
-func (b *Builder) program(code string) (at, n uint32) {
-	sum := xxhash.Sum64String(code)
-	if s, ok := b.progAt[sum]; ok && string(b.programs[s.at:s.at+s.n]) == code {
+func (b *Builder) program(code []byte) (at, n uint32) {
+	sum := xxhash.Sum64(code)
+	if s, ok := b.progAt[sum]; ok && bytes.Equal(b.programs[s.at:s.at+s.n], code) {
 		return s.at, s.n
 	}
-	at, n = b.push(&b.programs, code)
+	if have := len(b.programs); b.room(&b.programs, len(code)) {
+		b.programs = append(b.programs, code...)
+		at, n = uint32(have), uint32(len(code))
+	}
 	if b.progAt == nil {
 		b.progAt = map[uint64]stretch{}
 	}
@@ -276,9 +282,9 @@ func (b *Builder) program(code string) (at, n uint32) {
 // maxSection is the most bytes of a section that rows lead into.
 const maxSection = math.MaxUint32 - 8
 
-// fits tells whether a section of so many bytes has room for more.
-func (b *Builder) fits(have int, s string) bool {
-	if have+len(s) > maxSection {
+// fits tells whether a section of so many bytes has room for n more.
+func (b *Builder) fits(have, n int) bool {
+	if have+n > maxSection {
 		b.err = fmt.Errorf("database: more than 4 GiB of names, texts or programs")
 		return false
 	}
@@ -291,26 +297,38 @@ type pieces struct {
 	size int
 }
 
-// textPiece appends s to the texts.
-func (b *Builder) textPiece(s string) (at, n uint32) {
-	if have := b.texts.size; b.fits(have, s) {
+// piece appends s to a section of pieces.
+func (b *Builder) piece(to *pieces, s string) (at, n uint32) {
+	if have := to.size; b.fits(have, len(s)) {
 		at, n = uint32(have), uint32(len(s))
-		b.texts.list, b.texts.size = append(b.texts.list, s), have+len(s)
+		to.list, to.size = append(to.list, s), have+len(s)
 	}
 	return at, n
 }
 
+// textPiece appends s to the texts.
+func (b *Builder) textPiece(s string) (at, n uint32) { return b.piece(&b.texts, s) }
+
 // push appends s to a section.
 func (b *Builder) push(to *[]byte, s string) (at, n uint32) {
 	have := len(*to)
-	if !b.fits(have, s) {
+	if !b.room(to, len(s)) {
 		return 0, 0
-	}
-	if have+len(s) > cap(*to) { // twice as much, so that little is copied
-		*to = append(make([]byte, 0, max(2*cap(*to), have+len(s), 1<<10)), *to...)
 	}
 	*to = append(*to, s...)
 	return uint32(have), uint32(len(s))
+}
+
+// room makes room for n more bytes in a section, if it may have them.
+func (b *Builder) room(to *[]byte, n int) bool {
+	have := len(*to)
+	if !b.fits(have, n) {
+		return false
+	}
+	if have+n > cap(*to) { // twice as much, so that little is copied
+		*to = append(make([]byte, 0, max(2*cap(*to), have+n, 1<<10)), *to...)
+	}
+	return true
 }
 
 func (b *Builder) file(name string) uint32 {

@@ -46,6 +46,7 @@ type Partition struct {
 	Deferred Literals // the seeds of all other patterns, searched for where a trigger fired
 	Always   []uint32 // rules that can hold with no match at all
 	eager    []uint64 // a bit a pattern
+	plain    *Partition
 }
 
 // IsEager tells whether a pattern is searched for in every layer of the target.
@@ -65,6 +66,16 @@ type Ref = ref
 
 // Refs returns where a literal leads.
 func (l *Literals) Refs(id uint32) []Ref { return l.refs[l.starts[id]:l.starts[id+1]] }
+
+// Only returns those of the literals that lead to a wanted pattern; they keep
+// their numbers. It is little work, and lives on the memory of l.
+func (l *Literals) Only(wanted func(pattern uint32) bool) *Literals {
+	out := *l
+	out.Set = l.Set.Only(func(id uint32) bool {
+		return slices.ContainsFunc(l.Refs(id), func(r Ref) bool { return wanted(r.Pattern) })
+	})
+	return &out
+}
 
 // digestTable is one kind of exact-digest rules.
 type digestTable struct {
@@ -203,22 +214,15 @@ func (db *DB) loadPartitions(l *loader) error {
 			db.partitions[t] = db.partitions[rule.Any]
 			continue
 		}
-		p := &Partition{Always: load[uint32](l, secAlways, part)}
-		for _, i := range p.Always {
-			if int(i) >= len(db.rules) {
-				return fmt.Errorf("always %d: %w", i, ErrCorrupt)
+		p, err := db.loadPartition(l, part)
+		if err != nil {
+			return fmt.Errorf("target %d: %w", t, err)
+		}
+		p.plain = p
+		if _, ok := l.secs[secEager][part|partPlain]; ok {
+			if p.plain, err = db.loadPartition(l, part|partPlain); err != nil {
+				return fmt.Errorf("target %d: %w", t, err)
 			}
-		}
-		var err error
-		if p.Eager, err = db.loadLiterals(l.secs[secEager][part], l.secs[secEagerRefs][part]); err != nil {
-			return fmt.Errorf("target %d: %w", t, err)
-		}
-		if p.Deferred, err = db.loadLiterals(l.secs[secDeferred][part], l.secs[secDeferredRefs][part]); err != nil {
-			return fmt.Errorf("target %d: %w", t, err)
-		}
-		p.eager = make([]uint64, len(db.patterns)/64+1)
-		for _, r := range p.Eager.refs {
-			p.eager[r.Pattern/64] |= 1 << (r.Pattern % 64)
 		}
 		db.partitions[t] = p
 	}
@@ -233,6 +237,7 @@ func (db *DB) loadPartitions(l *loader) error {
 		}
 		none := Literals{Set: set, starts: []uint32{0}}
 		p := &Partition{Eager: none, Deferred: none, eager: make([]uint64, len(db.patterns)/64+1)}
+		p.plain = p
 		for t := range db.partitions {
 			if db.partitions[t] == nil {
 				db.partitions[t] = p
@@ -240,6 +245,26 @@ func (db *DB) loadPartitions(l *loader) error {
 		}
 	}
 	return l.err
+}
+
+func (db *DB) loadPartition(l *loader, part uint32) (p *Partition, err error) {
+	p = &Partition{Always: load[uint32](l, secAlways, part)}
+	for _, i := range p.Always {
+		if int(i) >= len(db.rules) {
+			return nil, fmt.Errorf("always %d: %w", i, ErrCorrupt)
+		}
+	}
+	if p.Eager, err = db.loadLiterals(l.secs[secEager][part], l.secs[secEagerRefs][part]); err != nil {
+		return nil, err
+	}
+	if p.Deferred, err = db.loadLiterals(l.secs[secDeferred][part], l.secs[secDeferredRefs][part]); err != nil {
+		return nil, err
+	}
+	p.eager = make([]uint64, len(db.patterns)/64+1)
+	for _, r := range p.Eager.refs {
+		p.eager[r.Pattern/64] |= 1 << (r.Pattern % 64)
+	}
+	return p, nil
 }
 
 func (db *DB) loadLiterals(lits, refs []byte) (Literals, error) {
@@ -341,8 +366,15 @@ func (db *DB) Size() int64 { return int64(len(db.data)) }
 // Patterns returns the number of patterns.
 func (db *DB) Patterns() int { return len(db.patterns) }
 
-// Partition returns what is searched for in layers of a target.
-func (db *DB) Partition(t rule.Target) *Partition { return db.partitions[t] }
+// Partition returns what is searched for in layers of a target; head is how the
+// layer begins, two bytes if it has as many.
+func (db *DB) Partition(t rule.Target, head []byte) *Partition {
+	p := db.partitions[t]
+	if len(head) < 2 || head[0] != 'M' || head[1] != 'Z' {
+		return p.plain
+	}
+	return p
+}
 
 // Pattern is one pattern of the database.
 type Pattern struct {

@@ -11,7 +11,8 @@
 //	32  sections count times {kind u32, part u32, offset u64, length u64, check u64}
 //
 // and every section begins at a multiple of 64. check is the section's XXH64.
-// part tells sections of one kind apart: the target of a partition, or scope
+// part tells sections of one kind apart: the target of a partition, and 256 more
+// for that without the rules which are for layers that begin with "MZ" alone, or scope
 // and algorithm of a digest table. The sections:
 //
 //	meta      JSON: the sources, what was loaded and what was skipped and why

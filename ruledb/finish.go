@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -23,6 +24,9 @@ type Meta struct {
 	Rules   int      `json:"rules"`   // rules with patterns
 	Digests int      `json:"digests"` // rules for exact bytes
 	Skipped int      `json:"skipped"`
+	// Externals are the external variables that YARA rules were compiled with, and the
+	// kinds of their values; nil if that is not known.
+	Externals map[string]string `json:"externals,omitzero"`
 }
 
 // Source is one file of rules.
@@ -151,60 +155,97 @@ func allSubs(n *body) []int {
 }
 
 // partitions makes the literal sets of each target. A rule for any target is
-// in every partition, so that a layer is searched once.
+// in every partition, so that a layer is searched once. Where many rules are for
+// programs of Windows alone, by what they ask of a layer's first bytes, there is
+// a partition without them, too.
 func (b *Builder) partitions(triggers [][]int) ([]section, error) {
-	var out []section
+	var parts []*partition
+	var own [rule.Targets]bool
+	for i := range b.bodies {
+		own[b.bodies[i].row.Target] = true
+	}
 	for t := range rule.Targets {
-		const isEager, isDeferred = 1, 2
-		state := make([]uint8, len(b.patterns))
-		var always []uint32
-		own := false
-		for i := range b.bodies {
-			n := &b.bodies[i]
-			if rt := rule.Target(n.row.Target); rt != t && rt != rule.Any {
-				continue
-			}
-			own = own || rule.Target(n.row.Target) == t
-			if triggers[i] == nil {
-				always = append(always, uint32(i))
-				for _, p := range n.subs {
-					state[p] |= isEager
-				}
-				continue
-			}
-			for _, p := range n.subs {
-				state[p] |= isDeferred
-			}
-			for _, sub := range triggers[i] {
-				state[n.subs[sub]] |= isEager
-			}
-		}
-		if !own {
+		if !own[t] {
 			continue // the partition of Any serves
 		}
-		var eager, deferred []uint32
-		for p, s := range state {
-			switch {
-			case s&isEager != 0:
-				eager = append(eager, uint32(p))
-			case s != 0:
-				deferred = append(deferred, uint32(p))
-			}
+		p := b.partition(triggers, t, false)
+		parts = append(parts, p)
+		if plain := b.partition(triggers, t, true); len(plain.eager) <= len(p.eager)-len(p.eager)/8 && len(p.eager) >= plainLeast {
+			parts = append(parts, plain)
 		}
-		part := uint32(t)
-		var lits, refs [2][]byte
-		var errs [2]error
-		var wait sync.WaitGroup
-		wait.Go(func() { lits[1], refs[1], errs[1] = b.literals(deferred) })
-		lits[0], refs[0], errs[0] = b.literals(eager)
-		wait.Wait()
-		if err := errors.Join(errs[:]...); err != nil {
+	}
+	// Two sets of each, so many at a time as there are processors.
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wait sync.WaitGroup
+	for _, p := range parts {
+		for i, patterns := range [2][]uint32{p.eager, p.deferred} {
+			wait.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				p.lits[i], p.refs[i], p.errs[i] = b.literals(patterns)
+			})
+		}
+	}
+	wait.Wait()
+	var out []section
+	for _, p := range parts {
+		if err := errors.Join(p.errs[:]...); err != nil {
 			return nil, err
 		}
-		out = append(out, section{kind: secEager, part: part, data: lits[0]}, section{kind: secEagerRefs, part: part, data: refs[0]},
-			section{kind: secDeferred, part: part, data: lits[1]}, section{kind: secDeferredRefs, part: part, data: refs[1]}, section{kind: secAlways, part: part, data: raw(always)})
+		out = append(out, section{kind: secEager, part: p.part, data: p.lits[0]}, section{kind: secEagerRefs, part: p.part, data: p.refs[0]},
+			section{kind: secDeferred, part: p.part, data: p.lits[1]}, section{kind: secDeferredRefs, part: p.part, data: p.refs[1]}, section{kind: secAlways, part: p.part, data: raw(p.always)})
 	}
 	return out, nil
+}
+
+// plainLeast is of how many eager patterns on a plain partition pays.
+const plainLeast = 256
+
+// partition is one partition in the making.
+type partition struct {
+	part                    uint32
+	eager, deferred, always []uint32 // patterns; rules
+	lits, refs              [2][]byte
+	errs                    [2]error
+}
+
+// partition gathers the patterns of the rules for a target; plain tells to leave
+// out the rules for layers that begin with "MZ".
+func (b *Builder) partition(triggers [][]int, t rule.Target, plain bool) *partition {
+	const isEager, isDeferred = 1, 2
+	state := make([]uint8, len(b.patterns))
+	out := &partition{part: uint32(t)}
+	if plain {
+		out.part |= partPlain
+	}
+	for i := range b.bodies {
+		n := &b.bodies[i]
+		if rt := rule.Target(n.row.Target); rt != t && rt != rule.Any || plain && n.mz {
+			continue
+		}
+		if triggers[i] == nil {
+			out.always = append(out.always, uint32(i))
+			for _, p := range n.subs {
+				state[p] |= isEager
+			}
+			continue
+		}
+		for _, p := range n.subs {
+			state[p] |= isDeferred
+		}
+		for _, sub := range triggers[i] {
+			state[n.subs[sub]] |= isEager
+		}
+	}
+	for p, s := range state {
+		switch {
+		case s&isEager != 0:
+			out.eager = append(out.eager, uint32(p))
+		case s != 0:
+			out.deferred = append(out.deferred, uint32(p))
+		}
+	}
+	return out
 }
 
 // literals compiles the atoms of some patterns. The second result is, as u32,

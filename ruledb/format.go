@@ -12,7 +12,8 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 3
+	version    = 4
+	partPlain  = 256 // added to the target: see doc.go
 	headerSize = 32
 	entrySize  = 32
 	alignment  = 64

@@ -146,7 +146,7 @@ func use(db *DB) (panicked any) {
 	defer func() { panicked = recover() }()
 	sample := []byte("first0 shared END first3 and a first1 shared end of it")
 	for t := range rule.Targets {
-		p := db.Partition(t)
+		p := db.Partition(t, nil)
 		for _, l := range []*Literals{&p.Eager, &p.Deferred} {
 			for _, h := range l.Set.Scan(sample, 0, len(sample), nil) {
 				for _, r := range l.Refs(h.ID) {

@@ -111,8 +111,8 @@ func TestPartitions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, pe := db.Partition(rule.Any), db.Partition(rule.PE)
-	if db.Partition(rule.PDF) != plain {
+	plain, pe := db.Partition(rule.Any, nil), db.Partition(rule.PE, nil)
+	if db.Partition(rule.PDF, nil) != plain {
 		t.Error("a target without rules of its own has a partition of its own")
 	}
 	// "rare zq7" triggers And; "not here" is there since Absent can hold with no match.

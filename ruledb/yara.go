@@ -105,6 +105,9 @@ func (b *Builder) yara(r *rule.Rule) (*builtYARA, error) {
 	stored := storedAbout{About: About{
 		Namespace: y.Namespace, Tags: y.Tags, Private: y.Private, Global: y.Global, Names: y.Names, Hidden: y.Hidden,
 	}}
+	if len(y.Metas) > 0 {
+		stored.Lines = make([]storedMeta, 0, len(y.Metas))
+	}
 	for _, m := range y.Metas {
 		stored.Lines = append(stored.Lines, storeMeta(m))
 	}
@@ -113,8 +116,8 @@ func (b *Builder) yara(r *rule.Rule) (*builtYARA, error) {
 		return nil, fmt.Errorf("rule %s: %w", r.Key(), err)
 	}
 	row := &out.row
-	row.About, row.AboutLen = b.push(&b.abouts, string(about))
-	row.Code, row.CodeLen = b.program(string(y.Code))
+	row.About, row.AboutLen = b.piece(&b.abouts, string(about))
+	row.Code, row.CodeLen = b.program(y.Code)
 	flag := func(bit uint32, on bool) {
 		if on {
 			row.Flags |= bit
@@ -173,7 +176,7 @@ func (b *Builder) yaraTables(rows []ruleRow, uses []uint32) ([]section, []uint32
 	return []section{
 		{kind: secYARA, data: raw(out)},
 		{kind: secSpaces, data: raw(spaces)},
-		{kind: secAbouts, data: b.abouts},
+		{kind: secAbouts, pieces: b.abouts},
 	}, uses
 }
 

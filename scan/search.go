@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
@@ -98,7 +99,7 @@ type search struct {
 // match searches a layer for the rules of a target and those for any target.
 func (in *input) match(l *layer, target rule.Target) {
 	s := &search{searcher: &in.search, in: in, l: l, target: target}
-	part := in.db.Partition(target)
+	part := in.db.Partition(target, bound.Head(l.Source, 2))
 	if _, ok := s.always[part]; !ok {
 		s.always[part] = groups(in.db, part)
 	}
@@ -128,10 +129,10 @@ func (in *input) match(l *layer, target rule.Target) {
 	}
 	barred, deferred, whole := s.want(part)
 	if barred {
-		s.pass(&part.Eager, false)
+		s.pass(s.narrow(&part.Eager), false)
 	}
 	if deferred && !s.few(part) {
-		s.pass(&part.Deferred, false)
+		s.pass(s.narrow(&part.Deferred), false)
 	}
 	if whole {
 		s.throughout()
@@ -139,6 +140,21 @@ func (in *input) match(l *layer, target rule.Target) {
 	if fired := s.fired(); len(fired) > 0 {
 		s.collect(part, fired)
 	}
+}
+
+// narrowFrom is from which size of a layer on it pays to make a set of the wanted
+// literals alone.
+const narrowFrom = 64 << 10
+
+// narrow returns the literals of the wanted patterns, or all where that is as cheap.
+func (s *search) narrow(lits *ruledb.Literals) *ruledb.Literals {
+	if s.l.Source.Size() < narrowFrom {
+		return lits
+	}
+	return lits.Only(func(p uint32) bool {
+		i := s.state[p]
+		return i != 0 && s.seen[i-1].wanted && !s.seen[i-1].done
+	})
 }
 
 // fired evaluates the rules, in order, and returns those that are reported.
@@ -431,8 +447,8 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	}
 	if again {
 		s.matcher.Reset()
-		s.pass(&part.Eager, false)
-		s.pass(&part.Deferred, false)
+		s.pass(s.narrow(&part.Eager), false)
+		s.pass(s.narrow(&part.Deferred), false)
 		s.throughout()
 	}
 	for _, r := range fired {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/yara/check"
@@ -290,4 +291,54 @@ func only(a, b []string) (out []string) {
 		}
 	}
 	return out
+}
+
+// TestManyRulesOfPrograms: rules for layers that begin with "MZ" are left out of
+// the search of others; what is found is the same, in every layer and size.
+func TestManyRulesOfPrograms(t *testing.T) {
+	var text strings.Builder
+	for i := range 700 {
+		guard := "uint16(0) == 0x5a4d and "
+		if i%3 == 0 {
+			guard = []string{"", "uint32be(0) == 0x7f454c46 and ", "uint16be(0) == 0x4d5a and ", "uint8(0) == 0x4d and "}[i/3%4]
+		}
+		fmt.Fprintf(&text, "rule r%d { strings: $a = \"first %d of it\" $b = \"then %d as well\" condition: %s$a and $b }\n", i, i, i, guard)
+	}
+	db, why := yaraDB(t, text.String(), check.Options{Dialect: source.YARA})
+	if why != "" {
+		t.Fatal(why)
+	}
+	whole, plain := db.Partition(rule.Any, []byte("MZ")), db.Partition(rule.Any, []byte("\x7fE"))
+	if whole == plain || plain.Eager.Set.Len() >= whole.Eager.Set.Len()/2 || db.Partition(rule.Any, []byte("M")) != plain {
+		t.Fatalf("%d literals are searched for in any layer, %d in a program", plain.Eager.Set.Len(), whole.Eager.Set.Len())
+	}
+	for _, size := range []int{0, 300 << 10} {
+		for _, head := range []string{"MZ", "\x7fELF", "M", "MX", "xMZ", ""} {
+			var data strings.Builder
+			data.WriteString(head)
+			data.WriteString(strings.Repeat("\x00", size))
+			var want []string
+			for i := range 700 {
+				if i%5 == 0 {
+					continue
+				}
+				fmt.Fprintf(&data, "first %d of it ", i)
+				if i%7 != 0 {
+					fmt.Fprintf(&data, "then %d as well ", i)
+					lets := head == "MZ"
+					if i%3 == 0 {
+						lets = []bool{true, head == "\x7fELF", head == "MZ", strings.HasPrefix(data.String(), "M")}[i/3%4]
+					}
+					if lets {
+						want = append(want, fmt.Sprintf("r%d", i))
+					}
+				}
+			}
+			for _, src := range []showcause.Source{showcause.Bytes(data.String()), streamed(data.String())} {
+				if got := fired(db, scan.Options{TopOnly: true}, src, nil); got != strings.Join(want, " ") {
+					t.Errorf("%q, %d bytes: %d characters of names, want %d", head, data.Len(), len(got), len(strings.Join(want, " ")))
+				}
+			}
+		}
+	}
 }

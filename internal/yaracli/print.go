@@ -144,7 +144,13 @@ func (p *Printer) File(r Result) (more bool, err error) {
 	slices.SortStableFunc(findings, func(a, b showcause.Finding) int { return int(a.Index) - int(b.Index) })
 	count := int64(0)
 	next := 0
-	for i := range uint32(p.db.Rules()) {
+	for i := uint32(0); i < uint32(p.db.Rules()); i++ {
+		if !p.o.Negate { // of many rules few match
+			if next == len(findings) {
+				break
+			}
+			i = max(i, findings[next].Index)
+		}
 		y, ok := p.db.YARA(i)
 		if !ok || y.Private {
 			continue
