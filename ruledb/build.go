@@ -69,6 +69,7 @@ type body struct {
 	cond rule.Rule // Cond: what Triggers asks for
 	subs []uint32
 	yara *builtYARA
+	mz   bool // for layers that begin with "MZ" only
 }
 
 type builtPattern struct {
@@ -112,7 +113,7 @@ func (b *Builder) Rule(r *rule.Rule) error {
 		return err
 	}
 	needs := r.Needs()
-	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond}, yara: y}
+	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond}, yara: y, mz: r.Guard.Begins('M', 'Z')}
 	for i := range cs {
 		n.subs[i] = b.pattern(&cs[i], r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
 	}
