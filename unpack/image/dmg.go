@@ -17,6 +17,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/lzfse"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -40,7 +41,7 @@ func DMG() unpack.Format {
 }
 
 const (
-	dmgMethod  = showcause.Unsupported + ".method.dmg" // LZFSE
+	dmgMethod  = showcause.Unsupported + ".method.dmg" // of LZFSE, what no encoder writes
 	dmgSegment = showcause.Unsupported + ".format.dmg-segment"
 	dmgList    = 64 << 20 // bytes of the list, at most
 	dmgChunk   = 64 << 20 // bytes of a packed chunk, at most
@@ -181,7 +182,7 @@ func (d *dmg) table(t dmgTable) bool {
 	if !d.out.Work(int64(n) * 8) {
 		return false
 	}
-	r := &dmgReader{src: d.src, base: d.data + int64(min(be.Uint64(b[24:]), 1<<61)), chunks: b[204 : 204+40*n], size: size}
+	r := &dmgReader{src: d.src, base: d.data + int64(min(be.Uint64(b[24:]), 1<<61)), chunks: b[204 : 204+40*n], size: size, work: d.out.Work}
 	return d.out.Child(unpack.Child{Op: "dmg.partition", Name: t.name, Reader: r, Size: size})
 }
 
@@ -194,10 +195,15 @@ type dmgReader struct {
 	at     int64 // bytes so far
 	now    io.Reader
 	left   int64 // of the chunk that is read now
+	late   error // comes behind the chunk
+	work   func(int64) bool
 }
 
 func (r *dmgReader) Read(p []byte) (int, error) {
 	for r.left == 0 {
+		if r.late != nil {
+			return 0, r.late
+		}
 		if err := r.next(); err != nil {
 			return 0, err
 		}
@@ -269,7 +275,18 @@ func (r *dmgReader) chunk(kind uint32, off, packed, n int64) error {
 		}
 		r.now = z
 	case chunkLZFSE:
-		return unpack.Fail(dmgMethod)
+		if n > dmgChunk {
+			return unpack.Fail(dmgMethod)
+		}
+		b, err := bound.ReadAt(r.src, off, packed, dmgChunk)
+		if err != nil {
+			return fmt.Errorf("dmg: %w", bound.CutShort(err))
+		}
+		b, err = lzfse.Decode(nil, b, int(n), r.work)
+		r.now = bytes.NewReader(b) // with an error, what came before it
+		if err == lzfse.ErrKind || err == lzfse.ErrWork {
+			r.left, r.late = int64(len(b)), unpack.Fail(map[bool]showcause.Code{true: dmgMethod, false: showcause.LimitWork}[err == lzfse.ErrKind])
+		}
 	default:
 		return errDMG
 	}

@@ -44,6 +44,12 @@ func dmgOf(t testing.TB, disk []byte, kinds []uint32) []byte {
 				b.Write(p[:n])
 				p = p[n:]
 			}
+		case chunkLZFSE: // of lzfseText alone
+			z, err := base64.StdEncoding.DecodeString(lzfseSample)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(z)
 		case chunkZero:
 			clear(part)
 		}
@@ -89,9 +95,24 @@ func TestDMG(t *testing.T) {
 		}
 		unpacktest.Conform(t, DMG(), map[string][]byte{name: b})
 	}
-	if got := unpacktest.Walk(t, DMG(), dmgOf(t, content(8*sector), []uint32{chunkLZFSE}), showcause.Limits{}); !got.Has(dmgMethod) {
-		t.Errorf("lzfse: %s", got)
+}
+
+// lzfse is what package lzfse has a test of.
+const lzfseText, lzfseSample = "the same again, and once more: ", "YnZ4MgAIAAAgAAABAAEAcO+Dm6cIAwAgmAAAAAAAAAAAAAAA8CgAAAAAADwKAAAAjw4AAAAAAAAAAAAAAADwAAAAAAAAAAAAjxcAAPAAAAAA8AAAAAAAAAAAAADAI8ED8AA8EjwAD8ADADwGD8NjAA/AA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEIEQFb81ZBHJn+7F1ZrS/UAYnZ4JA=="
+
+func TestLZFSE(t *testing.T) {
+	disk := []byte(strings.Repeat(lzfseText, 70)[:4*sector])
+	z, _ := base64.StdEncoding.DecodeString(lzfseSample)
+	if got := unpacktest.Walk(t, DMG(), dmgOf(t, disk, []uint32{chunkLZFSE}), showcause.Limits{}); len(got.Children) != 1 || len(got.Gaps) > 0 || !bytes.Equal(got.Children[0].Data, disk) {
+		t.Error(got)
 	}
+	for head, code := range map[string]showcause.Code{"bvx2\x09\x00\x00\x00": showcause.Corrupt, "bvx1": dmgMethod} {
+		b := bytes.Replace(dmgOf(t, disk, []uint32{chunkLZFSE}), z, append([]byte(head), z[len(head):]...), 1)
+		if got := unpacktest.Walk(t, DMG(), b, showcause.Limits{}); len(got.Gaps) != 1 || got.Gaps[0].Code != code {
+			t.Errorf("%q: %s", head, got)
+		}
+	}
+	unpacktest.Conform(t, DMG(), map[string][]byte{"lzfse": dmgOf(t, disk, []uint32{chunkLZFSE})})
 }
 
 func TestADC(t *testing.T) {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/lzfse"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -39,7 +41,7 @@ func (h *hfs) decmpfs(head []byte, fork *file, name string) bool {
 		h.corrupt(h.src.Size())
 		return false
 	}
-	r := &decmpReader{data: head[16:], size: size}
+	r := &decmpReader{data: head[16:], size: size, work: h.out.Work}
 	inFork := false
 	switch kind {
 	case decmpStored, decmpRaw:
@@ -59,10 +61,6 @@ func (h *hfs) decmpfs(head []byte, fork *file, name string) bool {
 		return false
 	}
 	c := unpack.Child{Op: "hfsplus.compressed", Name: last(name), Size: size}
-	if r.method == decmpLZFSE {
-		h.stop = h.stop || !h.out.ChildGap(c, hfsMethod)
-		return false
-	}
 	c.Reader = r
 	h.stop = h.stop || !h.out.Child(c)
 	return inFork
@@ -74,6 +72,7 @@ type decmpReader struct {
 	fork   *file  // or the resource fork
 	method uint32
 	size   int64 // that is declared
+	work   func(int64) bool
 
 	block int64 // that comes next
 	count int64 // blocks
@@ -199,10 +198,13 @@ func (r *decmpReader) unpack(b []byte, most int64) ([]byte, error) {
 		return b, nil
 	case r.method == decmpRaw:
 		return b[1:], nil
-	case r.method == decmpZlib && b[0]&0xf == 0xf, r.method == decmpLZVN && b[0] == lzvnEnd:
+	case r.method == decmpZlib && b[0]&0xf == 0xf, r.method == decmpLZVN && b[0] == lzvnEnd, r.method == decmpLZFSE && b[0] != 'b':
 		return b[1:], nil
 	case r.method == decmpLZVN:
-		return unLZVN(r.buf[:0], b, int(most))
+		return lzfse.LZVN(r.buf[:0], b, int(most))
+	case r.method == decmpLZFSE:
+		out, err := lzfse.Decode(r.buf[:0], b, int(most), r.work)
+		return out, lzfseError(err)
 	}
 	in := bytes.NewReader(b)
 	var err error
@@ -233,78 +235,16 @@ func (r *decmpReader) unpack(b []byte, most int64) ([]byte, error) {
 	return r.buf[:n], err
 }
 
+// lzvnEnd is the first byte of a block that is as it is: the end of any other.
 const lzvnEnd = 6
 
-// unLZVN appends to out what a block of LZVN holds (Apple, lzfse: LZVN's
-// opcodes), most bytes at most. An opcode says how many bytes follow as they
-// are, L, how long a match behind them is, M, and how far back, D:
-//
-//	LLMMMDDD D8       M+3; D below 1536; LLMMM110: the distance before; LLMMM111 D16, little-endian
-//	101LLMMM M2D6 D8  M+3, in all 5 bits
-//	1110LLLL          L; 0: the next byte and 16
-//	1111MMMM          M at the distance before; 0: the next byte and 16
-//	6                 the end; 14 and 22 say nothing
-func unLZVN(out, b []byte, most int) ([]byte, error) {
-	distance := 0
-	for len(b) > 0 {
-		op := int(b[0])
-		var literal, match, size int
-		switch {
-		case op == lzvnEnd:
-			return out, nil
-		case op == 14 || op == 22:
-			b = b[1:]
-			continue
-		case op >= 0xe0:
-			n := op & 15
-			size = 1
-			if n == 0 {
-				if len(b) < 2 {
-					return out, errDecmp
-				}
-				n, size = int(b[1])+16, 2
-			}
-			if op < 0xf0 {
-				literal = n
-			} else {
-				match = n
-			}
-		case op>>4 == 7 || op>>4 == 13 || op < 0x40 && op&7 == 6:
-			return out, errDecmp // not defined
-		case op>>5 == 5:
-			if size = 3; len(b) < size {
-				return out, errDecmp
-			}
-			v := int(binary.LittleEndian.Uint16(b[1:]))
-			literal, match, distance = op>>3&3, (op&7<<2|v&3)+3, v>>2
-		default:
-			literal, match, size = op>>6, op>>3&7+3, 1
-			switch op & 7 {
-			case 6:
-			case 7:
-				if size = 3; len(b) < size {
-					return out, errDecmp
-				}
-				distance = int(binary.LittleEndian.Uint16(b[1:]))
-			default:
-				if size = 2; len(b) < size {
-					return out, errDecmp
-				}
-				distance = op&7<<8 | int(b[1])
-			}
-		}
-		b = b[size:]
-		if literal > len(b) || len(out)+literal+match > most {
-			return out, errDecmp
-		}
-		out = append(out, b[:literal]...)
-		b = b[literal:]
-		if match > 0 && (distance == 0 || distance > len(out)) {
-			return out, errDecmp
-		}
-		for range match {
-			out = append(out, out[len(out)-distance])
-		}
+// lzfseError names the codes of what is no damage.
+func lzfseError(err error) error {
+	switch err {
+	case lzfse.ErrWork:
+		return unpack.Fail(showcause.LimitWork)
+	case lzfse.ErrKind:
+		return unpack.Fail(hfsMethod)
 	}
-	return out, errDecmp // without an end
+	return err
 }

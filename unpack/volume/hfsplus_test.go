@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/zlib"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/lzfse"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -371,6 +373,36 @@ func zlibFork(b []byte) []byte {
 	return append(out, tail...)
 }
 
+func lzfseText() []byte {
+	return []byte(strings.Repeat("the same again, and once more: ", 70)[:2048])
+}
+
+// LZFSE in an attribute, and in a fork. 7z reads neither.
+func TestLZFSE(t *testing.T) {
+	w := newHFS(4096, 0, "H+")
+	w.packed("a", 11, 2048, unbase64(lzfseGolden), nil)
+	w.packed("b", 11, 5, []byte("\xffplain"), nil)
+	w.packed("c", 11, 2048, unbase64(lzfseGolden)[:100], nil)
+	stored := unpacktest.Mixed(decmpBlock)
+	w.packed("d", 12, decmpBlock+2048, nil, forkOf(append([]byte{0xff}, stored...), unbase64(lzfseGolden)))
+	r := unpacktest.Walk(t, HFSPlus(), w.image(), showcause.Limits{})
+	if len(r.Gaps) != 1 || !r.Has(showcause.Corrupt) || len(r.Children) < 3 || !bytes.Equal(r.Children[0].Data, lzfseText()) || string(r.Children[1].Data) != "plain" ||
+		!bytes.Equal(r.Children[len(r.Children)-1].Data, append(stored, lzfseText()...)) {
+		t.Error(r)
+	}
+}
+
+func unbase64(s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// lzfseGolden is what package lzfse has a test of.
+const lzfseGolden = "YnZ4MgAIAAAgAAABAAEAcO+Dm6cIAwAgmAAAAAAAAAAAAAAA8CgAAAAAADwKAAAAjw4AAAAAAAAAAAAAAADwAAAAAAAAAAAAjxcAAPAAAAAA8AAAAAAAAAAAAADAI8ED8AA8EjwAD8ADADwGD8NjAA/AA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEIEQFb81ZBHJn+7F1ZrS/UAYnZ4JA=="
+
 // lzvn compresses in the plainest way: a run as a literal and a match one back.
 func lzvn(b []byte) []byte {
 	var out []byte
@@ -412,6 +444,11 @@ func lzvnFork(b []byte) []byte {
 		}
 		blocks, b = append(blocks, block), b[n:]
 	}
+	return forkOf(blocks...)
+}
+
+// forkOf is a resource fork of blocks.
+func forkOf(blocks ...[]byte) []byte {
 	at := 4 * (len(blocks) + 1)
 	var out []byte
 	for _, c := range blocks {
@@ -594,7 +631,7 @@ func TestHFSPlusGaps(t *testing.T) {
 	}{
 		"a kind of decmpfs that is not known": {func() []byte {
 			w := newHFS(512, 0, "H+")
-			w.packed("x", 11, 100, []byte("bvx2"), nil)
+			w.packed("x", 13, 100, []byte("what"), nil)
 			return w.image()
 		}, hfsMethod, ""},
 		"a size that is larger": {func() []byte {
@@ -662,7 +699,7 @@ func TestLZVN(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := unLZVN(nil, in, 1<<16)
+		got, err := lzfse.LZVN(nil, in, 1<<16)
 		if (err != nil) != (c.want == "") || err == nil && string(got) != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.code, got, err, c.want)
 		}
