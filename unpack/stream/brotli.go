@@ -86,9 +86,12 @@ func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 	n, err := io.Copy(io.Discard, io.LimitReader(t, brotliMost))
 	size := src.Size()
 	if errors.Is(err, io.ErrUnexpectedEOF) && t.at < size && n <= t.at && !named {
+		if n == 0 {
+			return // data that begins like a block of metadata, which may be 16 MiB long
+		}
 		// Nothing is compressed so far. It takes the end to tell.
 		t = &brotliRun{src: src, out: out, most: size}
-		if n, err = io.Copy(io.Discard, t); err != nil && !brotliLimit(err) {
+		if n, err = io.Copy(io.Discard, t); err != nil && !brotliLimit(err) || t.excess && n <= t.at {
 			return
 		}
 	}

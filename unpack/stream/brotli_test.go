@@ -168,3 +168,13 @@ func FuzzBrotli(f *testing.F) {
 	seeds = append(seeds, brotliOf(letters(6000), 11, 24))
 	unpacktest.Fuzz(f, brotliNamed(), seeds...)
 }
+
+// TestBrotliMetadata holds that data is none which begins like a long block of
+// metadata, as a Java runtime's image of modules does.
+func TestBrotliMetadata(t *testing.T) {
+	data := append([]byte("\xda\xda\xfe\xca\x00\x00\x01\x00\x00\x00\x00\x00os\x00\x00os\x00\x00\x87\x4f\x09\x00"), noise(5, 14<<20)...)
+	r := unpacktest.Walk(t, Brotli(), data, showcause.Limits{})
+	if len(r.Children) > 0 || len(r.Gaps) > 0 || r.Spent.Work > 100<<20 {
+		t.Errorf("%s, work %d", r, r.Spent.Work)
+	}
+}
