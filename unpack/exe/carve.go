@@ -122,7 +122,8 @@ func walkUniversal(l showcause.Source, out *unpack.Out) {
 // file by a joiner; and in text, OLE2 and data of no known type, where
 // clamscan 1.4.6 was seen to find them too. Each such child, "exe.embedded",
 // goes from one PE file's start to the next's, the last to the end of the
-// layer, as ClamAV takes them. And what a script carries behind its text,
+// layer, as ClamAV takes them. And what a script carries behind its text, or a
+// picture or other data as an archive,
 // "exe.payload", or a program right behind its image, "exe.overlay", compressed
 // or as an archive: one child, from there to the end of the layer.
 func Embedded() unpack.Format {
@@ -135,7 +136,7 @@ func Embedded() unpack.Format {
 			case isProgram(p.Type):
 				return true
 			}
-			return holdsPE(p.Type) && p.Source.Size() > smallestPE || !p.Type.Hides() && p.Source.Size() > smallestPayload && runnable(p.Head)
+			return holdsPE(p.Type) && p.Source.Size() > smallestPE || !p.Type.Hides() && p.Source.Size() > smallestPayload && (runnable(p.Head) || carries(p.Type))
 		},
 		Walk: func(l showcause.Source, out *unpack.Out) {
 			head := bound.Head(l, unpack.HeadSize)

@@ -65,6 +65,27 @@ func payloads() []payload {
 	}
 }
 
+// carries tells in what archives are looked for anywhere though nothing runs it:
+// pictures, sound and video, behind which archives are hidden from those who look at
+// them, and data of no known type. Tools take such a file for the archive.
+func carries(t filetype.Type) bool {
+	switch t.String() {
+	case "data", "java-class", "swf", "wasm", "lnk", "gif", "png", "jpeg", "tiff", "bmp", "jpeg2000", "ico", "webp", "psd", "riff", "mp3", "mp4", "ogg",
+		"flac", "matroska", "mpeg", "asf", "realmedia", "midi", "icns", "font", "utf16le-text", "utf16be-text":
+		return true
+	}
+	return false
+}
+
+// anywhere are the archives that are looked for there, each by a sum or by several fields.
+func anywhere() []payload {
+	return []payload{
+		{start: "7z\xbc\xaf\x27\x1c", fits: func(b []byte) bool { return fits7z(b) && le.Uint32(b[8:]) != 0 }},
+		{start: "Rar!\x1a\x07", fits: fitsRar},
+		{start: "MSCF", fits: fitsCab},
+	}
+}
+
 // archives are the payloads that tools look for anywhere in a file.
 func archives() []payload {
 	return slices.DeleteFunc(payloads(), func(p payload) bool { return p.archive == "" })
@@ -303,8 +324,13 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 			end = max(end, off+overlayView)
 		}
 		all = slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" || p.script }) // Packer tells them
-	case t.Hides() || !runnable(head):
+	case t.Hides():
 		return
+	case !runnable(head):
+		if !carries(t) {
+			return
+		}
+		all = anywhere()
 	}
 	if from, ok := findPayload(l, off, end, all, out); ok {
 		out.Child(unpack.Child{Op: op, Source: bound.Section(l, from, -1), Size: l.Size() - from})

@@ -226,3 +226,42 @@ func FuzzPayload(f *testing.F) {
 		walkAs(t, b)
 	})
 }
+
+// TestCarried holds that archives are found behind pictures and in data, and what
+// looks like one is not.
+func TestCarried(t *testing.T) {
+	rar4 := []byte("Rar!\x1a\x07\x00\xcf\x90\x73\x00\x00\x0d\x00\x00\x00\x00\x00\x00\x00")
+	fronts := map[string][]byte{
+		"png":   []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00"),
+		"jpeg":  []byte("\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"),
+		"gif":   []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00;"),
+		"data":  bytes.Repeat([]byte{0x91, 0x02, 0xee, 0x00}, 200),
+		"class": append([]byte("\xca\xfe\xba\xbe\x00\x00\x00\x34"), make([]byte, 40)...),
+	}
+	for front, f := range fronts {
+		for name, c := range map[string]struct {
+			data []byte
+			want int
+		}{
+			"7z":                     {start7z(), 1},
+			"RAR 4":                  {rar4, 1},
+			"RAR 5":                  {startRar5(), 1},
+			"cabinet":                {startCab(0), 1},
+			"7z with a wrong sum":    {cat(start7z()[:12], make([]byte, 40)), 0},
+			"7z, the magic in zeros": {cat([]byte("7z\xbc\xaf\x27\x1c"), make([]byte, 200)), 0},
+			"the magic of RAR alone": {cat([]byte("Rar!\x1a\x07\x00"), make([]byte, 200)), 0},
+			"MSCF in text":           {[]byte("MSCF is what a cabinet begins with, as is well known to all of us"), 0},
+		} {
+			data := cat(f, c.data)
+			p := unpacktest.Probe(showcause.Bytes(data))
+			if !Embedded().Match(p) {
+				t.Errorf("%s (%s), %s: no match", front, p.Type, name)
+				continue
+			}
+			r := unpacktest.Walk(t, Embedded(), data, showcause.Limits{})
+			if len(r.Children) != c.want || len(r.Gaps) > 0 || c.want == 1 && !bytes.Equal(r.Children[0].Data, c.data) {
+				t.Errorf("%s (%s), %s: %s", front, p.Type, name, r)
+			}
+		}
+	}
+}
