@@ -26,18 +26,19 @@ type DB struct {
 	mapped bool
 	meta   Meta
 
-	names, texts, programs, skips []byte
-	abouts                        []byte
-	yara                          []yaraRow
-	spaces                        []spaceRow
-	views                         bool // some of YARA's rules are for views
-	files                         [][2]uint32
-	rules                         []ruleRow
-	uses, owners                  []uint32
-	patterns                      []patternRow
-	partitions                    [rule.Targets]*Partition
-	digests                       []digestTable
-	proven                        []atomic.Uint32 // a bit a program: patterns, rules, code of rules
+	names, programs []byte
+	abouts          []byte
+	texts, skips    coldSection
+	yara            []yaraRow
+	spaces          []spaceRow
+	views           bool // some of YARA's rules are for views
+	files           [][2]uint32
+	rules           []ruleRow
+	uses, owners    []uint32
+	patterns        []patternRow
+	partitions      [rule.Targets]*Partition
+	digests         []digestTable
+	proven          []atomic.Uint32 // a bit a program: patterns, rules, code of rules
 }
 
 // Partition is what is searched for in layers of one target.
@@ -115,14 +116,15 @@ func New(data []byte) (*DB, error) {
 	if len(data) > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
 		data = append(aligned(len(data))[:0], data...)
 	}
-	secs, err := dissect(data)
+	secs, sums, err := dissect(data)
 	if err != nil {
 		return nil, err
 	}
 	db := &DB{data: data}
 	l := loader{secs: secs}
-	db.names, db.texts = l.bytes(secNames), l.bytes(secTexts)
-	db.programs, db.skips = l.bytes(secPrograms), l.bytes(secSkips)
+	db.names, db.programs = l.bytes(secNames), l.bytes(secPrograms)
+	db.texts.data, db.texts.sum = l.bytes(secTexts), sums[secTexts]
+	db.skips.data, db.skips.sum = l.bytes(secSkips), sums[secSkips]
 	db.abouts = l.bytes(secAbouts)
 	db.yara = load[yaraRow](&l, secYARA, 0)
 	db.spaces = load[spaceRow](&l, secSpaces, 0)
@@ -181,7 +183,7 @@ func (db *DB) proveRows() error {
 	}
 	for i := range db.rules {
 		r := &db.rules[i]
-		if !within(r.Name, r.NameLen, len(db.names)) || !within(r.Text, r.TextLen, len(db.texts)) ||
+		if !within(r.Name, r.NameLen, len(db.names)) || !within(r.Text, r.TextLen, len(db.texts.data)) ||
 			!within(r.Program, r.ProgramLen, len(db.programs)) || !within(r.Uses, r.UsesLen, len(db.uses)) ||
 			int(r.File) >= len(db.files) || r.Target >= uint32(rule.Targets) {
 			return bad("rule", i)

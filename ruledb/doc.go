@@ -20,7 +20,7 @@
 //	texts     the rules' text, as it stood in its file; not read at start
 //	yara      one row a rule of YARA's language (yaraRow)
 //	spaces    one row a namespace of such rules (spaceRow)
-//	abouts    JSON: namespace, tags, metadata and pattern names of such a rule; not read at start
+//	abouts    JSON: namespace, tags, metadata and pattern names of such a rule
 //	skips     JSON lines: every signature that was left out; not read at start
 //	files     {name u32, length u32} of each source file's name, in names
 //	rules     one row a rule with patterns (ruleRow)
@@ -41,6 +41,7 @@
 // one must be there wherever its condition holds. Only those are searched for
 // in every layer; the rest of its patterns only where a trigger was seen.
 //
-// Open proves lengths, offsets and checksums once. What the checksums cannot
+// Open proves lengths, offsets and checksums once, those of texts and skips when they are
+// first asked for: nothing is told of a rule out of bytes that rotted. What the checksums cannot
 // tell is that the writer meant well: programs are proven too, when first used.
 package ruledb

@@ -52,8 +52,26 @@ const (
 	kinds
 )
 
-// cold tells the sections that Open does not read.
-func (k kind) cold() bool { return k == secTexts || k == secSkips || k == secAbouts }
+// cold tells the sections that Open does not read. What is in one is proven when it
+// is first asked for. (Abouts are small, and of their damage most would be told late.)
+func (k kind) cold() bool { return k == secTexts || k == secSkips }
+
+// coldSection is a section that Open does not read.
+type coldSection struct {
+	data []byte
+	sum  uint64 // as it is stored
+	once sync.Once
+	good bool
+}
+
+// proven returns the section's bytes once they are known to be those that were written.
+func (c *coldSection) proven(name string) ([]byte, error) {
+	c.once.Do(func() { c.good = len(c.data) == 0 || xxhash.Sum64(c.data) == c.sum })
+	if !c.good {
+		return nil, fmt.Errorf("checksum of %s: %w", name, ErrCorrupt)
+	}
+	return c.data, nil
+}
 
 // ruleRow is one rule with patterns. 52 bytes.
 type ruleRow struct {
@@ -219,20 +237,21 @@ func assemble(secs []section) []byte {
 	return out
 }
 
-// dissect finds the sections of a file and proves their places and the hot ones' checksums.
-func dissect(data []byte) (map[kind]map[uint32][]byte, error) {
-	bad := func(format string, a ...any) (map[kind]map[uint32][]byte, error) {
-		return nil, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrCorrupt)
+// dissect finds the sections of a file and proves their places and the hot ones'
+// checksums; those of the cold ones it returns.
+func dissect(data []byte) (map[kind]map[uint32][]byte, map[kind]uint64, error) {
+	bad := func(format string, a ...any) (map[kind]map[uint32][]byte, map[kind]uint64, error) {
+		return nil, nil, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrCorrupt)
 	}
 	if !nativeOrder() {
-		return nil, errors.New("database: this machine is big-endian, which is not supported")
+		return nil, nil, errors.New("database: this machine is big-endian, which is not supported")
 	}
 	if len(data) < headerSize || string(data[:8]) != magic {
-		return nil, errors.New("database: not a compiled rule database (wrong magic)")
+		return nil, nil, errors.New("database: not a compiled rule database (wrong magic)")
 	}
 	le := binary.LittleEndian
 	if v := le.Uint32(data[20:]); v != version {
-		return nil, fmt.Errorf("database: format version %d, this program reads %d; compile the rules again", v, version)
+		return nil, nil, fmt.Errorf("database: format version %d, this program reads %d; compile the rules again", v, version)
 	}
 	if le.Uint64(data[8:]) != uint64(len(data)) {
 		return bad("size says %d, the file has %d bytes", le.Uint64(data[8:]), len(data))
@@ -246,7 +265,7 @@ func dissect(data []byte) (map[kind]map[uint32][]byte, error) {
 	if xxhash.Sum64(head) != le.Uint64(data[24:]) {
 		return bad("header checksum")
 	}
-	out := map[kind]map[uint32][]byte{}
+	out, sums := map[kind]map[uint32][]byte{}, map[kind]uint64{}
 	for i := range n {
 		e := data[headerSize+entrySize*i:]
 		k, part := kind(le.Uint32(e)), le.Uint32(e[4:])
@@ -255,7 +274,12 @@ func dissect(data []byte) (map[kind]map[uint32][]byte, error) {
 			return bad("section %d", i)
 		}
 		s := data[off : off+length : off+length]
-		if !k.cold() && xxhash.Sum64(s) != le.Uint64(e[24:]) {
+		switch sum := le.Uint64(e[24:]); {
+		case k.cold() && part != 0:
+			return bad("part of section %d", i)
+		case k.cold():
+			sums[k] = sum
+		case xxhash.Sum64(s) != sum:
 			return bad("checksum of section %d", i)
 		}
 		if out[k] == nil {
@@ -266,7 +290,7 @@ func dissect(data []byte) (map[kind]map[uint32][]byte, error) {
 		}
 		out[k][part] = s
 	}
-	return out, nil
+	return out, sums, nil
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

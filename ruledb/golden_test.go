@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // dump writes a database out with what each stretch means, so that a change of
 // the format is a change of a file that is looked at.
 func dump(t testing.TB, data []byte) string {
-	secs, err := dissect(data)
+	secs, _, err := dissect(data)
 	if err != nil {
 		t.Fatal(err)
 	}

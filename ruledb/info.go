@@ -66,8 +66,12 @@ func (db *DB) Info(i uint32) (Info, error) {
 	out := Info{Index: i, Name: db.Name(i), Kind: "patterns"}
 	if int(i) < len(db.rules) {
 		r := &db.rules[i]
+		texts, err := db.texts.proven("texts")
+		if err != nil {
+			return Info{}, err
+		}
 		out.File, out.Line = db.file(r.File), int(r.Line)
-		out.Text = string(db.texts[r.Text : r.Text+r.TextLen])
+		out.Text = string(texts[r.Text : r.Text+r.TextLen])
 		if err := db.proveRule(i); err != nil {
 			return Info{}, err
 		}
@@ -82,7 +86,6 @@ func (db *DB) Info(i uint32) (Info, error) {
 			}
 			out.Patterns = append(out.Patterns, have.Program.String())
 		}
-		var err error
 		if out.YARA, err = db.about(i); err != nil {
 			return Info{}, err
 		}
@@ -107,15 +110,19 @@ func (db *DB) digestRuleText(t *digestTable, at uint32) (string, error) {
 	r := &t.rows[at]
 	own := ""
 	if r.Text != 0 {
+		texts, err := db.texts.proven("texts")
+		if err != nil {
+			return "", err
+		}
 		off := uint64(r.Text - 1)
-		if off+4 > uint64(len(db.texts)) {
+		if off+4 > uint64(len(texts)) {
 			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
 		}
-		n := uint64(binary.LittleEndian.Uint32(db.texts[off:]))
-		if off+4+n > uint64(len(db.texts)) {
+		n := uint64(binary.LittleEndian.Uint32(texts[off:]))
+		if off+4+n > uint64(len(texts)) {
 			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
 		}
-		own = string(db.texts[off+4 : off+4+n])
+		own = string(texts[off+4 : off+4+n])
 		if r.File&fileRest == 0 {
 			return own, nil
 		}
@@ -149,14 +156,18 @@ func (db *DB) Find(name string, max int) (out []uint32) {
 
 // Skips returns the signatures that were left out.
 func (db *DB) Skips() ([]Skip, error) {
+	skips, err := db.skips.proven("skips")
+	if err != nil {
+		return nil, err
+	}
 	var out []Skip
-	for at, line := 0, 0; at < len(db.skips); line++ {
+	for at, line := 0, 0; at < len(skips); line++ {
 		end := at
-		for end < len(db.skips) && db.skips[end] != '\n' {
+		for end < len(skips) && skips[end] != '\n' {
 			end++
 		}
 		var s Skip
-		if err := json.Unmarshal(db.skips[at:end], &s); err != nil {
+		if err := json.Unmarshal(skips[at:end], &s); err != nil {
 			return nil, fmt.Errorf("skips, line %d: %v: %w", line+1, err, ErrCorrupt)
 		}
 		out = append(out, s)
