@@ -425,6 +425,7 @@ func TestCarried(t *testing.T) {
 	cab := make([]byte, 80)
 	copy(cab, "MSCF")
 	cab[8], cab[16], cab[24], cab[25], cab[26], cab[28], cab[44] = 80, 44, 3, 1, 1, 1, 5 // a file that is not there
+	cab[36], cab[60] = 62, 'f'                                                           // its folder's data, and its name
 	r = s.Scan(showcause.Bytes("MZ" + strings.Repeat("\x00", 101) + string(cab)))
 	if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.Corrupt || len(r.Gaps[0].Trail) != 1 {
 		t.Errorf("cab: %v %+v", r.Verdict, r.Gaps)
