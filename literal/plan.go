@@ -139,11 +139,25 @@ func planPlain(lits []literal) (short []literal, tiers []strideTier) {
 	var bestChoice choice
 	var bestOpen [2][]shape
 	w := newWeigher(lits)
+	type group struct { // what is left of a choice for the stride tiers
+		cut           int
+		folds, merged bool
+	}
+	known := make(map[group]struct {
+		open [2][]shape
+		cost uint64
+	})
 	for _, room := range []int{0, 24, 48, 96, 160, 256} {
 		for _, c := range []choice{{room, false, false}, {room, true, false}, {room, false, true}} {
 			cut, n := w.cut(c)
 			cost := shortTierCost(n)
-			open, more := w.groups(c, cut)
+			of := group{cut, c.folds && w.folds > 0, c.merged && w.folds > 0}
+			g, ok := known[of]
+			if !ok {
+				g.open, g.cost = w.groups(c, cut)
+				known[of] = g
+			}
+			open, more := g.open, g.cost
 			if cost += more; cost < best {
 				best, bestCut, bestChoice, bestOpen = cost, cut, c, open
 			}
