@@ -64,10 +64,43 @@ func (o *Out) Lost(src showcause.Source, off, next int64, found bool) bool {
 // headRoom is how many bytes behind a magic a head function may want to see.
 const headRoom = 512
 
+// findIn is Find in bytes that are in memory.
+func (o *Out) findIn(b []byte, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+	for off < int64(len(b)) {
+		part := b[off:min(off+findStep, int64(len(b)))]
+		if !o.Work(int64(len(part)) / 8) {
+			return 0, false
+		}
+		for at := 0; ; at++ {
+			i := bytes.Index(part[at:], magic)
+			if i < 0 {
+				break
+			}
+			at += i
+			if here := off + int64(at); head == nil || head(b[here:min(here+headRoom, int64(len(b)))]) {
+				return here, true
+			}
+			if !o.Work(64) {
+				return 0, false
+			}
+		}
+		if off += int64(len(part)); off < int64(len(b)) {
+			off -= int64(len(magic) - 1)
+		}
+	}
+	return 0, false
+}
+
+// findStep is how much of what is in memory is charged for and searched at a time.
+const findStep = 256 << 10
+
 // Find returns the offset of the first place from off on where magic stands
 // and head, if not nil, agrees with the bytes there. The work is one step for
 // eight bytes that are read, and 64 for each place where magic stands.
 func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+	if b, ok := src.(showcause.Bytes); ok && off >= 0 {
+		return o.findIn(b, off, magic, head)
+	}
 	var buf []byte
 	for off < src.Size() {
 		// What is looked for is near as a rule, and a flood of it always.
