@@ -97,6 +97,17 @@ func (o *Out) stop(code showcause.Code) {
 	}
 }
 
+// Repeat charges n bytes that are children once more: members of an archive that
+// share their data. They were read, and are not read again; a tool would write
+// them all, so that past a limit this is said of the layer.
+func (o *Out) Repeat(n int64) {
+	room, code := o.budget.room()
+	if n > room {
+		o.Gap(code, 0, -1)
+	}
+	o.budget.expanded += min(n, room)
+}
+
 // ChildGap says that a child exists and was not derived at all: it is
 // encrypted, or its method is not supported. It counts as an object. It tells
 // whether to go on.

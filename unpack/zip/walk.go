@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
@@ -35,6 +36,13 @@ type zipWalk struct {
 
 	said map[showcause.Code]int
 	stop bool
+
+	repeated int64 // bytes of members that share a local header with another
+
+	// squeezed says that the layer is a compressed stream. What does not compress
+	// stands in it as it is, in pieces, and so may a zip file: what is not whole
+	// there is none. A zip behind the stream is told of by the stream's format.
+	squeezed bool
 
 	words [][]byte // passwords
 	right []byte   // the one that opened a member
@@ -61,6 +69,9 @@ func (z *zipWalk) note(code showcause.Code, off, n int64) {
 }
 
 func (z *zipWalk) gap(code showcause.Code, off, n int64) {
+	if z.squeezed && code == showcause.Corrupt {
+		return
+	}
 	switch z.said[code]++; {
 	case z.said[code] == zipMaxGaps:
 		z.out.Gap(code, off, -1)
@@ -81,11 +92,15 @@ func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 	if !out.Work(z.size / 1024) { // the search for the last directory goes through all there is
 		return
 	}
+	z.squeezed = isStream(filetype.Detect(bound.Head(src, unpack.HeadSize), src))
 	z.directories()
 	slices.SortFunc(z.refs, zipRefOrder)
 	z.refs = slices.Compact(z.refs)
 	z.covered = nil
 	z.members()
+	if z.repeated > 0 && !z.stop {
+		out.Repeat(z.repeated)
+	}
 	head := string(z.heads.at(0, 4))
 	switch {
 	case z.stop:
@@ -137,7 +152,9 @@ func (z *zipWalk) members() {
 		if next < pos || j > i+1 {
 			z.note(zipNoteOverlap, next, zipLocalLen)
 		}
-		if m, ok := z.zipLocal(next); ok {
+		if m, ok := z.zipLocal(next); ok && z.squeezed && !m.sealed && !z.entire(m) {
+			pos = max(pos, next+4)
+		} else if ok {
 			pos = max(pos, z.member(m, z.refs[i:j], z.after(j)))
 		} else {
 			z.gap(showcause.Corrupt, next, zipLocalLen) // the layer ends inside the header
@@ -171,6 +188,9 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.stop = true
 		return z.size
 	}
+	if z.squeezed && (!ok || !z.entire(m)) {
+		return at
+	}
 	if !ok {
 		z.lost = z.lost || at >= z.dirEnd && m.length > 0 && m.vers&0xff <= 63 && m.flags&zipFlagUnused == 0
 		return at
@@ -190,6 +210,41 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.lost = true // that directory is of an archive inside this member
 	}
 	return end
+}
+
+// isStream tells the compressed streams that say what stands behind them.
+func isStream(t filetype.Type) bool {
+	switch t.String() {
+	case "gzip", "bzip2", "xz", "lzma", "zstd", "lz4", "lzip", "lzop", "compress", "snappy", "zlib":
+		return true
+	}
+	return false
+}
+
+// entire tells whether all of a member is there, to its checksum.
+func (z *zipWalk) entire(m zipMeta) bool {
+	w := zipWay{start: m.data, method: m.method, metas: []zipMeta{m}}
+	if m.method == zipStored {
+		return z.isGood(w)
+	}
+	if _, ok := zipMethods[m.method]; !ok || m.data >= z.size {
+		return false
+	}
+	j := z.job(w)
+	j.soft = true
+	s := z.open(j)
+	if z.trial == nil {
+		z.trial = make([]byte, 8<<10)
+	}
+	for s.err == nil {
+		n := s.n
+		if s.Read(z.trial); !z.out.Work(12*(s.n-n) + 64) {
+			z.stop = true
+			s.close()
+			return false
+		}
+	}
+	return s.exact || s.sizeLie
 }
 
 // deserves tells of a header that is not plausible whether its data are good.
@@ -219,10 +274,13 @@ const zipMaxReadings = 256
 // directory's first, the local header's last.
 func (z *zipWalk) readings(m zipMeta, refs []zipRef) []zipMeta {
 	var rs []zipMeta
-	for _, r := range refs {
+	for i, r := range refs {
 		c, ok := z.zipRecord(r.rec)
 		if !ok || !z.out.Work(1024) {
 			continue
+		}
+		if i > 0 {
+			z.repeated = bound.Add(z.repeated, max(c.size, 0))
 		}
 		c.data = m.data
 		same := func(o zipMeta) bool {
