@@ -182,6 +182,10 @@ func (c *compiler) checked(set *source.Sources, inputs []check.Input, o *Options
 		t.source(in.Source.Name)
 	}
 	c.meta.Tool = tool
+	c.meta.Externals = map[string]string{}
+	for name, v := range o.Externals {
+		c.meta.Externals[name] = v.Kind.String()
+	}
 	for _, name := range t.order {
 		c.meta.Sources = append(c.meta.Sources, *t.sources[name])
 	}

@@ -55,6 +55,7 @@ type sighting struct {
 	barred  bool   // the guards of the rules that it triggers bar the layer: it was not searched for
 	longest bool   // of several matches with one start the longest counts, or else the shortest
 	again   bool   // not all was found
+	wide    bool   // collected from all of the layer, whatever the anchor says
 	found   []showcause.Match
 }
 
@@ -409,7 +410,7 @@ func (s *search) throughout() {
 			continue
 		}
 		from, to := int64(0), s.input.Size()+1
-		if len(g.within) == 1 {
+		if len(g.within) == 1 && !g.wide {
 			from, to = g.within[0].lo, g.within[0].hi+1
 		}
 		s.regexps.Steps, s.regexps.Limit = s.matcher.Steps, s.matcher.Limit
@@ -437,9 +438,17 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 		g.done = true
 	}
 	for _, r := range fired {
+		_, yara := s.in.db.YARA(r)
 		for _, p := range s.in.db.Rule(r).Patterns {
+			seen := s.state[p] != 0 || !part.IsEager(p)
+			g := s.sight(p)
+			// Of "$a at 0" no match elsewhere decides anything, so that none was kept: but it
+			// is one of the string.
+			if yara && seen && !g.wide && g.pattern.Anchor.Base != pattern.Anywhere {
+				g.wide, g.again = true, true
+			}
 			// Where the search did not end with enough, all is known already.
-			if g := s.sight(p); g.again && !g.wanted {
+			if g.again && !g.wanted {
 				g.wanted, g.done, g.cap, g.found = true, false, most, g.found[:0]
 				again = true
 			}
@@ -454,8 +463,13 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	for _, r := range fired {
 		var matches []showcause.Match
 		var counts []uint32
+		_, yara := s.in.db.YARA(r)
 		for sub, p := range s.in.db.Rule(r).Patterns {
-			found := s.sight(p).found
+			g := s.sight(p)
+			found := g.found
+			if g.wide && !yara { // it has the pattern in common with a rule of YARA's
+				found = slices.DeleteFunc(slices.Clone(found), func(m showcause.Match) bool { return g.nowhere || !inside(g.within, m.Offset) })
+			}
 			if s.in.options.Digests {
 				counts = append(counts, uint32(min(len(found), showcause.MaxCount)))
 			}
@@ -611,7 +625,7 @@ const maxKept = 1 << 22
 
 // emit takes a match, and tells whether more are wanted.
 func (s *search) emit(g *sighting, off, n int64) bool {
-	if g.within != nil && !inside(g.within, off) {
+	if g.within != nil && !g.wide && !inside(g.within, off) {
 		return true
 	}
 	before := len(g.found)

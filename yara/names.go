@@ -1,11 +1,16 @@
 package yara
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/yara/module"
 )
 
 // UsualExternals are the external variables that public rules expect, and that a
@@ -38,6 +43,29 @@ func ParseExternal(text string) any {
 		}
 	}
 	return text
+}
+
+// Why a value of an external variable is refused.
+var (
+	ErrUnknownExternal = errors.New("the rules were compiled without it")
+	ErrExternalType    = errors.New("invalid type for external variable")
+)
+
+// FitsExternal says whether a scan with the rules of db may set an external variable:
+// its error wraps ErrUnknownExternal or ErrExternalType. Of a database that does not
+// tell which there are all are taken.
+func FitsExternal(db *ruledb.DB, name string, v module.Value) error {
+	known := db.Meta().Externals
+	kind, ok := known[name]
+	switch {
+	case known == nil:
+		return nil
+	case !ok:
+		return ErrUnknownExternal
+	case kind != v.Kind.String():
+		return fmt.Errorf("%w: want %s, have %s", ErrExternalType, kind, v.Kind)
+	}
+	return nil
 }
 
 // Defined says whether there is an external variable of that name.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
@@ -60,7 +61,11 @@ func (c *Compiler) Build(res *check.Result) (*Rules, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("rules: %w", errors.Join(errs...))
 	}
-	data, err := b.Finish(ruledb.Meta{Tool: "showcause", Sources: []ruledb.Source{{File: "rules", Loaded: n}}})
+	meta := ruledb.Meta{Tool: "showcause", Sources: []ruledb.Source{{File: "rules", Loaded: n}}, Externals: map[string]string{}}
+	for name, v := range c.externals {
+		meta.Externals[name] = v.Kind.String()
+	}
+	data, err := b.Finish(meta)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
@@ -77,11 +82,17 @@ type Rules struct {
 	data     []byte // nil if they are mapped
 	warnings Diagnostics
 	slow     []string
+
+	mu     sync.Mutex
+	users  int // what goes on with them
+	closed bool
 }
 
 // Load opens rules that Save, or the command "showcause rules compile", wrote. The
-// file is mapped, so that opening takes milliseconds, and proven before use. It
-// may hold ClamAV's signatures too. Close ends the use of it.
+// file is mapped, so that opening takes milliseconds. All that decides whether a rule
+// matches is proven against its checksums at once; texts, metadata and names of strings
+// when they are first asked for, so that damage to them is an error of Scan or All. The
+// file may hold ClamAV's signatures too. Close ends the use of it.
 func Load(path string) (*Rules, error) {
 	db, err := ruledb.Open(path)
 	if err != nil {
@@ -90,8 +101,43 @@ func Load(path string) (*Rules, error) {
 	return &Rules{db: db}, nil
 }
 
-// Close unmaps rules that were loaded. Nothing that they returned may be used then.
-func (r *Rules) Close() error { return r.db.Close() }
+// ErrClosed is the error of what is asked of rules after Close.
+var ErrClosed = errors.New("rules: closed")
+
+// Close ends the use of rules: no further scan begins. What goes on ends as it would; the
+// file that loaded rules are mapped from is unmapped when the last of it is done. What
+// scans returned stays good; what DB returned must not be used after it.
+func (r *Rules) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	if r.users > 0 {
+		return nil
+	}
+	return r.db.Close()
+}
+
+// enter begins a use of the database. leave ends it.
+func (r *Rules) enter() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	r.users++
+	return nil
+}
+
+func (r *Rules) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.users--; r.users == 0 && r.closed {
+		_ = r.db.Close() // of what is mapped, munmap fails for no reason that a caller could mend
+	}
+}
 
 // Save writes rules for Load. Rules that were loaded are in a file already.
 func (r *Rules) Save(w io.Writer) error {
@@ -111,7 +157,8 @@ func (r *Rules) Warnings() Diagnostics { return r.warnings }
 // their rule can hold are searched for them from end to end.
 func (r *Rules) Slow() []string { return r.slow }
 
-// DB is the database that the rules are in, for programs that scan by other ways.
+// DB is the database that the rules are in, for programs that scan by other ways. It is
+// good until Close.
 func (r *Rules) DB() *ruledb.DB { return r.db }
 
 // Rule is what is known of one rule.
@@ -132,6 +179,10 @@ type Rule struct {
 
 // All are all rules, in the order in which they were added.
 func (r *Rules) All() ([]Rule, error) {
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	defer r.leave()
 	out := make([]Rule, 0, r.db.Len())
 	for i := range uint32(r.db.Len()) {
 		x, _, err := r.rule(i)

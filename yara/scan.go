@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,8 @@ import (
 // is in them, as YARA does.
 type ScanOptions struct {
 	// Externals are values of external variables for this scan, in place of those
-	// that the rules were compiled with. See Compiler.Define.
+	// that the rules were compiled with. See Compiler.Define. One that the rules were not
+	// compiled with, or with a value of another type, is an error of Scan.
 	Externals map[string]any
 	// Containers has what is inside archives, mails and the like scanned too. Each
 	// match then has the trail to its layer.
@@ -139,6 +141,11 @@ func (r *Rules) ScanFile(ctx context.Context, path string, o ScanOptions) (*Resu
 		return nil, fmt.Errorf("scan: %s: not a regular file", path)
 	}
 	named := map[string]any{"filename": filepath.Base(path), "filepath": path, "extension": strings.ToLower(filepath.Ext(path))}
+	for k, v := range named {
+		if FitsExternal(r.db, k, module.TextValue(v.(string))) != nil {
+			delete(named, k) // the rules do not ask for it, or call something else so
+		}
+	}
 	for k, v := range o.Externals {
 		named[k] = v
 	}
@@ -190,16 +197,19 @@ func (r *Rules) NewScanner(o ScanOptions) *Scanner {
 		}
 		return fields.Module(name, in, d, fields.Host{Files: o.ModuleData})
 	}
-	so.Externals, s.err = externals(o.Externals)
+	so.Externals, s.err = r.externals(o.Externals)
 	s.s = scan.New(r.db, so)
 	return s
 }
 
 // externals are Go values as external variables.
-func externals(values map[string]any) (map[string]module.Value, error) {
+func (r *Rules) externals(values map[string]any) (map[string]module.Value, error) {
 	out := make(map[string]module.Value, len(values))
-	for name, v := range values {
-		x, _, err := external(v)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		x, _, err := external(values[name])
+		if err == nil {
+			err = FitsExternal(r.db, name, x)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("external %s: %w", name, err)
 		}
@@ -244,6 +254,10 @@ func (s *Scanner) Scan(ctx context.Context, src showcause.Source) (*Result, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.rules.enter(); err != nil {
+		return nil, err
+	}
+	defer s.rules.leave()
 	report := s.s.Scan(stopped{src, ctx})
 	if err := ctx.Err(); err != nil {
 		return nil, err

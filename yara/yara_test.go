@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -422,4 +423,136 @@ func FuzzCompile(f *testing.F) {
 			t.Errorf("%s\nfrom a reader\n%s", show(a), show(b))
 		}
 	})
+}
+
+// Scanning after Close is an error, and a scan that goes on ends as it would.
+func TestClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules")
+	compiled := compile(t, `rule a { strings: $a = "hello" condition: $a }`, yara.Options{})
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.Save(f); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	rules, err := yara.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &gate{began: make(chan struct{}), open: make(chan struct{})}
+	type ended struct {
+		result *yara.Result
+		err    error
+	}
+	done := make(chan ended)
+	go func() {
+		r, err := rules.ScanReader(t.Context(), slow, 11, yara.ScanOptions{})
+		done <- ended{r, err}
+	}()
+	<-slow.began
+	s := rules.NewScanner(yara.ScanOptions{})
+	for range 2 {
+		if err := rules.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := rules.Scan([]byte("hello"), yara.ScanOptions{}); !errors.Is(err, yara.ErrClosed) {
+		t.Errorf("Scan after Close: %v", err)
+	}
+	if _, err := s.Scan(t.Context(), showcause.Bytes("hello")); !errors.Is(err, yara.ErrClosed) {
+		t.Errorf("Scanner.Scan after Close: %v", err)
+	}
+	close(slow.open)
+	if e := <-done; e.err != nil || len(e.result.Matches) != 1 || e.result.Matches[0].Name != "a" {
+		t.Errorf("a scan that went on: %+v", e)
+	}
+	if _, err := rules.All(); !errors.Is(err, yara.ErrClosed) {
+		t.Errorf("All after Close: %v", err)
+	}
+	if err := compiled.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compiled.Scan([]byte("hello"), yara.ScanOptions{}); !errors.Is(err, yara.ErrClosed) {
+		t.Errorf("Scan of compiled rules after Close: %v", err)
+	}
+}
+
+// gate is an input that is not read before it is opened.
+type gate struct {
+	once        sync.Once
+	began, open chan struct{}
+}
+
+func (g *gate) ReadAt(p []byte, off int64) (int, error) {
+	g.once.Do(func() { close(g.began) })
+	<-g.open
+	return strings.NewReader("hello hello").ReadAt(p, off)
+}
+
+// A value for no variable of the rules, or of another type, is an error.
+func TestExternalErrors(t *testing.T) {
+	c := yara.NewCompiler(yara.Options{})
+	for name, v := range map[string]any{"i": 1, "filename": "", "extension": 5} {
+		if err := c.Define(name, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.AddSource("", "t", `rule a { condition: i == 1 and filename == "x" and extension == 5 }`); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := c.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name string
+		v    any
+		want error
+	}{{"i", "1", yara.ErrExternalType}, {"i", 1.0, yara.ErrExternalType}, {"nope", 4, yara.ErrUnknownExternal}, {"i", 2, nil}} {
+		_, err := rules.Scan(nil, yara.ScanOptions{Externals: map[string]any{x.name: x.v}})
+		if !errors.Is(err, x.want) || x.want != nil && !strings.Contains(err.Error(), x.name) {
+			t.Errorf("%s = %v: %v, want %v", x.name, x.v, err, x.want)
+		}
+	}
+	// What ScanFile fills in is no error, whatever the rules have.
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := rules.ScanFile(t.Context(), path, yara.ScanOptions{}); err != nil || len(r.Matches) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Of a string that is asked for at one place all places are told, for a rule in memory
+// and through a reader.
+func TestAnchored(t *testing.T) {
+	const text = `rule a { strings: $a = "hello" condition: $a at 0 }
+rule b { strings: $a = "hello" condition: not ($a at 3) }
+rule c { strings: $a = /hel+o/ condition: $a at 6 }
+rule d { strings: $a = { ?? 65 6c } $b = "zz" condition: for all i in (0, 6) : ($a at i) and not $b at 0 }`
+	want := map[string]string{"a": "0 6", "b": "0 6", "c": "0 6", "d": "0 6"}
+	rules := compile(t, text, yara.Options{})
+	read, err := rules.ScanReader(t.Context(), strings.NewReader("hello hello"), 11, yara.ScanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*yara.Result{scan(t, rules, "hello hello", yara.ScanOptions{}), read} {
+		have := map[string]string{}
+		for _, m := range r.Matches {
+			var at []string
+			for _, f := range m.Found {
+				at = append(at, fmt.Sprint(f.Offset))
+			}
+			have[m.Name] = strings.Join(at, " ")
+		}
+		if !maps.Equal(have, want) {
+			t.Errorf("%v, want %v", have, want)
+		}
+	}
+	if r := scan(t, rules, "xhello", yara.ScanOptions{}); len(r.Matches) != 1 || r.Matches[0].Name != "b" || len(r.Matches[0].Found) != 1 {
+		t.Errorf("%s", show(r))
+	}
 }

@@ -159,17 +159,19 @@ func first(res *check.Result) string {
 	return ""
 }
 
-// take keeps a rule as it was lowered: its patterns, not its condition.
+// take keeps a rule as it was lowered: its patterns, not its condition. Where a match
+// has to be is for the condition to say: all are matches.
 func take(r *rule.Rule) (*strung, error) {
 	y := &strung{}
 	for i := range r.Patterns {
 		if i < len(r.Regexps) && r.Regexps[i] != nil {
-			y.rule.Patterns = append(y.rule.Patterns, pattern.Pattern{Anchor: r.Patterns[i].Anchor})
+			y.rule.Patterns = append(y.rule.Patterns, pattern.Pattern{})
 			y.programs, y.atoms = append(y.programs, nil), append(y.atoms, nil)
 			y.regexps = append(y.regexps, r.Regexps[i])
 			continue
 		}
 		p := clone(r.Patterns[i])
+		p.Anchor = pattern.Anchor{}
 		prog, atoms, err := pattern.Compile(p, nil)
 		if err != nil {
 			return nil, err

@@ -49,6 +49,7 @@ type str struct {
 	hex  bool
 	text []byte // what an xor string is in the clear, else nil
 	once bool   // the condition asks for no more than that it is there
+	at   int64  // the only offset at which yara looks for it; less than 0: anywhere
 }
 
 // NewPrinter returns a Printer for the rules of db.
@@ -74,7 +75,7 @@ func (p *Printer) rule(i uint32) (*shown, error) {
 func stringsOf(info ruledb.Info) []str {
 	out := make([]str, len(info.YARA.Names))
 	for i, n := range info.YARA.Names {
-		out[i].name = n
+		out[i].name, out[i].at = n, -1
 	}
 	var set source.Sources
 	src, err := set.Add("", info.Text)
@@ -85,9 +86,9 @@ func stringsOf(info ruledb.Info) []str {
 	if len(tree.Rules) != 1 || len(tree.Rules[0].Patterns) != len(out) {
 		return out
 	}
-	once := existence(tree.Rules[0])
+	once, at := existence(tree.Rules[0]), fixed(tree.Rules[0])
 	for i, pat := range tree.Rules[0].Patterns {
-		out[i].once = once[i]
+		out[i].once, out[i].at = once[i], at[i]
 		out[i].hex = pat.Hex != nil
 		if pat.Has("xor") != nil && pat.Text != nil {
 			out[i].text = []byte(pat.Text.Text)
@@ -306,6 +307,9 @@ func (p *Printer) matches(s *shown, f showcause.Finding, read func(off int64, n 
 			continue
 		}
 		st := &s.strings[m.Pattern]
+		if st.at >= 0 && m.Offset != st.at {
+			continue
+		}
 		if counts[m.Pattern]++; p.o.Fast && st.once && counts[m.Pattern] > 1 {
 			continue
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/check"
+	"github.com/showcause/showcause/yara/cuckoo"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
 )
@@ -55,9 +56,10 @@ type run struct {
 	terminal bool
 
 	db        *ruledb.DB
-	imports   []string // modules that the rules import
+	imports   []string // modules that the rules import, or use if they were compiled
 	externals map[string]module.Value
 	files     map[string][]byte // -x
+	broken    error             // what -x gave a module that is imported and cannot be read
 	deadline  time.Time
 	failed    bool // something was not looked at
 }
@@ -104,6 +106,7 @@ func (y *run) main(ctx context.Context, args []string) error {
 	if err := y.rules(rest[:len(rest)-1]); err != nil {
 		return err
 	}
+	y.reports()
 	if o.Stats {
 		y.stats()
 	}
@@ -143,20 +146,15 @@ func (y *run) moduleData() error {
 // rules opens or compiles the rules.
 func (y *run) rules(args []string) (err error) {
 	y.externals = map[string]module.Value{}
-	values := map[string]any{}
-	for _, d := range y.o.Defines {
-		name, text, ok := strings.Cut(d, "=")
-		if !ok {
-			y.say("error: wrong syntax for `-d` option.")
-			break // yara goes on without the others
-		}
-		values[name] = yara.ParseExternal(text)
-		if y.externals[name], err = yara.External(values[name]); err != nil {
-			return y.fail("error: %v", err)
-		}
+	values, err := y.defines()
+	if err != nil {
+		return err
 	}
 	if y.o.Compiled {
-		return y.compiled(args)
+		if err := y.compiled(args); err != nil {
+			return err
+		}
+		return y.fits()
 	}
 	var told yara.Diagnostics
 	c, res, diags, err := y.read(args, values, y.o.Dialect)
@@ -201,6 +199,78 @@ func (y *run) rules(args []string) (err error) {
 	}
 	y.db = built.DB()
 	return nil
+}
+
+// modules lists the modules that compiled rules use.
+func (y *run) modules() (err error) {
+	defer func() {
+		if p := recover(); p != nil { // a program that its writer made ill is found out when it is looked at
+			err = y.fail("corrupt compiled rules file: %v", p)
+		}
+	}()
+	for i := range uint32(y.db.Rules()) {
+		if _, ok := y.db.YARA(i); !ok {
+			continue
+		}
+		for name := range y.db.Code(i).Modules() {
+			if !slices.Contains(y.imports, name) {
+				y.imports = append(y.imports, name)
+			}
+		}
+	}
+	return nil
+}
+
+// defines reads -d. Of a name that is given twice yara has the first value where it
+// compiles, and says error 56 if nothing comes after the second; with -C it has the last.
+func (y *run) defines() (map[string]any, error) {
+	values := map[string]any{}
+	for i, d := range y.o.Defines {
+		name, text, ok := strings.Cut(d, "=")
+		if !ok {
+			y.say("error: wrong syntax for `-d` option.")
+			break // yara goes on without the others
+		}
+		if _, twice := values[name]; twice && !y.o.Compiled {
+			if i == len(y.o.Defines)-1 {
+				return nil, y.fail("error: 56: external variable %q is defined twice", name)
+			}
+			continue
+		}
+		var err error
+		values[name] = yara.ParseExternal(text)
+		if y.externals[name], err = yara.External(values[name]); err != nil {
+			return nil, y.fail("error: %v", err)
+		}
+	}
+	return values, nil
+}
+
+// fits refuses what -d sets that compiled rules do not know, or have with another type.
+func (y *run) fits() error {
+	for _, d := range y.o.Defines {
+		name, _, _ := strings.Cut(d, "=")
+		v, ok := y.externals[name]
+		if !ok {
+			continue
+		}
+		err := yara.FitsExternal(y.db, name, v)
+		switch {
+		case errors.Is(err, yara.ErrUnknownExternal):
+			return y.fail("error: 29: external variable %q: %v", name, err)
+		case err != nil:
+			return y.fail("%v: %q", err, name)
+		}
+	}
+	return nil
+}
+
+// reports says whether what -x gave is what the modules read that the rules import. An
+// empty report is one, as it is for yara.
+func (y *run) reports() {
+	if b := y.files["cuckoo"]; len(b) > 0 && slices.Contains(y.imports, "cuckoo") && !cuckoo.Valid(b) {
+		y.broken = errors.New("error: 57: the report for cuckoo is no JSON")
+	}
 }
 
 // read reads the rules as text.
@@ -264,6 +334,9 @@ func (y *run) compiled(args []string) error {
 	}
 	if y.db, err = ruledb.Open(args[0]); err != nil {
 		return y.fail("corrupt compiled rules file: %v", err)
+	}
+	if y.o.ModuleDump || len(y.files) > 0 {
+		return y.modules()
 	}
 	return nil
 }
@@ -341,6 +414,9 @@ func (y *run) result(p *yaracli.Printer, t *task, several bool) (more bool, err 
 	if t.note != "" {
 		y.say("%s", t.note)
 		return true, nil
+	}
+	if t.err == nil && y.broken != nil {
+		t.err = y.broken
 	}
 	if t.err != nil {
 		return true, y.unread(p, t, several)

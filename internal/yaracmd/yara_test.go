@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/showcause/showcause/yara"
 )
 
 // field is the files that the tests scan, in a folder of its own that becomes the
@@ -36,25 +38,40 @@ rule r2 { condition: filesize > 1000 }
 rule r3 : tag3 { condition: p }
 rule r4 : tag2 { condition: r1 and r3 }
 `,
-		"b.yar":     "rule b { strings: $s = \"world\" fullword nocase $t = { ( 01 | 02 03 ) ?? } condition: all of them }\n",
-		"ext.yar":   "rule e { condition: i == 5 and f > 1.5 and b and s == \"te xt\" }\n",
-		"long.yar":  "rule l { strings: $a=/xa+y/ $h={41 42 [90-90] ??} condition: any of them }\n",
-		"bad.yar":   "rule a { condition: foo }\nrule c { condition: $b }\n",
-		"slow.yar":  "rule s { strings: $a = /[a-z]+x?/ condition: $a }\n",
-		"inc.yar":   "include \"b.yar\"\nrule i { condition: b }\n",
-		"dup.yar":   "rule d { condition: true }\nrule d { condition: true }\n",
-		"f.bin":     data,
-		"long":      "x" + strings.Repeat("a", 3000) + "y",
-		"hexl":      "AB" + string(bytes.Repeat([]byte{7}, 100)),
-		"world":     "The World, \x02\x03\x04 the worlds",
-		"empty":     "",
-		"d/a":       "none",
-		"d/b":       data,
-		"d/sub/c":   "hello",
-		"list":      "f.bin\nnone\n\nd\nd/sub/c",
-		"12345":     "hello",
-		"ns:x.yar":  "rule odd { condition: true }\n",
-		"notes.bin": "YARA\x00\x01\x02",
+		"b.yar":    "rule b { strings: $s = \"world\" fullword nocase $t = { ( 01 | 02 03 ) ?? } condition: all of them }\n",
+		"ext.yar":  "rule e { condition: i == 5 and f > 1.5 and b and s == \"te xt\" }\n",
+		"long.yar": "rule l { strings: $a=/xa+y/ $h={41 42 [90-90] ??} condition: any of them }\n",
+		"bad.yar":  "rule a { condition: foo }\nrule c { condition: $b }\n",
+		"slow.yar": "rule s { strings: $a = /[a-z]+x?/ condition: $a }\n",
+		"inc.yar":  "include \"b.yar\"\nrule i { condition: b }\n",
+		"dup.yar":  "rule d { condition: true }\nrule d { condition: true }\n",
+		"at.yar": `rule lit { strings: $a="hello" condition: $a at 6 }
+rule neg { strings: $a="hello" condition: not ($a at 3) }
+rule sum { strings: $a=/hell\x6f/ condition: $a at (2+4) and $a at 6 }
+rule two { strings: $a="hello" condition: $a at 0 or $a at 6 }
+rule set { strings: $a="hello" condition: any of them and $a at 0 }
+rule hex { strings: $a={ 68 65 ?? 6c } $b={ 68 65 6c } condition: $a at 0 and $b at 0 }
+rule re { strings: $a=/hel+o/ condition: $a at 6 }
+rule loop { strings: $a="hello" condition: for any of them : ($ at 6) }
+rule bases { strings: $a="hello" wide ascii nocase $b=/[h]ello/ condition: $a at 0 and not $b at 4 }
+rule far { strings: $a="hello" condition: $a at filesize - 5 }
+`,
+		"cuckoo.yar": "import \"cuckoo\"\nrule c { condition: cuckoo.network.host(/x/) == 0 }\n",
+		"no.json":    "x{",
+		"ok.json":    "{}",
+		"hh":         "hello hello",
+		"f.bin":      data,
+		"long":       "x" + strings.Repeat("a", 3000) + "y",
+		"hexl":       "AB" + string(bytes.Repeat([]byte{7}, 100)),
+		"world":      "The World, \x02\x03\x04 the worlds",
+		"empty":      "",
+		"d/a":        "none",
+		"d/b":        data,
+		"d/sub/c":    "hello",
+		"list":       "f.bin\nnone\n\nd\nd/sub/c",
+		"12345":      "hello",
+		"ns:x.yar":   "rule odd { condition: true }\n",
+		"notes.bin":  "YARA\x00\x01\x02",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			t.Fatal(err)
@@ -88,6 +105,8 @@ var commands = []string{
 	"-w a.yar b.yar world", "-w -e a.yar other:b.yar world", "ns:x.yar f.bin", "-e ns:x.yar f.bin", "-w a.yar b.yar -s", "-w -f -s a.yar f.bin",
 	"-w -s -s a.yar f.bin", "--print-strings --no-warnings a.yar f.bin", "--max-rules=1 -w a.yar f.bin", "-w -k 100000 a.yar f.bin",
 	"a.yar a.yar f.bin", "-C a.yar b.yar f.bin", "-w -g b.yar world", "-w -m b.yar world", "-w -n b.yar d/a", "-w -r -p 1 -n b.yar d",
+	"-s at.yar hh", "-s -L at.yar d/sub/c", "-x cuckoo=ok.json cuckoo.yar hh", "-x cuckoo=empty cuckoo.yar hh", "-x nope=no.json cuckoo.yar hh",
+	"-d i=5 -d i=6 -d f=2.5 -d b=true -d s=te_xt ext.yar f.bin",
 }
 
 var update = flag.Bool("update", false, "write what yara says into testdata/yara-4.2.3.txt")
@@ -157,4 +176,68 @@ func sorted(s string) string {
 	l := strings.Split(s, "\n")
 	slices.Sort(l)
 	return strings.Join(l, "\n")
+}
+
+// TestDefineCompiled holds that a value that compiled rules cannot take is refused.
+func TestDefineCompiled(t *testing.T) {
+	field(t)
+	c := yara.NewCompiler(yara.Options{})
+	for name, v := range map[string]any{"i": 5, "f": 2.5, "b": true, "s": "te xt"} {
+		if err := c.Define(name, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.AddFile("", "ext.yar"); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := c.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create("ext.scdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rules.Save(f); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for _, x := range []struct {
+		args, out, errs string
+		code            int
+	}{
+		{"", "e hh", "", 0},
+		{"-d i=5", "e hh", "", 0},
+		{"-d i=6", "", "", 0},
+		{"-d i=6 -d i=5", "e hh", "", 0},
+		{"-d i=str", "", "invalid type for external variable", 1},
+		{"-d i=5.5", "", "invalid type for external variable", 1},
+		{"-d f=1", "", "invalid type for external variable", 1},
+		{"-d s=4", "", "invalid type for external variable", 1},
+		{"-d b=1", "", "invalid type for external variable", 1},
+		{"-d nope=4", "", "error: 29", 1},
+		{"-d nope=4 -d i=5", "", "error: 29", 1},
+	} {
+		args := append(strings.Fields("--jail=off -C "+x.args), "ext.scdb", "hh")
+		out, errs, code := runYARA(t, args...)
+		if strings.TrimSpace(out) != x.out || !strings.Contains(errs, x.errs) || code != x.code || x.errs == "" && errs != "" {
+			t.Errorf("%s: %q, %q, exit %d", x.args, out, errs, code)
+		}
+	}
+}
+
+// TestReport holds that a report for cuckoo that is none is not passed over.
+func TestReport(t *testing.T) {
+	field(t)
+	for _, x := range []struct {
+		args, errs string
+	}{
+		{"-x cuckoo=no.json cuckoo.yar hh", "error scanning hh: error: 57"},
+		{"-x cuckoo=no.json cuckoo.yar d", "error scanning d/a: error: 57"},
+	} {
+		out, errs, code := runYARA(t, append([]string{"--jail=off"}, strings.Fields(x.args)...)...)
+		if out != "" || !strings.HasPrefix(errs, x.errs) || code != 1 {
+			t.Errorf("%s: %q, %q, exit %d", x.args, out, errs, code)
+		}
+	}
 }

@@ -26,6 +26,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/yara/source"
@@ -90,6 +91,20 @@ func (p Program) stringsAt() int { return headSize + 4*p.modules() }
 func (p Program) regexpsAt() int { return p.stringsAt() + 8*p.strings() }
 func (p Program) instrsAt() int  { return p.regexpsAt() + 8*p.regexps() }
 func (p Program) dataAt() int    { return p.instrsAt() + instrSize*p.instrs() }
+
+// Modules are the names of the modules that the condition asks.
+func (p Program) Modules() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if len(p) < headSize {
+			return
+		}
+		for i := range p.modules() {
+			if !yield(string(p.piece(p.stringsAt(), int(le.Uint32(p[headSize+4*i:]))))) {
+				return
+			}
+		}
+	}
+}
 
 // piece is the bytes that an entry of a table tells.
 func (p Program) piece(table, i int) []byte {

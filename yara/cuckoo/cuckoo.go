@@ -5,6 +5,7 @@
 package cuckoo
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -28,6 +29,13 @@ func Parse(b []byte) *Report {
 	top.get("behavior", &behavior)
 	behavior.get("summary", &r.behavior)
 	return r
+}
+
+// Valid says whether b is JSON of the kind that a report is: an object, or an array,
+// which yara takes too.
+func Valid(b []byte) bool {
+	b = bytes.TrimLeft(b, " \t\r\n")
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
 }
 
 // get reads a value, false if there is none of that kind.
