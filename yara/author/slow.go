@@ -47,7 +47,8 @@ type profiler struct {
 	res     *check.Result
 	diags   yara.Diagnostics
 	corpus  []showcause.Source
-	base    measure // of reading
+	base    measure                       // of reading
+	needed  map[*check.Rule][]*check.Rule // as Needed says
 	least   time.Duration
 	lsteps  int64
 	profile *Profile
@@ -62,14 +63,17 @@ type measure struct {
 const (
 	fewShare = 100 // a rule that takes less than a part in so many is not told
 	noise    = 2 * time.Millisecond
-	runs     = 3 // the quickest counts
+	// readNoise is the part of the time for reading, one in so many, by which two
+	// scans with the same rules differ.
+	readNoise = 20
+	runs      = 3 // the quickest counts
 )
 
 // NewProfile measures what the rules of a result cost on a corpus. It scans the corpus
 // with all of them, then with halves of those that cost something, down to single
 // rules.
 func NewProfile(ctx context.Context, comp *yara.Compiler, res *check.Result, diags yara.Diagnostics, corpus []showcause.Source) (*Profile, error) {
-	p := &profiler{ctx: ctx, comp: comp, res: res, diags: diags, corpus: corpus, profile: &Profile{Files: len(corpus), Rules: len(res.Rules), Costs: []Cost{}}}
+	p := &profiler{ctx: ctx, comp: comp, res: res, diags: diags, corpus: corpus, needed: map[*check.Rule][]*check.Rule{}, profile: &Profile{Files: len(corpus), Rules: len(res.Rules), Costs: []Cost{}}}
 	for _, s := range corpus {
 		p.profile.Bytes += s.Size()
 	}
@@ -85,7 +89,7 @@ func NewProfile(ctx context.Context, comp *yara.Compiler, res *check.Result, dia
 		return nil, err
 	}
 	p.profile.Whole, p.profile.Read, p.profile.Steps = all.time, p.base.time, all.steps
-	p.least = max(noise, (all.time-p.base.time)/fewShare)
+	p.least = max(noise, p.base.time/readNoise, (all.time-p.base.time)/fewShare)
 	p.lsteps = max(1000, (all.steps-p.base.steps)/fewShare)
 	if err := p.split(res.Rules, all); err != nil {
 		return nil, err
@@ -98,7 +102,12 @@ func NewProfile(ctx context.Context, comp *yara.Compiler, res *check.Result, dia
 func (p *profiler) rules(rules []*check.Rule) (measure, error) {
 	wanted := map[*check.Rule]bool{}
 	for _, r := range rules {
-		for _, n := range Needed(p.res, r) {
+		need, ok := p.needed[r]
+		if !ok {
+			need = Needed(p.res, r)
+			p.needed[r] = need
+		}
+		for _, n := range need {
 			wanted[n] = true
 		}
 	}
