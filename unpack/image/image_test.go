@@ -16,7 +16,7 @@ import (
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
-var all = []unpack.Format{MBR(), GPT(), APM(), QCOW(), VHD(), VHDX(), VMDK()}
+var all = []unpack.Format{MBR(), GPT(), APM(), QCOW(), VHD(), VHDX(), VMDK(), VDI(), Parallels(), QED()}
 
 func byName(t testing.TB, name string) unpack.Format {
 	for _, f := range all {
@@ -137,6 +137,11 @@ func TestDisks(t *testing.T) {
 		{"vhd", "fixed", []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}},
 		{"vmdk", "sparse", []string{"-O", "vmdk"}},
 		{"vmdk", "stream", []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}},
+		{"vdi", "dynamic", []string{"-O", "vdi"}},
+		{"vdi", "fixed", []string{"-O", "vdi", "-o", "static=on"}},
+		{"parallels", "blocks of 64 KiB", []string{"-O", "parallels", "-o", "cluster_size=65536"}},
+		{"qed", "plain", []string{"-O", "qed"}},
+		{"qed", "small tables", []string{"-O", "qed", "-o", "cluster_size=4096"}},
 		{"vhdx", "dynamic", []string{"-O", "vhdx"}},
 		{"vhdx", "fixed", []string{"-O", "vhdx", "-o", "subformat=fixed"}},
 	} {
@@ -177,6 +182,7 @@ func TestElsewhere(t *testing.T) {
 		arg    []string
 	}{
 		{"qcow2", qcowBacking, []string{"create", "-f", "qcow2", "-b", "raw", "-F", "raw", "image"}},
+		{"qed", qedBacking, []string{"create", "-f", "qed", "-b", "raw", "-F", "raw", "image"}},
 		{"vmdk", vmdkExtent, []string{"create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentFlat", "image", "1M"}},
 		{"qcow2", showcause.Encrypted, []string{"create", "-f", "qcow2", "--object", "secret,id=s,data=secret12", "-o", "encrypt.format=luks,encrypt.key-secret=s", "image", "1M"}},
 	} {

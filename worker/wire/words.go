@@ -90,6 +90,9 @@ func members() (out []archive) {
 		vhd      disk
 		vhdx     disk
 		vmdk     disk
+		vdi      disk
+		parallels disk
+		qed      disk
 		xar      gzip stored toc`), "\n") {
 		w := strings.Fields(line)
 		out = append(out, archive{w[0], w[1:]})
@@ -150,11 +153,11 @@ func allCodes() []showcause.Code {
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal
 		hfsplus.journal hfsplus.tree oci.absent oci.tree`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
-		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk ext hfsplus squashfs ntfs-wof udf-virtual dmg
+		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
 	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "split-volume", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
-		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "dmg-segment", "oci-remote")
+		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "vdi-parent", "qed-backing", "dmg-segment", "oci-remote")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
 	}
