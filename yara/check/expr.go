@@ -330,7 +330,7 @@ func (c *checker) measure(e *syntax.Measure) value {
 // numbers from what is scanned.
 func (c *checker) call(e *syntax.Call) value {
 	if n, ok := e.Fn.(*syntax.Name); ok && c.cur.find(n.Name) == nil {
-		if k := reads(n.Name); k == module.Int || k == module.Float && c.o.Dialect != source.YARA {
+		if k := reads(n.Name, c.o.Dialect); k != module.Undefined {
 			if len(e.Args) != 1 {
 				c.err(source.WrongArguments, e.Span, "wrong arguments", "`"+n.Name+"` takes one integer, the offset")
 				return value{}
@@ -401,11 +401,18 @@ func forms(form module.Call) string {
 }
 
 // reads is the kind of number that a function of that name reads, Undefined if
-// there is none.
-func reads(name string) module.Kind {
+// there is none. Those of 64 bits and floats are YARA-X's.
+func reads(name string, d source.Dialect) module.Kind {
 	switch name {
 	case "int8", "int16", "int32", "uint8", "uint16", "uint32",
 		"int8be", "int16be", "int32be", "uint8be", "uint16be", "uint32be":
+		return module.Int
+	}
+	if d == source.YARA {
+		return module.Undefined
+	}
+	switch name {
+	case "int64", "uint64", "int64be", "uint64be":
 		return module.Int
 	case "float32", "float64", "float32be", "float64be":
 		return module.Float

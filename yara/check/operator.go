@@ -278,14 +278,33 @@ func (c *checker) compare(e *syntax.Binary) value {
 	c.letters(e, x, y)
 	out := of(module.Bool)
 	if x.known() && y.known() {
-		out.c = module.BoolValue(compared(string(e.Op), x.c, y.c))
+		out.c = module.BoolValue(compared(string(e.Op), x.c, y.c, c.o.Dialect == source.YARA))
 	}
+	c.near(e, x, y)
 	return out
 }
 
-// compared computes a comparison of two numbers or two texts.
-func compared(op string, a, b module.Value) bool {
+// near tells that YARA takes floats for equal that are next to each other.
+func (c *checker) near(e *syntax.Binary, x, y value) {
+	if c.o.Dialect != source.Either || e.Op != "==" && e.Op != "!=" || !x.is(module.Float) && !y.is(module.Float) {
+		return
+	}
+	op := string(e.Op)
+	if x.known() && y.known() && compared(op, x.c, y.c, true) == compared(op, x.c, y.c, false) {
+		return
+	}
+	c.warn(source.DialectsDisagree, e.Span, "comparison of floats means two things", "YARA takes for equal what differs by less than 2^-52, YARA-X does not")
+}
+
+// compared computes a comparison of two numbers or two texts. Of floats YARA 4 asks
+// whether they differ by less than 2^-52; what is no number differs neither by less nor
+// by more (libyara/exec.c, OP_DBL_EQ).
+func compared(op string, a, b module.Value, yara4 bool) bool {
 	order := 0
+	if yara4 && (a.Kind == module.Float || b.Kind == module.Float) && (op == "==" || op == "!=") {
+		d := math.Abs(asFloat(a) - asFloat(b))
+		return op == "==" && d < source.Epsilon || op == "!=" && d >= source.Epsilon
+	}
 	switch {
 	case a.Kind == module.String:
 		order = strings.Compare(a.Text, b.Text)

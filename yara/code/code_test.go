@@ -261,7 +261,7 @@ func TestWindow(t *testing.T) {
 		m.h, m.held = stub{data[:size]}, 0
 		for i := range 3 * size {
 			off := i * 89 % (size + 5)
-			for form, n := range map[int]int{0: 1, 1: 2, 2: 4, 1 | formBig: 2, 2 | formBig: 4, formSigned: 1} {
+			for form, n := range map[int]int{0: 1, 1: 2, 2: 4, 1 | formBig: 2, 2 | formBig: 4, 3: 8, 3 | formBig: 8, formSigned: 1} {
 				want, there := int64(0), off+n <= size
 				for k := range n {
 					if !there {

@@ -286,7 +286,7 @@ func (m *Machine) other(in instr, y int64) action {
 	case op >= Mul && op <= FNeg:
 		return m.arithmetic(op, in, y)
 	case op >= FEq && op <= FGe:
-		return branch(in.f, floatTest(op, math.Float64frombits(uint64(m.ints[in.b])), math.Float64frombits(uint64(m.ints[in.c]))))
+		return branch(in.f, floatTest(op, math.Float64frombits(uint64(m.ints[in.b])), math.Float64frombits(uint64(m.ints[in.c])), m.p.dialect() == source.YARA))
 	case op >= TEq && op <= Filled:
 		return m.textTest(op, in)
 	case op >= FoundAt && op <= Rule:
@@ -366,12 +366,13 @@ func floatSum(op Op, a, b float64) float64 {
 	return -a
 }
 
-func floatTest(op Op, a, b float64) bool {
+// floatTest compares floats; for YARA 4 those that are next to each other are equal.
+func floatTest(op Op, a, b float64, yara4 bool) bool {
 	switch op {
 	case FEq:
-		return a == b
+		return a == b && !yara4 || yara4 && math.Abs(a-b) < source.Epsilon
 	case FNe:
-		return a != b
+		return a != b && !yara4 || yara4 && math.Abs(a-b) >= source.Epsilon
 	case FLt:
 		return a < b
 	case FLe:

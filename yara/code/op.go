@@ -283,6 +283,10 @@ func Form(name string) (form int, ok bool) {
 		form |= formSigned | 1
 	case "int32":
 		form |= formSigned | 2
+	case "uint64":
+		form |= 3
+	case "int64":
+		form |= formSigned | 3
 	case "float32":
 		form |= formFloat | 2
 	case "float64":

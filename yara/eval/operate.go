@@ -8,6 +8,7 @@ import (
 	"github.com/showcause/showcause/regex"
 	resyntax "github.com/showcause/showcause/regex/syntax"
 	"github.com/showcause/showcause/yara/module"
+	"github.com/showcause/showcause/yara/source"
 )
 
 // operate computes an operator of two defined values. Sums and products wrap. A
@@ -16,7 +17,7 @@ import (
 func operate(op string, x, y module.Value, yara4 bool) module.Value {
 	switch op {
 	case "==", "!=", "<", "<=", ">", ">=":
-		return compare(op, x, y)
+		return compare(op, x, y, yara4)
 	case "+", "-", "*", `\`:
 		if x.Kind == module.Float || y.Kind == module.Float {
 			return floats(op, asFloat(x), asFloat(y))
@@ -96,14 +97,20 @@ func shift(op string, a, b int64) module.Value {
 	return module.IntValue(a >> uint(b))
 }
 
-// compare compares two numbers, booleans among them, or two texts.
-func compare(op string, x, y module.Value) module.Value {
+// compare compares two numbers, booleans among them, or two texts. For YARA 4 floats
+// that are next to each other are equal.
+func compare(op string, x, y module.Value, yara4 bool) module.Value {
 	less, equal := x.Int < y.Int, x.Int == y.Int
 	switch {
 	case x.Kind == module.String && y.Kind == module.String:
 		less, equal = x.Text < y.Text, x.Text == y.Text
 	case x.Kind == module.Float || y.Kind == module.Float:
 		a, b := asFloat(x), asFloat(y)
+		if d := math.Abs(a - b); yara4 && op == "==" {
+			return module.BoolValue(d < source.Epsilon)
+		} else if yara4 && op == "!=" {
+			return module.BoolValue(d >= source.Epsilon)
+		}
 		if a != a || b != b { // not a number
 			return module.BoolValue(op == "!=")
 		}
@@ -232,7 +239,7 @@ func readForm(name string) (kind byte, size int, ok bool) {
 		size = 2
 	case "int32", "uint32", "float32":
 		size = 4
-	case "float64":
+	case "float64", "int64", "uint64":
 		size = 8
 	default:
 		return 0, 0, false

@@ -108,7 +108,17 @@ func TestSemantics(t *testing.T) {
 		{"for 2 of them : ($) and for none of ($c) : ($) and for 50% of them : ($) and not for all of them : ($)", "t", "t"},
 		{"1 == 1.0 and 7 \\ 2 == 3 and filesize \\ 2.0 == 2.5 and filesize * 0.5 == 2.5", "t", "t"},
 		{"filesize \\ 0.0 > 100 and -filesize \\ 0.0 < -100", "t", "t"},
-		{"0.0 * (filesize \\ 0.0) != 0.0 * (filesize \\ 0.0)", "t", "t"}, // not a number
+		{"0.0 * (filesize \\ 0.0) != 0.0 * (filesize \\ 0.0)", "f", "t"}, // not a number: measured with yara 4.2.3
+		{"0.0 * (filesize \\ 0.0) == 0.0 * (filesize \\ 0.0)", "f", "f"},
+		{"filesize \\ 0.0 == 1.0 \\ 0.0", "f", "t"},
+		{"filesize \\ 0.0 != 1.0 \\ 0.0", "f", "f"},
+		{"0.1 + 0.2 == 0.3", "t", "f"},
+		{"0.1 + 0.2 != 0.3 or 0.3 < 0.1 + 0.2 - 0.1 * 0", "t", "t"},
+		{"filesize * 0.02 + 0.2 != 0.3", "f", "t"},
+		{"filesize * 0.02 + 0.2 == 0.3", "t", "f"},
+		{"filesize * 0.02 + 0.2 <= 0.3", "f", "f"},
+		{"1_0 == 10 and 0xF_F == 255 and 1_0.5_0 == 10.5 and 1_0KB == 10240", "-", "t"},
+		{"for any i in (0..0) : (int64(i) == 1) or not defined int64(0) and not defined uint64be(-1)", "-", "t"}, // of five bytes
 		{"0.0 * (filesize \\ 0.0) < 1 or 0.0 * (filesize \\ 0.0) >= 1", "f", "f"},
 		{`"AbC" icontains "BC" and "Abc" istartswith "aB" and "abC" iendswith "Bc" and "A" iequals "a"`, "t", "t"},
 		{"\"\" or 0 or 0.0 or \"\" matches /a/", "f", "f"},

@@ -10,6 +10,10 @@ import (
 	"unicode/utf8"
 )
 
+// Epsilon is by how much two floats differ at least that YARA 4 does not take for
+// equal: C's DBL_EPSILON.
+const Epsilon = 0x1p-52
+
 // Dialect is the language that rule text is read in.
 type Dialect uint8
 

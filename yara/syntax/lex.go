@@ -172,10 +172,10 @@ func (l *lexer) word(k kind, start int) token {
 	return l.token(k, start)
 }
 
-// number takes an integer or a float.
+// number takes an integer or a float; 1_000 is YARA-X's (parser/src/tokenizer).
 func (l *lexer) number(start int) token {
-	digits := func(ok func(byte) bool) {
-		for l.pos < len(l.text) && ok(l.text[l.pos]) {
+	digits := func(ok func(byte) bool) { // YARA-X takes underscores behind the first
+		for l.pos < len(l.text) && (ok(l.text[l.pos]) || l.text[l.pos] == '_' && l.dialect != source.YARA) {
 			l.pos++
 		}
 	}
@@ -292,7 +292,7 @@ func hexDigit(c byte) byte {
 
 // unescape is the bytes that a text between its quotes stands for. bad is the
 // offset of an escape that means nothing, -1 if there is none.
-func unescape(raw string) (text string, bad int) {
+func unescape(raw string, d source.Dialect) (text string, bad int) {
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw, -1
 	}
@@ -307,6 +307,11 @@ func unescape(raw string) (text string, bad int) {
 		}
 		i++
 		switch c := raw[i]; c {
+		case '0': // YARA-X's (parser/src/ast/cst2ast.rs)
+			if d == source.YARA {
+				return "", i - 1
+			}
+			b.WriteByte(0)
 		case 'n':
 			b.WriteByte('\n')
 		case 't':

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	maxDepth  = 1000  // of brackets and loops in each other
-	maxErrors = 100   // told of one file
-	maxChain  = 10000 // arithmetic operators in a row
+	maxLevels = 1000            // of brackets and loops in each other
+	maxDepth  = 2*maxLevels + 3 // what they count: a condition and a term each
+	maxErrors = 100             // told of one file
+	maxChain  = 10000           // arithmetic operators in a row
 )
 
 // Parse reads one source. The tree holds all that could be read; it is whole if
@@ -405,7 +406,7 @@ func (p *parser) text() *Literal {
 	if strings.HasPrefix(l.Raw, `"""`) && len(l.Raw) >= 6 {
 		quote = 3
 	}
-	text, bad := unescape(l.Raw[quote : len(l.Raw)-quote])
+	text, bad := unescape(l.Raw[quote:len(l.Raw)-quote], p.dialect)
 	if bad >= 0 {
 		at := p.tok.start + quote + bad
 		p.report(source.InvalidEscape, at, at+2, "invalid escape sequence", `one of \" \\ \t \n \r \xHH`)
@@ -419,9 +420,9 @@ func (p *parser) text() *Literal {
 // integer reads an integer literal.
 func (p *parser) integer() *Literal {
 	l := &Literal{Span: p.here(), Kind: IntegerLit, Raw: p.tok.text}
-	n, ok := parseInteger(l.Raw, p.dialect)
+	n, ok := parseInteger(l.Raw)
 	if !ok {
-		p.tell(source.InvalidInteger, l.Span, "integer out of range", "it does not fit in 64 bits")
+		p.tell(source.InvalidInteger, l.Span, "integer out of range", "the greatest is 0x7FFFFFFFFFFFFFFF")
 		return nil
 	}
 	l.Int = n
@@ -429,14 +430,14 @@ func (p *parser) integer() *Literal {
 	return l
 }
 
-// parseInteger is the value of an integer literal. YARA-X takes what fits in 64
-// bits without a sign, too, as its two's complement.
-func parseInteger(raw string, d source.Dialect) (int64, bool) {
+// parseInteger is the value of an integer literal. There is none above 2^63-1: both
+// refuse it.
+func parseInteger(raw string) (int64, bool) {
 	unit := int64(1)
-	digits := raw
-	if s, ok := strings.CutSuffix(raw, "KB"); ok {
+	digits := strings.ReplaceAll(raw, "_", "")
+	if s, ok := strings.CutSuffix(digits, "KB"); ok {
 		digits, unit = s, 1<<10
-	} else if s, ok := strings.CutSuffix(raw, "MB"); ok {
+	} else if s, ok := strings.CutSuffix(digits, "MB"); ok {
 		digits, unit = s, 1<<20
 	}
 	base := 10
@@ -445,21 +446,17 @@ func parseInteger(raw string, d source.Dialect) (int64, bool) {
 	} else if s, ok := strings.CutPrefix(digits, "0o"); ok {
 		digits, base = s, 8
 	}
-	u, err := strconv.ParseUint(digits, base, 64)
+	n, err := strconv.ParseUint(digits, base, 63)
 	if err != nil {
 		return 0, false
 	}
-	if u > math.MaxInt64 {
-		return int64(u), d != source.YARA && unit == 1
-	}
-	n := int64(u)
-	return n * unit, n <= math.MaxInt64/unit
+	return int64(n) * unit, int64(n) <= math.MaxInt64/unit
 }
 
 // float reads a float literal.
 func (p *parser) float() *Literal {
 	l := &Literal{Span: p.here(), Kind: FloatLit, Raw: p.tok.text}
-	f, err := strconv.ParseFloat(l.Raw, 64)
+	f, err := strconv.ParseFloat(strings.ReplaceAll(l.Raw, "_", ""), 64)
 	if err != nil {
 		p.tell(source.InvalidInteger, l.Span, "float out of range", "it does not fit in 64 bits")
 		return nil
@@ -510,7 +507,7 @@ func unslash(raw string) string {
 func (p *parser) enter() bool {
 	p.depth++
 	if p.depth > maxDepth {
-		p.tell(source.NestingTooDeep, p.here(), "nesting too deep", fmt.Sprintf("more than %d levels", maxDepth))
+		p.tell(source.NestingTooDeep, p.here(), "nesting too deep", fmt.Sprintf("more than %d levels", maxLevels))
 		return false
 	}
 	return true

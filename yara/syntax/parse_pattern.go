@@ -308,6 +308,8 @@ func (h *hexParser) jump() *Hex {
 	h.pos++
 	j.Span = source.Span{Start: h.src.At(start), End: h.src.At(h.pos)}
 	switch {
+	case !hasLo && j.Max != Unbounded && h.dialect == source.YARA:
+		h.fail(start, h.pos, "invalid jump in a hex pattern", "YARA wants a lower bound where there is an upper one")
 	case j.Min > j.Max:
 		h.fail(start, h.pos, "invalid jump in a hex pattern", "the lower bound is above the upper one")
 	case h.depth > 0 && j.Max == Unbounded && h.dialect == source.YARA:
@@ -335,7 +337,7 @@ func (h *hexParser) bound() (n uint32, ok bool) {
 		return 0, false
 	}
 	raw := text[start:h.pos]
-	v, good := parseInteger(raw, source.YARA)
+	v, good := parseInteger(raw)
 	plain := strings.Trim(raw, "0123456789") == ""
 	limit := int64(math.MaxInt32)
 	if h.dialect != source.YARA {

@@ -327,3 +327,22 @@ func TestUnclosedComment(t *testing.T) {
 		}
 	}
 }
+
+// TestBrackets pins how many brackets may stand in each other.
+func TestBrackets(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		leaf string
+		ok   bool
+	}{{1000, "true", true}, {1000, "$a", true}, {1001, "true", false}, {100_000, "true", false}} {
+		var set source.Sources
+		src, err := set.Add("t", "rule a { strings: $a = \"abc\" condition: "+strings.Repeat("(", c.n)+c.leaf+strings.Repeat(")", c.n)+" }")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, diags := Parse(src, source.Either)
+		if ok := len(diags) == 0; ok != c.ok || !ok && diags[0].Code != source.NestingTooDeep {
+			t.Errorf("%d brackets: %v", c.n, diags)
+		}
+	}
+}
