@@ -225,9 +225,9 @@ func (k *proof) operand(u use, v uint32, i int, in instr) bool {
 	case back:
 		return n <= int64(i)
 	case aForm:
-		return v < forms && (v&formFloat != 0) == (v&3 == 3 || v&formFloat != 0 && v&3 == 2)
+		return v < forms && (v&formFloat == 0 || v&3 >= 2)
 	case aPeek:
-		return v&formFloat == 0 && v&3 != 3 && v>>5 <= uint32(Ge-Eq) && in.f&immediate != 0
+		return v&formFloat == 0 && v>>5 <= uint32(Ge-Eq) && in.f&immediate != 0
 	case anOffset:
 		return in.f&indirect == 0 || int(v) < k.p.ints()
 	default:
