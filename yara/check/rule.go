@@ -350,7 +350,7 @@ func (c *checker) unknown(name syntax.Ident) {
 		d.note(fmt.Sprintf("to use the module of that name, import it: import %q", name.Name))
 		return
 	}
-	var names []string
+	names := strings.Fields("filesize entrypoint defined true false int8 int16 int32 uint8 uint16 uint32 int8be int16be int32be uint8be uint16be uint32be")
 	for _, v := range c.cur.vars {
 		names = append(names, v.name.Name)
 	}
