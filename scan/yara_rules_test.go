@@ -342,3 +342,33 @@ func TestManyRulesOfPrograms(t *testing.T) {
 		}
 	}
 }
+
+// What writes is run wherever YARA runs it, decided or not: measured with yara 4.2.3.
+func TestYARAConsole(t *testing.T) {
+	const rules = `import "console"
+rule r1 { condition: console.log("1") or true }
+rule r2 { condition: false and console.log("no") }
+rule r3 { condition: console.log("3") and true }
+rule r4 { condition: true or console.log("no") }
+rule r5 { condition: console.log("5") and false }
+rule r6 { condition: (console.log("6") or false) or true }
+rule r7 { condition: for any i in (1..3) : (console.log("7 ", i) and i == 2) or true }
+rule r8 { strings: $a = "zzzz" condition: console.log("8") and $a }
+rule r9 { strings: $a = "zzzz" condition: $a or (console.log("9") and $a) }
+rule r10 { strings: $a = "zzzz" condition: $a and console.log("no") }
+rule r11 { strings: $a = "zzzz" condition: uint16(0) == 0x5a4d and console.log("no") and $a }
+rule r12 { strings: $a = "zzzz" condition: console.log("12") and uint16(0) == 0x5a4d and $a }
+rule r13 { strings: $a = "zzzz" condition: uint8(0) == 0x62 and console.log("13") and #a == 3 }`
+	const want = "1 3 5 6 7 1 7 2 8 9 12 13"
+	for _, d := range []source.Dialect{source.YARA, source.YARAX, source.Either} {
+		db, why := yaraDB(t, rules, check.Options{Dialect: d})
+		if why != "" {
+			t.Fatal(why)
+		}
+		var lines []string
+		scan.New(db, scan.Options{TopOnly: true, Log: func(s string) { lines = append(lines, s) }}).Scan(showcause.Bytes("bytes"))
+		if got := strings.Join(lines, " "); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}

@@ -272,10 +272,12 @@ func (c *checker) boolean(e syntax.Expr) value {
 func (c *checker) logic(e *syntax.Logic) value {
 	out := of(module.Bool)
 	settled, all := false, true
+	before := c.cur.effects
 	for _, k := range e.Kids {
 		v := c.boolean(k)
 		all = all && v.known()
-		if v.known() && v.c.Truth() == (e.Op == "or") {
+		// What stands in front is evaluated, which is to be seen where it writes.
+		if v.known() && v.c.Truth() == (e.Op == "or") && c.cur.effects == before {
 			settled = true
 		}
 	}

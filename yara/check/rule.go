@@ -13,14 +13,15 @@ import (
 
 // scope is what is known while one rule is read.
 type scope struct {
-	rule  *Rule
-	names *namespace
-	vars  []variable
-	used  []bool         // patterns
-	index map[string]int // patterns by name
-	loops int            // loops around here
-	of    int            // loops over patterns around here
-	turns int64          // how often the loops around here go round; 0: not known
+	rule    *Rule
+	names   *namespace
+	vars    []variable
+	used    []bool         // patterns
+	index   map[string]int // patterns by name
+	loops   int            // loops around here
+	of      int            // loops over patterns around here
+	effects int            // calls so far that write something
+	turns   int64          // how often the loops around here go round; 0: not known
 }
 
 // variable is a variable of a loop or "with".
@@ -204,6 +205,9 @@ func (c *checker) ignored(r *Rule) {
 
 // use marks a module as used by the rule.
 func (s *scope) use(name string) {
+	if name == "console" {
+		s.effects++
+	}
 	for _, m := range s.rule.Modules {
 		if m == name {
 			return

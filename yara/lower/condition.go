@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/yara/check"
@@ -71,8 +72,11 @@ func lowerCondition(res *check.Result, r *check.Rule, externals map[string]modul
 	}
 	n := &necessity{res: res, rule: r, index: g.index}
 	out := condition{code: prog, deps: g.deps, modules: r.Modules}
-	out.cond = n.node(r.Cond)
-	out.guard = guardOf(res, r)
+	if slices.Contains(r.Modules, "console") { // it writes whatever there is
+		out.cond = always()
+	} else {
+		out.cond, out.guard = n.node(r.Cond), guardOf(res, r)
+	}
 	out.needs, out.absent = n.needs(r.Cond)
 	return out, nil
 }
