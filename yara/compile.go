@@ -249,10 +249,20 @@ func (c *Compiler) diagnostics(res *check.Result) Diagnostics {
 			e.File = src.Name
 			e.Line, e.Column = src.Line(d.Range().Start)
 			e.Text, e.Label = src.Slice(d.Range()), d.Labels[0].Text
+			if len(d.Labels) > 1 {
+				if other := c.set.Find(d.Labels[1].Span.Start); other != nil {
+					e.OtherText, e.OtherLabel = other.Slice(d.Labels[1].Span), d.Labels[1].Text
+				}
+			}
 			i := sort.Search(len(rules), func(i int) bool { return rules[i].Start > d.Range().Start })
 			if i > 0 && d.Range().Start < rules[i-1].End {
 				e.Rule = rules[i-1].Name.Name
 				e.RuleAt = rules[i-1].Start
+				for _, p := range rules[i-1].Patterns {
+					if p.Start <= d.Range().Start && d.Range().Start < p.End {
+						e.Pattern = p.Name.Name
+					}
+				}
 			}
 		}
 		out = append(out, e)
@@ -274,8 +284,12 @@ type Diagnostic struct {
 	RuleAt source.Pos
 	Text   string // of the rule, at that place
 	Label  string // what is said of it, can be empty
-	text   string
-	json   []byte
+	// Pattern is the string of the rule that it is in, "$a"; empty if it is in none.
+	Pattern string
+	// OtherText and OtherLabel are the same of a second place, where there is one.
+	OtherText, OtherLabel string
+	text                  string
+	json                  []byte
 }
 
 // String is the diagnostic as people read it: several lines, with the lines of

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/source"
@@ -107,6 +108,13 @@ rule c { condition: true }
 rule h : t t { condition: true }
 rule i { strings: $x = "abcd" $x = "efgh" condition: all of them }
 import "nomod"
+rule j { strings: $x = "abcd" xor nocase condition: $x }
+rule k { strings: $x = /ab.*cd/ $y = "abcd" condition: $x and $z }
+rule l { condition: for any i, j in (1..2) : (i == j) or uint8(1, 2) == 3 }
+rule m { strings: $x = /ab{4,2}/ $y = "" condition: any of them }
+rule n { strings: $x = "abcd" condition: any of ($b*) }
+include "gone.yar"
+rule o { strings: $x = "abcd" xor(300) condition: $x }
 `
 	want := `error: rule "a" in bad.yar(1): undefined identifier "foo"
 warning: rule "b" in bad.yar(2): string "$a" may slow down scanning
@@ -116,14 +124,22 @@ bad.yar(4): error: duplicated identifier "c"
 error: rule "h" in bad.yar(5): duplicated tag identifier "t"
 error: rule "i" in bad.yar(6): duplicated string identifier "$x"
 bad.yar(7): error: unknown module "nomod"
+error: rule "j" in bad.yar(8): invalid modifier combination: xor nocase: string "$x"
+warning: rule "k" in bad.yar(9): $x contains .*, .+ or .{x,} consider using .{,N}, .{1,N} or {x,N} with a reasonable value for N
+error: rule "k" in bad.yar(9): undefined string "$z"
+error: rule "l" in bad.yar(10): wrong number of variables: the loop has 2, "(1..2)" yields 1
+error: rule "m" in bad.yar(11): invalid regular expression "$x": repetition with its bounds reversed
+error: rule "n" in bad.yar(12): undefined string "$b*"
+bad.yar(13): error: can't open include file: gone.yar
+error: rule "o" in bad.yar(14): invalid keys of xor: a key is from 0 to 255: string "$x"
 `
-	c := yara.NewCompiler(yara.Options{Dialect: source.YARA, Off: []source.Code{source.InvariantExpr}})
+	c := yara.NewCompiler(yara.Options{Dialect: source.YARA, Include: yara.FromFS(fstest.MapFS{}), Off: []source.Code{source.InvariantExpr}})
 	if err := c.AddSource("", "bad.yar", rules); err != nil {
 		t.Fatal(err)
 	}
 	_, diags := c.Check()
 	var b strings.Builder
-	for _, d := range diags {
+	for _, d := range First(diags) {
 		b.WriteString(Line(d) + "\n")
 	}
 	if b.String() != want {

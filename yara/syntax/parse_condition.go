@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"fmt"
 	"github.com/showcause/showcause/yara/source"
 )
 
@@ -136,7 +137,7 @@ func (p *parser) compare(x Expr, least int) Expr {
 			return nil
 		}
 		if chained > maxChain {
-			p.tell(source.NestingTooDeep, p.here(), "too many operators in a row", "here")
+			p.tell(source.NestingTooDeep, p.here(), "too many operators in a row", fmt.Sprintf("more than %d", maxChain))
 			return nil
 		}
 		if chained == 1 && !p.operand(x) {
@@ -202,7 +203,7 @@ func (p *parser) arithmetic(least int) Expr {
 			break
 		}
 		if chain > maxChain {
-			p.tell(source.NestingTooDeep, p.here(), "too many operators in a row", "here")
+			p.tell(source.NestingTooDeep, p.here(), "too many operators in a row", fmt.Sprintf("more than %d", maxChain))
 			break
 		}
 		if !p.operand(x) {
