@@ -32,6 +32,9 @@ way to a network: with all rules, then with halves of those that cost something,
 down to single rules. Steps are the same on every machine; seconds are not.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if most < 1 || most > maxMegabytes {
+				return fmt.Errorf("flag --max-mb: want 1 to %d, have %d", int64(maxMegabytes), most)
+			}
 			if err := noNetwork(); err != nil {
 				return err
 			}
@@ -67,6 +70,9 @@ down to single rules. Steps are the same on every machine; seconds are not.`,
 	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
+
+// maxMegabytes is the most of a corpus that --max-mb may ask for: it is held in memory.
+const maxMegabytes = 1 << 20
 
 // readCorpus reads files until they are most bytes.
 func readCorpus(ctx context.Context, root string, most int64) (corpus []showcause.Source, cut bool, err error) {

@@ -161,16 +161,16 @@ func (y *run) rules(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if y.o.Dialect == "" && (!y.o.NoWarnings || y.o.FailOnWarnings) {
-		// What yara would tell, and where the dialects disagree: no more, since scripts
-		// take any warning for a failure.
+	disagree := 0
+	if y.o.Dialect == "" && !y.o.NoWarnings {
+		// What yara would tell, and in how many places the dialects disagree: no more, since
+		// scripts take any warning for a failure.
+		isDisagreement := func(d yara.Diagnostic) bool { return d.Code == source.DialectsDisagree }
+		all := len(diags)
+		diags = slices.DeleteFunc(diags, isDisagreement)
+		disagree = all - len(diags)
 		_, _, strict, err := y.read(args, values, source.YARA.String())
 		if err == nil && (len(strict.Errors()) > 0) == (len(diags.Errors()) > 0) {
-			for _, d := range diags {
-				if d.Code == source.DialectsDisagree {
-					strict = append(strict, d)
-				}
-			}
 			diags = strict
 		}
 	}
@@ -180,6 +180,9 @@ func (y *run) rules(args []string) (err error) {
 	}
 	for _, d := range yaracli.First(told) {
 		y.say("%s", yaracli.Line(d))
+	}
+	if disagree > 0 {
+		y.say("showcause: YARA 4 and YARA-X disagree on what the rules mean in %s, YARA-X is followed (--dialect chooses; rules check lists them)", answer.Plural(int64(disagree), "place"))
 	}
 	if len(diags.Errors()) > 0 || y.o.FailOnWarnings && len(diags.Warnings()) > 0 && !y.o.NoWarnings {
 		return y.h.Exit(1)

@@ -241,3 +241,33 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+// TestDisagreement holds that what the dialects read in two ways is told once, and is no
+// warning that --fail-on-warnings takes.
+func TestDisagreement(t *testing.T) {
+	field(t)
+	const rules = "rule a { strings: $a = \"abcd\" xor fullword condition: $a }\nrule b { strings: $a = \"efgh\" xor fullword condition: not $a }\n"
+	if err := os.WriteFile("two.yar", []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		args string
+		told int
+	}{{"two.yar hh", 1}, {"--fail-on-warnings two.yar hh", 1}, {"-w two.yar hh", 0}, {"--dialect yara two.yar hh", 0}, {"--dialect yara-x two.yar hh", 0}} {
+		out, errs, code := runYARA(t, append([]string{"--jail=off"}, strings.Fields(x.args)...)...)
+		if out != "b hh\n" || code != 0 || strings.Count(errs, "disagree") != x.told || strings.Contains(errs, "warning") || x.told > 0 && !strings.Contains(errs, "2 places") {
+			t.Errorf("%s: %q, %q, exit %d", x.args, out, errs, code)
+		}
+	}
+}
+
+// TestSlowMegabytes holds that a number that is none is named.
+func TestSlowMegabytes(t *testing.T) {
+	field(t)
+	c := testHost().slow()
+	c.SetArgs([]string{"b.yar", "d", "--max-mb=-5"})
+	c.SilenceErrors, c.SilenceUsage = true, true
+	if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "-5") {
+		t.Errorf("%v", err)
+	}
+}
