@@ -304,6 +304,7 @@ func (i *iso) directory(d *dir, v volume) {
 	var parts [][]record // the extents of a file that has several
 	self := false        // every directory names itself first
 	defer func() {
+		i.unfinished(d, parts)
 		if !self {
 			i.out.Gap(showcause.Corrupt, min(d.at, i.src.Size()), -1)
 		}
@@ -355,6 +356,7 @@ func (i *iso) entry(d *dir, b []byte, v volume, parts [][]record) [][]record {
 		name = name[len(name)-unpack.MaxName:]
 	}
 	if all[0].isDir() {
+		i.unfinished(d, parts)
 		for _, r := range all {
 			i.directory(&dir{r.at, r.size, name, d, d.depth + 1}, v)
 		}
@@ -367,6 +369,21 @@ func (i *iso) entry(d *dir, b []byte, v volume, parts [][]record) [][]record {
 	if all[0].flags&0x80 != 0 && len(parts) < 1<<16 {
 		return parts
 	}
+	i.whole(parts)
+	return nil
+}
+
+// unfinished gives what there is of a file whose last extent is missing.
+func (i *iso) unfinished(d *dir, parts [][]record) {
+	if len(parts) == 0 || i.stop {
+		return
+	}
+	i.out.Gap(showcause.Corrupt, min(d.at, i.src.Size()), -1)
+	i.whole(parts)
+}
+
+// whole gives a file by the extents it has.
+func (i *iso) whole(parts [][]record) {
 	for k := range 2 {
 		var p []record
 		other := false
@@ -378,7 +395,6 @@ func (i *iso) entry(d *dir, b []byte, v volume, parts [][]record) [][]record {
 			i.stop = !i.file(p)
 		}
 	}
-	return nil
 }
 
 // name returns a record's name and whether Rock Ridge says that the content is compressed.
