@@ -13,6 +13,7 @@ const (
 	maxImports   = 16384   // DLLs, both readers; YARA 4: functions of 32-bit files, too
 	maxFunctions = 1 << 17 // of all DLLs
 	maxName4     = 512     // bytes of a function's name in YARA 4
+	maxLibrary4  = 256     // and of a DLL's with its zero, but for delayed imports
 )
 
 // Import is a DLL and what is imported from it.
@@ -109,7 +110,7 @@ func (f *File) add(list []Import, i Import) []Import {
 }
 
 // library4 is the name of a DLL as YARA 4 takes one: with its zero, and nothing in
-// it that no file's name has.
+// it but printing ASCII that the name of a file may have.
 func (f *File) library4(rva uint64) (string, bool) {
 	off, ok := f.Offset(rva)
 	if !ok {
@@ -117,7 +118,7 @@ func (f *File) library4(rva uint64) (string, bool) {
 	}
 	s, ended := f.cstring(off, maxString)
 	for i := range len(s) {
-		if s[i] < ' ' || strings.IndexByte(`"*<>?|`, s[i]) >= 0 {
+		if s[i] < ' ' || s[i] > 0x7e || strings.IndexByte(`"*<>?|`, s[i]) >= 0 {
 			return "", false
 		}
 	}
@@ -184,7 +185,7 @@ func (f *File) more(total *int) bool {
 func (f *File) import4(d descriptor, total *int) Import {
 	var out Import
 	name, ok := f.library4(uint64(d.name))
-	if !ok {
+	if !ok || len(name) >= maxLibrary4 {
 		return out
 	}
 	out.Library = name
@@ -204,6 +205,9 @@ func (f *File) import4(d descriptor, total *int) Import {
 			fn.RVA = uint64(uint32(fn.RVA))
 		}
 		if f.byOrdinal(t) {
+			if t&^(1<<(8*f.width()-1)) > math.MaxUint16 { // no ordinal is that large
+				continue
+			}
 			fn.Ordinal, fn.ByOrdinal = uint16(t), true
 			fn.Name = f.ordinalName(name, fn.Ordinal)
 		} else {

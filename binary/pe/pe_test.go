@@ -1,6 +1,7 @@
 package pe
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/binary"
@@ -62,6 +63,54 @@ func TestImports(t *testing.T) {
 			sum := md5.Sum([]byte("ws2_32.exitprocess,ws2_32.wsastartup"))
 			if got := f.ImportHash(); got != hex.EncodeToString(sum[:]) {
 				t.Errorf("%s %d: %s", name, r, got)
+			}
+		}
+	}
+}
+
+// What YARA 4.5 and YARA-X take for imports where names have odd bytes, or ordinals are
+// too large (libyara/modules/pe/pe.c, valid_function_name and pe_valid_dll_name).
+func TestOddImports(t *testing.T) {
+	ordinal := words(115 | 1<<31)
+	for _, c := range []struct {
+		what, from, to string
+		four, x        int // functions
+	}{
+		{"as it is", "", "", 2, 2},
+		{"byte that is no text in a function's name", "ExitProcess", "ExitProc\x80ss", 1, 1},
+		{"letter beyond ASCII in a function's name", "ExitProcess", "ExitPro\xc3\xa9ss", 1, 2},
+		{"sign in a function's name", "ExitProcess", "ExitPro-ess", 1, 2},
+		{"sign that is fine", "ExitProcess", "?xit@ro$ess", 2, 2},
+		{"byte that is no text in a DLL's name", "WS2_32.dll", "WS2_\xff2.dll", 0, 0},
+		{"letter beyond ASCII in a DLL's name", "WS2_32.dll", "WS2_\xc3\xa9.dll", 0, 2},
+		{"sign in a DLL's name", "WS2_32.dll", "WS2<32.dll", 0, 0},
+		{"ordinal that is too large", string(ordinal), string(words(115 | 1<<16 | 1<<31)), 1, 2},
+	} {
+		data := bytes.Replace(samples()["32"], []byte(c.from), []byte(c.to), 1)
+		for r, want := range map[Reading]int{YARA4: c.four, YARAX: c.x} {
+			n := 0
+			for _, i := range parse(t, data, r).Imports() {
+				n += len(i.Functions)
+			}
+			if n != want {
+				t.Errorf("%s, %d: %d functions, want %d", c.what, r, n, want)
+			}
+		}
+	}
+}
+
+// Neither asks how many directories the header says there are: it lies.
+func TestNumberOfDirectories(t *testing.T) {
+	for name, data := range samples() {
+		for _, n := range []uint32{0, 1, 1 << 31} {
+			for _, r := range []Reading{YARA4, YARAX} {
+				f := parse(t, data, r)
+				lying := bytes.Clone(data)
+				binary.LittleEndian.PutUint32(lying[f.dirs-4:], n)
+				f = parse(t, lying, r)
+				if f.NumberOfRVAsAndSizes != n || len(f.Imports()) != 1 {
+					t.Errorf("%s %d: %d directories, imports %v", name, r, f.NumberOfRVAsAndSizes, f.Imports())
+				}
 			}
 		}
 	}
