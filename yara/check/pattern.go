@@ -328,11 +328,12 @@ func (c *checker) regexpPattern(p *syntax.Pattern) {
 	}
 }
 
-// wideEdges warns of tests of edges in wide text: the dialects disagree on them.
+// wideEdges warns of tests of words in wide text: the dialects disagree on them, but not
+// on where the bytes begin and end.
 func (c *checker) wideEdges(p *syntax.Pattern, t *resyntax.Tree) {
 	var visit func(n *resyntax.Node) *resyntax.Node
 	visit = func(n *resyntax.Node) *resyntax.Node {
-		if n.Op == resyntax.Assert && n.Test != resyntax.Begin {
+		if n.Op == resyntax.Assert && n.Test != resyntax.Begin && n.Test != resyntax.End {
 			return n
 		}
 		for _, s := range n.Subs {
@@ -343,7 +344,7 @@ func (c *checker) wideEdges(p *syntax.Pattern, t *resyntax.Tree) {
 		return nil
 	}
 	if n := visit(t.Root); n != nil {
-		c.warn(source.DialectsDisagree, c.within(p.Regexp, n.Pos, n.End), "test of an edge in wide text means two things",
+		c.warn(source.DialectsDisagree, c.within(p.Regexp, n.Pos, n.End), "test of a word in wide text means two things",
 			"done as in YARA-X")
 	}
 }
