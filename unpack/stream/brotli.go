@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"errors"
 	"io"
 
@@ -30,7 +29,11 @@ func Brotli() unpack.Format {
 	return unpack.Format{
 		Name: "brotli",
 		Match: func(p *unpack.Probe) bool {
-			return p.Type == filetype.Unknown && brotliHead(p.Head) && brotliBegins(p)
+			if p.Type != filetype.Unknown {
+				return false
+			}
+			_, ok := brotliHead(p.Head)
+			return ok
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			brotliWalk(src, out, unpack.Named(out.Name()) == unpack.HintBrotli)
@@ -39,37 +42,108 @@ func Brotli() unpack.Format {
 }
 
 // brotliHead looks at the first bits of a stream (section 9.1, 9.2), from the
-// lowest: the window, and the length of the first block. An empty stream is none,
-// nor is one with a window of more than 16 MiB, which is another format.
-func brotliHead(b []byte) bool {
-	if len(b) < 3 {
-		return false
+// lowest: the window, the length of the first block, and the first of its codes, as
+// far as that can be told at once. An empty stream is none, nor is one with a window of
+// more than 16 MiB, which is another format. It returns the work of the decoder's
+// memory, in steps: what the first block takes, and some for a window that later ones need.
+func brotliHead(b []byte) (cost int64, ok bool) {
+	r := brotliBits{b: b}
+	window := int64(1) << brotliWindow(&r)
+	cost = window / 64
+	last := r.take(1) == 1
+	if last && r.take(1) == 1 {
+		return cost, false
 	}
-	v := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
-	take := func(n int) uint32 {
-		x := v & (1<<n - 1)
-		v >>= n
-		return x
+	n := r.take(2)
+	if n == 3 { // a block of metadata
+		return cost, !last && r.take(1) == 0 && !r.short
 	}
-	if take(1) == 1 && take(3) == 0 && take(3) == 1 {
-		return false
+	digits := n + 4
+	size := r.take(4 * digits)
+	if n > 0 && size>>(4*digits-4) == 0 {
+		return cost, false // it has as few digits as it needs
 	}
-	if take(1) == 1 && take(1) == 1 {
-		return false
+	cost += min(window, 2*int64(size)) / 8
+	if !last && r.take(1) == 1 { // as it is, from the next byte on
+		return cost, r.take(-r.at&7) == 0 && !r.short
 	}
-	if n := take(2); n == 3 && take(1) == 1 {
-		return false // the bit is reserved
-	}
-	return true
+	return cost, window > 1 && brotliCodes(&r) && !r.short
 }
 
-// brotliBegins decodes a little. A layer that ends before the stream does is no
-// concern of it.
-func brotliBegins(p *unpack.Probe) bool {
-	head := p.Head[:min(len(p.Head), brotliPiece)]
-	r := brotli.NewReader(bytes.NewReader(head))
-	_, err := io.Copy(io.Discard, io.LimitReader(r, brotliMost))
-	return err == nil || errors.Is(err, io.ErrUnexpectedEOF) || brotliExcess(err) && (len(head) == brotliPiece || unpack.Named(p.Name) == unpack.HintBrotli)
+// brotliWindow returns the base-2 logarithm of the window, 0 if it is not
+// of this format.
+func brotliWindow(r *brotliBits) int {
+	if r.take(1) == 0 {
+		return 16
+	}
+	if n := r.take(3); n != 0 {
+		return 17 + n
+	}
+	switch n := r.take(3); n {
+	case 0:
+		return 17
+	case 1:
+		return 0
+	default:
+		return 8 + n
+	}
+}
+
+// brotliCodes looks at a block's header up to the first code, of literals. Where
+// something comes before that is not looked through, it may be one.
+func brotliCodes(r *brotliBits) bool {
+	if r.take(3) != 0 || r.take(8) < 0 || r.take(2) != 0 {
+		return !r.short // several types of blocks, or trees
+	}
+	skip := r.take(2)
+	if skip == 1 {
+		return true // a code of a few symbols
+	}
+	// A code for the lengths of codes: 18 lengths of at most 5, until they fill it.
+	space, codes := 32, 0
+	for i := skip; i < 18 && space > 0; i++ {
+		var v int
+		switch r.take(2) {
+		case 0:
+			v = 0
+		case 1:
+			v = 4
+		case 2:
+			v = 3
+		case 3:
+			if r.take(1) == 0 {
+				v = 2
+			} else if r.take(1) == 0 {
+				v = 1
+			} else {
+				v = 5
+			}
+		}
+		if v > 0 {
+			space -= 32 >> v
+			codes++
+		}
+	}
+	return codes == 1 || space == 0
+}
+
+// brotliBits reads bits from the lowest on.
+type brotliBits struct {
+	b     []byte
+	at    int
+	short bool
+}
+
+func (r *brotliBits) take(n int) (v int) {
+	for i := range n {
+		if r.at/8 >= len(r.b) {
+			r.short = true
+			return 0
+		}
+		v |= int(r.b[r.at/8]>>(r.at%8)&1) << i
+		r.at++
+	}
+	return v
 }
 
 // brotliExcess tells that a stream ended, and that something is behind it. The
@@ -82,7 +156,8 @@ func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 	if !out.Work(firstRun) {
 		return
 	}
-	t := &brotliRun{src: src, out: out, most: brotliTrial}
+	cost, _ := brotliHead(bound.Head(src, 64))
+	t := &brotliRun{src: src, out: out, most: brotliTrial, cost: cost}
 	n, err := io.Copy(io.Discard, io.LimitReader(t, brotliMost))
 	size := src.Size()
 	if errors.Is(err, io.ErrUnexpectedEOF) && t.at < size && n <= t.at && !named {
@@ -90,7 +165,7 @@ func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 			return // data that begins like a block of metadata, which may be 16 MiB long
 		}
 		// Nothing is compressed so far. It takes the end to tell.
-		t = &brotliRun{src: src, out: out, most: size}
+		t = &brotliRun{src: src, out: out, most: size, cost: cost}
 		if n, err = io.Copy(io.Discard, t); err != nil && !brotliLimit(err) || t.excess && n <= t.at {
 			return
 		}
@@ -107,7 +182,7 @@ func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 	case !named && (t.at-brotliPiece < brotliSure || n <= t.at), n == 0:
 		return
 	}
-	open := func() *brotliRun { return &brotliRun{src: src, out: out, most: size} }
+	open := func() *brotliRun { return &brotliRun{src: src, out: out, most: size, cost: cost} }
 	run, ok := give(out, unpack.Child{Op: "brotli.stream", Size: -1}, open(), open, 2)
 	if ok && run.excess {
 		out.Gap(showcause.Corrupt, run.last, size-run.last)
@@ -126,6 +201,8 @@ type brotliRun struct {
 	src  showcause.Source
 	out  *unpack.Out
 	most int64
+	// cost is charged when something comes out: the memory is taken then.
+	cost int64
 
 	r      *brotli.Reader
 	at     int64 // of the next byte that the decoder is given
@@ -147,6 +224,10 @@ func (b *brotliRun) Read(p []byte) (int, error) {
 		b.r = brotli.NewReader(brotliFeed{b})
 	}
 	n, err := b.r.Read(p)
+	if b.n == 0 && n > 0 && !b.out.Work(b.cost) {
+		b.err = unpack.Fail(showcause.LimitWork)
+		return 0, b.err
+	}
 	b.n += int64(n)
 	if brotliExcess(err) && b.most == b.src.Size() {
 		b.excess, err = true, io.EOF

@@ -238,7 +238,8 @@ func woff2Piece(src showcause.Source, out *unpack.Out, op string, off, n, size i
 		return false
 	}
 	part := bound.Section(src, off, n)
-	r := &brotliRun{src: part, out: out, most: n}
+	cost, _ := brotliHead(bound.Head(part, 64))
+	r := &brotliRun{src: part, out: out, most: n, cost: cost}
 	if !out.Child(unpack.Child{Op: op, Reader: &woff2Stream{r, size}, Size: size}) {
 		return false
 	}

@@ -227,7 +227,8 @@ func garbage(t *testing.T, f unpack.Format) {
 		p := Probe(showcause.Bytes(data))
 		p.Source = src
 		// Digits are text, and text of any length is searched for what is uuencoded.
-		if f.Match(p) && (name != "digits" || f.Name != "uuencode") {
+		// Brotli has no mark: what begins so is decoded to tell.
+		if f.Match(p) && (name != "digits" || f.Name != "uuencode") && (name != "random" || f.Name != "brotli") {
 			t.Errorf("%s matches %s", f.Name, name)
 		}
 		if src.read > 256<<10 {
