@@ -31,6 +31,11 @@ func clamscanNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // openDB opens the rules that --db names: none is the built-in rules. It ends
 // when ctx does: compiling a large set takes seconds.
 func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
+	return openRules(ctx, paths, rules.Options{Externals: usualExternals()}, stderr, quiet)
+}
+
+// openRules is openDB with options for rules that are text.
+func openRules(ctx context.Context, paths []string, opts rules.Options, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
 	if len(paths) == 0 {
 		return rules.Default()
 	}
@@ -69,7 +74,7 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 	done := make(chan opened, 1)
 	go func() {
 		var o opened
-		o.db, o.warning, o.err = rules.Cached(paths, rules.Options{Externals: usualExternals()}, func() {
+		o.db, o.warning, o.err = rules.Cached(paths, opts, func() {
 			if !quiet {
 				fmt.Fprintf(stderr, "showcause: compiling %s; the next start takes it from the cache\n", showcause.Escape(strings.Join(paths, ", ")))
 			}

@@ -56,7 +56,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.
 		return nil, fmt.Errorf("jail: %w", err)
 	}
 	return worker.NewPool(worker.Options{
-		DB: db, Rules: sealed, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
+		DB: db, Rules: sealed, TopOnly: o.topOnly, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
 		Passwords: o.words, NoUsual: !bool(o.passwords.usual),
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
@@ -91,7 +91,7 @@ func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bo
 		go func() {
 			defer p.wg.Done()
 			s := scan.New(db, scan.Options{
-				Limits: o.policy(), Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(), Passwords: o.words, NoUsual: !bool(o.passwords.usual),
+				Limits: o.policy(), TopOnly: o.topOnly, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(), Passwords: o.words, NoUsual: !bool(o.passwords.usual),
 				Spill: func() (unpack.File, error) {
 					f, err := scratch()
 					return stoppable{f, ctx}, err

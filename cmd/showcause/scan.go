@@ -19,7 +19,10 @@ import (
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/yara"
+	"github.com/showcause/showcause/yara/module"
 )
 
 // scanOptions are the flags of scan.
@@ -37,6 +40,10 @@ type scanOptions struct {
 		depth                           int
 		time                            milliseconds
 	}
+	topOnly bool
+	dialect string   // of YARA rules
+	defines []string // NAME=VALUE
+	defined map[string]module.Value
 	named   bool // there are YARA rules, which may ask what a file is called
 	ruleDB  *ruledb.DB
 	jail    string
@@ -87,6 +94,9 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringArrayVarP(&o.db, "db", "d", nil, "rules: a compiled database, or ClamAV database files or folders (repeatable), which are compiled and cached (default: the built-in rules)")
+	f.StringVar(&o.dialect, "dialect", "", "of YARA rules that are text: yara (YARA 4.5) or yara-x (default: what either takes)")
+	f.StringArrayVar(&o.defines, "define", nil, "set an external variable of YARA rules: NAME=VALUE (repeatable)")
+	f.BoolVar(&o.topOnly, "top-only", false, "look at the files themselves alone, as yara does, with YARA rules; what holds more is incomplete: limit.depth (--accept limit.depth)")
 	f.StringVar(&o.format, "format", "text", "output: text, json (a line each), sarif, clamscan")
 	f.BoolVar(&o.explain, "explain", false, "show for each finding which patterns matched where, and the rule's text")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only findings, errors, and which files were not read whole")
@@ -306,8 +316,20 @@ var errInterrupted = errors.New("interrupted")
 // rules opens the rules, and says what they lack: rules that were left out
 // find nothing, and a scan that does not say so would claim more than it did.
 func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
-	db, err := openDB(c.Context(), o.db, c.ErrOrStderr(), o.quiet)
+	opts := rules.Options{Externals: usualExternals()}
+	var err error
+	if opts.Dialect, err = dialectNamed(o.dialect); err != nil {
+		return nil, err
+	}
+	if o.defined, err = defined(o.defines); err != nil {
+		return nil, err
+	}
+	maps.Copy(opts.Externals, o.defined)
+	db, err := openRules(c.Context(), o.db, opts, c.ErrOrStderr(), o.quiet)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.fits(db); err != nil {
 		return nil, err
 	}
 	m := db.Meta()
@@ -319,6 +341,29 @@ func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
 			answer.Number(int64(m.Skipped)), answer.Number(int64(m.Skipped+db.Len())), reasons(m))
 	}
 	return db, nil
+}
+
+// fits refuses what is asked of rules that cannot do it.
+func (o *scanOptions) fits(db *ruledb.DB) error {
+	if o.topOnly && !db.OnlyYARA() {
+		return errors.New("flag --top-only: it goes with YARA rules alone: the others are for what files hold, too")
+	}
+	path := ""
+	if len(o.db) == 1 {
+		_, path = rules.Split(o.db[0])
+	}
+	if compiled := path != "" && rules.IsCompiled(path); o.dialect != "" && (compiled || path == "" && len(o.db) == 0) {
+		return errors.New("flag --dialect: the rules are compiled: it goes with rules compile")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.defined)) {
+		if len(o.db) == 0 || !hasYARA(db) {
+			return fmt.Errorf("flag --define: %s: there are no YARA rules (--db)", name)
+		}
+		if err := yara.FitsExternal(db, name, o.defined[name]); err != nil {
+			return fmt.Errorf("flag --define: %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // reasons lists why rules were left out.
@@ -352,7 +397,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 	ordered := make(chan task, 64*o.jobs)
 	go func() {
 		w := o.walk
-		names := namer{wanted: o.named, owners: map[uint32]string{}}
+		names := namer{wanted: o.named, owners: map[uint32]string{}, defined: o.defined}
 		w.visit = func(i item) bool {
 			t := task{make(chan scanned, 1)}
 			select {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -73,28 +74,16 @@ func usualExternals() map[string]module.Value {
 }
 
 // apply sets what the flags say.
-func (y *yaraFlags) apply(o *rules.Options) error {
-	switch y.dialect {
-	case "":
-	case yarasource.YARA.String():
-		o.Dialect = yarasource.YARA
-	case yarasource.YARAX.String():
-		o.Dialect = yarasource.YARAX
-	default:
-		return fmt.Errorf("flag --dialect: %q is not one of yara, yara-x", y.dialect)
+func (y *yaraFlags) apply(o *rules.Options) (err error) {
+	if o.Dialect, err = dialectNamed(y.dialect); err != nil {
+		return err
+	}
+	values, err := defined(y.defines)
+	if err != nil {
+		return err
 	}
 	o.Externals = usualExternals()
-	for _, d := range y.defines {
-		name, text, ok := strings.Cut(d, "=")
-		if !ok || name == "" {
-			return fmt.Errorf("flag --define: %q is not NAME=VALUE", d)
-		}
-		v, err := yara.External(yara.ParseExternal(text))
-		if err != nil {
-			return fmt.Errorf("flag --define: %w", err)
-		}
-		o.Externals[name] = v
-	}
+	maps.Copy(o.Externals, values)
 	o.IncludeDirs, o.NoIncludes, o.RelaxedRegexps = y.includes, y.noIncludes, y.relaxed
 	o.Told = func(set *yarasource.Sources, d *yarasource.Diagnostic) {
 		if d.Severity != yarasource.Warning {
@@ -134,6 +123,36 @@ func (y *yaraFlags) told(stderr io.Writer) error {
 	return nil
 }
 
+// defined are the external variables that --define sets.
+func defined(defines []string) (map[string]module.Value, error) {
+	out := map[string]module.Value{}
+	for _, d := range defines {
+		name, text, ok := strings.Cut(d, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("flag --define: %q is not NAME=VALUE", d)
+		}
+		v, err := yara.External(yara.ParseExternal(text))
+		if err != nil {
+			return nil, fmt.Errorf("flag --define: %w", err)
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+// dialectNamed is the dialect by what --dialect calls them.
+func dialectNamed(name string) (yarasource.Dialect, error) {
+	for _, d := range []yarasource.Dialect{yarasource.YARA, yarasource.YARAX} {
+		if d.String() == name {
+			return d, nil
+		}
+	}
+	if name != "" {
+		return yarasource.Either, fmt.Errorf("flag --dialect: %q is not one of yara, yara-x", name)
+	}
+	return yarasource.Either, nil
+}
+
 // hasYARA says whether a database has rules of YARA's.
 func hasYARA(db *ruledb.DB) bool {
 	for i := range uint32(db.Rules()) {
@@ -146,8 +165,9 @@ func hasYARA(db *ruledb.DB) bool {
 
 // namer tells what a file is called, for YARA rules that ask for it.
 type namer struct {
-	wanted bool
-	owners map[uint32]string // by uid
+	wanted  bool
+	owners  map[uint32]string       // by uid
+	defined map[string]module.Value // by the command line, which has the last word
 }
 
 // maxPath is how much of a path rules are told: its end (PATH_MAX, linux/limits.h).
@@ -175,6 +195,7 @@ func (n *namer) of(path string, f *os.File) map[string]module.Value {
 			out["owner"] = module.TextValue(n.owner(sys.Uid))
 		}
 	}
+	maps.Copy(out, n.defined)
 	return out
 }
 
