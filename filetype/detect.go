@@ -49,8 +49,7 @@ func Detect(head []byte, src showcause.Source) Type {
 // start tells the types whose first bytes are theirs alone.
 func start(head []byte) Type {
 	for i := range magics {
-		m := &magics[i]
-		if m.off < len(head) && hasPrefix(head[m.off:], m.sig) {
+		if m := &magics[i]; m.at(head) {
 			return m.t
 		}
 	}

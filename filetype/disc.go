@@ -29,7 +29,7 @@ func Also(head []byte, src showcause.Source) []Type {
 		out = append(out, lha)
 	}
 	for i := range magics {
-		if m := &magics[i]; m.off > 0 && m.t.Hides() && m.off < len(head) && hasPrefix(head[m.off:], m.sig) {
+		if m := &magics[i]; m.off > 0 && m.at(head) && m.t.Hides() {
 			out = append(out, m.t)
 		}
 	}

@@ -7,6 +7,11 @@ type magic struct {
 	sig string
 }
 
+// at tells whether the magic stands in its place.
+func (m *magic) at(head []byte) bool {
+	return m.off < len(head) && head[m.off] == m.sig[0] && hasPrefix(head[m.off:], m.sig)
+}
+
 // magics are tried in order; the first that fits tells the type. They stand
 // for formats whose readers insist on these bytes. What needs more than a
 // comparison is in detect.go. Sources: the formats' specifications, and

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/literal"
 )
 
 // Budget is what one input has spent, against its limits. It is not safe for
@@ -25,9 +26,10 @@ type Budget struct {
 	guess    guessing
 	expanded int64 // bytes of all children so far
 	free     [][]byte
-	held     int64  // bytes of the buffers that children hold
-	windows  int64  // bytes of the decoders that live while children are visited
-	rename   Rename // of the children of the layer that is visited
+	held     int64         // bytes of the buffers that children hold
+	windows  int64         // bytes of the decoders that live while children are visited
+	rename   Rename        // of the children of the layer that is visited
+	hits     []literal.Hit // memory for Places
 }
 
 // NewBudget returns a Budget for an input of the given size.
@@ -61,6 +63,7 @@ type Out struct {
 	spent  bool // a limit of the whole input is reached and said
 
 	covered []Span // what Section gave
+	places  *Places
 	marks   map[Span]mark
 	rename  Rename
 }

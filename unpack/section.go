@@ -65,14 +65,19 @@ func (o *Out) Lost(src showcause.Source, off, next int64, found bool) bool {
 const headRoom = 512
 
 // findIn is Find in bytes that are in memory.
-func (o *Out) findIn(b []byte, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+func (o *Out) findIn(b showcause.Bytes, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
+	index := func(from, to int) int { return bytes.Index(b[from:to], magic) }
+	if isSought(magic) && len(b) >= placesFrom {
+		places := o.Places(b)
+		index = func(from, to int) int { return places.Next(string(magic), from, to) - from }
+	}
 	for off < int64(len(b)) {
 		part := b[off:min(off+findStep, int64(len(b)))]
 		if !o.Work(int64(len(part)) / 8) {
 			return 0, false
 		}
 		for at := 0; ; at++ {
-			i := bytes.Index(part[at:], magic)
+			i := index(int(off)+at, int(off)+len(part))
 			if i < 0 {
 				break
 			}

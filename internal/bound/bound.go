@@ -50,8 +50,12 @@ func ReadAt(src showcause.Source, off, n, max int64) ([]byte, error) {
 }
 
 // Head returns up to n bytes from the start of src; fewer only where src is
-// shorter or fails.
+// shorter or fails. They may be the source's own, and must not be written to.
 func Head(src showcause.Source, n int) []byte {
+	if b, ok := src.(showcause.Bytes); ok {
+		n = min(n, len(b))
+		return b[:n:n]
+	}
 	b, _ := ReadAt(src, 0, min(int64(n), src.Size()), int64(n))
 	return b
 }

@@ -108,3 +108,23 @@ func TestSkipZeros(t *testing.T) {
 		t.Error("CutShort")
 	}
 }
+
+// What is in memory is not copied, and an append does not write into it.
+func TestHead(t *testing.T) {
+	data := []byte("0123456789")
+	for _, src := range []showcause.Source{showcause.Bytes(data), io.NewSectionReader(showcause.Bytes(data), 0, 10)} {
+		for _, n := range []int{0, 4, 10, 100} {
+			h := Head(src, n)
+			if string(h) != string(data[:min(n, 10)]) {
+				t.Errorf("%T Head(%d) = %q", src, n, h)
+			}
+			_ = append(h, 'x')
+		}
+	}
+	if string(data) != "0123456789" {
+		t.Errorf("written to: %q", data)
+	}
+	if n := testing.AllocsPerRun(10, func() { Head(showcause.Bytes(data), 5) }); n > 1 { // the interface
+		t.Errorf("%v allocations", n)
+	}
+}

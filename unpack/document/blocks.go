@@ -370,13 +370,15 @@ func readAsUU(head []byte, src showcause.Source, t filetype.Type) bool {
 
 // mostlyText tells whether fifteen of sixteen bytes are text in some character set.
 func mostlyText(b []byte) bool {
-	n := 0
+	left := len(b) / 16
 	for _, c := range b {
 		if c < ' ' && (c < '\t' || c > '\r') || c == 0xff {
-			n++
+			if left--; left < 0 {
+				return false
+			}
 		}
 	}
-	return 16*n <= len(b)
+	return true
 }
 
 // mayBegin tells whether b, which starts with "begin", is worth a pass for

@@ -37,9 +37,9 @@ func skipLead(head []byte) []byte {
 
 // cutLine returns the first line of b without its end (LF, CR or CRLF), and the rest.
 func cutLine(b []byte) (ln, rest []byte) {
-	i := bytes.IndexAny(b[:min(len(b), 4096)], "\r\n")
+	i := lineEnd(b[:min(len(b), 4096)])
 	if i < 0 {
-		if i = bytes.IndexAny(b, "\r\n"); i < 0 {
+		if i = lineEnd(b); i < 0 {
 			return b, nil
 		}
 	}
@@ -48,6 +48,52 @@ func cutLine(b []byte) (ln, rest []byte) {
 		rest = rest[1:]
 	}
 	return ln, rest
+}
+
+// lineEnd returns where the first line of b ends, -1 if it does not.
+func lineEnd(b []byte) int {
+	lf := bytes.IndexByte(b, '\n')
+	if lf >= 0 {
+		b = b[:lf]
+	}
+	if cr := bytes.IndexByte(b, '\r'); cr >= 0 {
+		return cr
+	}
+	return lf
+}
+
+// splitter cuts lines as cutLine does, and looks at no byte more often than needed.
+type splitter struct {
+	b      []byte
+	lf, cr int // where the next ones are; before the start of b: not known
+}
+
+// cut returns the first line.
+func (l *splitter) cut() []byte {
+	if l.lf < 0 {
+		l.lf = place(l.b, '\n')
+	}
+	if l.cr < 0 {
+		l.cr = place(l.b, '\r')
+	}
+	i := min(l.lf, l.cr)
+	ln := l.b[:i]
+	if i < len(l.b) {
+		if l.cr == i && l.lf == i+1 && l.lf < len(l.b) {
+			i++
+		}
+		i++
+	}
+	l.b, l.lf, l.cr = l.b[i:], l.lf-i, l.cr-i
+	return ln
+}
+
+// place returns where c is, the end of b if nowhere.
+func place(b []byte, c byte) int {
+	if i := bytes.IndexByte(b, c); i >= 0 {
+		return i
+	}
+	return len(b)
 }
 
 // looksMail tells whether a layer that starts with head is read as Mail or as
@@ -134,14 +180,13 @@ func judgeHead(head []byte) likeness {
 	like := cleanMail
 	weight, fields, junk, first := 0, 0, 0, 0
 	lead := len(b) < len(head) && strings.IndexByte(" \t", head[len(head)-len(b)-1]) >= 0
-	for len(b) > 0 {
-		var ln []byte
-		ln, b = cutLine(b)
+	for rest := (splitter{b, -1, -1}); len(rest.b) > 0; {
+		ln := rest.cut()
 		if len(ln) == 0 {
 			full = false
 			break
 		}
-		if full && len(b) == 0 && fields > 0 {
+		if full && len(rest.b) == 0 && fields > 0 {
 			break // it may go on behind the head
 		}
 		if ln[0] == ' ' || ln[0] == '\t' {
@@ -152,6 +197,9 @@ func judgeHead(head []byte) likeness {
 				junk++
 				continue
 			}
+		}
+		if like == markedMail && bytes.IndexByte(ln[:min(len(ln), maxFieldName)], ':') < 0 {
+			continue // no other line is looked for any more
 		}
 		name, odd, ok := isField(ln)
 		if !ok {

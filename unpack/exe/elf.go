@@ -1,6 +1,9 @@
 package exe
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // The bounds on ELF tables are ClamAV's.
 const (
@@ -132,6 +135,7 @@ func (e *elf) segmentsEnd() int64 {
 // readSections adds the sections and returns where the last ends in the file.
 func (e *elf) readSections(i *Info) (end int64) {
 	const noBits = 8
+	i.Sections = slices.Grow(i.Sections, len(e.sections)/e.shEntry)
 	for s := e.sections; len(s) >= e.shEntry; s = s[e.shEntry:] {
 		kind, flags := e.order.Uint32(s[4:]), e.word(s, 8, 8)
 		addr, off, size := e.word(s, 12, 16), e.word(s, 16, 24), e.word(s, 20, 32)

@@ -120,10 +120,14 @@ type file struct{ src showcause.Source }
 // piece is the most that read returns.
 const piece = 1 << 20
 
-// read returns the n bytes at off, nil if src does not have them all.
+// read returns the n bytes at off, nil if src does not have them all. They may
+// be the source's own, and must not be written to.
 func (f file) read(off, n int64) []byte {
 	if n <= 0 || n > piece || !bound.In(off, n, f.src.Size()) {
 		return nil
+	}
+	if b, ok := f.src.(showcause.Bytes); ok {
+		return b[off : off+n : off+n]
 	}
 	b, err := bound.ReadAt(f.src, off, n, piece)
 	if err != nil {
@@ -136,6 +140,9 @@ func (f file) read(off, n int64) []byte {
 func (f file) upTo(off, n int64) []byte {
 	if off < 0 || off >= f.src.Size() {
 		return nil
+	}
+	if b, ok := f.src.(showcause.Bytes); ok {
+		return f.read(off, min(n, piece, int64(len(b))-off))
 	}
 	b, _ := bound.ReadAt(f.src, off, min(n, piece), piece)
 	return b
