@@ -232,7 +232,7 @@ func (t *strideTier) filter(grams []uint64) (words []uint32, salt uint32) {
 	})
 	hashes := make([]uint32, len(grams))
 	least := uint64(math.MaxUint64)
-	tries := max(1, min(16, (4<<20)/max(1, len(grams))))
+	tries := max(1, min(8, (4<<20)/max(1, len(grams))))
 	for try := range uint32(tries) {
 		h := newHasher(t.stride, t.gram, t.kind, try)
 		for i, g := range grams {

@@ -41,7 +41,7 @@ const (
 	shortWideCost = 170_000    // with 16
 	candidateCost = 15_000_000 // of one candidate
 	farCost       = 1_400_000  // of one look into a filter, at least, at the widest stride
-	sampleSize    = 2048       // literals by which the shapes are weighed
+	sampleSize    = 768        // literals by which the shapes are weighed
 )
 
 // probeCost returns what one look into a filter costs, by the logarithm of its
