@@ -30,7 +30,7 @@ var (
 )
 
 // endings are those of names that archives and compressed files have.
-var endings = strings.Fields(".gz .tgz .bz2 .xz .lzma .zst .lz4 .lz .Z .zip .jar .war .whl .egg .epub .docx .xlsx .pptx .odt .ods .xpi .apk .7z .rar .cab .tar .deb .rpm .a .iso .cpio .lzh .xar")
+var endings = strings.Fields(".gz .tgz .bz2 .xz .lzma .zst .lz4 .lz .Z .zip .jar .war .whl .egg .epub .docx .xlsx .pptx .odt .ods .xpi .apk .7z .rar .cab .tar .deb .rpm .a .iso .cpio .lzh .lha .arj .xar")
 
 // file is a file as a Source.
 type file struct {
@@ -368,7 +368,11 @@ func TestSystem(t *testing.T) {
 		list = sample(list, 150, 1<<20)
 	}
 	if *more != "" {
-		list = append(list, archives(*more)...)
+		dir, err := filepath.Abs(*more) // tools run elsewhere
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, archives(dir)...)
 	}
 	if *limit > 0 {
 		list = sample(list, *limit, 1<<40)

@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -47,12 +48,13 @@ func judges(t *testing.T) (out []judge) {
 	filter("lzip", "lzip", "lzip", "-dc")
 	filter("compress", "compress", "uncompress", "-c")
 	for format, types := range map[string]string{
-		"tar": "tar tar-old", "cpio": "cpio-old cpio-odc cpio-newc cpio-crc", "zip": "zip ooxml-word ooxml-ppt ooxml-xl", "7z": "7z", "iso9660": "iso9660", "xar": "xar", "cab": "cab", "lha": "lha",
+		"tar": "tar tar-old", "cpio": "cpio-old cpio-odc cpio-newc cpio-crc", "zip": "zip ooxml-word ooxml-ppt ooxml-xl", "7z": "7z", "iso9660": "iso9660", "xar": "xar", "cab": "cab", "lha": "lha", "rar": "rar",
 	} {
 		out = append(out, judge{format, strings.Fields(types), "bsdtar", bsdtar})
 	}
 	out = append(out, judge{"tar", []string{"tar"}, "tar", piped("tar", "-xOf")}, judge{"ar", []string{"ar"}, "ar", ar}, judge{"zip", []string{"zip"}, "unzip", piped("unzip", "-p")}, judge{"7z", []string{"7z"}, "7z", piped("7z", "x", "-so")},
-		judge{"cab", []string{"cab"}, "cabextract", piped("cabextract", "-q", "-p")}, judge{"rar", []string{"rar"}, "unrar", piped("unrar", "p", "-inul")})
+		judge{"cab", []string{"cab"}, "cabextract", piped("cabextract", "-q", "-p")},
+		judge{"arj", []string{"arj"}, "7z", piped("7z", "x", "-so")}, judge{"lha", []string{"lha"}, "7z", piped("7z", "x", "-so")}, judge{"rpm", []string{"rpm"}, "rpm2cpio", rpm})
 	have := out[:0]
 	for _, j := range out {
 		if _, err := exec.LookPath(j.tool); err == nil {
@@ -64,9 +66,27 @@ func judges(t *testing.T) (out []judge) {
 	return have
 }
 
-// command prepares a program whose answers are in English.
+// nowhere is a folder for what tools write though they are asked to print. TestMain
+// removes it.
+var nowhere = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "differ-") })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := nowhere(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// command prepares a program whose answers are in English. It does not run in
+// the folder of this package: an archive may come from anybody.
 func command(arg ...string) (*exec.Cmd, *bytes.Buffer) {
 	c := exec.Command(arg[0], arg[1:]...)
+	dir, err := nowhere()
+	if err != nil {
+		c.Err = err
+	}
+	c.Dir = dir
 	c.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	errs := new(bytes.Buffer)
 	c.Stderr = errs
@@ -194,6 +214,34 @@ func ar(file string) (out []member, err error) {
 		err = fmt.Errorf("%w: %.200s", werr, errs)
 	}
 	return out, err
+}
+
+// rpm is the payload of a package, which rpm2cpio prints; here its stream is the child.
+func rpm(file string) ([]member, error) {
+	c, errs := command("rpm2cpio", file)
+	want, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.200s", err, errs)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, tool := range [][]string{{"zstd", "-dcq"}, {"xz", "-dc"}, {"gzip", "-dc"}, {"bzip2", "-dc"}, {"lzma", "-dc"}} {
+		for _, magic := range []string{"\x28\xb5\x2f\xfd", "\xfd7zXZ", "\x1f\x8b\x08", "BZh", "\x5d\x00\x00"} {
+			i := bytes.LastIndex(whole, []byte(magic))
+			if i < 0 {
+				continue
+			}
+			c, _ := command(tool...)
+			c.Stdin = bytes.NewReader(whole[i:])
+			if got, err := c.Output(); err == nil && bytes.Equal(got, want) {
+				m, err := digest(bytes.NewReader(whole[i:]))
+				return []member{m}, err
+			}
+		}
+	}
+	return nil, errors.New("the payload is not found in the package")
 }
 
 func clean(name string) string {
