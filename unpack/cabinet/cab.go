@@ -102,7 +102,7 @@ type cab struct {
 
 // sound judges what the header leads to, where the magic stands in a program's
 // code as well as in front of a cabinet: a first folder by a method that there is,
-// and a first file with a name. What is cut away is not judged.
+// and a first file of a folder that there is, its name no control characters. What is cut away is not judged.
 func (c *cab) sound() bool {
 	h, err := bound.ReadAt(c.src, c.base, cabHead, cabHead)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *cab) sound() bool {
 		return c.base+int64(le.Uint32(h[8:])) > c.src.Size() // cut, by its own word
 	}
 	i := le.Uint16(e[8:])
-	return e[16] >= 0x20 && (i >= 0xfffd || i < le.Uint16(h[26:]))
+	return (e[16] >= 0x20 || e[16] == 0) && (i >= 0xfffd || i < le.Uint16(h[26:]))
 }
 
 // folder is one stream of blocks.
