@@ -218,10 +218,6 @@ func reasonsOf(db *ruledb.DB, r *showcause.Report, file *os.File) []string {
 	out := make([]string, len(r.Findings))
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		info, err := db.Info(f.Index)
-		if err != nil || info.YARA == nil {
-			continue
-		}
 		size, read := int64(-1), (func(off int64, n int) []byte)(nil)
 		if len(f.Trail) == 0 {
 			size = r.Size
@@ -231,7 +227,10 @@ func reasonsOf(db *ruledb.DB, r *showcause.Report, file *os.File) []string {
 				return b[:have]
 			}
 		}
-		if x := author.Holding(info, f, size, read); x != nil {
+		if n := len(f.Chain); n > 0 && n == len(f.Trail)+1 {
+			size = f.Chain[n-1].Size
+		}
+		if x := author.Holding(db, f, r.Findings, size, read); x != nil {
 			out[i] = x.Tree("             ")
 		}
 	}

@@ -88,6 +88,7 @@ func (h Host) explain() *cobra.Command {
 	var r ruleFlags
 	var from []string
 	var asJSON bool
+	var layer string
 	c := &cobra.Command{
 		Use:   "explain RULE FILE --rules [NAMESPACE:]PATH",
 		Short: "Say why a YARA rule matches a file, or which part of it failed",
@@ -97,6 +98,9 @@ tree with the value of each part, and where each string is.
 RULE is the name of a rule, with its namespace before a colon if several have it;
 it can be a file of rules instead, of which each is explained. The file is read by
 this process, which first gives up its way to a network.
+
+What is told is the file itself, or, if the rule does not match that, each member in
+which it does. --layer names one: the way to it, as scan prints it after the file.
 
 Exit code: 0 the rule matches; 1 it does not; 2 an error.`,
 		Args: cobra.ExactArgs(2),
@@ -108,7 +112,7 @@ Exit code: 0 the rule matches; 1 it does not; 2 an error.`,
 			if err := noNetwork(); err != nil {
 				return err
 			}
-			res, _, err := r.checked(from, c.InOrStdin(), c.ErrOrStderr())
+			res, comp, err := r.checked(from, c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -121,32 +125,13 @@ Exit code: 0 the rule matches; 1 it does not; 2 an error.`,
 				return err
 			}
 			defer f.Close()
-			matches := false
-			enc := answer.NewEncoder(c.OutOrStdout())
-			for i, rule := range rules {
-				x, gaps, err := explained(c.Context(), res, rule, src, named(args[1], r.defines), nil)
-				if err != nil {
+			e := explaining{h: h, ctx: c.Context(), res: res, src: src, ext: named(args[1], r.defines), w: c.OutOrStdout(), json: asJSON}
+			for _, rule := range rules {
+				if err := e.rule(comp, rule, layer); err != nil {
 					return err
-				}
-				matches = matches || x.Matches
-				if asJSON {
-					err = enc.Encode(x)
-				} else {
-					if i > 0 {
-						fmt.Fprintln(c.OutOrStdout())
-					}
-					err = x.Text(c.OutOrStdout())
-				}
-				if err != nil {
-					return err
-				}
-				for _, g := range gaps {
-					if g.Code.Unread() {
-						return fmt.Errorf("rules explain: not all of the file was looked at: %s", g.Code)
-					}
 				}
 			}
-			if !matches {
+			if !e.matches {
 				return h.Exit(1)
 			}
 			return nil
@@ -155,6 +140,7 @@ Exit code: 0 the rule matches; 1 it does not; 2 an error.`,
 	r.add(c.Flags())
 	c.Flags().StringArrayVar(&from, "rules", nil, "files or folders of YARA rules (repeatable)")
 	c.Flags().BoolVar(&asJSON, "json", false, "an object a rule")
+	c.Flags().StringVar(&layer, "layer", "", "what to explain of what is in the file: the way to it, as scan prints it")
 	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }

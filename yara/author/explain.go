@@ -18,7 +18,9 @@ type Explanation struct {
 	Rule      string `json:"rule"`
 	File      string `json:"file"`
 	Line      int    `json:"line"`
-	Matches   bool   `json:"matches"`
+	// Layer is the trail to the layer that it was tried on; empty for the file itself.
+	Layer   string `json:"layer,omitempty"`
+	Matches bool   `json:"matches"`
 	// Barred names the global rule for whose sake the rule does not match.
 	Barred string `json:"barred,omitempty"`
 	// Stopped says that the condition took too many steps to be known.

@@ -220,15 +220,11 @@ rule needs { condition: r }`, yara.Options{})
 		t.Fatal(err)
 	}
 	data := "hello " + strings.Repeat("ab", 20)
-	info, err := rules.DB().Info(0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &showcause.Finding{Matches: []showcause.Match{{Pattern: 0, Offset: 0, Length: 5}}}
 	for i := range showcause.MaxMatches {
 		f.Matches = append(f.Matches, showcause.Match{Pattern: 1, Offset: int64(6 + 2*i), Length: 2})
 	}
-	x := Holding(info, f, int64(len(data)), textInput(data).Read)
+	x := Holding(rules.DB(), f, nil, int64(len(data)), textInput(data).Read)
 	if x == nil {
 		t.Fatal("nothing is told")
 	}
@@ -255,10 +251,25 @@ rule needs { condition: r }`, yara.Options{})
 	if got := x.Tree(""); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
-	if x := Holding(info, f, -1, nil); x == nil || strings.Contains(x.Tree(""), "uint8(0)  is 104") || strings.Contains(x.Tree(""), "filesize  is 46") {
+	if x := Holding(rules.DB(), f, nil, -1, nil); x == nil || strings.Contains(x.Tree(""), "uint8(0)  is 104") || strings.Contains(x.Tree(""), "filesize  is 46") {
 		t.Error("what is not at hand is told")
 	}
-	if info, err = rules.DB().Info(1); err != nil || Holding(info, f, 1, nil) != nil {
-		t.Error("a rule that needs another is told of")
+	// A rule that another asks for is told by its own finding, or not at all.
+	g := &showcause.Finding{Index: 1}
+	if x := Holding(rules.DB(), g, nil, 46, nil); x == nil || !strings.Contains(x.Tree(""), "r  is not told") {
+		t.Errorf("what is not known of another rule is told: %+v", x)
+	}
+	rules, err = yara.Compile(`rule a { strings: $a = "hello" condition: $a } private rule p { strings: $x = "zz" condition: $x }
+rule b { condition: (a or p) and filesize > 3 }`, yara.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []showcause.Finding{{Index: 0, Matches: []showcause.Match{{Offset: 0, Length: 5}}}, {Index: 2}}
+	x = Holding(rules.DB(), &all[1], all, 46, nil)
+	if x == nil || x.Rule != "b" || !strings.Contains(x.Tree(""), "a  is true") || strings.Contains(x.Tree(""), "p  is") {
+		t.Errorf("%+v", x)
+	}
+	if Holding(rules.DB(), &showcause.Finding{Index: 0, Matches: []showcause.Match{{Pattern: 7}}}, nil, 46, nil) != nil {
+		t.Error("a finding of a string that is not there is told of")
 	}
 }

@@ -30,6 +30,9 @@ func (x *Explanation) text(b *strings.Builder) {
 	case x.Matches:
 		verdict = "matches"
 	}
+	if x.Layer != "" {
+		verdict += " in " + x.Layer
+	}
 	fmt.Fprintf(b, "rule %s:%s %s  (%s:%d)\n", x.Namespace, x.Rule, verdict, x.File, x.Line)
 	if x.Barred != "" {
 		fmt.Fprintf(b, "  the global rule %s does not hold\n", x.Barred)

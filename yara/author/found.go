@@ -1,6 +1,8 @@
 package author
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -14,44 +16,40 @@ import (
 )
 
 // Holding says why the condition of a finding holds, as far as can be said from the
-// finding alone and a few bytes of the file: what modules say of it is not asked, and
-// parts that depend on it are told without a value. read gives bytes of the layer; it
-// is nil if they are not at hand. The result is nil for rules that are not YARA's, or
-// that need other rules.
-func Holding(info ruledb.Info, f *showcause.Finding, size int64, read func(off int64, n int) []byte) *Explanation {
-	if info.YARA == nil {
+// findings alone and a few bytes of the file: what modules say of it is not asked, and
+// parts that depend on it are told without a value. among are the findings of the whole
+// input: rules that this one asks for are told by theirs. read gives bytes of the layer; it
+// is nil if they are not at hand, as size is less than 0. The result is nil for rules
+// that are not YARA's, or that cannot be told so.
+func Holding(db *ruledb.DB, f *showcause.Finding, among []showcause.Finding, size int64, read func(off int64, n int) []byte) *Explanation {
+	order := closure(db, f.Index)
+	if order == nil {
 		return nil
 	}
-	var text strings.Builder
-	for _, name := range module.Names() {
-		if strings.Contains(info.Text, name+".") {
-			text.WriteString(`import "` + name + `" `)
-		}
+	in := &finding{size: size, read: read, by: map[string]*places{}}
+	res, info := in.load(db, order)
+	if res == nil {
+		return nil
 	}
-	text.WriteString(info.Text)
-	c := yara.NewCompiler(yara.Options{RelaxedRegexps: true})
-	for _, name := range yara.UsualExternals() {
-		if err := c.Define(name, ""); err != nil {
+	for i := range among {
+		if g := &among[i]; slices.Contains(order, g.Index) && slices.Equal(g.Trail, f.Trail) && !in.take(db, g) {
 			return nil
 		}
 	}
-	if err := c.AddSource(info.YARA.Namespace, info.File, text.String()); err != nil {
+	if !in.take(db, f) {
 		return nil
 	}
-	res, diags := c.Check()
-	if len(diags.Errors()) > 0 || len(res.Rules) != 1 || len(res.Rules[0].Patterns) != len(info.YARA.Names) {
-		return nil
-	}
-	in := &finding{size: size, read: read, matches: make([][]eval.Match, len(info.YARA.Names)), cut: make([]bool, len(info.YARA.Names))}
-	for _, m := range f.Matches {
-		if m.Pattern >= len(in.matches) {
-			return nil
+	r := res.Rules[len(res.Rules)-1]
+	t := &tracer{res: res, in: in, by: map[*check.Rule]*Explanation{}}
+	t.blank = func(r *check.Rule, e syntax.Expr, bound bool) bool {
+		if name, ok := e.(*syntax.Name); ok {
+			if dep := res.Refs[name]; dep != nil {
+				x := t.by[dep]
+				return x == nil || x.Cond == nil || x.Cond.blank
+			}
 		}
-		in.matches[m.Pattern] = append(in.matches[m.Pattern], eval.Match{Offset: m.Offset, Length: m.Length})
-		in.cut[m.Pattern] = len(in.matches[m.Pattern]) >= showcause.MaxMatches
+		return in.unknown(r, e, bound)
 	}
-	r := res.Rules[0]
-	t := &tracer{res: res, in: in, by: map[*check.Rule]*Explanation{}, blank: in.unknown}
 	eval.Run(res, in, eval.Options{Trace: t, Limit: 100_000})
 	x := t.by[r]
 	if x == nil || x.Cond == nil {
@@ -61,12 +59,127 @@ func Holding(info ruledb.Info, f *showcause.Finding, size int64, read func(off i
 	return x
 }
 
-// finding is what a finding tells of its layer.
-type finding struct {
-	size    int64
-	read    func(off int64, n int) []byte
+// maxNeeded is how many rules a rule may need to be told of.
+const maxNeeded = 64
+
+// closure are a rule of YARA's and those that it asks for, in the order of the database;
+// nil for another rule, and for one that needs too many.
+func closure(db *ruledb.DB, i uint32) []uint32 {
+	out := []uint32{i}
+	for k := 0; k < len(out); k++ {
+		y, ok := db.YARA(out[k])
+		if !ok {
+			return nil
+		}
+		for _, d := range y.Deps {
+			if !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+		if len(out) > maxNeeded {
+			return nil
+		}
+	}
+	slices.Sort(out)
+	if out[len(out)-1] != i { // it asks for rules before it alone
+		return nil
+	}
+	return out
+}
+
+// load checks the texts of rules, and returns what is known of the last.
+func (in *finding) load(db *ruledb.DB, order []uint32) (*check.Result, ruledb.Info) {
+	var body strings.Builder
+	var last ruledb.Info
+	for _, i := range order {
+		info, err := db.Info(i)
+		if err != nil || info.YARA == nil {
+			return nil, last
+		}
+		body.WriteString(info.Text + "\n")
+		in.by[info.Name] = &places{matches: make([][]eval.Match, len(info.YARA.Names)), cut: make([]bool, len(info.YARA.Names)), unseen: i != order[len(order)-1]}
+		last = info
+	}
+	var text strings.Builder
+	for _, name := range module.Names() {
+		if strings.Contains(body.String(), name+".") {
+			text.WriteString(`import "` + name + `" `)
+		}
+	}
+	text.WriteString(body.String())
+	c := yara.NewCompiler(yara.Options{RelaxedRegexps: true})
+	externals := map[string]string{}
+	for _, name := range yara.UsualExternals() {
+		externals[name] = "string"
+	}
+	maps.Copy(externals, db.Meta().Externals)
+	for name, kind := range externals {
+		if v, ok := blankOf(kind); !ok || c.Define(name, v) != nil {
+			return nil, last
+		}
+	}
+	if err := c.AddSource(last.YARA.Namespace, last.File, text.String()); err != nil {
+		return nil, last
+	}
+	res, diags := c.Check()
+	if len(diags.Errors()) > 0 || len(res.Rules) != len(order) {
+		return nil, last
+	}
+	for _, r := range res.Rules {
+		if s := in.by[r.Name.Name]; s == nil || len(s.matches) != len(r.Patterns) {
+			return nil, last
+		}
+	}
+	return res, last
+}
+
+// blankOf is some value of a kind: what an external variable was is not known here.
+func blankOf(kind string) (any, bool) {
+	switch kind {
+	case "string":
+		return "", true
+	case "integer":
+		return 0, true
+	case "float":
+		return 0.0, true
+	case "boolean":
+		return false, true
+	}
+	return nil, false
+}
+
+// take takes in what a finding of one of the rules tells.
+func (in *finding) take(db *ruledb.DB, f *showcause.Finding) bool {
+	s := in.by[db.Name(f.Index)]
+	if s == nil {
+		return false
+	}
+	s.unseen = false
+	for i := range s.matches {
+		s.matches[i], s.cut[i] = nil, false
+	}
+	for _, m := range f.Matches {
+		if m.Pattern >= len(s.matches) {
+			return false
+		}
+		s.matches[m.Pattern] = append(s.matches[m.Pattern], eval.Match{Offset: m.Offset, Length: m.Length})
+		s.cut[m.Pattern] = len(s.matches[m.Pattern]) >= showcause.MaxMatches
+	}
+	return true
+}
+
+// places are the places of the strings of one rule.
+type places struct {
 	matches [][]eval.Match
 	cut     []bool // there may be more
+	unseen  bool   // there is no finding of the rule: nothing is known of its strings
+}
+
+// finding is what a finding tells of its layer.
+type finding struct {
+	size int64
+	read func(off int64, n int) []byte
+	by   map[string]*places // by the name of the rule
 }
 
 // Size is the number of bytes.
@@ -84,7 +197,9 @@ func (in *finding) Read(off int64, n int) []byte {
 }
 
 // Matches are the places of a string that the finding tells.
-func (in *finding) Matches(_ *check.Rule, pattern int) []eval.Match { return in.matches[pattern] }
+func (in *finding) Matches(r *check.Rule, pattern int) []eval.Match {
+	return in.by[r.Name.Name].matches[pattern]
+}
 
 // Module is nothing: nothing is read of a format here.
 func (in *finding) Module(string, source.Dialect) module.Value { return module.Value{} }
@@ -95,6 +210,7 @@ func (in *finding) Entry() (int64, bool) { return 0, false }
 // unknown says whether the value of an expression is not known here, apart from its
 // parts.
 func (in *finding) unknown(r *check.Rule, e syntax.Expr, bound bool) bool {
+	s := in.by[r.Name.Name]
 	switch e := e.(type) {
 	case *syntax.Name:
 		return !bound
@@ -103,23 +219,36 @@ func (in *finding) unknown(r *check.Rule, e syntax.Expr, bound bool) bool {
 	case *syntax.Call:
 		return in.read == nil
 	case *syntax.Measure:
+		if s.unseen {
+			return true
+		}
 		for i, p := range r.Patterns {
-			if in.cut[i] && (p.Name.Name == e.Name.Name || e.Name.Name == "$") {
+			if s.cut[i] && (p.Name.Name == e.Name.Name || e.Name.Name == "$") {
 				return true
 			}
 		}
 	case *syntax.Match:
+		if s.unseen {
+			return true
+		}
 		if e.At == nil && e.In == nil {
 			return false
 		}
 		for i, p := range r.Patterns {
-			if in.cut[i] && (p.Name.Name == e.Name.Name || e.Name.Name == "$") {
+			if s.cut[i] && (p.Name.Name == e.Name.Name || e.Name.Name == "$") {
 				return true
 			}
 		}
-	case *syntax.Of:
-		for _, cut := range in.cut {
-			if cut && (e.At != nil || e.In != nil) {
+	case *syntax.Of, *syntax.ForOf:
+		if s.unseen {
+			return true
+		}
+		of, ok := e.(*syntax.Of)
+		if !ok {
+			return false
+		}
+		for _, cut := range s.cut {
+			if cut && (of.At != nil || of.In != nil) {
 				return true
 			}
 		}
