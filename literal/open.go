@@ -19,7 +19,9 @@ type Set struct {
 	tiers      []tier
 	delta      bool      // of the tiers, one at least takes deltas
 	deltaRooms sync.Pool // of *deltaRoom
-	vector     bool      // the machine has the instructions that the assembly is in
+	placesOnce sync.Once
+	placesOf   *places // see index
+	vector     bool    // the machine has the instructions that the assembly is in
 }
 
 // tier is a stride tier.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -60,6 +61,7 @@ type Literals struct {
 	Set    *literal.Set
 	starts []uint32
 	refs   []ref
+	leads  *leads
 }
 
 // Ref leads from a literal to the place in a pattern where it stands.
@@ -68,14 +70,45 @@ type Ref = ref
 // Refs returns where a literal leads.
 func (l *Literals) Refs(id uint32) []Ref { return l.refs[l.starts[id]:l.starts[id+1]] }
 
-// Only returns those of the literals that lead to a wanted pattern; they keep
-// their numbers. It is little work, and lives on the memory of l.
-func (l *Literals) Only(wanted func(pattern uint32) bool) *Literals {
-	out := *l
-	out.Set = l.Set.Only(func(id uint32) bool {
-		return slices.ContainsFunc(l.Refs(id), func(r Ref) bool { return wanted(r.Pattern) })
+// leads says which literals lead to each pattern: pattern p is led to by
+// ids[starts[p]:starts[p+1]].
+type leads struct {
+	once        sync.Once
+	starts, ids []uint32
+}
+
+// Only returns those of the literals that lead to some patterns; they keep
+// their numbers. The work depends on how many they are, but for the first time.
+// It lives on the memory of l.
+func (l *Literals) Only(patterns []uint32) *Literals {
+	l.leads.once.Do(func() {
+		most := uint32(0)
+		for _, r := range l.refs {
+			most = max(most, r.Pattern+1)
+		}
+		starts := make([]uint32, most+1)
+		for _, r := range l.refs {
+			starts[r.Pattern+1]++
+		}
+		for p := range most {
+			starts[p+1] += starts[p]
+		}
+		next, ids := slices.Clone(starts), make([]uint32, len(l.refs))
+		for id := range uint32(l.Set.Len()) {
+			for _, r := range l.Refs(id) {
+				ids[next[r.Pattern]] = id
+				next[r.Pattern]++
+			}
+		}
+		l.leads.starts, l.leads.ids = starts, ids
 	})
-	return &out
+	var ids []uint32
+	for _, p := range patterns {
+		if int(p)+1 < len(l.leads.starts) {
+			ids = append(ids, l.leads.ids[l.leads.starts[p]:l.leads.starts[p+1]]...)
+		}
+	}
+	return &Literals{Set: l.Set.Only(ids), starts: l.starts, refs: l.refs, leads: l.leads}
 }
 
 // digestTable is one kind of exact-digest rules.
@@ -237,7 +270,7 @@ func (db *DB) loadPartitions(l *loader) error {
 		if err != nil {
 			return err
 		}
-		none := Literals{Set: set, starts: []uint32{0}}
+		none := Literals{Set: set, starts: []uint32{0}, leads: &leads{}}
 		p := &Partition{Eager: none, Deferred: none, eager: make([]uint64, len(db.patterns)/64+1)}
 		p.plain = p
 		for t := range db.partitions {
@@ -278,7 +311,7 @@ func (db *DB) loadLiterals(lits, refs []byte) (Literals, error) {
 	if len(refs) < 4*n {
 		return Literals{}, fmt.Errorf("references: %w", ErrCorrupt)
 	}
-	out := Literals{Set: set}
+	out := Literals{Set: set, leads: &leads{}}
 	if out.starts, err = cast[uint32](refs[:4*n]); err != nil {
 		return Literals{}, err
 	}
@@ -411,13 +444,10 @@ func (db *DB) Pattern(i uint32) Pattern {
 	return out
 }
 
-// Longest tells which of several matches with one start counts: the longest, or
-// else the shortest.
+// Longest tells which of several matches with one start counts: the longest, as of
+// greedy expressions, or else the shortest, as of jumps and of the spellings of a text.
 func (p *Pattern) Longest() bool {
-	if p.Regexp != nil {
-		return p.Regexp.Greedy()
-	}
-	return p.Program.Longest()
+	return p.Regexp != nil && p.Regexp.Greedy()
 }
 
 // Rule is one rule with patterns.

@@ -25,21 +25,22 @@ const batch = 1 << 14
 
 // searcher holds what the search of one layer needs, to be used again for the next.
 type searcher struct {
-	state   []uint32 // for each pattern: 1 + its place in seen, 0 if not seen in this layer
-	seen    []sighting
-	marked  []bool // for each rule with patterns: it is in rules
-	rules   []uint32
-	values  []uint8  // for each rule with patterns: what became of it; those in rules have one
-	admits  []uint8  // for each rule with patterns: 0 not asked, 1 its guard lets the layer in, 2 not
-	asked   []uint32 // rules that are in admits
-	kept    int      // matches, of all patterns
-	regexps regex.Matcher
-	eval    evaluator
-	always  map[*ruledb.Partition][][]uint32 // the rules that can hold with no match, those of one guard together
-	hits    []literal.Hit
-	buf     []byte
-	matcher pattern.Matcher
-	input   *pattern.Input
+	state    []uint32 // for each pattern: 1 + its place in seen, 0 if not seen in this layer
+	seen     []sighting
+	marked   []bool // for each rule with patterns: it is in rules
+	rules    []uint32
+	values   []uint8  // for each rule with patterns: what became of it; those in rules have one
+	admits   []uint8  // for each rule with patterns: 0 not asked, 1 its guard lets the layer in, 2 not
+	asked    []uint32 // rules that are in admits
+	kept     int      // matches, of all patterns
+	regexps  regex.Matcher
+	eval     evaluator
+	always   map[*ruledb.Partition][][]uint32 // the rules that can hold with no match, those of one guard together
+	hits     []literal.Hit
+	narrowed []uint32 // patterns
+	buf      []byte
+	matcher  pattern.Matcher
+	input    *pattern.Input
 }
 
 // sighting is what is known of one pattern in one layer.
@@ -152,10 +153,13 @@ func (s *search) narrow(lits *ruledb.Literals) *ruledb.Literals {
 	if s.l.Source.Size() < narrowFrom {
 		return lits
 	}
-	return lits.Only(func(p uint32) bool {
-		i := s.state[p]
-		return i != 0 && s.seen[i-1].wanted && !s.seen[i-1].done
-	})
+	s.narrowed = s.narrowed[:0]
+	for i := range s.seen {
+		if g := &s.seen[i]; g.wanted && !g.done {
+			s.narrowed = append(s.narrowed, g.id)
+		}
+	}
+	return lits.Only(s.narrowed)
 }
 
 // fired evaluates the rules, in order, and returns those that are reported.
