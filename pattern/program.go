@@ -137,9 +137,9 @@ func (p Program) plain() bool { return p[0]&flagPlain != 0 }
 // of emit) and not by their start: see Pattern.ByEnd.
 func (p Program) ByEnd() bool { return p[0]&flagByEnd != 0 }
 
-// Longest tells which of several matches with one start counts: the longest, as
-// among the forms of a text, or else the shortest.
-func (p Program) Longest() bool { return p[0]&flagForms != 0 }
+// Forms tells that the program is one of forms: each of its atoms leads to one match at
+// most, whatever was found before.
+func (p Program) Forms() bool { return p[0]&flagForms != 0 }
 
 // seedPath returns the indexes of a seed, two bytes each, and its byte offset.
 func (p Program) seedPath(place uint32) (path []byte, off int64) {

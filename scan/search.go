@@ -320,7 +320,7 @@ func (s *search) few(part *ruledb.Partition) bool {
 		if !g.wanted || g.done || g.pattern.NoAtoms || part.IsEager(g.id) {
 			continue
 		}
-		if !inMemory || g.pattern.Regexp != nil || len(g.pattern.Places) > mostFew || len(g.pattern.Places) > 1 && !g.longest {
+		if !inMemory || g.pattern.Regexp != nil || len(g.pattern.Places) > mostFew || len(g.pattern.Places) > 1 && !g.pattern.Program.Forms() {
 			return false
 		}
 		for _, place := range g.pattern.Places {
