@@ -15,6 +15,7 @@ import (
 
 	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/extract"
+	"github.com/showcause/showcause/internal/ledgercmd"
 )
 
 // Exit codes, as clamscan's.
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddCommand(scanCommand(), unpackHost().Command(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
-	root.AddCommand(ledgerCommand(), yaraHost().YARA())
+	root.AddCommand(ledgercmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag}.Command(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
 	stores := storeHost()
 	root.AddCommand(stores.Log(), stores.Quarantine())

@@ -1,4 +1,6 @@
-package main
+// Package ledgercmd are the commands about the ledger of what was sent over a
+// network: show, verify, reconcile.
+package ledgercmd
 
 import (
 	"bytes"
@@ -21,14 +23,24 @@ import (
 	"github.com/showcause/showcause/ledger"
 )
 
-func ledgerCommand() *cobra.Command {
+// Host is what the commands need of the program that they are part of.
+type Host struct {
+	// Refused is the error that ends the program with the exit code of a finding
+	// and without a message.
+	Refused error
+	// FlagError says more of a flag that there is not.
+	FlagError func(*cobra.Command, error) error
+}
+
+// Command is the command "ledger".
+func (h Host) Command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ledger",
 		Short: "Show what was sent over a network, prove the record, compare it with the kernel's counters",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(ledgerShowCommand(), ledgerVerifyCommand(), ledgerReconcileCommand())
+	c.AddCommand(h.show(), h.verify(), h.reconcile())
 	return c
 }
 
@@ -47,7 +59,7 @@ func (d *ledgerDir) get() (string, error) {
 }
 
 // broken turns what is wrong with a ledger into the exit code of a finding.
-func broken(w io.Writer, dir string, err error) error {
+func (h Host) broken(w io.Writer, dir string, err error) error {
 	var fault *ledger.Fault
 	if !errors.As(err, &fault) {
 		return err
@@ -56,10 +68,10 @@ func broken(w io.Writer, dir string, err error) error {
 	if fault.Tail {
 		fmt.Fprintln(w, "        nothing whole follows: a writer died, or the end was cut or changed; the next entry keeps it and its digest")
 	}
-	return exitCode(exitFound)
+	return h.Refused
 }
 
-func ledgerShowCommand() *cobra.Command {
+func (h Host) show() *cobra.Command {
 	var dir ledgerDir
 	var format string
 	c := &cobra.Command{
@@ -112,7 +124,7 @@ func ledgerShowCommand() *cobra.Command {
 					return err
 				}
 			}
-			if err := broken(c.ErrOrStderr(), d, err); err != nil {
+			if err := h.broken(c.ErrOrStderr(), d, err); err != nil {
 				return err
 			}
 			for _, n := range want {
@@ -125,7 +137,7 @@ func ledgerShowCommand() *cobra.Command {
 	}
 	dir.flag(c.Flags())
 	c.Flags().StringVar(&format, "format", "text", "text, or json: the lines as they are")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -144,7 +156,7 @@ func showEntry(w io.Writer, e *ledger.Entry) error {
 	return nil
 }
 
-func ledgerVerifyCommand() *cobra.Command {
+func (h Host) verify() *cobra.Command {
 	var dir ledgerDir
 	var head string
 	c := &cobra.Command{
@@ -171,7 +183,7 @@ func ledgerVerifyCommand() *cobra.Command {
 				there = s.Head
 			}
 			w := c.OutOrStdout()
-			if err := broken(w, d, err); err != nil {
+			if err := h.broken(w, d, err); err != nil {
 				return err
 			}
 			if head != "" && there != digest {
@@ -180,7 +192,7 @@ func ledgerVerifyCommand() *cobra.Command {
 					what = "it has " + there
 				}
 				fmt.Fprintf(w, "BROKEN  %s: entry %d does not have the digest that was noted, %s: the ledger was cut or written anew\n", showcause.Escape(d), seq, what)
-				return exitCode(exitFound)
+				return h.Refused
 			}
 			fmt.Fprintf(w, "good    %s: %s, %s, %s\n", showcause.Escape(d), answer.Plural(s.Lines, "line"), answer.Plural(int64(s.Sends), "request"), answer.Plural(int64(s.Queries), "name query"))
 			fmt.Fprintf(w, "        from %s to %s\n", s.First.Format(time.RFC3339), s.Last.Format(time.RFC3339))
@@ -199,7 +211,7 @@ func ledgerVerifyCommand() *cobra.Command {
 	}
 	dir.flag(c.Flags())
 	c.Flags().StringVar(&head, "head", "", "SEQ:DIGEST as verify printed it earlier: prove that it is still in the chain")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -218,6 +230,7 @@ func parseHead(s string) (seq uint64, digest string, err error) {
 
 // reconcileOptions say which counters of the kernel the ledger is held against.
 type reconcileOptions struct {
+	host       Host
 	dir        ledgerDir
 	unit       string
 	pid        int
@@ -227,8 +240,8 @@ type reconcileOptions struct {
 	from       uint64
 }
 
-func ledgerReconcileCommand() *cobra.Command {
-	var o reconcileOptions
+func (h Host) reconcile() *cobra.Command {
+	o := reconcileOptions{host: h}
 	c := &cobra.Command{
 		Use:   "reconcile (--unit UNIT | --pid PID | --out N --in N)",
 		Short: "Compare the ledger with the kernel's own counters: exit code 1 if more went out than it explains",
@@ -255,7 +268,7 @@ func ledgerReconcileCommand() *cobra.Command {
 	f.Int64Var(&o.in, "in", ledger.Unbounded, "IP bytes in")
 	f.StringVar(&o.since, "since", "", "leave out entries before this time (2025-11-21T08:00:00Z)")
 	f.Uint64Var(&o.from, "from", 0, "leave out entries before this number")
-	c.SetFlagErrorFunc(suggestFlag)
+	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
 
@@ -284,7 +297,7 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 	}
 	s, err := ledger.Read(dir, t.Add)
 	if err != nil {
-		return broken(w, dir, err)
+		return o.host.broken(w, dir, err)
 	}
 	if err := o.exists(s); err != nil {
 		return err
@@ -308,7 +321,7 @@ func (o *reconcileOptions) run(ctx context.Context, w io.Writer) error {
 		for _, s := range wrong {
 			fmt.Fprintf(w, "DIFFERS %s\n", showcause.Escape(s))
 		}
-		return exitCode(exitFound)
+		return o.host.Refused
 	}
 	fmt.Fprintln(w, "agree")
 	return nil
