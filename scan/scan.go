@@ -237,13 +237,13 @@ func (in *input) inspect(l *layer) {
 				in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
 				return
 			}
-			if info, ok := exe.Parse(sl.Source, l.kind); ok {
+			if info, ok := exe.ParseIn(sl.Source, l.kind, l.out.Places(sl.Source)); ok {
 				l.exe, l.packer = info, info.Packer
 				if info.Partial {
 					in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
 				}
 			} else {
-				l.packer = exe.Packer(sl.Source, l.kind)
+				l.packer = exe.PackerIn(sl.Source, l.kind, l.out.Places(sl.Source))
 			}
 		}
 	})

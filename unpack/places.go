@@ -46,11 +46,14 @@ type Places struct {
 	at    [len(sought)][]int
 }
 
-// Places returns the places of a layer, which is that of o or a part of it; nil
-// where it is not in memory.
+// placesFrom is from which size of a layer on, in bytes, its places are worth a pass.
+const placesFrom = 4 << 10
+
+// Places returns the places of a layer, which is that of o; nil where it is not in
+// memory, or so small that one may as well look.
 func (o *Out) Places(src showcause.Source) *Places {
 	b, ok := src.(showcause.Bytes)
-	if !ok || len(b) == 0 {
+	if !ok || len(b) < placesFrom {
 		return nil
 	}
 	if p := o.places; p == nil || len(p.b) != len(b) || &p.b[0] != &b[0] {
@@ -74,9 +77,6 @@ func (p *Places) fill(budget *Budget) {
 		slices.Sort(p.at[i])
 	}
 }
-
-// placesFrom is from which size of a layer on, in bytes, Find asks for its places.
-const placesFrom = 4 << 10
 
 func isSought(magic []byte) bool {
 	return slices.ContainsFunc(sought[:], func(s string) bool { return s == string(magic) })

@@ -67,9 +67,10 @@ const headRoom = 512
 // findIn is Find in bytes that are in memory.
 func (o *Out) findIn(b showcause.Bytes, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
 	index := func(from, to int) int { return bytes.Index(b[from:to], magic) }
-	if isSought(magic) && len(b) >= placesFrom {
-		places := o.Places(b)
-		index = func(from, to int) int { return places.Next(string(magic), from, to) - from }
+	if isSought(magic) {
+		if places := o.Places(b); places != nil {
+			index = func(from, to int) int { return places.Next(string(magic), from, to) - from }
+		}
 	}
 	for off < int64(len(b)) {
 		part := b[off:min(off+findStep, int64(len(b)))]

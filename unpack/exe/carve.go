@@ -59,7 +59,7 @@ func fatTable(b []byte) (fat, bool) {
 }
 
 func walkUniversal(l showcause.Source, out *unpack.Out) {
-	f := file{l}
+	f := file{src: l}
 	t, ok := fatTable(f.read(0, 8))
 	if !ok {
 		out.Gap(showcause.Corrupt, 0, -1)
@@ -105,7 +105,7 @@ func walkUniversal(l showcause.Source, out *unpack.Out) {
 		}
 		seen = append(seen, stretch{at, n})
 		c := unpack.Child{Op: "macho.slice", Source: bound.Section(l, at, n), Size: n}
-		if _, nested := fatTable(file{c.Source}.read(0, 8)); nested {
+		if _, nested := fatTable(file{src: c.Source}.read(0, 8)); nested {
 			if !out.ChildGap(c, showcause.Unsupported+".format.macho-universal-nested") {
 				return
 			}
@@ -174,11 +174,11 @@ const (
 )
 
 func walkEmbedded(l showcause.Source, out *unpack.Out) {
-	const chunk = 256 << 10
 	last := int64(-1) // the start of the file that is not handed over yet
-	buf := make([]byte, min(chunk, l.Size()))
+	var room []byte
 	for at := int64(0); at < l.Size(); at += chunk - lookAhead {
-		n, _ := l.ReadAt(buf, at)
+		buf := file{src: l}.stretch(&room, at).b
+		n := len(buf)
 		if !out.Work(int64(n)>>10 + 1) {
 			return
 		}
@@ -193,7 +193,7 @@ func walkEmbedded(l showcause.Source, out *unpack.Out) {
 			}
 			i += j
 			start := at + int64(i)
-			if start == 0 || !peAt(buf[i:n]) || !out.Work(4096) || parsePE(file{bound.Section(l, start, -1)}) == nil {
+			if start == 0 || !peAt(buf[i:n]) || !out.Work(4096) || parsePE(file{src: bound.Section(l, start, -1)}) == nil {
 				continue
 			}
 			if last > 0 && !embedded(l, out, last, start) {

@@ -10,9 +10,12 @@
 package exe
 
 import (
+	"bytes"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
 )
 
 // Kind is a format of executable.
@@ -65,8 +68,11 @@ type Info struct {
 // files with more sections than it reads: 96 in PE, 256 in ELF, 255 in a
 // segment of Mach-O. The work is bounded by constants, but for the search for
 // installers, which passes once over src.
-func Parse(src showcause.Source, t filetype.Type) (*Info, bool) {
-	f := file{src}
+func Parse(src showcause.Source, t filetype.Type) (*Info, bool) { return ParseIn(src, t, nil) }
+
+// ParseIn is Parse that is told where magics stand in src.
+func ParseIn(src showcause.Source, t filetype.Type, near *unpack.Places) (*Info, bool) {
+	f := file{src, near}
 	var i *Info
 	switch t {
 	case filetype.PE, filetype.DOS:
@@ -92,8 +98,11 @@ func Parse(src showcause.Source, t filetype.Type) (*Info, bool) {
 // Packer names what packed src or carries other files in it, as Info.Packer
 // does, for the files that Parse does not read too: a system may run what
 // ClamAV gives up.
-func Packer(src showcause.Source, t filetype.Type) string {
-	f := file{src}
+func Packer(src showcause.Source, t filetype.Type) string { return PackerIn(src, t, nil) }
+
+// PackerIn is Packer that is told where magics stand in src.
+func PackerIn(src showcause.Source, t filetype.Type, near *unpack.Places) string {
+	f := file{src, near}
 	switch t {
 	case filetype.PE, filetype.DOS:
 		if p := readPE(f, false); p != nil {
@@ -115,7 +124,53 @@ func Packer(src showcause.Source, t filetype.Type) string {
 }
 
 // file reads small pieces of a source.
-type file struct{ src showcause.Source }
+type file struct {
+	src  showcause.Source
+	near *unpack.Places // of src; nil where it is not known
+}
+
+// chunk is how much of a source is searched at a time, in bytes.
+const chunk = 256 << 10
+
+// stretch is a part of a source that is searched.
+type stretch struct {
+	b    []byte
+	at   int            // where it is in the source
+	near *unpack.Places // of the source, or nil
+}
+
+// stretch returns the chunk at a place, in buf if it has to be read.
+func (f file) stretch(buf *[]byte, at int64) stretch {
+	if b, ok := f.src.(showcause.Bytes); ok {
+		at = min(at, int64(len(b)))
+		return stretch{b[at:min(at+chunk, int64(len(b)))], int(at), f.near}
+	}
+	if *buf == nil {
+		*buf = make([]byte, max(min(chunk, f.src.Size()-at), 0))
+	}
+	n, _ := f.src.ReadAt(*buf, at)
+	return stretch{b: (*buf)[:n]}
+}
+
+// index returns the first place from from on where a magic stands, -1 if there is none.
+func (s stretch) index(magic string, from int) int {
+	if s.near != nil {
+		if i := s.near.Next(magic, s.at+from, s.at+len(s.b)); i >= 0 {
+			return i - s.at
+		}
+		return -1
+	}
+	if i := bytes.Index(s.b[from:], []byte(magic)); i >= 0 {
+		return from + i
+	}
+	return -1
+}
+
+// upTo cuts what is behind the first n bytes off.
+func (s stretch) upTo(n int) stretch {
+	s.b = s.b[:min(n, len(s.b))]
+	return s
+}
 
 // piece is the most that read returns.
 const piece = 1 << 20

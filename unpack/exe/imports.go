@@ -37,7 +37,7 @@ func Imports(src showcause.Source, i *Info, w io.Writer, work func(int64) bool) 
 	if i == nil || i.Kind != PE || i.PE64 {
 		return 0, false, false
 	}
-	p := parsePE(file{src})
+	p := parsePE(file{src: src})
 	if p == nil {
 		return 0, false, false
 	}

@@ -156,22 +156,22 @@ func fits(b []byte, code string) bool {
 // any file, and if asked to for marks of installers, at the first of which it
 // ends. It returns the names.
 func search(f file, installers bool) (mark, archive string) {
-	const chunk, keep = 256 << 10, 2 * payloadView
+	const keep = 2 * payloadView
 	all := archives()
-	buf := make([]byte, min(chunk, f.src.Size()))
+	var buf []byte
 	for at := int64(0); ; at += chunk - keep {
-		n, _ := f.src.ReadAt(buf, at)
+		s := f.stretch(&buf, at)
 		if installers {
-			if mark = marked(buf[:n], at); mark != "" {
+			if mark = marked(s, at); mark != "" {
 				return mark, archive
 			}
 		}
 		for i := 0; i < len(all) && archive == ""; i++ {
-			if all[i].place(buf[:n], func() bool { return true }) >= 0 {
+			if all[i].place(s, func() bool { return true }) >= 0 {
 				archive = all[i].archive
 			}
 		}
-		if int64(n) < chunk || archive != "" && !installers {
+		if len(s.b) < chunk || archive != "" && !installers {
 			return "", archive
 		}
 	}
@@ -189,19 +189,13 @@ func carrier(f file, overlay int64) string {
 	return cmp.Or(mark, packerBehind(f, overlay), archive)
 }
 
-// marked names the mark in b, the bytes of the file from at on.
-func marked(b []byte, at int64) string {
+// marked names the mark in a stretch, the bytes of the file from at on.
+func marked(s stretch, at int64) string {
 	for _, m := range marks {
-		for from := 0; ; {
-			i := bytes.Index(b[from:], []byte(m.mark))
-			if i < 0 {
-				break
-			}
-			from += i
-			if (at+int64(from)-m.lead)%m.step == 0 {
+		for i := s.index(m.mark, 0); i >= 0; i = s.index(m.mark, i+1) {
+			if (at+int64(i)-m.lead)%m.step == 0 {
 				return m.name
 			}
-			from++
 		}
 	}
 	return ""

@@ -240,20 +240,19 @@ func tarSum(b []byte) bool {
 	return sum == want
 }
 
-// place looks for the payload in b and returns where its first byte is, -1 if
+// place looks for the payload in s and returns where its first byte is, -1 if
 // nowhere. try is asked before each place is judged.
-func (p *payload) place(b []byte, try func() bool) int {
+func (p *payload) place(s stretch, try func() bool) int {
 	skip := p.lead
 	if p.line {
 		skip = -1 // the newline is not of the payload
 	}
-	for at := 0; at < len(b); {
-		i := bytes.Index(b[at:], []byte(p.start))
+	for at := 0; at < len(s.b); {
+		i := s.index(p.start, at)
 		if i < 0 || !try() {
 			return -1
 		}
-		i += at
-		if from := i - skip; from >= 0 && (p.fits == nil || p.fits(b[from:min(from+payloadView, len(b))])) {
+		if from := i - skip; from >= 0 && (p.fits == nil || p.fits(s.b[from:min(from+payloadView, len(s.b))])) {
 			return from
 		}
 		at = i + 1
@@ -263,18 +262,21 @@ func (p *payload) place(b []byte, try func() bool) int {
 
 // findPayload returns where the first of all payloads in [off, end) starts in l.
 func findPayload(l showcause.Source, off, end int64, all []payload, out *unpack.Out) (int64, bool) {
-	const chunk, keep = 256 << 10, 2 * payloadView
-	buf := make([]byte, min(chunk, max(l.Size()-off, 0)))
+	const keep = 2 * payloadView
+	var buf []byte
+	f := file{src: l, near: out.Places(l)}
 	for at := off; at < min(l.Size(), end); at += chunk - keep {
-		n, _ := l.ReadAt(buf, at)
+		s := f.stretch(&buf, at)
+		n := len(s.b)
 		if !out.Work(int64(n)>>8 + 1) {
 			return 0, false
 		}
+		s = s.upTo(int(min(end-at, chunk)) + payloadView)
 		best := -1
 		for i := range all {
-			view := buf[:n]
+			view := s
 			if best >= 0 {
-				view = buf[:min(n, best+payloadView)]
+				view = s.upTo(best + payloadView)
 			}
 			from := all[i].place(view, func() bool { return out.Work(1 << 14) })
 			if from >= 0 && (best < 0 || from < best) {
@@ -313,7 +315,7 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 	case isProgram(t):
 		var known bool
 		op = "exe.overlay"
-		if off, known = imageEnd(file{l}, t); off <= 0 {
+		if off, known = imageEnd(file{src: l}, t); off <= 0 {
 			return
 		}
 		if known {
