@@ -33,6 +33,7 @@ type searcher struct {
 	admits   []uint8  // for each rule with patterns: 0 not asked, 1 its guard lets the layer in, 2 not
 	asked    []uint32 // rules that are in admits
 	kept     int      // matches, of all patterns
+	cut      bool     // some pattern was cut off
 	regexps  regex.Matcher
 	eval     evaluator
 	always   map[*ruledb.Partition][][]uint32 // the rules that can hold with no match, those of one guard together
@@ -57,6 +58,8 @@ type sighting struct {
 	longest bool   // of several matches with one start the longest counts, or else the shortest
 	again   bool   // not all was found
 	wide    bool   // collected from all of the layer, whatever the anchor says
+	spent   int64  // steps
+	cut     bool   // it took more than its share: what was not found may be there
 	found   []showcause.Match
 }
 
@@ -81,7 +84,7 @@ func (s *searcher) reset() {
 		s.admits[r] = 0
 	}
 	s.asked = s.asked[:0]
-	s.kept = 0
+	s.kept, s.cut = 0, false
 	clear(s.eval.modules)
 	s.eval.layer, s.eval.md5 = nil, ""
 	s.matcher.Reset()
@@ -114,7 +117,7 @@ func (in *input) match(l *layer, target rule.Target) {
 	s.matcher.Steps, s.matcher.Limit = 0, max(in.budget.Limits.Work-in.budget.Spent.Work, 1)
 	defer func() {
 		in.budget.Spent.Work += s.matcher.Steps
-		if s.matcher.Exhausted() {
+		if s.matcher.Exhausted() || s.cut {
 			in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: l.Source.Size()})
 		}
 		if err := s.input.Err(); err != nil {
@@ -168,12 +171,16 @@ func (s *search) fired() (fired []uint32) {
 	slices.Sort(s.rules)
 	for _, r := range s.rules {
 		body := db.Rule(r)
+		lacking := s.cut && slices.ContainsFunc(body.Patterns, s.lacks)
 		if !body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
+			if lacking {
+				s.values[r] = stopped
+			}
 			continue
 		}
 		// What was not seen where not all was searched may be there: a rule that
 		// asks for something to be absent does not fire on that.
-		partial := s.matcher.Exhausted() || s.l.unread
+		partial := s.matcher.Exhausted() || s.l.unread || lacking
 		y, is := db.YARA(r)
 		if !is {
 			if partial && !body.Program.Holds(func(sub int) uint32 { return db.Pattern(body.Patterns[sub]).Count }) {
@@ -182,7 +189,11 @@ func (s *search) fired() (fired []uint32) {
 			fired = append(fired, r)
 			continue
 		}
-		if s.values[r] = s.evaluate(r, body, y); s.values[r] == holds && !y.Private && !(partial && y.Absent) {
+		s.values[r] = s.evaluate(r, body, y)
+		if lacking && (s.values[r] == holdsNot || y.Absent) {
+			s.values[r] = stopped
+		}
+		if s.values[r] == holds && !y.Private && !(partial && y.Absent) {
 			fired = append(fired, r)
 		}
 	}
@@ -220,7 +231,7 @@ func (s *search) triggered(part *ruledb.Partition) {
 		}
 	}
 	for i := range s.seen {
-		if len(s.seen[i].found) > 0 {
+		if len(s.seen[i].found) > 0 || s.seen[i].cut {
 			for _, r := range s.seen[i].pattern.Triggers {
 				add(r)
 			}
@@ -265,7 +276,7 @@ func (s *search) hopeful(part *ruledb.Partition) {
 		body := db.Rule(r)
 		hope := body.Program.Holds(func(sub int) uint32 {
 			p := body.Patterns[sub]
-			if i := s.state[p]; part.IsEager(p) && (i == 0 || !s.seen[i-1].barred) {
+			if i := s.state[p]; part.IsEager(p) && (i == 0 || !s.seen[i-1].barred && !s.seen[i-1].cut) {
 				return s.count(p)
 			}
 			return math.MaxUint32
@@ -346,7 +357,7 @@ func (s *search) few(part *ruledb.Partition) bool {
 			s.matcher.Steps += int64(len(b)) / 256
 			each(b, lit, fold, func(at int) bool {
 				s.matcher.Steps++
-				s.matcher.Verify(g.id, g.pattern.Program, place, s.input, int64(at), func(off, n int64) bool { return s.emit(g, off, n) })
+				s.at(g, place, int64(at))
 				return !g.done && !s.matcher.Exhausted()
 			})
 		}
@@ -417,10 +428,48 @@ func (s *search) throughout() {
 		if len(g.within) == 1 && !g.wide {
 			from, to = g.within[0].lo, g.within[0].hi+1
 		}
-		s.regexps.Steps, s.regexps.Limit = s.matcher.Steps, s.matcher.Limit
+		before := s.matcher.Steps
+		limit, ok := s.allot(g)
+		if !ok {
+			continue
+		}
+		s.regexps.Steps, s.regexps.Limit = before, s.matcher.Limit
 		s.regexps.Scan(g.id, g.pattern.Regexp, s.input, from, to, func(off, n int64) bool { return s.emit(g, off, n) })
 		s.matcher.Steps = s.regexps.Steps
+		s.settle(g, before, limit)
 	}
+}
+
+// allot bounds what comes next by the share of a pattern: none may take more than it
+// leaves to all others, so that one that costs too much does not take their matches
+// with it. It returns the bound for all; not ok if the share is used up.
+func (s *search) allot(g *sighting) (limit int64, ok bool) {
+	limit = s.matcher.Limit
+	left := limit - s.matcher.Steps - g.spent
+	if left <= 0 {
+		s.cutOff(g)
+		return limit, false
+	}
+	s.matcher.Limit = s.matcher.Steps + left/2
+	return limit, true
+}
+
+// settle is what follows when that is done.
+func (s *search) settle(g *sighting, before, limit int64) {
+	g.spent += s.matcher.Steps - before
+	if s.matcher.Exhausted() {
+		s.cutOff(g)
+	}
+	s.matcher.Limit = limit
+}
+
+// cutOff gives a pattern up.
+func (s *search) cutOff(g *sighting) { g.cut, g.done, s.cut = true, true, true }
+
+// lacks tells whether there may be more matches of a pattern than are known.
+func (s *search) lacks(p uint32) bool {
+	i := s.state[p]
+	return i != 0 && s.seen[i-1].cut
 }
 
 // collect searches once more for the patterns of rules that fired, to have the
@@ -438,7 +487,7 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	again := false
 	for i := range s.seen {
 		g := &s.seen[i]
-		g.again, g.wanted = g.done && !g.nowhere, false
+		g.again, g.wanted = g.done && !g.nowhere && !g.cut, false
 		g.done = true
 	}
 	for _, r := range fired {
@@ -448,11 +497,12 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 			g := s.sight(p)
 			// Of "$a at 0" no match elsewhere decides anything, so that none was kept: but it
 			// is one of the string.
-			if yara && seen && !g.wide && g.pattern.Anchor.Base != pattern.Anywhere {
+			if yara && seen && !g.wide && !g.cut && g.pattern.Anchor.Base != pattern.Anywhere {
 				g.wide, g.again = true, true
 			}
 			// Where the search did not end with enough, all is known already.
 			if g.again && !g.wanted {
+				s.kept -= len(g.found)
 				g.wanted, g.done, g.cap, g.found = true, false, most, g.found[:0]
 				again = true
 			}
@@ -605,13 +655,24 @@ func (s *search) verify(ref ruledb.Ref, at int64, all bool) {
 	if g.done || !all && !g.wanted {
 		return
 	}
-	if g.pattern.Regexp != nil {
-		s.regexps.Steps, s.regexps.Limit = s.matcher.Steps, s.matcher.Limit
-		s.regexps.Verify(g.id, g.pattern.Regexp, ref.Place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
-		s.matcher.Steps = s.regexps.Steps
+	s.at(g, ref.Place, at)
+}
+
+// at verifies a pattern at one place, within its share.
+func (s *search) at(g *sighting, place uint32, at int64) {
+	before := s.matcher.Steps
+	limit, ok := s.allot(g)
+	if !ok {
 		return
 	}
-	s.matcher.Verify(g.id, g.pattern.Program, ref.Place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
+	if g.pattern.Regexp != nil {
+		s.regexps.Steps, s.regexps.Limit = before, s.matcher.Limit
+		s.regexps.Verify(g.id, g.pattern.Regexp, place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
+		s.matcher.Steps = s.regexps.Steps
+	} else {
+		s.matcher.Verify(g.id, g.pattern.Program, place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
+	}
+	s.settle(g, before, limit)
 }
 
 // maxBars bounds how many rules are asked whether they bar a pattern.
@@ -634,11 +695,11 @@ func (s *search) emit(g *sighting, off, n int64) bool {
 	}
 	before := len(g.found)
 	g.add(off, n)
-	if s.kept += len(g.found) - before; s.kept == maxKept {
-		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
-	}
-	if !s.collecting && len(g.found) >= g.cap || s.kept >= maxKept {
+	s.kept += len(g.found) - before
+	if !s.collecting && len(g.found) >= g.cap {
 		g.done = true
+	} else if len(g.found) > maxKept-s.kept { // its share of the memory
+		s.cutOff(g)
 	}
 	return !g.done
 }

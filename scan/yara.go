@@ -54,7 +54,8 @@ func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
 	}
 	e := &s.eval
 	e.search, e.rule, e.yara = s, body, y
-	e.machine.Limit = min(stepsFor(e.Size()), max(s.matcher.Limit-s.matcher.Steps, 1))
+	// One that goes on for ever leaves something to those after it.
+	e.machine.Limit = min(stepsFor(e.Size()), max((s.matcher.Limit-s.matcher.Steps)/4*3, 1))
 	out := e.machine.Run(prog, e)
 	s.matcher.Steps += out.Steps
 	switch {
@@ -69,7 +70,7 @@ func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
 
 // Of one condition: a loop over every byte takes some steps for each.
 const (
-	leastSteps   = 1 << 30
+	leastSteps   = 1 << 28 // some seconds
 	stepsPerByte = 16
 )
 

@@ -405,3 +405,53 @@ rule r13 { strings: $a = "zzzz" condition: uint8(0) == 0x62 and console.log("13"
 		}
 	}
 }
+
+// A string that costs too much is given up alone: the others are found, and that it was
+// is told. A rule that asks for what was given up is not known not to hold.
+func TestYARAShares(t *testing.T) {
+	data := []byte(strings.Repeat("a", 20_000) + "b")
+	const rules = `
+rule count { strings: $a = "a" condition: #a > 15000 }
+rule place { strings: $a = "a" condition: $a at 19999 }
+rule jump { strings: $a = { 61 [-] 62 } condition: $a }
+rule end { strings: $a = "ab" condition: $a }
+rule text { strings: $a = "aaaab" condition: #a == 1 }
+rule greedy { strings: $a = /a+/ condition: #a > 15000 }
+rule without { strings: $a = /a+/ condition: #a < 15000 }
+rule not_greedy { condition: not greedy }
+rule also { condition: end and not without }
+rule square { strings: $a = /a+c/ condition: $a }
+rule half { strings: $a = /a+/ $b = "ab" condition: $b and (#a > 15000 or true) }`
+	db, why := yaraDB(t, rules, check.Options{Dialect: source.YARA})
+	if why != "" {
+		t.Fatal(why)
+	}
+	for _, src := range []showcause.Source{showcause.Bytes(data), streamed(data)} {
+		r := scan.New(db, scan.Options{TopOnly: true, MaxMatches: 100_000, Limits: showcause.Limits{Work: 2_000_000}}).Scan(src)
+		found := map[string]int{}
+		for _, f := range r.Findings {
+			found[f.Rule] = len(f.Matches)
+		}
+		for _, name := range []string{"count", "place", "jump", "end", "text"} {
+			if found[name] == 0 {
+				t.Errorf("%s is not found", name)
+			}
+		}
+		if found["count"] != 20_000 {
+			t.Errorf("%d matches, want 20,000", found["count"])
+		}
+		for _, name := range []string{"without", "not_greedy", "also", "square"} {
+			if _, ok := found[name]; ok {
+				t.Errorf("%s is told to hold, of which nothing is known", name)
+			}
+		}
+		if len(r.Gaps) == 0 || r.Gaps[0].Code != showcause.LimitWork || r.Spent.Work > 4_000_000 {
+			t.Errorf("gaps %v, spent %+v", r.Gaps, r.Spent)
+		}
+		// With enough steps all is known.
+		r = scan.New(db, scan.Options{TopOnly: true}).Scan(src)
+		if len(r.Gaps) > 0 || len(r.Findings) != 8 {
+			t.Errorf("%d found, gaps %v", len(r.Findings), r.Gaps)
+		}
+	}
+}
