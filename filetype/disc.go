@@ -126,12 +126,20 @@ func at(head []byte, src showcause.Source, off int64, sig string) bool {
 	if off+int64(len(sig)) <= int64(len(head)) {
 		return string(head[off:off+int64(len(sig))]) == sig
 	}
-	if src == nil || off+int64(len(sig)) > src.Size() {
-		return false
+	return src != nil && string(peek(src, off, len(sig))) == sig
+}
+
+// peek returns n bytes at off, fewer where src has no more.
+func peek(src showcause.Source, off int64, n int) []byte {
+	if off >= src.Size() {
+		return nil
 	}
-	var b [16]byte
-	n, _ := src.ReadAt(b[:len(sig)], off)
-	return n == len(sig) && string(b[:n]) == sig
+	if b, ok := src.(showcause.Bytes); ok {
+		return b[off:min(off+int64(n), int64(len(b)))]
+	}
+	b := make([]byte, n)
+	n, _ = src.ReadAt(b, off)
+	return b[:n]
 }
 
 // trailer tells the types that are told by their last 512 bytes; 511 in old
@@ -140,12 +148,11 @@ func trailer(src showcause.Source) Type {
 	if src == nil || src.Size() < 512 {
 		return Unknown
 	}
-	var b [9]byte
-	n, _ := src.ReadAt(b[:], src.Size()-512)
+	b := peek(src, src.Size()-512, 9)
 	switch {
-	case hasPrefix(b[:n], "koly"):
+	case hasPrefix(b, "koly"):
 		return dmg
-	case hasPrefix(b[:n], "conectix"), n > 0 && hasPrefix(b[1:n], "conectix"):
+	case hasPrefix(b, "conectix"), len(b) > 0 && hasPrefix(b[1:], "conectix"):
 		return vhd
 	}
 	return Unknown

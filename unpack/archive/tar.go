@@ -95,13 +95,24 @@ func tarNumber(f []byte) (int64, bool) {
 		}
 		return v, true
 	}
-	s := tarText(f)
-	if s == "" {
-		return 0, true
+	for len(f) > 0 && tarSpace(f[0]) {
+		f = f[1:]
 	}
-	v, err := strconv.ParseUint(s, 8, 63)
-	return int64(v), err == nil
+	v := int64(0)
+	for _, c := range f { // each block of any layer comes here: nothing is allocated
+		if tarSpace(c) {
+			break
+		}
+		if c < '0' || c > '7' || v > math.MaxInt64>>3 {
+			return 0, false
+		}
+		v = v<<3 | int64(c-'0')
+	}
+	return v, true
 }
+
+// tarSpace tells what tarText cuts off.
+func tarSpace(c byte) bool { return c == 0 || c == ' ' || c >= '\t' && c <= '\r' }
 
 // tarText is what stands in a number's field: readers skip all white space in
 // front of it, and GNU tar a zero byte.
