@@ -55,7 +55,7 @@ func (s *search) evaluate(r uint32, body ruledb.Rule, y ruledb.YARA) uint8 {
 	e := &s.eval
 	e.search, e.rule, e.yara = s, body, y
 	// One that goes on for ever leaves something to those after it.
-	e.machine.Limit = min(stepsFor(e.Size()), max((s.matcher.Limit-s.matcher.Steps)/4*3, 1))
+	e.machine.Limit = min(stepsFor(e.Size()), max((s.matcher.Limit-s.matcher.Steps)/16*15, 1))
 	out := e.machine.Run(prog, e)
 	s.matcher.Steps += out.Steps
 	switch {
