@@ -556,3 +556,29 @@ rule d { strings: $a = { ?? 65 6c } $b = "zz" condition: for all i in (0, 6) : (
 		t.Errorf("%s", show(r))
 	}
 }
+
+// TestAlternativesInOrder holds that YARA 4 takes the first alternative that matches,
+// and the others the shortest match (yara 4.2.3 as it behaves).
+func TestAlternativesInOrder(t *testing.T) {
+	for _, c := range []struct {
+		hex, data   string
+		yara, other int64
+	}{
+		{"{ 30 61 ( 31 30 | 31 ) }", "0a100", 4, 3},
+		{"{ 30 61 ( 31 | 31 30 ) }", "0a100", 3, 3},
+		{"{ 30 ( 61 ?? | ?1 ) ?? 30 }", "0a100", 5, 4},
+		{"{ 61 62 ( 61 61 | 61 ) 61 }", "abaaac", 5, 4},
+		{"{ 61 62 ( 61 | 61 61 ) 61 }", "abaaac", 4, 4},
+	} {
+		for d, want := range map[source.Dialect]int64{source.YARA: c.yara, source.YARAX: c.other, source.Either: c.other} {
+			rules, err := yara.Compile("rule a { strings: $a = "+c.hex+" condition: $a }", yara.Options{Dialect: d})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := rules.Scan([]byte(c.data), yara.ScanOptions{})
+			if err != nil || len(r.Matches) != 1 || len(r.Matches[0].Found) != 1 || r.Matches[0].Found[0].Length != want {
+				t.Errorf("%s in %s: %+v, want %d bytes", c.hex, d, r.Matches, want)
+			}
+		}
+	}
+}

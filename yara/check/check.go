@@ -386,7 +386,7 @@ func nearest(name string, among []string) string {
 	if len(name) < 3 {
 		return ""
 	}
-	best, at := "", 1+len(name)/4
+	best, at := "", min(2, 1+len(name)/4)
 	for _, other := range among {
 		if d := distance(name, other, at); d <= at && other != name {
 			if d < at || best == "" {

@@ -15,7 +15,13 @@ type match struct{ off, n int64 }
 // naive finds the matches of a text or hex string by trying every place.
 func naive(p *syntax.Pattern, d source.Dialect, data []byte) []match {
 	found := map[int]int{}
-	if p.Hex != nil {
+	if p.Hex != nil && d == source.YARA && ordered(p.Hex.Parts) {
+		for at := range data {
+			if end := hexFirst(p.Hex.Parts, data, at, func(end int) int { return end }); end >= 0 {
+				found[at] = end - at
+			}
+		}
+	} else if p.Hex != nil {
 		for at := range data {
 			if ends := hexEnds(p.Hex.Parts, data, at); len(ends) > 0 {
 				sort.Ints(ends)
@@ -65,9 +71,42 @@ func hexEnds(parts []*syntax.Hex, data []byte, at int) []int {
 	return out
 }
 
+// hexFirst is where the match ends that a search which tries alternatives in their order,
+// and jumps from their least on, comes upon first; less than 0 if there is none.
+func hexFirst(parts []*syntax.Hex, data []byte, at int, then func(int) int) int {
+	if len(parts) == 0 {
+		return then(at)
+	}
+	h := parts[0]
+	rest := func(at int) int { return hexFirst(parts[1:], data, at, then) }
+	switch h.Kind {
+	case syntax.HexByte:
+		if at < len(data) && (data[at]&h.Mask == h.Value) != h.Not {
+			return rest(at + 1)
+		}
+	case syntax.HexJump:
+		for n := int64(h.Min); n <= int64(h.Max) && at+int(n) <= len(data); n++ {
+			if end := rest(at + int(n)); end >= 0 {
+				return end
+			}
+		}
+	case syntax.HexAlternatives:
+		for _, alt := range h.Parts {
+			if end := hexFirst(alt.Parts, data, at, rest); end >= 0 {
+				return end
+			}
+		}
+	}
+	return -1
+}
+
 func naiveText(p *syntax.Pattern, d source.Dialect, data []byte, found map[int]int) {
 	text := []byte(p.Text.Text)
-	add := func(at, n int) { found[at] = max(found[at], n) }
+	add := func(at, n int) { // of a narrow and a wide spelling at one place the narrow one counts
+		if have, ok := found[at]; !ok || n < have {
+			found[at] = n
+		}
+	}
 	type spelling struct {
 		b    []byte
 		wide bool

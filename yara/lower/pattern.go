@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/showcause/showcause/literal"
@@ -23,7 +24,7 @@ func lowerPattern(res *check.Result, r *check.Rule, p *syntax.Pattern) (pattern.
 	case p.Text != nil:
 		return pattern.Pattern{Forms: textForms(p, r.Dialect)}, nil, nil
 	case p.Hex != nil:
-		return hexPattern(p.Hex)
+		return hexPattern(p.Hex, r.Dialect)
 	}
 	t := res.Regexps[p.Regexp]
 	if t == nil {
@@ -151,9 +152,11 @@ func base64Form(text []byte, shift int, alphabet string, around bool) (f pattern
 }
 
 // hexPattern makes a pattern of a hex string; a regular expression where it has no
-// byte that is fixed, or a jump without bound within alternatives.
-func hexPattern(h *syntax.Hex) (pattern.Pattern, *rule.Regexp, error) {
-	if seq, ok := hexElems(h.Parts, 0); ok {
+// byte that is fixed, a jump without bound within alternatives, or, for YARA 4, an order
+// of alternatives that says how long a match is.
+func hexPattern(h *syntax.Hex, d source.Dialect) (pattern.Pattern, *rule.Regexp, error) {
+	inOrder := d == source.YARA && ordered(h.Parts)
+	if seq, ok := hexElems(h.Parts, 0); ok && !inOrder {
 		p := pattern.Pattern{Variants: [][]pattern.Elem{seq}}
 		if fixedByte(h.Parts) {
 			return p, nil, nil
@@ -162,13 +165,59 @@ func hexPattern(h *syntax.Hex) (pattern.Pattern, *rule.Regexp, error) {
 			return p, nil, err
 		}
 	}
-	root, err := hexNode(h.Parts)
+	root, err := hexNode(h.Parts, !inOrder)
 	if err != nil {
 		return pattern.Pattern{}, nil, err
 	}
 	t := &resyntax.Tree{Root: root, Flags: resyntax.Flags{Dialect: resyntax.YARA4, DotAll: true}, Lazy: true}
 	re, err := compileRegexp(t, regex.Options{Reach: -1})
 	return pattern.Pattern{}, re, err
+}
+
+// chained is the greatest jump, bytes, that YARA 4 does not take a string apart at
+// (YR_STRING_CHAINING_THRESHOLD, libyara/include/yara/limits.h).
+const chained = 200
+
+// ordered tells whether the length of a match depends on the order of alternatives for
+// YARA 4, which takes the first that matches: they are not of one length each, and the
+// string is searched for in one piece.
+func ordered(parts []*syntax.Hex) bool {
+	varies := false
+	for _, h := range parts {
+		switch h.Kind {
+		case syntax.HexJump:
+			if h.Max > chained {
+				return false
+			}
+		case syntax.HexAlternatives:
+			least, most := math.MaxInt, 0
+			for _, alt := range h.Parts {
+				lo, hi := extent(alt.Parts)
+				least, most = min(least, lo), max(most, hi)
+			}
+			varies = varies || least != most
+		}
+	}
+	return varies
+}
+
+// extent is how many bytes a sequence takes, at least and at most.
+func extent(parts []*syntax.Hex) (least, most int) {
+	for _, h := range parts {
+		lo, hi := 1, 1
+		switch h.Kind {
+		case syntax.HexJump:
+			lo, hi = int(h.Min), int(h.Max)
+		case syntax.HexAlternatives:
+			lo, hi = math.MaxInt32, 0
+			for _, alt := range h.Parts {
+				l, m := extent(alt.Parts)
+				lo, hi = min(lo, l), max(hi, m)
+			}
+		}
+		least, most = min(least+lo, math.MaxInt32), min(most+hi, math.MaxInt32)
+	}
+	return least, most
 }
 
 // fixedByte tells whether one byte of a sequence, outside of alternatives, is fixed.
@@ -264,8 +313,9 @@ func hexElems(parts []*syntax.Hex, depth int) (out []pattern.Elem, ok bool) {
 // expression: check.Check has refused what is longer.
 const maxRepeat = 1 << 17
 
-// hexNode is a sequence as a regular expression.
-func hexNode(parts []*syntax.Hex) (*resyntax.Node, error) {
+// hexNode is a sequence as a regular expression. With short, of the matches that begin
+// at one place the shortest counts, else that of the first alternative.
+func hexNode(parts []*syntax.Hex, short bool) (*resyntax.Node, error) {
 	seq := &resyntax.Node{Op: resyntax.Concat}
 	for _, h := range parts {
 		n := &resyntax.Node{}
@@ -289,13 +339,15 @@ func hexNode(parts []*syntax.Hex) (*resyntax.Node, error) {
 		case syntax.HexAlternatives:
 			n.Op = resyntax.Alt
 			for _, alt := range h.Parts {
-				sub, err := hexNode(alt.Parts)
+				sub, err := hexNode(alt.Parts, short)
 				if err != nil {
 					return nil, err
 				}
 				n.Subs = append(n.Subs, sub)
 			}
-			sortShort(n.Subs)
+			if short {
+				sortShort(n.Subs)
+			}
 		}
 		seq.Subs = append(seq.Subs, n)
 	}
