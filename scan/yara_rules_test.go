@@ -391,15 +391,22 @@ rule r9 { strings: $a = "zzzz" condition: $a or (console.log("9") and $a) }
 rule r10 { strings: $a = "zzzz" condition: $a and console.log("no") }
 rule r11 { strings: $a = "zzzz" condition: uint16(0) == 0x5a4d and console.log("no") and $a }
 rule r12 { strings: $a = "zzzz" condition: console.log("12") and uint16(0) == 0x5a4d and $a }
-rule r13 { strings: $a = "zzzz" condition: uint8(0) == 0x62 and console.log("13") and #a == 3 }`
-	const want = "1 3 5 6 7 1 7 2 8 9 12 13"
+rule r13 { strings: $a = "zzzz" condition: uint8(0) == 0x62 and console.log("13") and #a == 3 }
+rule r14 { condition: (false and console.log("no")) and true }
+rule r15 { condition: not ((true or console.log("no")) and true) }
+rule r16 { condition: (console.log("16") and false) and true }
+rule r17 { condition: ((false and console.log("no")) or console.log("17")) and false }`
+	const want = "1 3 5 6 7 1 7 2 8 9 12 13 16 17"
+	const holding = "r1 r3 r4 r6 r7"
 	for _, d := range []source.Dialect{source.YARA, source.YARAX, source.Either} {
 		db, why := yaraDB(t, rules, check.Options{Dialect: d})
 		if why != "" {
 			t.Fatal(why)
 		}
 		var lines []string
-		scan.New(db, scan.Options{TopOnly: true, Log: func(s string) { lines = append(lines, s) }}).Scan(showcause.Bytes("bytes"))
+		if got := fired(db, scan.Options{TopOnly: true, Log: func(s string) { lines = append(lines, s) }}, showcause.Bytes("bytes"), nil); got != holding {
+			t.Errorf("%s: %q hold, want %q", d, got, holding)
+		}
 		if got := strings.Join(lines, " "); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
 		}

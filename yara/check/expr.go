@@ -274,7 +274,11 @@ func (c *checker) logic(e *syntax.Logic) value {
 	settled, all := false, true
 	before := c.cur.effects
 	for _, k := range e.Kids {
+		writes := c.cur.effects
 		v := c.boolean(k)
+		if v.known() {
+			c.cur.effects = writes // it is not evaluated
+		}
 		all = all && v.known()
 		// What stands in front is evaluated, which is to be seen where it writes.
 		if v.known() && v.c.Truth() == (e.Op == "or") && c.cur.effects == before {
