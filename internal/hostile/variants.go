@@ -355,6 +355,12 @@ func behindForms() []Input {
 		in(27, "ELF program with a 7z behind it", Found, func() []byte { return join(smallELF(), seven) }),
 		in(27, "PE program with a 7z behind it", Found, func() []byte { return join(smallPE(nil), seven) }),
 		in(27, "PE program with a cabinet behind it", Found, func() []byte { return join(smallPE(nil), made(madeCabMSZIP)) }),
+		in(27, "shell script, a zip, and a gzip in a stored member's middle", Found, func() []byte {
+			return join([]byte("#!/bin/sh\ntail -c +90 $0\n"), zipOf(stored("a.gz", gzipOf(noise(500, 1))), stored("b", join([]byte{1, 2, 3, 4, 5, 6, 7}, gzipOf(hidden())))))
+		}),
+		in(27, "shell script, a zip, and a gzip behind it", Found, func() []byte {
+			return join([]byte("#!/bin/sh\ntail -c +90 $0\n"), zipOf(stored("a.gz", gzipOf(noise(500, 1)))), gzipOf(hidden()))
+		}),
 		in(27, "shell script with a gzip behind it", Found, func() []byte { return join([]byte("#!/bin/sh\ntail -n +3 $0\n"), gzipOf(hidden())) }),
 	)
 }

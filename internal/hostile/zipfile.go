@@ -1,5 +1,7 @@
 package hostile
 
+import "hash/crc32"
+
 // header is what one of a member's two headers says.
 type header struct {
 	flags, method uint16
@@ -24,6 +26,13 @@ func pack(name string, content []byte) member { return squeeze(content).member(n
 func (s squeezed) member(name string) member {
 	h := header{method: 8, crc: s.crc, packed: uint32(len(s.data)), size: uint32(s.size), name: name}
 	return member{local: h, central: h, data: s.data}
+}
+
+// stored returns an honest stored member.
+func stored(name string, content []byte) member {
+	n := uint32(len(content))
+	h := header{crc: crc32.ChecksumIEEE(content), packed: n, size: n, name: name}
+	return member{local: h, central: h, data: content}
 }
 
 // both changes both headers.

@@ -2,6 +2,7 @@ package exe
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"encoding/binary"
 	"hash/crc32"
@@ -243,13 +244,25 @@ func tarSum(b []byte) bool {
 // place looks for the payload in s and returns where its first byte is, -1 if
 // nowhere. try is asked before each place is judged.
 func (p *payload) place(s stretch, try func() bool) int {
+	return p.placePast(s, func(from int) int { return from }, try)
+}
+
+// placePast is place where past tells from where on what is at a place is not read yet.
+func (p *payload) placePast(s stretch, past func(from int) int, try func() bool) int {
 	skip := p.lead
 	if p.line {
 		skip = -1 // the newline is not of the payload
 	}
 	for at := 0; at < len(s.b); {
 		i := s.index(p.start, at)
-		if i < 0 || !try() {
+		if i < 0 {
+			return -1
+		}
+		if to := past(i - skip); to > i-skip {
+			at = max(to+skip, i+1)
+			continue
+		}
+		if !try() {
 			return -1
 		}
 		if from := i - skip; from >= 0 && (p.fits == nil || p.fits(s.b[from:min(from+payloadView, len(s.b))])) {
@@ -260,8 +273,50 @@ func (p *payload) place(s stretch, try func() bool) int {
 	return -1
 }
 
-// findPayload returns where the first of all payloads in [off, end) starts in l.
-func findPayload(l showcause.Source, off, end int64, all []payload, out *unpack.Out) (int64, bool) {
+// given are the stretches of a layer that formats before have given as children.
+type given struct {
+	src   showcause.Source
+	spans []unpack.Span
+	known map[int]bool // of spans that were asked for: whether they are read as what they are
+}
+
+// past returns the place from which on nothing has been read that stands at off:
+// off, or the end of the child that it is in. A child of no known type is none that
+// something else would have been looked for in.
+func (g *given) past(off int64) int64 {
+	i := g.at(off)
+	if i < 0 {
+		return off
+	}
+	s := g.spans[i]
+	known, ok := g.known[i]
+	if !ok {
+		child := bound.Section(g.src, s.From, s.To-s.From)
+		head := bound.Head(child, unpack.HeadSize)
+		known = runnable(head) || filetype.Detect(head, child) != filetype.Unknown
+		g.known[i] = known
+	}
+	if off > s.From && !known {
+		return off
+	}
+	return s.To
+}
+
+// at returns which span off is in, -1 for none.
+func (g *given) at(off int64) int {
+	i, ok := slices.BinarySearchFunc(g.spans, off, func(s unpack.Span, v int64) int { return cmp.Compare(s.From, v) })
+	if !ok {
+		i--
+	}
+	if i < 0 || off >= g.spans[i].To {
+		return -1
+	}
+	return i
+}
+
+// findPayload returns where the first of all payloads in [off, end) starts in l
+// that is not in what is given.
+func findPayload(l showcause.Source, off, end int64, all []payload, g *given, out *unpack.Out) (int64, bool) {
 	const keep = 2 * payloadView
 	var buf []byte
 	f := file{src: l, near: out.Places(l)}
@@ -278,7 +333,8 @@ func findPayload(l showcause.Source, off, end int64, all []payload, out *unpack.
 			if best >= 0 {
 				view = s.upTo(best + payloadView)
 			}
-			from := all[i].place(view, func() bool { return out.Work(1 << 14) })
+			past := func(from int) int { return int(g.past(at+int64(from)) - at) }
+			from := all[i].placePast(view, past, func() bool { return out.Work(1 << 14) })
 			if from >= 0 && (best < 0 || from < best) {
 				best = from
 			}
@@ -334,8 +390,13 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 		}
 		all = anywhere()
 	}
-	if from, ok := findPayload(l, off, end, all, out); ok {
-		out.Child(unpack.Child{Op: op, Source: bound.Section(l, from, -1), Size: l.Size() - from})
+	g := &given{src: l, spans: out.Covered(), known: map[int]bool{}}
+	if from, ok := findPayload(l, off, end, all, g, out); ok {
+		to := l.Size()
+		if i := g.at(from); i >= 0 {
+			to = g.spans[i].To
+		}
+		out.Child(unpack.Child{Op: op, Source: bound.Section(l, from, to-from), Size: to - from})
 	}
 }
 

@@ -155,7 +155,9 @@ func (z *zipWalk) members() {
 		if m, ok := z.zipLocal(next); ok && z.squeezed && !m.sealed && !z.entire(m) {
 			pos = max(pos, next+4)
 		} else if ok {
-			pos = max(pos, z.member(m, z.refs[i:j], z.after(j)))
+			end := z.member(m, z.refs[i:j], z.after(j))
+			z.out.Cover(m.data, end-m.data)
+			pos = max(pos, end)
 		} else {
 			z.gap(showcause.Corrupt, next, zipLocalLen) // the layer ends inside the header
 		}
@@ -206,6 +208,7 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.note(zipNoteEntry, at, m.length)
 	}
 	end := z.member(m, nil, next)
+	z.out.Cover(m.data, end-m.data)
 	if slices.ContainsFunc(z.dirs, func(d int64) bool { return m.data < d && d <= end }) {
 		z.lost = true // that directory is of an archive inside this member
 	}
