@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -38,10 +39,9 @@ var seeker = sync.OnceValue(func() *literal.Set {
 // maxPlaces is how many places of all magics together are kept of a layer.
 const maxPlaces = 1 << 14
 
-// Places knows where magics stand in a layer that is in memory. It is not safe for
-// concurrent use.
+// Places knows where magics stand in a layer. It is not safe for concurrent use.
 type Places struct {
-	b     []byte
+	src   showcause.Source
 	known int // before it all places are in at
 	at    [len(sought)][]int
 }
@@ -49,58 +49,117 @@ type Places struct {
 // placesFrom is from which size of a layer on, in bytes, its places are worth a pass.
 const placesFrom = 4 << 10
 
-// Places returns the places of a layer, which is that of o; nil where it is not in
-// memory, or so small that one may as well look.
+// placesStep is how much is read at a time of what is not in memory.
+const placesStep = 256 << 10
+
+// Places returns the places of a layer, which is that of o; nil where it is so
+// small that one may as well look.
 func (o *Out) Places(src showcause.Source) *Places {
-	b, ok := src.(showcause.Bytes)
-	if !ok || len(b) < placesFrom {
+	if src.Size() < placesFrom {
 		return nil
 	}
-	if p := o.places; p == nil || len(p.b) != len(b) || &p.b[0] != &b[0] {
-		o.places = &Places{b: b}
+	if o.places == nil || !sameSource(o.places.src, src) {
+		o.places = &Places{src: src}
 		o.places.fill(o.budget)
 	}
 	return o.places
 }
 
-// fill goes through the layer once.
+// sameSource tells whether two sources are known to have the same bytes.
+func sameSource(a, b showcause.Source) bool {
+	x, isX := a.(showcause.Bytes)
+	y, isY := b.(showcause.Bytes)
+	if isX && isY {
+		return len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	}
+	return isX == isY && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}
+
+// fill goes through the layer once, to its end or to where it cannot be read.
 func (p *Places) fill(budget *Budget) {
-	set, kept := seeker(), 0
-	for p.known < len(p.b) && kept < maxPlaces {
-		budget.hits, p.known = set.ScanN(p.b, p.known, len(p.b), budget.hits[:0], maxPlaces/4)
-		for _, h := range budget.hits {
-			p.at[h.ID] = append(p.at[h.ID], h.At)
+	kept := 0
+	if b, ok := p.src.(showcause.Bytes); ok {
+		p.scan(budget, b, 0, len(b), &kept)
+	} else {
+		buf := make([]byte, min(placesStep, p.src.Size()))
+		keep := seeker().MaxLen() - 1
+		for kept < maxPlaces {
+			n, _ := p.src.ReadAt(buf[:min(int64(len(buf)), p.src.Size()-int64(p.known))], int64(p.known))
+			base, last := p.known, int64(p.known)+int64(n) >= p.src.Size()
+			to := n
+			if !last {
+				to -= keep
+			}
+			if to > 0 {
+				p.scan(budget, buf[:n], base, to, &kept)
+			}
+			if last || n < len(buf) {
+				break
+			}
 		}
-		kept += len(budget.hits)
 	}
 	for i := range p.at {
 		slices.Sort(p.at[i])
 	}
 }
 
-func isSought(magic []byte) bool {
-	return slices.ContainsFunc(sought[:], func(s string) bool { return s == string(magic) })
+// scan takes the places in the first to bytes of b, which stand at base.
+func (p *Places) scan(budget *Budget, b []byte, base, to int, kept *int) {
+	for from := 0; from < to && *kept < maxPlaces; {
+		budget.hits, from = seeker().ScanN(b, from, to, budget.hits[:0], maxPlaces/4)
+		for _, h := range budget.hits {
+			p.at[h.ID] = append(p.at[h.ID], base+h.At)
+		}
+		*kept += len(budget.hits)
+		p.known = base + from
+	}
 }
 
-// Next returns the first place from from on at which magic stands before to, -1
-// if there is none.
-func (p *Places) Next(magic string, from, to int) int {
-	from, to = max(from, 0), min(to, len(p.b))
-	if id := slices.Index(sought[:], magic); id >= 0 && from < p.known {
-		at := p.at[id]
-		if i, _ := slices.BinarySearch(at, from); i < len(at) {
-			if at[i]+len(magic) > to {
+// next returns the first place from from on at which a magic stands, false where
+// it is not known of all from there on, or of any.
+func (p *Places) next(magic string, from int) (at int, ok bool) {
+	id := slices.Index(sought[:], magic)
+	if id < 0 || from >= p.known {
+		return 0, false
+	}
+	i, _ := slices.BinarySearch(p.at[id], from)
+	if i < len(p.at[id]) {
+		return p.at[id][i], true
+	}
+	return 0, false
+}
+
+// Next returns the first place in b, the bytes at at of the layer, where magic
+// stands whole, -1 if there is none. A nil Places looks for it.
+func (p *Places) Next(magic string, b []byte, at int) int {
+	skip := 0
+	if p != nil {
+		if i, ok := p.next(magic, at); ok {
+			if i -= at; i+len(magic) > len(b) {
 				return -1
 			}
-			return at[i]
+			return i
 		}
-		from = p.known
+		if slices.Contains(sought[:], magic) {
+			skip = min(max(p.known-at, 0), len(b))
+		}
 	}
-	if from >= to {
-		return -1
-	}
-	if i := bytes.Index(p.b[from:to], []byte(magic)); i >= 0 {
-		return from + i
+	if i := bytes.Index(b[skip:], []byte(magic)); i >= 0 {
+		return skip + i
 	}
 	return -1
+}
+
+// Free tells whether it is known that none of the magics begins in [from, to) of
+// the layer.
+func (p *Places) Free(from, to int64, magics ...string) bool {
+	if p == nil || min(to, p.src.Size()) > int64(p.known) {
+		return false
+	}
+	for _, magic := range magics {
+		if i, ok := p.next(magic, int(from)); ok && int64(i) < to || !slices.Contains(sought[:], magic) {
+			return false
+		}
+	}
+	return true
 }

@@ -66,11 +66,9 @@ const headRoom = 512
 
 // findIn is Find in bytes that are in memory.
 func (o *Out) findIn(b showcause.Bytes, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
-	index := func(from, to int) int { return bytes.Index(b[from:to], magic) }
-	if isSought(magic) {
-		if places := o.Places(b); places != nil {
-			index = func(from, to int) int { return places.Next(string(magic), from, to) - from }
-		}
+	var places *Places
+	if slices.Contains(sought[:], string(magic)) {
+		places = o.Places(b)
 	}
 	for off < int64(len(b)) {
 		part := b[off:min(off+findStep, int64(len(b)))]
@@ -78,7 +76,7 @@ func (o *Out) findIn(b showcause.Bytes, off int64, magic []byte, head func([]byt
 			return 0, false
 		}
 		for at := 0; ; at++ {
-			i := index(int(off)+at, int(off)+len(part))
+			i := places.Next(string(magic), part[at:], int(off)+at)
 			if i < 0 {
 				break
 			}
@@ -106,6 +104,13 @@ const findStep = 256 << 10
 func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]byte) bool) (int64, bool) {
 	if b, ok := src.(showcause.Bytes); ok && off >= 0 {
 		return o.findIn(b, off, magic, head)
+	}
+	if off >= 0 && off < src.Size() && slices.Contains(sought[:], string(magic)) {
+		at, ok, next := o.findKnown(src, off, magic, head)
+		if ok || next < 0 {
+			return at, ok
+		}
+		off = next
 	}
 	var buf []byte
 	for off < src.Size() {
@@ -150,4 +155,44 @@ func (o *Out) Find(src showcause.Source, off int64, magic []byte, head func([]by
 		off += int64(at)
 	}
 	return 0, false
+}
+
+// findKnown is Find in the places of a layer that is not in memory. next is from
+// where on it is not known, -1 where the layer or the budget is done.
+func (o *Out) findKnown(src showcause.Source, off int64, magic []byte, head func([]byte) bool) (at int64, ok bool, next int64) {
+	places := o.Places(src)
+	if places == nil {
+		return 0, false, off
+	}
+	var buf [headRoom]byte
+	for off < src.Size() {
+		i, ok := places.next(string(magic), int(off))
+		to := int64(i)
+		if !ok {
+			to = max(int64(places.known), off)
+		}
+		for ; off < to; off += min(findStep, to-off) {
+			if !o.Work(min(findStep, to-off) / 8) {
+				return 0, false, -1
+			}
+		}
+		if !ok {
+			break
+		}
+		n, _ := src.ReadAt(buf[:min(headRoom, src.Size()-off)], off)
+		if n < len(magic) {
+			return 0, false, -1 // the layer is shorter than it was
+		}
+		if bytes.HasPrefix(buf[:n], magic) && (head == nil || head(buf[:n])) {
+			return off, true, 0
+		}
+		if !o.Work(64) {
+			return 0, false, -1
+		}
+		off++
+	}
+	if off >= src.Size() {
+		off = -1
+	}
+	return 0, false, off
 }

@@ -10,8 +10,6 @@
 package exe
 
 import (
-	"bytes"
-
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
@@ -149,18 +147,12 @@ func (f file) stretch(buf *[]byte, at int64) stretch {
 		*buf = make([]byte, max(min(chunk, f.src.Size()-at), 0))
 	}
 	n, _ := f.src.ReadAt(*buf, at)
-	return stretch{b: (*buf)[:n]}
+	return stretch{(*buf)[:n], int(at), f.near}
 }
 
 // index returns the first place from from on where a magic stands, -1 if there is none.
 func (s stretch) index(magic string, from int) int {
-	if s.near != nil {
-		if i := s.near.Next(magic, s.at+from, s.at+len(s.b)); i >= 0 {
-			return i - s.at
-		}
-		return -1
-	}
-	if i := bytes.Index(s.b[from:], []byte(magic)); i >= 0 {
+	if i := s.near.Next(magic, s.b[from:], s.at+from); i >= 0 {
 		return from + i
 	}
 	return -1

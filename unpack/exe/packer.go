@@ -158,8 +158,20 @@ func fits(b []byte, code string) bool {
 func search(f file, installers bool) (mark, archive string) {
 	const keep = 2 * payloadView
 	all := archives()
+	var starts []string
+	for i := range all {
+		starts = append(starts, all[i].start)
+	}
+	if installers {
+		for i := range marks {
+			starts = append(starts, marks[i].mark)
+		}
+	}
 	var buf []byte
 	for at := int64(0); ; at += chunk - keep {
+		if at+chunk <= f.src.Size() && f.near.Free(at, at+chunk, starts...) {
+			continue
+		}
 		s := f.stretch(&buf, at)
 		if installers {
 			if mark = marked(s, at); mark != "" {
