@@ -241,6 +241,16 @@ func lhaOf(level byte, method, name string, data, whole []byte) []byte {
 	return append(h, data...)
 }
 
+func edit(b []byte, off int, c byte) []byte { b[off] = c; return b }
+
+// lhaOS9 makes a member of level 2 one of OS-9/68000, whose size of the header
+// does not count itself.
+func lhaOS9(b []byte) []byte {
+	le.PutUint16(b, le.Uint16(b)-2)
+	b[23] = 'K'
+	return b
+}
+
 // arjOf is an archive of one file.
 func arjOf(method, flags byte, name string, data, whole []byte) []byte {
 	head := func(method, flags, kind byte, name string, data, whole []byte) []byte {
@@ -295,7 +305,9 @@ func made(b []byte) map[string]map[string][]byte {
 			"lh0": end(lhaOf(0, "lh0", "n", b, b)), "lh1": end(lhaOf(0, "lh1", "n", lh1(b), b)),
 			"lh4": end(lhaOf(1, "lh4", "n", lzh(b, 12, 14, 4), b)), "lh5": end(lhaOf(2, "lh5", "n", lzh(b, 13, 14, 4), b)),
 			"lh6": end(lhaOf(1, "lh6", "n", lzh(b, 15, 16, 5), b)), "lh7": end(lhaOf(2, "lh7", "n", lzh(b, 16, 17, 5), b)),
-			"lz5": lhaOf(0, "lz5", "n", lzss(b, 4096-18), b), "lzs": lhaOf(0, "lzs", "n", lzsOf(b), b),
+			"lhx": end(lhaOf(2, "lhx", "n", lzh(b, 19, 20, 5), b)), "OS-9": end(lhaOS9(lhaOf(2, "lh5", "n", lzh(b, 13, 14, 4), b))),
+			"CP/M": bytes.Join([][]byte{lhaOf(0, "pm0", "n", b, b), bytes.Repeat([]byte{0x1a}, 77)}, nil),
+			"lz5":  lhaOf(0, "lz5", "n", lzss(b, 4096-18), b), "lzs": lhaOf(0, "lzs", "n", lzsOf(b), b),
 		},
 		"arj":  {"0": arjOf(0, 0, "n", b, b), "1": arjOf(1, 0, "n", lzh(b, 14, 17, 5), b), "4": arjOf(4, 0, "n", fast(b), b)},
 		"szdd": {"A": szddOf(b)},
@@ -381,6 +393,8 @@ func TestOdd(t *testing.T) {
 		"no end":              {LHA(), lhaOf(0, "lh0", "n", b, b), 1, "corrupt"},
 		"checksum":            {LHA(), append(bad, 0), 1, "corrupt"},
 		"junk between":        {LHA(), append(append(append(lhaOf(0, "lh0", "n", b, b), "junk"...), lhaOf(0, "lh0", "n", b, b)...), 0), 2, "corrupt"},
+		"OS-9, two":           {LHA(), append(append(lhaOS9(lhaOf(2, "lh0", "n", b, b)), lhaOS9(lhaOf(2, "lh0", "m", b, b))...), 0), 2, ""},
+		"OS-9, right sizes":   {LHA(), append(edit(lhaOf(2, "lh0", "n", b, b), 23, 'K'), 0), 1, ""},
 		"unknown method":      {LHA(), append(lhaOf(0, "lh3", "n", b, b), 0), 0, "unsupported.method.lha"},
 		"lha in a program":    {LHA(), append(append(program, lhaOf(1, "lh0", "n", b, b)...), 0), 1, ""},
 		"arj in a program":    {ARJ(), append(program, arjOf(0, 0, "n", b, b)...), 1, ""},

@@ -88,6 +88,9 @@ func lhaArchive(src showcause.Source, out *unpack.Out, off int64) (int64, bool) 
 			}
 			return off, true
 		}
+		if b[0] == 0x1a && strings.HasPrefix(last, "pm") { // CP/M fills its blocks up
+			return off, true
+		}
 		if b[0] == 0 && (len(b) < 21 || b[20] < 2 || b[2] != '-') {
 			return off, true
 		}
@@ -131,6 +134,9 @@ func lhaHeader(src showcause.Source, out *unpack.Out, off int64, b []byte) (m lh
 		if err != nil || size < 26 {
 			return m, false
 		}
+		if h[23] == 'K' && lhaChain(src, off+26, le.Uint16(h[24:]), off+size+2) {
+			size += 2
+		}
 		m.crc, m.data = uint32(le.Uint16(h[21:])), off+size
 		return lhaMore(src, out, off+26, off+size, int64(le.Uint16(h[24:])), 2, m)
 	case 3:
@@ -146,6 +152,21 @@ func lhaHeader(src showcause.Source, out *unpack.Out, off int64, b []byte) (m lh
 		return lhaMore(src, out, off+32, off+size, int64(le.Uint32(h[28:])), 4, m)
 	}
 	return m, false
+}
+
+// lhaChain tells whether the further headers of level 2, the first of which stands
+// at off and has n bytes, go on to end. LHA for OS-9/68000 counts the bytes of a
+// header without the two that hold this count.
+func lhaChain(src showcause.Source, off int64, n uint16, end int64) bool {
+	for n > 2 && off+int64(n) <= end {
+		off += int64(n)
+		b, err := bound.ReadAt(src, off-2, 2, 2)
+		if err != nil {
+			return false
+		}
+		n = le.Uint16(b)
+	}
+	return n == 0 && off == end
 }
 
 // lhaLow reads a header of level 0 or 1.
@@ -233,7 +254,7 @@ func lhaMore(src showcause.Source, out *unpack.Out, off, end, n, word int64, m l
 // lhaOps are the derivations by method.
 func lhaOp(method string) string {
 	switch method {
-	case "lh0", "lz4", "pm0", "lh1", "lh4", "lh5", "lh6", "lh7", "lz5", "lzs":
+	case "lh0", "lz4", "pm0", "lh1", "lh4", "lh5", "lh6", "lh7", "lhx", "lz5", "lzs":
 		return "lha." + method
 	}
 	return "lha.unknown"
@@ -244,7 +265,7 @@ func lhaGive(src showcause.Source, out *unpack.Out, m lhaMember) bool {
 	if m.method == "lhd" || m.packed == 0 && m.size == 0 {
 		return true
 	}
-	if !out.Work(1 << 14) {
+	if steps := int64(1 << 14); m.method == "lhx" && !out.Work(7*steps) || !out.Work(steps) { // for the window
 		return false
 	}
 	in := stretch(src, m.data, m.packed)
@@ -270,6 +291,8 @@ func lhaReader(in *bufio.Reader, m lhaMember) io.Reader {
 		return lzhReader(in, 15, ' ', 16, 5, m.size)
 	case "lh7":
 		return lzhReader(in, 16, ' ', 17, 5, m.size)
+	case "lhx": // of UNLHA32
+		return lzhReader(in, 19, ' ', 20, 5, m.size)
 	case "lz5":
 		return lz5(in, m.size)
 	case "lzs":

@@ -78,7 +78,7 @@ func members() (out []archive) {
 		hfs      file resource volume
 		hfsplus  attribute compressed file resource
 		kwaj     lzss mszip stored unknown xor
-		lha      lh0 lh1 lh4 lh5 lh6 lh7 lz4 lz5 lzs pm0 unknown
+		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 unknown
 		mbr      partition
 		ntfs     file stream
 		qcow2    disk snapshot
