@@ -88,9 +88,6 @@ func lhaArchive(src showcause.Source, out *unpack.Out, off int64) (int64, bool) 
 			}
 			return off, true
 		}
-		if b[0] == 0x1a && strings.HasPrefix(last, "pm") { // CP/M fills its blocks up
-			return off, true
-		}
 		if b[0] == 0 && (len(b) < 21 || b[20] < 2 || b[2] != '-') {
 			return off, true
 		}
