@@ -28,13 +28,23 @@ func Also(head []byte, src showcause.Source) []Type {
 	if lhaMethod(head) {
 		out = append(out, lha)
 	}
-	for i := range magics {
-		if m := &magics[i]; m.off > 0 && m.at(head) && m.t.Hides() {
+	for _, m := range late {
+		if m.at(head) {
 			out = append(out, m.t)
 		}
 	}
 	return out
 }
+
+// late are the magics of what hides something that do not stand at the start.
+var late = func() (out []*magic) {
+	for i := range magics {
+		if m := &magics[i]; m.off > 0 && m.t.Hides() {
+			out = append(out, m)
+		}
+	}
+	return out
+}()
 
 // pdfWithin is where a PDF file's header may begin, in bytes. Readers take it
 // anywhere in the first 1,024 bytes (Adobe, PDF Reference 1.7, Appendix H,

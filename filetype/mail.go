@@ -54,7 +54,11 @@ func mailType(head []byte) Type {
 			return MHTML
 		}
 	}
-	for _, p := range pairs {
+	rest := pairs[:]
+	if !hasFirst(w) {
+		rest = nil
+	}
+	for _, p := range rest {
 		for i := line(w, p.first, 0); i >= 0 && i <= p.places; i = line(w, p.first, i+1) {
 			from := i + len(p.first)
 			if j := line(w, p.second, from); j >= 0 && j <= from+1+p.gap {
@@ -66,6 +70,26 @@ func mailType(head []byte) Type {
 		return Mail
 	}
 	return Unknown
+}
+
+// hasFirst tells whether a line, but for the first, starts with the first of some
+// pair: most texts have none, and are gone through once.
+func hasFirst(w []byte) bool {
+	for {
+		i := bytes.IndexByte(w, '\n')
+		if i < 0 || i+1 == len(w) {
+			return false
+		}
+		w = w[i+1:]
+		switch w[0] | 0x20 {
+		case 'm', 'f', 'r', 'd':
+			for i := range pairs {
+				if foldPrefix(w, pairs[i].first) {
+					return true
+				}
+			}
+		}
+	}
 }
 
 // line returns the place of the line end before a line, at from or later, that

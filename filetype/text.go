@@ -234,8 +234,8 @@ func looksHTML(w []byte) bool {
 	if hasPrefix(w, "<%@ LANGUAGE =") {
 		return true
 	}
-	target := lastFold(w, "href") // of an anchor: anywhere after it
-	for end := len(w); ; {
+	all, target := w, -2 // the last "href", -2: not looked for yet
+	for {
 		i := bytes.IndexByte(w, '<')
 		if i < 0 {
 			return false
@@ -246,8 +246,13 @@ func looksHTML(w []byte) bool {
 				return true
 			}
 		}
-		if foldPrefix(w, "a ") && target >= end-len(w)+2 {
-			return true
+		if foldPrefix(w, "a ") {
+			if target == -2 {
+				target = lastFold(all, "href")
+			}
+			if target >= len(all)-len(w)+2 { // of an anchor: anywhere after it
+				return true
+			}
 		}
 	}
 }
@@ -281,7 +286,15 @@ func lastFold(b []byte, s string) int {
 
 // fold tells whether the lower-case s is in b in any letter case.
 func fold(b []byte, s string) bool {
+	letter := s[0] >= 'a' && s[0] <= 'z'
 	for i := 0; i+len(s) <= len(b); i++ {
+		if !letter {
+			n := bytes.IndexByte(b[i:], s[0])
+			if n < 0 {
+				return false
+			}
+			i += n
+		}
 		if foldPrefix(b[i:], s) {
 			return true
 		}

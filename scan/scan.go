@@ -71,6 +71,7 @@ type Scanner struct {
 	visitor *Visitor // takes the layers in place of the search, if not nil
 	tags    *tagger  // nil: nothing that occurs twice is scanned once
 	whole   []byte   // the bytes of an input that fits in memory
+	scratch unpack.Scratch
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -103,6 +104,8 @@ func (s *Scanner) ScanWith(src showcause.Source, externals map[string]module.Val
 		maps.Copy(in.externals, externals)
 	}
 	in.budget = unpack.NewBudget(s.options.Limits, src.Size(), s.options.Spill)
+	in.budget.Reuse(&s.scratch)
+	defer in.budget.Release()
 	in.budget.Passwords, in.budget.NoUsual = s.options.Passwords, s.options.NoUsual
 	read := src
 	if max := s.options.Limits.FileSize; max > 0 && src.Size() > max {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/literal"
 )
 
 // Budget is what one input has spent, against its limits. It is not safe for
@@ -26,15 +25,15 @@ type Budget struct {
 	guess    guessing
 	expanded int64 // bytes of all children so far
 	free     [][]byte
-	held     int64         // bytes of the buffers that children hold
-	windows  int64         // bytes of the decoders that live while children are visited
-	rename   Rename        // of the children of the layer that is visited
-	hits     []literal.Hit // memory for Places
+	held     int64  // bytes of the buffers that children hold
+	windows  int64  // bytes of the decoders that live while children are visited
+	rename   Rename // of the children of the layer that is visited
+	scratch  *Scratch
 }
 
 // NewBudget returns a Budget for an input of the given size.
 func NewBudget(l showcause.Limits, input int64, spill func() (File, error)) *Budget {
-	return &Budget{Limits: l.WithDefaults(), Input: input, Spill: spill}
+	return &Budget{Limits: l.WithDefaults(), Input: input, Spill: spill, scratch: &Scratch{}}
 }
 
 // Work charges n steps and tells whether the limit still holds.

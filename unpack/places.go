@@ -106,11 +106,11 @@ func (p *Places) fill(budget *Budget) {
 // scan takes the places in the first to bytes of b, which stand at base.
 func (p *Places) scan(budget *Budget, b []byte, base, to int, kept *int) {
 	for from := 0; from < to && *kept < maxPlaces; {
-		budget.hits, from = seeker().ScanN(b, from, to, budget.hits[:0], maxPlaces/4)
-		for _, h := range budget.hits {
+		budget.scratch.hits, from = seeker().ScanN(b, from, to, budget.scratch.hits[:0], maxPlaces/4)
+		for _, h := range budget.scratch.hits {
 			p.at[h.ID] = append(p.at[h.ID], base+h.At)
 		}
-		*kept += len(budget.hits)
+		*kept += len(budget.scratch.hits)
 		p.known = base + from
 	}
 }

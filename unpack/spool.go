@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/literal"
 )
 
 // File is scratch space for a child too large for memory.
@@ -194,11 +195,48 @@ func isZero(p []byte) bool {
 	return bytes.Equal(p, zeros[:len(p)])
 }
 
+// smallest is the length in bytes of a buffer that was never grown.
+const smallest = 64 << 10
+
+// Scratch is memory that goes from one input's Budget to the next's. It changes
+// nothing but how much is allocated. The zero value works.
+type Scratch struct {
+	free [][]byte // of the smallest length: how long a buffer is has to follow from the input
+	hits []literal.Hit
+}
+
+func (s *Scratch) pop() []byte {
+	n := len(s.free) - 1
+	if n < 0 {
+		return nil
+	}
+	m := s.free[n]
+	s.free = s.free[:n]
+	return m[:0]
+}
+
+// Reuse has b, which is new, allocate from s; s must not be used by another Budget
+// before Release.
+func (b *Budget) Reuse(s *Scratch) { b.scratch = s }
+
+// Release gives the memory of b back. No layer of it is read any more.
+func (b *Budget) Release() {
+	for _, m := range b.free {
+		if cap(m) == smallest && len(b.scratch.free) < 4 {
+			b.scratch.free = append(b.scratch.free, m)
+		}
+	}
+	b.free, b.scratch = nil, &Scratch{}
+}
+
 // take returns an empty buffer: the smallest that was used before, or a small new one.
 func (b *Budget) take() []byte {
 	m := b.reuse(0)
 	if m == nil {
-		m = make([]byte, 0, 64<<10)
+		m = b.scratch.pop()
+	}
+	if m == nil {
+		m = make([]byte, 0, smallest)
 	}
 	b.held += int64(cap(m))
 	return m

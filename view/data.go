@@ -384,7 +384,11 @@ func (s *chars) raw() (char, bool) {
 
 func (s *chars) fill() bool {
 	if s.buf == nil {
-		s.buf = make([]byte, block/2)
+		n := int64(block / 2)
+		if r, ok := s.r.(interface{ Size() int64 }); ok {
+			n = min(n, max(r.Size(), 1))
+		}
+		s.buf = make([]byte, n)
 	}
 	for tries := 0; s.err == nil && tries < 100; tries++ {
 		var n int

@@ -103,6 +103,19 @@ func lower(c byte) byte {
 // a run). What it gives is never longer than r, and its error is r's.
 func Text(r io.Reader) io.Reader { return &text{r: r} }
 
+// textBytes is what Text makes of each byte: 0 is nothing.
+var textBytes = func() (t [256]byte) {
+	for i := range t {
+		switch c := byte(i); {
+		case space(c):
+			t[i] = ' '
+		case c >= 0x20 && c < 0x80:
+			t[i] = lower(c)
+		}
+	}
+	return t
+}()
+
 type text struct {
 	r   io.Reader
 	gap bool // within a run of white space
@@ -111,21 +124,24 @@ type text struct {
 func (t *text) Read(p []byte) (int, error) {
 	for {
 		n, err := t.r.Read(p)
-		out := p[:0]
+		k := 0
 		for _, c := range p[:n] {
-			switch {
-			case space(c):
-				if !t.gap {
-					out = append(out, ' ')
+			switch c = textBytes[c]; c {
+			case 0:
+				continue
+			case ' ':
+				if t.gap {
+					continue
 				}
 				t.gap = true
-			case c >= 0x20 && c < 0x80:
-				out = append(out, lower(c))
+			default:
 				t.gap = false
 			}
+			p[k] = c
+			k++
 		}
-		if len(out) > 0 || err != nil || len(p) == 0 {
-			return len(out), err
+		if k > 0 || err != nil || len(p) == 0 {
+			return k, err
 		}
 	}
 }
