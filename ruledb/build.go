@@ -2,11 +2,8 @@ package ruledb
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -27,10 +24,13 @@ type Builder struct {
 	bodies   []body
 	patterns []builtPattern
 	byKey    map[patternKey]uint32
-	digests  map[uint32][]builtDigest
+	digests  map[uint32]*staged
 	skips    []Skip
 
 	names    []byte
+	stems    blob
+	stemAt   map[string]uint32
+	scratch  []byte
 	texts    pieces
 	abouts   pieces
 	programs []byte
@@ -78,13 +78,6 @@ type builtPattern struct {
 	cost  int    // of searching for it: common seeds are dear; dear enough never to be chosen without atoms
 	uses  uint32 // rules that have it
 	last  uint32 // 1 + the last rule that was counted in uses
-}
-
-type builtDigest struct {
-	size   uint64
-	digest string
-	row    digestRow
-	flags  uint16
 }
 
 // Rule adds a rule. An error says that a pattern or the condition could not be
@@ -147,49 +140,8 @@ func (b *Builder) Prepare(r *rule.Rule) {
 	b.ready[r] = prepared{cs, err}
 }
 
-// Digest adds a rule for exact bytes.
-func (b *Builder) Digest(d *rule.DigestRule) error {
-	if want := sumSize(d.Sum); len(d.Digest) != want {
-		return fmt.Errorf("digest of %d bytes, want %d", len(d.Digest), want)
-	}
-	size := uint64(math.MaxUint64)
-	if d.Size >= 0 {
-		size = uint64(d.Size)
-	}
-	name, flags := splitName(d.Name)
-	if len(name) > math.MaxUint16 || b.file(d.File) >= fileRest {
-		return fmt.Errorf("name of %d bytes, or file %d: too many", len(name), len(b.files))
-	}
-	row := digestRow{NameLen: uint16(len(name)), File: uint16(b.file(d.File)), Line: uint32(d.Line)}
-	row.Name, _ = b.push(&b.names, name)
-	if rest, ok := strings.CutPrefix(d.Text, digestText(d.Scope, size, d.Digest, name)); !ok {
-		row.Text = b.text(d.Text)
-	} else if rest != "" {
-		row.Text, row.File = b.text(rest), row.File|fileRest
-	}
-	part := digestPart(d.Scope, d.Sum, d.Allow)
-	if b.digests == nil {
-		b.digests = map[uint32][]builtDigest{}
-	}
-	b.digests[part] = append(b.digests[part], builtDigest{size: size, digest: d.Digest, row: row, flags: uint16(flags)})
-	return b.err
-}
-
 // Skip notes a signature that was left out.
 func (b *Builder) Skip(s Skip) { b.skips = append(b.skips, s) }
-
-// text stores a text that a digestRow leads to, once.
-func (b *Builder) text(s string) uint32 {
-	if at, ok := b.textAt[s]; ok {
-		return at
-	}
-	at, _ := b.textPiece(string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s)
-	if b.textAt == nil {
-		b.textAt = map[string]uint32{}
-	}
-	b.textAt[s] = at + 1
-	return at + 1
-}
 
 // compiled is a pattern of a rule.
 type compiled struct {
@@ -356,36 +308,4 @@ func joinName(name string, flags uint32) string {
 		return name + unofficial
 	}
 	return name
-}
-
-// digestText is the text of a rule as ClamAV writes it (documentation, "File
-// hash signatures"). Rules whose text is another keep theirs.
-func digestText(s rule.Scope, size uint64, digest, name string) string {
-	n := "*"
-	if size != math.MaxUint64 {
-		n = strconv.FormatUint(size, 10)
-	}
-	if s == rule.PESection {
-		return n + ":" + hex.EncodeToString([]byte(digest)) + ":" + name
-	}
-	return hex.EncodeToString([]byte(digest)) + ":" + n + ":" + name
-}
-
-// digestPart is the part number of a digest table.
-func digestPart(s rule.Scope, sum rule.Sum, allow bool) uint32 {
-	p := uint32(s)<<4 | uint32(sum)<<1
-	if allow {
-		p |= 1
-	}
-	return p
-}
-
-func sumSize(s rule.Sum) int {
-	switch s {
-	case rule.MD5:
-		return 16
-	case rule.SHA1:
-		return 20
-	}
-	return 32
 }

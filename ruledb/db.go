@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
 	"os"
 	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -23,13 +22,15 @@ import (
 // DB is an open database. It is safe for concurrent use. A rule is named by
 // its index: rules with patterns come first, then rules for exact bytes.
 type DB struct {
-	data   []byte
+	data   []byte // what is read at start, at least
+	size   int64
 	mapped bool
 	meta   Meta
 
 	names, programs []byte
 	abouts          []byte
-	texts, skips    coldSection
+	texts, skips    pages
+	stems           pages // of the names of rules for exact bytes
 	yara            []yaraRow
 	spaces          []spaceRow
 	views           bool // some of YARA's rules are for views
@@ -111,20 +112,6 @@ func (l *Literals) Only(patterns []uint32) *Literals {
 	return &Literals{Set: l.Set.Only(ids), starts: l.starts, refs: l.refs, leads: l.leads}
 }
 
-// digestTable is one kind of exact-digest rules.
-type digestTable struct {
-	part   uint32
-	first  uint32 // index of the first rule
-	sizes  []uint64
-	starts []uint32
-	sums   []byte
-	rows   []digestRow
-}
-
-func (t *digestTable) scope() rule.Scope { return rule.Scope(t.part >> 4) }
-func (t *digestTable) sum() rule.Sum     { return rule.Sum(t.part >> 1 & 7) }
-func (t *digestTable) allow() bool       { return t.part&1 != 0 }
-
 // Open maps a database file.
 func Open(path string) (*DB, error) {
 	f, err := os.Open(path)
@@ -149,15 +136,21 @@ func New(data []byte) (*DB, error) {
 	if len(data) > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
 		data = append(aligned(len(data))[:0], data...)
 	}
-	secs, sums, err := dissect(data)
+	return newDB(data, bytes.NewReader(data), uint64(len(data)))
+}
+
+// newDB opens a database of size bytes: data is what is read at start, at least, and
+// cold has all.
+func newDB(data []byte, cold io.ReaderAt, size uint64) (*DB, error) {
+	places, secs, err := dissect(data, size)
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{data: data}
-	l := loader{secs: secs}
+	db := &DB{data: data, size: int64(size)}
+	l := loader{secs: secs, places: places, cold: cold}
+	l.sums = load[pageSum](&l, secSums, 0)
 	db.names, db.programs = l.bytes(secNames), l.bytes(secPrograms)
-	db.texts.data, db.texts.sum = l.bytes(secTexts), sums[secTexts]
-	db.skips.data, db.skips.sum = l.bytes(secSkips), sums[secSkips]
+	db.texts, db.skips, db.stems = l.pages(secTexts, 0), l.pages(secSkips, 0), l.pages(secStems, 0)
 	db.abouts = l.bytes(secAbouts)
 	db.yara = load[yaraRow](&l, secYARA, 0)
 	db.spaces = load[spaceRow](&l, secSpaces, 0)
@@ -190,8 +183,28 @@ func New(data []byte) (*DB, error) {
 
 // loader takes sections out and keeps the first error.
 type loader struct {
-	secs map[kind]map[uint32][]byte
-	err  error
+	secs   map[kind]map[uint32][]byte
+	places []place
+	cold   io.ReaderAt
+	sums   []pageSum
+	err    error
+}
+
+// pages returns a cold section, which is empty if it is not there.
+func (l *loader) pages(k kind, part uint32) pages {
+	out := pages{name: k.String(), from: l.cold}
+	for _, p := range l.places {
+		if p.kind != k || p.part != part {
+			continue
+		}
+		n := uint64(pageCount(int(p.n)))
+		if p.check > uint64(len(l.sums)) || n > uint64(len(l.sums))-p.check {
+			l.err = fmt.Errorf("sums of %s: %w", out.name, ErrCorrupt)
+			return out
+		}
+		out.at, out.size, out.sums = int64(p.off), int(p.n), l.sums[p.check:p.check+n]
+	}
+	return out
 }
 
 func (l *loader) bytes(k kind) []byte { return l.secs[k][0] }
@@ -216,7 +229,7 @@ func (db *DB) proveRows() error {
 	}
 	for i := range db.rules {
 		r := &db.rules[i]
-		if !within(r.Name, r.NameLen, len(db.names)) || !within(r.Text, r.TextLen, len(db.texts.data)) ||
+		if !within(r.Name, r.NameLen, len(db.names)) || !within(r.Text, r.TextLen, db.texts.size) ||
 			!within(r.Program, r.ProgramLen, len(db.programs)) || !within(r.Uses, r.UsesLen, len(db.uses)) ||
 			int(r.File) >= len(db.files) || r.Target >= uint32(rule.Targets) {
 			return bad("rule", i)
@@ -337,49 +350,6 @@ func (db *DB) loadLiterals(lits, refs []byte) (Literals, error) {
 	return out, nil
 }
 
-func (db *DB) loadDigests(l *loader) error {
-	first := len(db.rules)
-	var parts []uint32
-	for part := range l.secs[secDigestRows] {
-		parts = append(parts, part)
-	}
-	slices.Sort(parts)
-	for _, part := range parts {
-		t := digestTable{part: part, first: uint32(first)}
-		t.sizes = load[uint64](l, secSizes, part)
-		t.starts = load[uint32](l, secStarts, part)
-		t.rows = load[digestRow](l, secDigestRows, part)
-		t.sums = l.secs[secDigests][part]
-		if l.err != nil {
-			return l.err
-		}
-		if err := t.prove(len(db.names), len(db.files)); err != nil {
-			return fmt.Errorf("digest table %#x: %w", part, err)
-		}
-		first += len(t.rows)
-		db.digests = append(db.digests, t)
-	}
-	return nil
-}
-
-func (t *digestTable) prove(names, files int) error {
-	if t.scope() > rule.PEImports || t.sum() > rule.SHA256 || len(t.sums) != len(t.rows)*sumSize(t.sum()) ||
-		len(t.starts) != len(t.sizes)+1 || t.starts[0] != 0 || int(t.starts[len(t.sizes)]) != len(t.rows) {
-		return ErrCorrupt
-	}
-	for i := range t.sizes {
-		if t.starts[i] >= t.starts[i+1] || i > 0 && t.sizes[i-1] >= t.sizes[i] {
-			return ErrCorrupt
-		}
-	}
-	for i := range t.rows {
-		if r := &t.rows[i]; !within(r.Name, uint32(r.NameLen), names) || int(r.File&fileNumber) >= files {
-			return ErrCorrupt
-		}
-	}
-	return nil
-}
-
 // Meta returns what the database was made of.
 func (db *DB) Meta() Meta { return db.meta }
 
@@ -387,7 +357,7 @@ func (db *DB) Meta() Meta { return db.meta }
 func (db *DB) Len() int {
 	n := len(db.rules)
 	for i := range db.digests {
-		n += len(db.digests[i].rows)
+		n += int(db.digests[i].n)
 	}
 	return n
 }
@@ -396,7 +366,7 @@ func (db *DB) Len() int {
 func (db *DB) Rules() int { return len(db.rules) }
 
 // Size returns the size of the file in bytes.
-func (db *DB) Size() int64 { return int64(len(db.data)) }
+func (db *DB) Size() int64 { return db.size }
 
 // Patterns returns the number of patterns.
 func (db *DB) Patterns() int { return len(db.patterns) }
@@ -498,75 +468,6 @@ func (db *DB) prove(n int, check func() error) error {
 	}
 	word.Or(bit)
 	return nil
-}
-
-// Has tells whether there are rules for exact bytes of a scope.
-func (db *DB) Has(s rule.Scope) bool {
-	return slices.ContainsFunc(db.digests, func(t digestTable) bool { return t.scope() == s })
-}
-
-// Sums tells which digests of that scope may match something of size bytes.
-func (db *DB) Sums(s rule.Scope, size int64) (md5, sha1, sha256 bool) {
-	for i := range db.digests {
-		t := &db.digests[i]
-		if t.scope() != s {
-			continue
-		}
-		if _, ok := t.run(uint64(size)); !ok {
-			if _, ok = t.run(math.MaxUint64); !ok {
-				continue
-			}
-		}
-		switch t.sum() {
-		case rule.MD5:
-			md5 = true
-		case rule.SHA1:
-			sha1 = true
-		case rule.SHA256:
-			sha256 = true
-		}
-	}
-	return
-}
-
-// run returns the position of a size.
-func (t *digestTable) run(size uint64) (int, bool) { return slices.BinarySearch(t.sizes, size) }
-
-// Lookup returns the rules for exact bytes that match the digest of size bytes.
-func (db *DB) Lookup(s rule.Scope, sum rule.Sum, size int64, digest []byte) (found, allowed []uint32) {
-	for i := range db.digests {
-		t := &db.digests[i]
-		if t.scope() != s || t.sum() != sum {
-			continue
-		}
-		for _, want := range [2]uint64{uint64(size), math.MaxUint64} {
-			at, ok := t.run(want)
-			if !ok {
-				continue
-			}
-			for _, row := range t.find(at, digest) {
-				if t.allow() {
-					allowed = append(allowed, row)
-				} else {
-					found = append(found, row)
-				}
-			}
-		}
-	}
-	return
-}
-
-// find returns the rules with a digest among those of one size.
-func (t *digestTable) find(run int, digest []byte) (out []uint32) {
-	w := sumSize(t.sum())
-	lo, hi := int(t.starts[run]), int(t.starts[run+1])
-	at := lo + sort.Search(hi-lo, func(i int) bool {
-		return bytes.Compare(t.sums[(lo+i)*w:(lo+i+1)*w], digest) >= 0
-	})
-	for ; at < hi && bytes.Equal(t.sums[at*w:(at+1)*w], digest); at++ {
-		out = append(out, t.first+uint32(at))
-	}
-	return out
 }
 
 // IsDatabase tells whether a file that begins so is a compiled database.

@@ -2,12 +2,9 @@ package ruledb
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"math/bits"
 	"runtime"
 	"slices"
@@ -54,9 +51,9 @@ func (b *Builder) Finish(m Meta) ([]byte, error) {
 	}
 	m.Rules, m.Skipped = len(b.bodies), len(b.skips)
 	for _, d := range b.digests {
-		m.Digests += len(d)
+		m.Digests += d.n
 	}
-	if m.Rules+m.Digests > math.MaxInt32 {
+	if m.Rules+m.Digests > maxRules {
 		return nil, fmt.Errorf("database: more than 2^31 rules")
 	}
 	triggers := b.triggers()
@@ -290,35 +287,6 @@ func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
 		starts = append(starts, uint32(len(flat)))
 	}
 	return lits, append(bytes.Clone(raw(starts)), raw(flat)...), nil
-}
-
-func (b *Builder) digestTables() []section {
-	var out []section
-	for _, part := range slices.Sorted(maps.Keys(b.digests)) {
-		ds := b.digests[part]
-		slices.SortStableFunc(ds, func(x, y builtDigest) int {
-			return cmp.Or(cmp.Compare(x.size, y.size), cmp.Compare(x.digest, y.digest))
-		})
-		var sizes []uint64
-		var starts []uint32
-		var sums []byte
-		rows := make([]digestRow, len(ds))
-		for i, d := range ds {
-			if len(sizes) == 0 || sizes[len(sizes)-1] != d.size {
-				sizes = append(sizes, d.size)
-				starts = append(starts, uint32(i))
-			}
-			sums = append(sums, d.digest...)
-			rows[i] = d.row
-			if d.flags&flagUnofficial != 0 {
-				rows[i].File |= fileUnofficial
-			}
-		}
-		starts = append(starts, uint32(len(ds)))
-		out = append(out, section{kind: secSizes, part: part, data: raw(sizes)}, section{kind: secStarts, part: part, data: raw(starts)},
-			section{kind: secDigests, part: part, data: sums}, section{kind: secDigestRows, part: part, data: raw(rows)})
-	}
-	return out
 }
 
 func (b *Builder) fileTable() []byte {

@@ -12,7 +12,7 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 4
+	version    = 5
 	partPlain  = 256 // added to the target: see doc.go
 	headerSize = 32
 	entrySize  = 32
@@ -43,34 +43,35 @@ const (
 	secDeferredRefs
 	secAlways
 	secSizes
-	secStarts
+	secSizeLows
 	secDigests
-	secDigestRows
+	secDigestIndex
 	secYARA
 	secSpaces
 	secAbouts
+	secStems
+	secSums
 	kinds
 )
 
-// cold tells the sections that Open does not read. What is in one is proven when it
-// is first asked for. (Abouts are small, and of their damage most would be told late.)
-func (k kind) cold() bool { return k == secTexts || k == secSkips }
-
-// coldSection is a section that Open does not read.
-type coldSection struct {
-	data []byte
-	sum  uint64 // as it is stored
-	once sync.Once
-	good bool
+// String returns what package documentation calls a section.
+func (k kind) String() string {
+	names := [...]string{
+		"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
+		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "sizelows", "digests", "digestindex",
+		"yara", "spaces", "abouts", "stems", "sums",
+	}
+	if k < kinds {
+		return names[k]
+	}
+	return "unknown"
 }
 
-// proven returns the section's bytes once they are known to be those that were written.
-func (c *coldSection) proven(name string) ([]byte, error) {
-	c.once.Do(func() { c.good = len(c.data) == 0 || xxhash.Sum64(c.data) == c.sum })
-	if !c.good {
-		return nil, fmt.Errorf("checksum of %s: %w", name, ErrCorrupt)
-	}
-	return c.data, nil
+// cold tells the sections that Open does not read. What is in one is proven page by
+// page, when it is asked for. They stand behind the others, each at a multiple of a page.
+// (Abouts are small, and of their damage most would be told late.)
+func (k kind) cold() bool {
+	return k == secTexts || k == secSkips || k == secStems || k == secDigests
 }
 
 // ruleRow is one rule with patterns. 52 bytes.
@@ -113,15 +114,6 @@ type patternRow struct {
 	Places, PlacesLen   uint32 // in uses: places of its atoms, for proving the program
 }
 
-// digestRow is one exact-digest rule. 16 bytes.
-type digestRow struct {
-	Name    uint32 // in names
-	NameLen uint16
-	File    uint16
-	Line    uint32
-	Text    uint32 // 1 + offset in texts of {length u32, text}; 0: the text follows from the row
-}
-
 // The flags of a yaraRow.
 const (
 	yaraPrivate = 1 << iota
@@ -138,19 +130,14 @@ const (
 	patternAll     = 1<<iota - 1
 )
 
-const (
-	flagUnofficial = 1       // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold
-	fileUnofficial = 1 << 15 // the same, in digestRow.File
-	fileRest       = 1 << 14 // digestRow.File: Text leads to what comes after the text that follows from the row
-	fileNumber     = fileRest - 1
-)
+const flagUnofficial = 1 // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold
 
 // ref is where a literal leads.
 type ref struct{ Pattern, Place uint32 }
 
 // row is a type that a section may hold.
 type row interface {
-	~uint32 | ~uint64 | ruleRow | yaraRow | spaceRow | patternRow | digestRow | ref | [2]uint32
+	~uint16 | ~uint32 | ~uint64 | ruleRow | yaraRow | spaceRow | patternRow | indexRow | sizeRow | pageSum | ref | [2]uint32
 }
 
 // cast returns the section as rows, in place. b is aligned to 8 bytes.
@@ -193,68 +180,170 @@ type section struct {
 	part uint32
 	data []byte
 	pieces
+	blob blob
 }
 
-func (s *section) len() int { return len(s.data) + s.size }
+func (s *section) len() int { return len(s.data) + s.size + s.blob.size }
 
-// write copies the section to dst, which has its length, and returns its checksum.
-func (s *section) write(dst []byte) uint64 {
+// write copies the section to dst, which has its length, and forgets what it was made of.
+func (s *section) write(dst []byte) {
 	at := copy(dst, s.data)
 	for _, p := range s.list {
 		at += copy(dst[at:], p)
 	}
-	return xxhash.Sum64(dst)
+	for _, c := range s.blob.chunks {
+		at += copy(dst[at:], c)
+	}
+	s.data, s.list, s.blob.chunks = nil, nil, nil
 }
 
-// assemble lays the sections out in the order given.
+// stripe is how many bytes of a cold section one goroutine sums.
+const stripe = 1024 * pageSize
+
+// assemble lays the sections out: those that Open reads, the sums of the others' pages,
+// and the others, each in the order given.
 func assemble(secs []section) []byte {
-	at := roundUp(headerSize+entrySize*len(secs), alignment)
-	total := at
-	for i := range secs {
-		total = roundUp(total+secs[i].len(), alignment)
+	count := 0
+	var hot, cold []section
+	for _, s := range secs {
+		if s.kind.cold() {
+			count += pageCount(s.len())
+			cold = append(cold, s)
+		} else {
+			hot = append(hot, s)
+		}
 	}
+	sums := make([]pageSum, count)
+	hot = append(hot, section{kind: secSums, data: raw(sums)})
+	secs = append(hot, cold...)
+	place := func(at int, s *section) int {
+		if s.kind.cold() {
+			return roundUp(at, pageSize)
+		}
+		return roundUp(at, alignment)
+	}
+	total := headerSize + entrySize*len(secs)
+	for i := range secs {
+		total = place(total, &secs[i]) + secs[i].len()
+	}
+	total = roundUp(total, alignment)
 	out := aligned(total)
 	copy(out, magic)
 	le := binary.LittleEndian
 	le.PutUint64(out[8:], uint64(total))
 	le.PutUint32(out[16:], uint32(len(secs)))
 	le.PutUint32(out[20:], version)
-	var wait sync.WaitGroup
+	at, page := headerSize+entrySize*len(secs), 0
+	var hots, colds sync.WaitGroup
 	for i := range secs {
 		s, n := &secs[i], secs[i].len()
+		at = place(at, s)
 		e := out[headerSize+entrySize*i:]
 		le.PutUint32(e, uint32(s.kind))
 		le.PutUint32(e[4:], s.part)
 		le.PutUint64(e[8:], uint64(at))
 		le.PutUint64(e[16:], uint64(n))
 		dst := out[at : at+n]
-		wait.Go(func() { le.PutUint64(e[24:], s.write(dst)) })
-		at = roundUp(at+n, alignment)
+		switch {
+		case s.kind == secSums: // when all are known
+		case s.kind.cold():
+			le.PutUint64(e[24:], uint64(page))
+			s.write(dst)
+			own := sums[page:]
+			for from := 0; from < n; from += stripe {
+				colds.Go(func() { copy(own[from/pageSize:], sumPages(dst[from:min(from+stripe, n)])) })
+			}
+			page += pageCount(n)
+		default:
+			hots.Go(func() { s.write(dst); le.PutUint64(e[24:], xxhash.Sum64(dst)) })
+		}
+		at += n
 	}
-	wait.Wait()
+	colds.Wait()
+	hots.Wait()
+	i := len(hot) - 1
+	e := out[headerSize+entrySize*i:]
+	dst := out[le.Uint64(e[8:]):][:le.Uint64(e[16:])]
+	secs[i].write(dst)
+	le.PutUint64(e[24:], xxhash.Sum64(dst))
 	head := out[:headerSize+entrySize*len(secs)]
 	le.PutUint64(out[24:], xxhash.Sum64(head))
 	return out
 }
 
-// dissect finds the sections of a file and proves their places and the hot ones'
-// checksums; those of the cold ones it returns.
-func dissect(data []byte) (map[kind]map[uint32][]byte, map[kind]uint64, error) {
-	bad := func(format string, a ...any) (map[kind]map[uint32][]byte, map[kind]uint64, error) {
+// place is where a section stands.
+type place struct {
+	kind   kind
+	part   uint32
+	off, n uint64
+	check  uint64
+}
+
+// hotPart returns the length of what Open reads: the rest of the file is cold sections.
+func hotPart(places []place, size uint64) uint64 {
+	for _, p := range places {
+		if p.kind.cold() {
+			size = min(size, p.off)
+		}
+	}
+	return size
+}
+
+// dissect finds the sections of a file whose first bytes are data, and whose size is
+// size, and proves their places and the hot ones' checksums. A cold one is known by its place alone.
+func dissect(data []byte, size uint64) ([]place, map[kind]map[uint32][]byte, error) {
+	bad := func(format string, a ...any) ([]place, map[kind]map[uint32][]byte, error) {
 		return nil, nil, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrCorrupt)
 	}
+	places, err := sections(data, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	hot := hotPart(places, size)
+	if hot > uint64(len(data)) {
+		return bad("%d bytes to be read at start, there are %d", hot, len(data))
+	}
+	out := map[kind]map[uint32][]byte{}
+	for i, p := range places {
+		if out[p.kind] == nil {
+			out[p.kind] = map[uint32][]byte{}
+		}
+		if _, dup := out[p.kind][p.part]; dup {
+			return bad("section %d stands twice", i)
+		}
+		out[p.kind][p.part] = nil
+		if p.kind.cold() {
+			continue
+		}
+		if p.off+p.n > hot {
+			return bad("section %d stands among those that are not read at start", i)
+		}
+		s := data[p.off : p.off+p.n : p.off+p.n]
+		if xxhash.Sum64(s) != p.check {
+			return bad("checksum of section %d", i)
+		}
+		out[p.kind][p.part] = s
+	}
+	return places, out, nil
+}
+
+// sections reads the header of a file of size bytes that begins with data.
+func sections(data []byte, size uint64) ([]place, error) {
+	bad := func(format string, a ...any) ([]place, error) {
+		return nil, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrCorrupt)
+	}
 	if !nativeOrder() {
-		return nil, nil, errors.New("database: this machine is big-endian, which is not supported")
+		return nil, errors.New("database: this machine is big-endian, which is not supported")
 	}
 	if len(data) < headerSize || string(data[:8]) != magic {
-		return nil, nil, errors.New("database: not a compiled rule database (wrong magic)")
+		return nil, errors.New("database: not a compiled rule database (wrong magic)")
 	}
 	le := binary.LittleEndian
 	if v := le.Uint32(data[20:]); v != version {
-		return nil, nil, fmt.Errorf("database: format version %d, this program reads %d; compile the rules again", v, version)
+		return nil, fmt.Errorf("database: format version %d, this program reads %d; compile the rules again", v, version)
 	}
-	if le.Uint64(data[8:]) != uint64(len(data)) {
-		return bad("size says %d, the file has %d bytes", le.Uint64(data[8:]), len(data))
+	if le.Uint64(data[8:]) != size {
+		return bad("size says %d, the file has %d bytes", le.Uint64(data[8:]), size)
 	}
 	n := int(le.Uint32(data[16:]))
 	if n > maxEntries || headerSize+entrySize*n > len(data) {
@@ -265,32 +354,20 @@ func dissect(data []byte) (map[kind]map[uint32][]byte, map[kind]uint64, error) {
 	if xxhash.Sum64(head) != le.Uint64(data[24:]) {
 		return bad("header checksum")
 	}
-	out, sums := map[kind]map[uint32][]byte{}, map[kind]uint64{}
-	for i := range n {
+	out := make([]place, n)
+	for i := range out {
 		e := data[headerSize+entrySize*i:]
-		k, part := kind(le.Uint32(e)), le.Uint32(e[4:])
-		off, length := le.Uint64(e[8:]), le.Uint64(e[16:])
-		if k == 0 || k >= kinds || off%alignment != 0 || off > uint64(len(data)) || length > uint64(len(data))-off {
+		p := place{kind(le.Uint32(e)), le.Uint32(e[4:]), le.Uint64(e[8:]), le.Uint64(e[16:]), le.Uint64(e[24:])}
+		step := uint64(alignment)
+		if p.kind.cold() {
+			step = pageSize
+		}
+		if p.kind == 0 || p.kind >= kinds || p.off%step != 0 || p.off > size || p.n > size-p.off {
 			return bad("section %d", i)
 		}
-		s := data[off : off+length : off+length]
-		switch sum := le.Uint64(e[24:]); {
-		case k.cold() && part != 0:
-			return bad("part of section %d", i)
-		case k.cold():
-			sums[k] = sum
-		case xxhash.Sum64(s) != sum:
-			return bad("checksum of section %d", i)
-		}
-		if out[k] == nil {
-			out[k] = map[uint32][]byte{}
-		}
-		if _, dup := out[k][part]; dup {
-			return bad("section %d stands twice", i)
-		}
-		out[k][part] = s
+		out[i] = p
 	}
-	return out, sums, nil
+	return out, nil
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

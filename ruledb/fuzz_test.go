@@ -129,11 +129,28 @@ func reseal(data []byte) {
 	if n > maxEntries || headerSize+entrySize*n > len(data) {
 		return
 	}
-	for i := range n {
-		e := data[headerSize+entrySize*i:]
+	within := func(i int) (e, section []byte) {
+		e = data[headerSize+entrySize*i:]
 		off, length := le.Uint64(e[8:]), le.Uint64(e[16:])
 		if off <= uint64(len(data)) && length <= uint64(len(data))-off {
-			le.PutUint64(e[24:], xxhash.Sum64(data[off:off+length]))
+			section = data[off : off+length]
+		}
+		return e, section
+	}
+	var sums []byte
+	for i := range n {
+		if e, s := within(i); kind(le.Uint32(e)) == secSums {
+			sums = s
+		}
+	}
+	for i := range n {
+		if e, s := within(i); kind(le.Uint32(e)).cold() && le.Uint64(e[24:]) <= uint64(len(sums)/len(pageSum{})) {
+			copy(sums[16*le.Uint64(e[24:]):], raw(sumPages(s)))
+		}
+	}
+	for i := range n {
+		if e, s := within(i); !kind(le.Uint32(e)).cold() {
+			le.PutUint64(e[24:], xxhash.Sum64(s))
 		}
 	}
 	head := bytes.Clone(data[:headerSize+entrySize*n])

@@ -1,6 +1,7 @@
 package ruledb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"flag"
@@ -15,23 +16,16 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // dump writes a database out with what each stretch means, so that a change of
 // the format is a change of a file that is looked at.
 func dump(t testing.TB, data []byte) string {
-	secs, _, err := dissect(data)
+	places, _, err := dissect(data, uint64(len(data)))
 	if err != nil {
 		t.Fatal(err)
-	}
-	names := [...]string{
-		"", "meta", "names", "texts", "skips", "files", "rules", "uses", "patterns", "programs", "owners",
-		"eager", "deferred", "eagerrefs", "deferredrefs", "always", "sizes", "starts", "digests", "digestrows",
-		"yara", "spaces", "abouts",
 	}
 	le := binary.LittleEndian
 	var b strings.Builder
 	fmt.Fprintf(&b, "header   magic %q size %d sections %d version %d\n", data[:8], le.Uint64(data[8:]), le.Uint32(data[16:]), le.Uint32(data[20:]))
-	for i := range int(le.Uint32(data[16:])) {
-		e := data[headerSize+entrySize*i:]
-		k, part := kind(le.Uint32(e)), le.Uint32(e[4:])
-		s := secs[k][part]
-		fmt.Fprintf(&b, "\n%s part %#x, %d bytes\n", names[k], part, len(s))
+	for _, p := range places {
+		k, s := p.kind, data[p.off:p.off+p.n]
+		fmt.Fprintf(&b, "\n%s part %#x, %d bytes\n", k, p.part, len(s))
 		switch k {
 		case secRules:
 			rows[ruleRow](&b, s)
@@ -41,17 +35,23 @@ func dump(t testing.TB, data []byte) string {
 			rows[spaceRow](&b, s)
 		case secPatterns:
 			rows[patternRow](&b, s)
-		case secDigestRows:
-			rows[digestRow](&b, s)
+		case secDigestIndex:
+			rows[indexRow](&b, s)
+		case secSizes:
+			rows[sizeRow](&b, s)
+		case secSizeLows:
+			rows[uint16](&b, s)
+		case secSums:
+			rows[pageSum](&b, s)
+		case secDigests:
+			b.WriteString(hex.Dump(bytes.TrimRight(s, "\x00")))
 		case secFiles:
 			rows[[2]uint32](&b, s)
-		case secUses, secOwners, secAlways, secStarts, secEagerRefs, secDeferredRefs:
+		case secUses, secOwners, secAlways, secEagerRefs, secDeferredRefs:
 			rows[uint32](&b, s)
-		case secSizes:
-			rows[uint64](&b, s)
 		case secEager, secDeferred:
 			b.WriteString("  (package literal)\n")
-		case secMeta, secNames, secTexts, secSkips, secAbouts:
+		case secMeta, secNames, secTexts, secSkips, secAbouts, secStems:
 			fmt.Fprintf(&b, "  %q\n", s)
 		default:
 			b.WriteString(hex.Dump(s))
@@ -66,6 +66,10 @@ func rows[T row](b *strings.Builder, s []byte) {
 		fmt.Fprintf(b, "  %v\n", err)
 	}
 	for i, r := range all {
+		if sum, ok := any(r).(pageSum); ok {
+			fmt.Fprintf(b, "  %d: %x\n", i, sum)
+			continue
+		}
 		fmt.Fprintf(b, "  %d: %+v\n", i, r)
 	}
 }

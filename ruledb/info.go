@@ -2,12 +2,10 @@ package ruledb
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
-	"sort"
 
 	"github.com/showcause/showcause/rule"
 )
@@ -26,19 +24,20 @@ type Info struct {
 	YARA     *About   `json:"yara,omitempty"`
 }
 
-// Name returns the name that rule i is reported by.
+// Name returns the name that rule i is reported by. Where the database is damaged
+// it is "rule-" and the index.
 func (db *DB) Name(i uint32) string {
 	if int(i) < len(db.rules) {
 		r := &db.rules[i]
 		return joinName(string(db.names[r.Name:r.Name+r.NameLen]), r.Flags)
 	}
 	t, at := db.digestOf(i)
-	r := &t.rows[at]
-	flags := uint32(0)
-	if r.File&fileUnofficial != 0 {
-		flags = flagUnofficial
+	if _, m, err := t.rule(at); err == nil {
+		if name, err := db.digestName(&m); err == nil {
+			return joinName(name, m.nameFlags())
+		}
 	}
-	return joinName(string(db.names[r.Name:r.Name+uint32(r.NameLen)]), flags)
+	return fmt.Sprintf("rule-%d", i)
 }
 
 // Shape tells how many patterns rule i has, 0 if it is one for exact bytes, and
@@ -51,27 +50,21 @@ func (db *DB) Shape(i uint32) (patterns int, allow bool) {
 	return 0, t.allow()
 }
 
-// digestOf returns where a rule for exact bytes stands.
-func (db *DB) digestOf(i uint32) (*digestTable, uint32) {
-	n := sort.Search(len(db.digests), func(k int) bool { return db.digests[k].first > i }) - 1
-	return &db.digests[n], i - db.digests[n].first
-}
-
 // Info returns what is known of rule i. An error says that the database is
 // damaged in a part that is not read at start.
 func (db *DB) Info(i uint32) (Info, error) {
 	if int(i) >= db.Len() {
 		return Info{}, fmt.Errorf("rule %d: the database has %d", i, db.Len())
 	}
-	out := Info{Index: i, Name: db.Name(i), Kind: "patterns"}
+	out := Info{Index: i, Kind: "patterns"}
 	if int(i) < len(db.rules) {
 		r := &db.rules[i]
-		texts, err := db.texts.proven("texts")
+		out.Name = db.Name(i)
+		text, err := db.texts.read(uint64(r.Text), uint64(r.TextLen))
 		if err != nil {
 			return Info{}, err
 		}
-		out.File, out.Line = db.file(r.File), int(r.Line)
-		out.Text = string(texts[r.Text : r.Text+r.TextLen])
+		out.File, out.Line, out.Text = db.file(r.File), int(r.Line), string(text)
 		if err := db.proveRule(i); err != nil {
 			return Info{}, err
 		}
@@ -89,48 +82,35 @@ func (db *DB) Info(i uint32) (Info, error) {
 		if out.YARA, err = db.about(i); err != nil {
 			return Info{}, err
 		}
-	} else {
-		t, at := db.digestOf(i)
-		r := &t.rows[at]
-		out.File, out.Line, out.Kind = db.file(uint32(r.File&fileNumber)), int(r.Line), "digest"
-		if t.allow() {
-			out.Kind = "allow"
-		}
-		var err error
-		if out.Text, err = db.digestRuleText(t, at); err != nil {
-			return Info{}, err
-		}
+	} else if err := db.digestInfo(i, &out); err != nil {
+		return Info{}, err
 	}
 	sum := sha256.Sum256([]byte(out.Text))
 	out.Digest = hex.EncodeToString(sum[:])
 	return out, nil
 }
 
-func (db *DB) digestRuleText(t *digestTable, at uint32) (string, error) {
-	r := &t.rows[at]
-	own := ""
-	if r.Text != 0 {
-		texts, err := db.texts.proven("texts")
-		if err != nil {
-			return "", err
-		}
-		off := uint64(r.Text - 1)
-		if off+4 > uint64(len(texts)) {
-			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
-		}
-		n := uint64(binary.LittleEndian.Uint32(texts[off:]))
-		if off+4+n > uint64(len(texts)) {
-			return "", fmt.Errorf("text of rule %d: %w", t.first+at, ErrCorrupt)
-		}
-		own = string(texts[off+4 : off+4+n])
-		if r.File&fileRest == 0 {
-			return own, nil
-		}
+// digestInfo fills in what is known of rule i, which is for exact bytes.
+func (db *DB) digestInfo(i uint32, out *Info) error {
+	t, at := db.digestOf(i)
+	digest, m, err := t.rule(at)
+	if err != nil {
+		return err
 	}
-	w := uint32(sumSize(t.sum()))
-	run := sort.Search(len(t.sizes), func(k int) bool { return t.starts[k+1] > at })
-	name := string(db.names[r.Name : r.Name+uint32(r.NameLen)])
-	return digestText(t.scope(), t.sizes[run], string(t.sums[at*w:(at+1)*w]), name) + own, nil
+	file := m.file >> digestFlags
+	if file >= uint64(len(db.files)) {
+		return fmt.Errorf("file of rule %d: %w", i, ErrCorrupt)
+	}
+	name, err := db.digestName(&m)
+	if err != nil {
+		return err
+	}
+	out.Name, out.File, out.Line, out.Kind = joinName(name, m.nameFlags()), db.file(uint32(file)), int(m.line), "digest"
+	if t.allow() {
+		out.Kind = "allow"
+	}
+	out.Text, err = db.digestText(t, digest, &m, name)
+	return err
 }
 
 func (db *DB) file(i uint32) string {
@@ -144,19 +124,20 @@ func (db *DB) Find(name string, max int) (out []uint32) {
 		max = math.MaxInt
 	}
 	want, _ := splitName(name)
-	for i := range uint32(db.Len()) {
-		if have, _ := splitName(db.Name(i)); have == want {
-			if out = append(out, i); len(out) == max {
-				break
+	for i := range db.rules {
+		r := &db.rules[i]
+		if string(db.names[r.Name:r.Name+r.NameLen]) == want {
+			if out = append(out, uint32(i)); len(out) == max {
+				return out
 			}
 		}
 	}
-	return out
+	return db.findDigests(want, out, max)
 }
 
 // Skips returns the signatures that were left out.
 func (db *DB) Skips() ([]Skip, error) {
-	skips, err := db.skips.proven("skips")
+	skips, err := db.skips.all()
 	if err != nil {
 		return nil, err
 	}

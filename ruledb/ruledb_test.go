@@ -160,7 +160,10 @@ func TestDigests(t *testing.T) {
 	}
 	look := func(s string) (found, allowed int) {
 		d := md5.Sum([]byte(s))
-		f, a := db.Lookup(rule.WholeLayer, rule.MD5, int64(len(s)), d[:])
+		f, a, err := db.Lookup(rule.WholeLayer, rule.MD5, int64(len(s)), d[:])
+		if err != nil {
+			t.Fatal(err)
+		}
 		return len(f), len(a)
 	}
 	for s, want := range map[string][2]int{"one": {1, 0}, "two": {1, 1}, "three": {1, 0}, "four": {1, 0}, "six": {0, 0}, "thrice": {0, 0}} {
@@ -195,6 +198,15 @@ func told(db *ruledb.DB) (string, error) {
 	}
 	for i := range uint32(db.Patterns()) {
 		out += fmt.Sprintf("%+v\n", db.Pattern(i))
+	}
+	for _, s := range []string{"one", "two", "three", "four", "five", "sixteen"} {
+		d := md5.Sum([]byte(s))
+		f, a, err := db.Lookup(rule.WholeLayer, rule.MD5, int64(len(s)), d[:])
+		if err != nil {
+			return "", err
+		}
+		m, s1, s2 := db.Sums(rule.WholeLayer, int64(len(s)))
+		out += fmt.Sprintf("%s %v %v %v %v %v\n", s, f, a, m, s1, s2)
 	}
 	return out, nil
 }

@@ -29,7 +29,7 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 5"
+const tool = "showcause 6"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {

@@ -62,7 +62,7 @@ func (in *input) digest(l *layer, scope rule.Scope, off, n int64) (found []exact
 		in.cannotRead(l, off+got, n-got, err)
 		return nil, nil
 	}
-	rules, allowed := d.lookup(in, scope, n)
+	rules, allowed := d.lookup(in, l, scope, off, n)
 	for _, r := range rules {
 		found = append(found, exact{r, off, n})
 	}
@@ -84,7 +84,7 @@ func (in *input) imports(l *layer) (found []exact) {
 	if !ok {
 		return nil
 	}
-	rules, _ := d.lookup(in, rule.PEImports, n)
+	rules, _ := d.lookup(in, l, rule.PEImports, 0, n)
 	for _, r := range rules {
 		found = append(found, exact{r, 0, l.Source.Size()})
 	}
@@ -117,10 +117,21 @@ func (d *digests) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lookup returns the rules for what was digested, n bytes in that scope.
-func (d *digests) lookup(in *input, scope rule.Scope, n int64) (found, allowed []uint32) {
+// badRules is the code of a stretch that was not held against all rules: their
+// database is damaged where one for it would be.
+const badRules = showcause.Unreadable + ".rules"
+
+// lookup returns the rules for what was digested of a layer: n bytes in that scope.
+func (d *digests) lookup(in *input, l *layer, scope rule.Scope, off, n int64) (found, allowed []uint32) {
+	extent := n
+	if scope == rule.PEImports { // n is the length of a text that was made
+		extent = -1
+	}
 	for i, h := range d.hashes {
-		f, a := in.db.Lookup(scope, d.sums[i], n, h.Sum(nil))
+		f, a, err := in.db.Lookup(scope, d.sums[i], n, h.Sum(nil))
+		if err != nil {
+			in.gap(showcause.Gap{Trail: l.Trail, Code: badRules, Offset: off, Length: extent})
+		}
 		found, allowed = append(found, f...), append(allowed, a...)
 	}
 	return found, allowed

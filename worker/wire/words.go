@@ -140,7 +140,7 @@ func allCodes() []showcause.Code {
 	codes := []showcause.Code{
 		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject, showcause.LimitWork, showcause.LimitSpill,
 		showcause.Encrypted, showcause.Unsupported, showcause.Corrupt, showcause.Corrupt + ".cms", showcause.Ambiguous,
-		showcause.Changed, showcause.Unreadable, showcause.Crash,
+		showcause.Changed, showcause.Unreadable, showcause.Unreadable + ".rules", showcause.Crash,
 	}
 	add := func(head showcause.Code, tails ...string) {
 		for _, t := range tails {
