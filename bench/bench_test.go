@@ -10,6 +10,7 @@ import (
 	"debug/pe"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"mime"
@@ -24,8 +25,9 @@ import (
 
 // TestMain lets the test program be its own launcher, as main does.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == launchWord {
-		if err := launch(os.Args[2:]); err != nil {
+	if asked, err := helper(os.Args); asked {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -129,7 +131,7 @@ func TestCommandLine(t *testing.T) {
 
 func TestAbsent(t *testing.T) {
 	ctx := context.Background()
-	err := run(ctx, []string{"-db", filepath.Join(t.TempDir(), "none")}, io.Discard, io.Discard)
+	err := run(ctx, []string{"-clamav", "-db", filepath.Join(t.TempDir(), "none")}, io.Discard, io.Discard)
 	if !errors.Is(err, errAbsent) {
 		t.Errorf("no database: %v", err)
 	}

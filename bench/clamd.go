@@ -37,27 +37,40 @@ type clamd struct {
 	load    time.Duration // start to PONG
 	dir     string
 	done    chan struct{}
+	cancel  func() // of a server with a context of its own, or nil
 }
 
-// clamdConfig is the least that a server needs, with the limits of both.
-func clamdConfig(dir, db string, threads int) string {
+// clamdConfig is the least that a server needs, with the limits of both. A line
+// of more takes the place of that with the same name.
+func clamdConfig(dir, db string, threads int, more ...string) string {
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "User root\n" // or it would not read what root reads
 	}
-	return fmt.Sprintf("LocalSocket %s/socket\nDatabaseDirectory %s\nTemporaryDirectory %[1]s\nForeground yes\nSelfCheck 0\nMaxThreads %[3]d\n"+
+	text := fmt.Sprintf("LocalSocket %s/socket\nDatabaseDirectory %s\nTemporaryDirectory %[1]s\nForeground yes\nSelfCheck 0\nMaxThreads %[3]d\n"+
 		"MaxFileSize %s\nMaxScanSize %s\nMaxFiles %s\nMaxRecursion %s\nMaxScanTime 0\n%s",
 		dir, db, threads, maxFileSize, maxScanSize, maxFiles, maxRecursion, user)
+	for _, m := range more {
+		name, _, _ := strings.Cut(m, " ")
+		var kept strings.Builder
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, name+" ") {
+				kept.WriteString(line)
+			}
+		}
+		text = kept.String() + m + "\n"
+	}
+	return text
 }
 
 // startClamd starts a server and waits until it answers.
-func startClamd(ctx context.Context, bin, tmp, db string, threads int) (*clamd, error) {
+func startClamd(ctx context.Context, bin, tmp, db string, threads int, more ...string) (*clamd, error) {
 	dir, err := os.MkdirTemp(tmp, "clamd")
 	if err != nil {
 		return nil, err
 	}
 	d := &clamd{dir: dir, config: filepath.Join(dir, "clamd.conf"), socket: filepath.Join(dir, "socket"), log: filepath.Join(dir, "log"), done: make(chan struct{})}
-	if err := os.WriteFile(d.config, []byte(clamdConfig(dir, db, threads)), 0o600); err != nil {
+	if err := os.WriteFile(d.config, []byte(clamdConfig(dir, db, threads, more...)), 0o600); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(d.log)
@@ -137,6 +150,9 @@ func (d *clamd) stop() {
 	case <-time.After(10 * time.Second):
 		d.cmd.Process.Kill()
 		<-d.done
+	}
+	if d.cancel != nil {
+		d.cancel()
 	}
 	os.RemoveAll(d.dir)
 }

@@ -26,13 +26,8 @@ func (b *bench) jailSets() ([]*set, error) {
 	words := vocabulary()
 	small, large := filepath.Join(b.tmp, "small"), filepath.Join(b.tmp, "large")
 	b.say("generating %d small files", smallFiles)
-	for i := range smallFiles {
-		m := newMaker(100, i, words)
-		// Sizes as people's files have them: half of them below the median, a few far above.
-		n := int(smallSize * pow2(m.NormFloat64()*1.4))
-		if err := write(filepath.Join(small, fmt.Sprintf("%03d/%05d.txt", i/500, i)), m.text(min(max(n, 64), 1<<20))); err != nil {
-			return nil, err
-		}
+	if err := smallTree(small, smallFiles); err != nil {
+		return nil, err
 	}
 	total := min(b.corpus, 1000) * 1e6
 	b.say("generating %d MB of large files", total/1e6)

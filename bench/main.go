@@ -1,13 +1,21 @@
-// Command bench sets showcause side by side with ClamAV: the same files, the
-// same database, one machine, whole processes in turn. It prints Markdown.
+// Command bench measures showcause beside what a user would take instead: the
+// same files, the same rules, one machine, whole processes in turn. It prints
+// Markdown. What is measured is a list of definitions (define.go):
 //
-//	go run ./bench -runs 5
+//	go run ./bench                      # all of them: hours
+//	go run ./bench -quick               # a part, small, in about two minutes
+//	go run ./bench -list
+//	go run ./bench -only prefilter,body -runs 5
+//
+// and, for what is not a row of rules, files and rivals:
+//
+//	go run ./bench -clamav -runs 5      # docs/bench.md
 //	go run ./bench -jail -corpus 1000   # with and without the jail
 //	go run ./bench -unpack -corpus 200  # unpacking, beside the formats' own tools
 //	go run ./bench -yara -files /usr/bin -files /usr/lib   # YARA rules, beside yara
 //
-// It needs a ClamAV database (-db) and clamscan or clamd; what is not installed
-// is "not run". Inner loops have Go benchmarks of their own:
+// ClamAV's database is found in $SHOWCAUSE_DATA or named with -db; what is not
+// there or not installed is "not run". Inner loops have Go benchmarks of their own:
 //
 //	go test -run '^$' -bench . ./literal ./pattern ./rule ./clamsig
 package main
@@ -47,7 +55,16 @@ type bench struct {
 	jail      bool   // the price of the jail, and nothing else
 	yara      bool   // YARA rules beside yara, and nothing else
 	unpack    bool   // unpacking beside the formats' own tools, and nothing else
+	clamav    bool   // whole scans beside ClamAV, and nothing else
 	command   string // as anyone can run it
+
+	quick, list bool
+	only        string        // names of definitions; empty for all
+	most        int           // rules in a set that is made
+	each        time.Duration // for one run of one program
+	corpora     map[string]*set
+	made        map[ruleSet]*rulesMade
+	system      []byte // of this system's programs, to draw rules from
 
 	tmp, compiled       string
 	showcause, clamscan string // programs; empty if not installed
@@ -57,8 +74,8 @@ type bench struct {
 }
 
 func main() {
-	if len(os.Args) > 2 && os.Args[1] == launchWord {
-		if err := launch(os.Args[2:]); err != nil {
+	if asked, err := helper(os.Args); asked {
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -81,18 +98,24 @@ func main() {
 func (b *bench) flags(args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&b.runs, "runs", 5, "runs of each")
-	f.Int64Var(&b.corpus, "corpus", 200, "size in MB of the generated files, unpacked; 0 for none")
+	f.IntVar(&b.runs, "runs", 0, "runs of each (default 3; 1 with -quick)")
+	f.Int64Var(&b.corpus, "corpus", 0, "size in MB of the programs that are scanned (default 1000; 24 with -quick), to which other files are in proportion; with -clamav, -jail and -unpack of the generated files (default 200)")
 	f.IntVar(&b.cores, "threads", runtime.NumCPU(), "threads of the rows that use all cores")
 	f.StringVar(&b.db, "db", "", "folder of a ClamAV database (default clamav/official in $SHOWCAUSE_DATA)")
 	f.StringVar(&b.testfiles, "testfiles", "/usr/share/clamav-testfiles", "folder of files that are found")
 	f.StringVar(&b.out, "o", "", "write the result to this file too")
 	f.StringVar(&b.date, "date", time.Now().Format(time.DateOnly), "date to print")
 	f.StringVar(&b.showcause, "showcause", "", "showcause program (default: built from this source)")
+	f.BoolVar(&b.quick, "quick", false, "a part of the definitions, with few files and rules")
+	f.BoolVar(&b.list, "list", false, "name the definitions, and run nothing")
+	f.StringVar(&b.only, "only", "", "run these definitions alone (names, with commas between)")
+	f.IntVar(&b.most, "most", 0, "rules in a set that is made: larger sets are cut (default: no bound; 100000 with -quick)")
+	f.DurationVar(&b.each, "each", 0, "end one run of one program after this time (default 30m; 40s with -quick)")
+	f.BoolVar(&b.clamav, "clamav", false, "measure whole scans beside ClamAV, and nothing else")
 	f.BoolVar(&b.jail, "jail", false, "measure showcause with and without its jail, and nothing else; needs no ClamAV")
 	f.BoolVar(&b.yara, "yara", false, "measure YARA rules beside yara, and nothing else; needs yara, and rules in yara/ of $SHOWCAUSE_DATA")
 	f.BoolVar(&b.unpack, "unpack", false, "measure unpacking beside unzip, tar, xz, zstd and 7z, and nothing else")
-	f.DurationVar(&b.timeout, "timeout", 2*time.Hour, "end the whole after this time")
+	f.DurationVar(&b.timeout, "timeout", 6*time.Hour, "end the whole after this time")
 	f.Func("files", "file or folder to scan (repeatable; default /usr/bin)", func(s string) error {
 		b.files = append(b.files, s)
 		return nil
@@ -100,7 +123,10 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() > 0 || b.runs < 1 || b.cores < 1 {
+	said := map[string]bool{}
+	f.Visit(func(g *flag.Flag) { said[g.Name] = true })
+	b.defaults(said)
+	if f.NArg() > 0 || b.runs < 1 || b.cores < 1 || b.most < 1 || b.each <= 0 {
 		return errors.New("usage: bench [flags], with at least one run and one thread")
 	}
 	if len(b.files) == 0 {
@@ -110,15 +136,41 @@ func (b *bench) flags(args []string, stderr io.Writer) error {
 	return nil
 }
 
+// suite says that the definitions are what is run.
+func (b *bench) suite() bool { return !b.clamav && !b.jail && !b.yara && !b.unpack }
+
+// defaults fills in what was not said.
+func (b *bench) defaults(said map[string]bool) {
+	runs, corpus, most, each := 3, int64(wholeCorpus), wholeMost, wholeEach
+	if b.quick {
+		runs, corpus, most, each = 1, quickCorpus, quickMost, quickEach
+	}
+	if !b.suite() {
+		corpus = 200
+	}
+	if !said["runs"] {
+		b.runs = runs
+	}
+	if !said["corpus"] {
+		b.corpus = corpus
+	}
+	if !said["most"] {
+		b.most = most
+	}
+	if !said["each"] {
+		b.each = each
+	}
+}
+
 // commandLine is the command as another machine can run it: what names a place
 // of this machine is a word for it.
 func commandLine(f *flag.FlagSet) string {
 	words := []string{"go run ./bench"}
 	f.Visit(func(g *flag.Flag) {
 		switch g.Name {
-		case "runs", "corpus", "threads":
+		case "runs", "corpus", "threads", "only", "most", "each":
 			words = append(words, "-"+g.Name, g.Value.String())
-		case "jail", "yara", "unpack":
+		case "jail", "yara", "unpack", "clamav", "quick":
 			words = append(words, "-"+g.Name)
 		case "db":
 			words = append(words, "-db DIR")
@@ -134,6 +186,10 @@ func (b *bench) say(format string, a ...any) { fmt.Fprintf(b.stderr, format+"\n"
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	b := &bench{stderr: stderr}
 	if err := b.flags(args, stderr); err != nil {
+		return err
+	}
+	if b.list {
+		_, err := io.WriteString(stdout, list())
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
@@ -160,6 +216,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		text, err = b.priceOfJail(ctx)
 	case b.yara:
 		text, err = b.besideYARA(ctx)
+	case b.suite():
+		text, err = b.runSuite(ctx)
 	default:
 		b.variants()
 		var rep *report
@@ -209,17 +267,22 @@ func (b *bench) find(ctx context.Context) error {
 		return err
 	}
 	if st, err := os.Stat(b.db); err != nil || !st.IsDir() {
-		if b.jail {
+		if b.jail || b.suite() {
 			b.db = ""
+			b.findPrograms()
 			return nil
 		}
 		return fmt.Errorf("%w: no ClamAV database at %s; name a folder with -db", errAbsent, b.db)
 	}
-	b.clamscan, b.clamdscan, b.clamd = program("clamscan"), program("clamdscan"), program("clamd")
-	if b.clamscan == "" && b.clamd == "" && !b.jail {
+	b.findPrograms()
+	if b.clamscan == "" && b.clamd == "" && b.clamav {
 		return fmt.Errorf("%w: neither clamscan nor clamd is installed", errAbsent)
 	}
 	return nil
+}
+
+func (b *bench) findPrograms() {
+	b.clamscan, b.clamdscan, b.clamd = program("clamscan"), program("clamdscan"), program("clamd")
 }
 
 // program looks in PATH, and where PATH does not name the administrator's programs.
@@ -250,7 +313,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.db == "" {
+	if b.db == "" || b.suite() {
 		return nil
 	}
 	b.compiled = filepath.Join(b.tmp, "rules.scdb")

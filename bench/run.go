@@ -30,6 +30,7 @@ type variant struct {
 	threads int
 	peer    bool
 	why     string // why it is not run; empty if it is
+	failure string // why its last run failed, where that is kept
 	run     func(ctx context.Context, paths []string) (sample, error)
 }
 
@@ -147,6 +148,7 @@ func launched(ctx context.Context, env []string, args ...string) (s sample, stdo
 	c.Env = append(os.Environ(), env...)
 	c.Stdout, c.Stderr = &out, &errs
 	c.ExtraFiles = []*os.File{w}
+	c.WaitDelay = 5 * time.Second // for what the launcher's child left behind
 	err = c.Run()
 	w.Close()
 	if err == nil {

@@ -23,6 +23,14 @@ func (s spread) noisy() bool { return s.max > 1.5*s.min }
 
 func (s spread) String() string { return fmt.Sprintf("%.3f / %.3f / %.3f", s.min, s.median, s.max) }
 
+// short is one figure where there was one run.
+func (s spread) short() string {
+	if s.min == s.max {
+		return fmt.Sprintf("%.3f", s.median)
+	}
+	return s.String()
+}
+
 // figures are the spreads of one variant's runs, and what its last run found.
 type figures struct {
 	wall, cpu spread // seconds
