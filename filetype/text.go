@@ -15,16 +15,34 @@ func isText(c byte) bool {
 	return c >= 0x20 && c != 0x7f || c >= 7 && c <= 13 && c != 11 || c == 0x1b
 }
 
+const (
+	noText   = 1 << iota // a byte that does not appear in text
+	highByte             // one of 0x80 and above
+)
+
+// textClass is what each byte says of a text that it is in.
+var textClass = func() (t [256]byte) {
+	for i := range t {
+		if !isText(byte(i)) {
+			t[i] |= noText
+		}
+		if i >= 0x80 {
+			t[i] |= highByte
+		}
+	}
+	return t
+}()
+
 // text tells text from data by the first bytes, and its encoding. Bytes of
 // 0x80 and above are those of some one-byte encoding if they are not UTF-8;
 // ClamAV calls either ASCII.
 func text(head []byte) Type {
 	w := head[:min(len(head), textWindow)]
-	plain, high := true, false
+	seen := byte(0)
 	for _, c := range w {
-		plain = plain && isText(c)
-		high = high || c >= 0x80
+		seen |= textClass[c]
 	}
+	plain, high := seen&noText == 0, seen&highByte != 0
 	switch {
 	case plain && !high:
 		return script(w)

@@ -103,14 +103,15 @@ func lower(c byte) byte {
 // a run). What it gives is never longer than r, and its error is r's.
 func Text(r io.Reader) io.Reader { return &text{r: r} }
 
-// textBytes is what Text makes of each byte: 0 is nothing.
-var textBytes = func() (t [256]byte) {
+// textBytes is what Text makes of each byte: the byte, and 1 where it is given and
+// where it is white space.
+var textBytes = func() (t [256]struct{ c, keep, space byte }) {
 	for i := range t {
 		switch c := byte(i); {
 		case space(c):
-			t[i] = ' '
+			t[i].c, t[i].keep, t[i].space = ' ', 1, 1
 		case c >= 0x20 && c < 0x80:
-			t[i] = lower(c)
+			t[i].c, t[i].keep = lower(c), 1
 		}
 	}
 	return t
@@ -118,28 +119,20 @@ var textBytes = func() (t [256]byte) {
 
 type text struct {
 	r   io.Reader
-	gap bool // within a run of white space
+	gap byte // 1 within a run of white space
 }
 
 func (t *text) Read(p []byte) (int, error) {
 	for {
 		n, err := t.r.Read(p)
-		k := 0
-		for _, c := range p[:n] {
-			switch c = textBytes[c]; c {
-			case 0:
-				continue
-			case ' ':
-				if t.gap {
-					continue
-				}
-				t.gap = true
-			default:
-				t.gap = false
-			}
-			p[k] = c
-			k++
+		k, gap := 0, t.gap
+		for _, c := range p[:n] { // words are short: no branch foresees where they end
+			e := &textBytes[c]
+			p[k] = e.c
+			k += int(e.keep &^ (e.space & gap))
+			gap = e.space | gap&^e.keep
 		}
+		t.gap = gap
 		if k > 0 || err != nil || len(p) == 0 {
 			return k, err
 		}
