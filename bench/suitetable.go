@@ -187,7 +187,8 @@ func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) erro
 		for _, c := range t.def.corpora {
 			s, err := b.corpusOf(c)
 			if err != nil {
-				return err
+				t.remark("%s: not run: %v.", c, err)
+				continue
 			}
 			b.say("%s, %s", r, c)
 			var f filtered
@@ -234,7 +235,11 @@ func (b *bench) databaseTable(ctx context.Context, t *table) error {
 		b.say("%s: open and reload", r)
 		cost, err := b.oursOpened(ctx, t, r, m)
 		if err != nil {
-			return err
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			t.add(r.String(), "showcause", "not run: "+strings.ReplaceAll(tail(err.Error()), "\n", " "))
+			continue
 		}
 		if !slices.Contains(t.def.rivals, "clamd") {
 			continue
