@@ -274,6 +274,7 @@ func (c *cab) measure(f *folder) bool {
 		f.size += int64(le.Uint16(h[6:]))
 	}
 	c.end = max(c.end, min(at, c.src.Size()))
+	c.out.Cover(f.at, at-f.at)
 	return true
 }
 

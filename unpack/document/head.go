@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -175,9 +176,15 @@ func decides(name string, t []byte) bool {
 // that mails have, or one that is alone. Where all of them are fields that
 // nobody knows, what decides may come behind.
 func judgeHead(head []byte) likeness {
+	like, _ := judge(head)
+	return like
+}
+
+// judge is judgeHead, and where the line ends that decided, the end of head for none.
+func judge(head []byte) (like likeness, at int) {
 	full := len(head) >= unpack.HeadSize
 	b := skipLead(head)
-	like := cleanMail
+	like = cleanMail
 	weight, fields, junk, first := 0, 0, 0, 0
 	lead := len(b) < len(head) && strings.IndexByte(" \t", head[len(head)-len(b)-1]) >= 0
 	for rest := (splitter{b, -1, -1}); len(rest.b) > 0; {
@@ -222,22 +229,32 @@ func judgeHead(head []byte) likeness {
 			}
 		}
 		if decides(name, ln) {
-			return like
+			return like, len(head) - len(rest.b)
 		}
 		fields++
 		if weight += n; weight >= 2 && like > markedMail {
-			return like
+			return like, len(head) - len(rest.b)
 		}
 	}
 	switch {
 	case like == markedMail || junk > 0 || fields == 0:
-		return noMail
+		return noMail, len(head)
 	case first > 0:
-		return like
+		return like, len(head)
 	case full:
-		return markedMail
+		return markedMail, len(head)
 	}
-	return noMail
+	return noMail, len(head)
+}
+
+// elsewhere tells whether the header that a head has stands in what another format
+// gave as a child: a file in the image of a file system.
+func elsewhere(head []byte, size int64, given []unpack.Span) bool {
+	like, at := judge(head)
+	if like != markedMail && like != oddMail || at == len(head) {
+		return false
+	}
+	return slices.ContainsFunc(given, func(s unpack.Span) bool { return s.From < int64(at) && int64(at) <= s.To && s.To-s.From < size })
 }
 
 // maxLongName is how far the end of a first name is looked for, bytes.

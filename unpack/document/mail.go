@@ -22,8 +22,12 @@ func Mail() unpack.Format {
 			return !opensMbox(p.Head) && readAsMail(p.Head, p.Source, func() filetype.Type { return p.Type })
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
+			head := bound.Head(src, unpack.HeadSize)
+			if elsewhere(head, src.Size(), out.Covered()) {
+				return
+			}
 			w := &mailWalk{src: src, out: out, given: map[partKey]struct{}{}}
-			w.quiet = judgeHead(bound.Head(src, unpack.HeadSize)) < oddMail
+			w.quiet = judgeHead(head) < oddMail
 			w.walk()
 		},
 	}

@@ -176,6 +176,7 @@ func arjGive(src showcause.Source, out *unpack.Out, h []byte, data int64) bool {
 	if !out.Child(c) {
 		return false
 	}
+	out.Cover(data, packed)
 	if h[4]&4 != 0 {
 		out.Gap(arjVolume, min(data+packed, src.Size()), -1) // it goes on in the next volume
 	}

@@ -271,6 +271,7 @@ func lhaGive(src showcause.Source, out *unpack.Out, m lhaMember) bool {
 		return out.ChildGap(c, lhaMethodGap)
 	}
 	c.Reader = &summed{r: r, size: m.size, add: crc16, want: m.crc}
+	out.Cover(m.data, m.packed)
 	return out.Child(c)
 }
 

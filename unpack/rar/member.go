@@ -74,6 +74,7 @@ func (a *archive) member(m member) bool {
 		}
 		return a.out.ChildGap(c, code)
 	}
+	a.out.Cover(m.at, m.packed)
 	if m.method == 0 {
 		return a.stored(c, m)
 	}

@@ -244,6 +244,7 @@ func (a *archive) give(all files) bool {
 		for k := range f.packed {
 			if off, n, ok := a.main.packed(f.at + k); ok {
 				a.end = max(a.end, min(bound.Add(off, n), a.src.Size()))
+				a.out.Cover(bound.Add(a.base, off), n)
 			}
 		}
 		if !a.folder(f, all.next) {

@@ -342,7 +342,7 @@ func (e *ext) file(b []byte, name string) {
 	}
 	if inline != nil {
 		// What is longer than that is a hole: mke2fs writes such inodes.
-		in := giver{src: showcause.Bytes(inline), out: e.out, stop: e.stop}
+		in := giver{src: showcause.Bytes(inline), out: e.out, stop: e.stop, apart: true}
 		in.give("ext.file", name, size, []run{{0, int64(len(inline))}})
 		e.stop = in.stop
 		return

@@ -427,6 +427,7 @@ func (s *squash) stored(off, n int64, plain bool) ([]byte, error) {
 		return nil, fmt.Errorf("squashfs: %w", bound.CutShort(err))
 	}
 	if plain {
+		s.out.Cover(off, n)
 		return b, nil
 	}
 	return s.unpackBlock(b, s.block)

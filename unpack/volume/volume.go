@@ -100,9 +100,10 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 
 // giver hands files over, each once.
 type giver struct {
-	src  showcause.Source
-	out  *unpack.Out
-	stop bool
+	src   showcause.Source
+	out   *unpack.Out
+	stop  bool
+	apart bool // src is not the layer
 }
 
 // work charges n steps and remembers when there are none left.
@@ -122,6 +123,11 @@ func (g *giver) give(op, name string, size int64, runs []run) {
 		g.corrupt(g.src.Size())
 	}
 	g.stop = !g.out.Child(unpack.Child{Op: op, Name: last(name), Source: f, Size: size})
+	for _, r := range f.runs {
+		if !g.apart {
+			g.out.Cover(r.off, r.n)
+		}
+	}
 	if f.bad && !known {
 		g.corrupt(g.src.Size())
 	}
