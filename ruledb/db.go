@@ -3,6 +3,7 @@ package ruledb
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,8 @@ type DB struct {
 	data   []byte // what is read at start, at least
 	size   int64
 	mapped bool
+	cold   io.ReaderAt // the whole database
+	source *os.File    // cold, if it is a file that this database closes
 	meta   Meta
 
 	names, programs []byte
@@ -112,23 +115,18 @@ func (l *Literals) Only(patterns []uint32) *Literals {
 	return &Literals{Set: l.Set.Only(ids), starts: l.starts, refs: l.refs, leads: l.leads}
 }
 
-// Open maps a database file.
-func Open(path string) (*DB, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	defer f.Close()
-	return OpenFile(f)
-}
-
 // Close unmaps the file. Nothing that the database returned may be used after it.
 func (db *DB) Close() error {
-	if !db.mapped {
-		return nil
+	var err error
+	if db.mapped {
+		db.mapped = false
+		err = unix.Munmap(db.data)
 	}
-	db.mapped = false
-	return unix.Munmap(db.data)
+	if db.source != nil {
+		err = errors.Join(err, db.source.Close())
+		db.source = nil
+	}
+	return err
 }
 
 // New opens a database held in memory, which must stay as it is.
@@ -146,7 +144,7 @@ func newDB(data []byte, cold io.ReaderAt, size uint64) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{data: data, size: int64(size)}
+	db := &DB{data: data, size: int64(size), cold: cold}
 	l := loader{secs: secs, places: places, cold: cold}
 	l.sums = load[pageSum](&l, secSums, 0)
 	db.names, db.programs = l.bytes(secNames), l.bytes(secPrograms)

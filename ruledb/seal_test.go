@@ -1,6 +1,8 @@
 package ruledb_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,5 +59,63 @@ func TestSeal(t *testing.T) {
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE); err == nil {
 		t.Error("seals can be changed")
+	}
+}
+
+// A database that is shared is the same one; of a file only what is read at start is
+// copied, and what changes in the file afterwards, or is cut off, is refused.
+func TestShare(t *testing.T) {
+	data := build(t)
+	path := filepath.Join(t.TempDir(), "x.scdb")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := ruledb.New(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := told(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := ruledb.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, db := range []*ruledb.DB{memory, file} {
+		sealed, rest, err := db.Share()
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := sealed.Stat()
+		if err != nil || (st.Size() < db.Size()) != (db == file) {
+			t.Errorf("%d bytes of %d are copied, %v", st.Size(), db.Size(), err)
+		}
+		again, err := ruledb.OpenShared(sealed, rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed.Close()
+		if have, err := told(again); err != nil || have != want {
+			t.Errorf("%s %v, want %s", have, err, want)
+		}
+		if db == file {
+			changed := bytes.Clone(data)
+			for i := st.Size(); i < int64(len(changed)); i++ {
+				changed[i] ^= 0x55
+			}
+			for _, bad := range [][]byte{changed, data[:st.Size()]} {
+				if err := os.WriteFile(path, bad, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if have, err := told(again); !errors.Is(err, ruledb.ErrCorrupt) {
+					t.Errorf("%s %v from a file that changed", have, err)
+				}
+			}
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
