@@ -1,21 +1,10 @@
 package main
 
 import (
-	"archive/tar"
-	"archive/zip"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"debug/pe"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"mime"
-	"mime/multipart"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,111 +181,6 @@ func TestClamdConfig(t *testing.T) {
 	}
 	if strings.Contains(got, "%!") {
 		t.Error(got)
-	}
-}
-
-// hashTree is a digest of the names and bytes under dir, and their sum.
-func hashTree(t *testing.T, dir string) (sum [32]byte, bytes int64) {
-	h := sha256.New()
-	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(filepath.Join(dir, path))
-		io.WriteString(h, path+"\x00")
-		h.Write(data)
-		bytes += int64(len(data))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return [32]byte(h.Sum(nil)), bytes
-}
-
-func TestCorpus(t *testing.T) {
-	a, b := t.TempDir(), t.TempDir()
-	if err := errors.Join(generate(a, 1e6), generate(b, 1e6)); err != nil {
-		t.Fatal(err)
-	}
-	one, n := hashTree(t, a)
-	two, _ := hashTree(t, b)
-	if one != two {
-		t.Error("two runs made different files")
-	}
-	if n < 5e5 || n > 20e6 {
-		t.Errorf("%d bytes for 1 MB", n)
-	}
-	for _, g := range groups() {
-		s := &set{name: g, paths: []string{filepath.Join(a, g)}}
-		if err := s.read(); err != nil || s.files == 0 || s.bytes == 0 {
-			t.Errorf("%s: %d files, %v", g, s.files, err)
-		}
-	}
-}
-
-// TestMade reads what is generated with other readers than it was written with,
-// where there are such.
-func TestMade(t *testing.T) {
-	made := map[string][]byte{}
-	for _, k := range kinds() {
-		m := newMaker(1, 2, vocabulary())
-		made[k.ext] = k.file(m)
-	}
-	if _, err := zip.NewReader(bytes.NewReader(made[".zip"]), int64(len(made[".zip"]))); err != nil {
-		t.Error(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(made[".tar.gz"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tar.NewReader(z).Next(); err != nil {
-		t.Error(err)
-	}
-	f, err := pe.NewFile(bytes.NewReader(made[".exe"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := uint32(0)
-	for _, s := range f.Sections {
-		if s.Offset != end && end != 0 {
-			t.Errorf("%s: at %d, the last ended at %d", s.Name, s.Offset, end)
-		}
-		end = s.Offset + s.Size
-	}
-	if len(f.Sections) != 2 || int(end) != len(made[".exe"]) {
-		t.Errorf("%d sections end at %d of %d", len(f.Sections), end, len(made[".exe"]))
-	}
-	msg, err := mail.ReadMessage(bytes.NewReader(made[".eml"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	zips, r := 0, multipart.NewReader(msg.Body, params["boundary"])
-	for {
-		p, err := r.NextPart()
-		if err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if p.FileName() != "all.zip" {
-			continue
-		}
-		data, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, p))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := zip.NewReader(bytes.NewReader(data), int64(len(data))); err != nil {
-			t.Error(err)
-		}
-		zips++
-	}
-	if zips != 1 {
-		t.Errorf("%d zips attached", zips)
 	}
 }
 

@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // way is how a definition is measured.
@@ -24,7 +25,7 @@ type definition struct {
 	shows   string // what the table is there to show
 	aim     string // the project's bound, or "" where there is none
 	way     way
-	rules   []ruleSet // a series: the first is what the others are set against
+	rules   []made.RuleSet // a series: the first is what the others are set against
 	corpora []string
 	rivals  []string
 	flat    bool // nothing is unpacked, on either side
@@ -32,50 +33,29 @@ type definition struct {
 	quick   bool // in the quick run too
 }
 
-// ruleSet names rules that are there (official, built-in) or are made: n of them.
-type ruleSet struct {
-	kind string
-	n    int
-}
-
-// Kinds of rule sets that are made. Each holds what finds the planted files.
+// Kinds of rule sets that are there.
 const (
 	official = "official" // ClamAV's sample in $SHOWCAUSE_DATA
 	builtIn  = "built-in" // the rules that are part of the program
-	hashes   = "hashes"   // MD5 and size of whole files
-	mixed    = "literals" // 24 bytes each, noise and drawn in turn
-	noise    = "random"   // 24 random bytes each
-	drawn    = "drawn"    // 24 bytes each of this system's programs, with one byte changed
-	prefixed = "prefix"   // one beginning for all, which ordinary files have
-	common   = "common"   // 6 bytes each that are frequent in programs
 )
 
-func (r ruleSet) String() string {
-	if r.n == 0 {
-		return r.kind
-	}
-	return r.kind + " " + thousands(r.n)
-}
-
-// thousands writes 1234567 as 1,234,567.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func series(kind string, n ...int) (out []ruleSet) {
+func series(kind string, n ...int) (out []made.RuleSet) {
 	for _, n := range n {
-		out = append(out, ruleSet{kind, n})
+		out = append(out, made.RuleSet{Kind: kind, N: n})
+	}
+	return out
+}
+
+func corporaNames() (out []string) {
+	for _, k := range made.Corpora() {
+		out = append(out, k.Name)
 	}
 	return out
 }
 
 // definitions are what is measured, in this order.
 func definitions() []definition {
-	sample := []ruleSet{{official, 0}}
+	sample := []made.RuleSet{{Kind: official}}
 	return []definition{
 		{name: "body", way: scanning, flat: true, rules: sample, corpora: []string{"programs"}, rivals: []string{"clamscan", "clamd"}, quick: true,
 			shows: "Body matching with ClamAV's official sample, unpacking switched off on both sides.",
@@ -83,26 +63,26 @@ func definitions() []definition {
 		{name: "whole", way: scanning, rules: sample, corpora: corporaNames(), rivals: []string{"clamscan", "clamd"}, quick: true,
 			shows: "Whole scans with ClamAV's official sample, unpacking on.",
 			aim:   "at least 8 times clamd 1.4.6 on programs"},
-		{name: "prefilter", way: filtering, rules: slices.Concat(series(noise, 1e3, 1e4, 1e5, 1e6), series(drawn, 1e3, 1e4, 1e5, 1e6)), corpora: []string{"programs"}, quick: true,
+		{name: "prefilter", way: filtering, rules: slices.Concat(series(made.Noise, 1e3, 1e4, 1e5, 1e6), series(made.Drawn, 1e3, 1e4, 1e5, 1e6)), corpora: []string{"programs"}, quick: true,
 			shows: "Package literal alone: one core, in memory. Random literals occur nowhere; drawn ones have windows that ordinary programs hold.",
 			aim:   "1,000 literals 5 GB/s, 100,000 2 GB/s, 1,000,000 1 GB/s on a core that copies over 10 GB/s"},
-		{name: "database", way: databases, rules: slices.Concat(sample, series(hashes, 1e3, 1e6, 4e6, 1e7)), rivals: []string{"clamd"}, quick: true,
+		{name: "database", way: databases, rules: slices.Concat(sample, series(made.Hashes, 1e3, 1e6, 4e6, 1e7)), rivals: []string{"clamd"}, quick: true,
 			shows: "What a database costs: compiled once, opened at each start, in memory, exchanged while it serves.",
 			aim:   "official: open under 5 ms and 10 MB private; 10 million hashes: under 20 ms and 20 MB; no pause and no doubling at reload"},
-		{name: "hashes", way: scanning, rules: series(hashes, 1e3, 1e6, 4e6, 1e7), corpora: []string{"programs"}, rivals: []string{"clamscan"},
+		{name: "hashes", way: scanning, rules: series(made.Hashes, 1e3, 1e6, 4e6, 1e7), corpora: []string{"programs"}, rivals: []string{"clamscan"},
 			shows: "Cost of a byte by the number of digests.",
 			aim:   "10 million within 10 % of 1,000"},
-		{name: "literals", way: scanning, flat: true, rules: series(mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"clamscan"}, quick: true,
+		{name: "literals", way: scanning, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"clamscan"}, quick: true,
 			shows: "Cost of a byte by the number of body patterns, .ndb for both, unpacking off.",
 			aim:   "100,000 within 3 times 1,000"},
-		{name: "literals-yara", way: yaraScans, flat: true, rules: series(mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"yara", "yr"}, quick: true,
+		{name: "literals-yara", way: yaraScans, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"yara", "yr"}, quick: true,
 			shows: "The same patterns as YARA rules, one a rule."},
-		{name: "prefix", way: scanning, flat: true, rules: slices.Concat(series(prefixed, 5e3), series(common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"clamscan"}, quick: true,
+		{name: "prefix", way: scanning, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"clamscan"}, quick: true,
 			shows: "The worst cases of multi-pattern matchers: thousands of rules with one beginning that occurs everywhere, and rules of common bytes.",
 			aim:   "no less than 50 MB/s a core"},
-		{name: "prefix-yara", way: yaraScans, flat: true, rules: slices.Concat(series(prefixed, 5e3), series(common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"yara", "yr"},
+		{name: "prefix-yara", way: yaraScans, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"yara", "yr"},
 			shows: "The same as YARA rules."},
-		{name: "small", way: scanning, rules: []ruleSet{{builtIn, 0}, {official, 0}}, corpora: []string{"tiny"}, rivals: []string{"read", "clamd"}, cores: true, quick: true,
+		{name: "small", way: scanning, rules: []made.RuleSet{{Kind: builtIn}, {Kind: official}}, corpora: []string{"tiny"}, rivals: []string{"read", "clamd"}, cores: true, quick: true,
 			shows: "Many small files, beside reading and SHA-256-ing them.",
 			aim:   "15,000 files/s on two cores, or within 2 times of reading and hashing"},
 	}
@@ -114,9 +94,9 @@ func (d definition) capped(most int) (out definition, left []string) {
 	out = d
 	out.rules = nil
 	for _, r := range d.rules {
-		if r.n > most {
+		if r.N > most {
 			left = append(left, d.name+": "+r.String())
-			r.n = most
+			r.N = most
 		}
 		if !slices.Contains(out.rules, r) {
 			out.rules = append(out.rules, r)

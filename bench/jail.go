@@ -3,43 +3,38 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // What the price of the jail is measured on.
-const (
-	smallFiles = 20_000
-	smallSize  = 4 << 10 // median, bytes
-	largeFiles = 16
-)
+const largeFiles = 16
 
 // jailSets makes one file, many small ones and 1 GB of large ones (less with
 // -corpus under 1000).
 func (b *bench) jailSets() ([]*set, error) {
 	one := filepath.Join(b.tmp, "one")
-	if err := write(one, []byte("a")); err != nil {
+	if err := made.Write(one, []byte("a")); err != nil {
 		return nil, err
 	}
-	words := vocabulary()
 	small, large := filepath.Join(b.tmp, "small"), filepath.Join(b.tmp, "large")
-	b.say("generating %d small files", smallFiles)
-	if err := smallTree(small, smallFiles); err != nil {
+	b.say("generating %d small files", made.SmallFiles)
+	if err := made.SmallTree(small, made.SmallFiles); err != nil {
 		return nil, err
 	}
 	total := min(b.corpus, 1000) * 1e6
 	b.say("generating %d MB of large files", total/1e6)
 	for i := range largeFiles {
-		m := newMaker(101, i, words)
-		if err := write(filepath.Join(large, strconv.Itoa(i)), m.blob(int(total)/largeFiles)); err != nil {
+		if err := made.Write(filepath.Join(large, strconv.Itoa(i)), made.Blob(101, i, int(total)/largeFiles)); err != nil {
 			return nil, err
 		}
 	}
 	sets := []*set{
 		{name: "one byte", paths: []string{one}},
-		{name: fmt.Sprintf("%s files, median %d kB", "20,000", smallSize>>10), paths: []string{small}},
+		{name: fmt.Sprintf("%s files, median %d kB", "20,000", made.SmallSize>>10), paths: []string{small}},
 		{name: fmt.Sprintf("%d files of %d MB", largeFiles, total/1e6/largeFiles), paths: []string{large}},
 	}
 	for _, s := range sets {
@@ -48,34 +43,6 @@ func (b *bench) jailSets() ([]*set, error) {
 		}
 	}
 	return sets, nil
-}
-
-// pow2 is a rough 2 to the power of x, by halves and doubles.
-func pow2(x float64) float64 {
-	r := 1.0
-	for ; x >= 1; x-- {
-		r *= 2
-	}
-	for ; x < 0; x++ {
-		r /= 2
-	}
-	return r * (1 + x)
-}
-
-// blob is n bytes that are partly text and partly noise, as programs and images are.
-func (m *maker) blob(n int) []byte {
-	b := make([]byte, 0, n)
-	for len(b) < n {
-		if m.IntN(2) == 0 {
-			b = append(b, m.text(1<<16)...)
-			continue
-		}
-		var noise [1 << 16]byte
-		r := rand.NewChaCha8([32]byte{byte(len(b)), byte(len(b) >> 16), byte(len(b) >> 24)})
-		_, _ = r.Read(noise[:])
-		b = append(b, noise[:]...)
-	}
-	return b[:n]
 }
 
 // priceOfJail measures the same scans with and without the jail, in turn.

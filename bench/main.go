@@ -36,6 +36,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // errAbsent is the reason for exit code 2: nothing to compare with.
@@ -58,13 +60,13 @@ type bench struct {
 	clamav    bool   // whole scans beside ClamAV, and nothing else
 	command   string // as anyone can run it
 
-	quick, list bool
-	only        string        // names of definitions; empty for all
-	most        int           // rules in a set that is made
-	each        time.Duration // for one run of one program
-	corpora     map[string]*set
-	made        map[ruleSet]*rulesMade
-	system      []byte // of this system's programs, to draw rules from
+	quick, list  bool
+	only         string        // names of definitions; empty for all
+	most         int           // rules in a set that is made
+	each         time.Duration // for one run of one program
+	corpora      map[string]*set
+	compiledSets map[made.RuleSet]*rulesMade
+	system       []byte // of this system's programs, to draw rules from
 
 	tmp, compiled       string
 	showcause, clamscan string // programs; empty if not installed
@@ -426,7 +428,7 @@ func (s *set) read() error {
 // sets makes the sets; the first is the start.
 func (b *bench) sets() ([]*set, error) {
 	one := filepath.Join(b.tmp, "one")
-	if err := write(one, []byte("a")); err != nil {
+	if err := made.Write(one, []byte("a")); err != nil {
 		return nil, err
 	}
 	sets := []*set{{name: "one byte", paths: []string{one}}}
@@ -440,10 +442,10 @@ func (b *bench) sets() ([]*set, error) {
 	if b.corpus > 0 {
 		b.say("generating %d MB", b.corpus)
 		dir := filepath.Join(b.tmp, "corpus")
-		if err := generate(dir, b.corpus*1e6); err != nil {
+		if err := made.Generate(dir, b.corpus*1e6); err != nil {
 			return nil, err
 		}
-		for _, g := range groups() {
+		for _, g := range made.Groups() {
 			sets = append(sets, &set{name: "generated " + g, paths: []string{filepath.Join(dir, g)}})
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/bench/made"
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
@@ -67,7 +68,7 @@ func probe(what string, args []string) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return filterOnce(ruleSet{args[0], n}, runs, args[3])
+		return filterOnce(made.RuleSet{Kind: args[0], N: n}, runs, args[3])
 	}
 	return nil, fmt.Errorf("probe %q: not known", what)
 }
@@ -290,11 +291,11 @@ type filtered struct {
 }
 
 // filterOnce makes the literals of a set and looks for them in the files below a folder.
-func filterOnce(r ruleSet, runs int, root string) (out filtered, err error) {
+func filterOnce(r made.RuleSet, runs int, root string) (out filtered, err error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var lits []literal.Literal
-	system := systemBytes([]string{root}, 16<<20)
-	_ = r.patterns(system, func(_ int, p []byte) error {
+	system := made.SystemBytes([]string{root}, 16<<20)
+	_ = r.Patterns(system, func(_ int, p []byte) error {
 		lits = append(lits, literal.Literal{Bytes: p})
 		return nil
 	})
@@ -308,9 +309,9 @@ func filterOnce(r ruleSet, runs int, root string) (out filtered, err error) {
 	if err != nil {
 		return out, err
 	}
-	buf := systemBytes([]string{filepath.Join(root, "planted"), root}, 256<<20)
+	buf := made.SystemBytes([]string{filepath.Join(root, "planted"), root}, 256<<20)
 	out.Bytes = len(buf)
-	for i := range min(plantedFiles, len(lits)) {
+	for i := range min(made.PlantedFiles, len(lits)) {
 		out.Planted += bytes.Count(buf, lits[i].Bytes)
 	}
 	var hits []literal.Hit
@@ -323,7 +324,7 @@ func filterOnce(r ruleSet, runs int, root string) (out filtered, err error) {
 			spent += time.Since(started)
 			out.Hits += len(hits)
 			for _, h := range hits {
-				if h.ID < plantedFiles {
+				if h.ID < made.PlantedFiles {
 					out.Reported++
 				}
 			}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // defaults of the two runs.
@@ -47,7 +49,7 @@ func (b *bench) runSuite(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b.corpora, b.made = map[string]*set{}, map[ruleSet]*rulesMade{}
+	b.corpora, b.compiledSets = map[string]*set{}, map[made.RuleSet]*rulesMade{}
 	var speed bandwidth
 	if _, err := probeInto(ctx, &speed, nil, "memory", strconv.Itoa(b.probeMB())); err != nil {
 		return "", err
@@ -101,17 +103,17 @@ type rulesMade struct {
 }
 
 // rules makes a rule set and compiles it, the first time it is asked for.
-func (b *bench) rules(ctx context.Context, r ruleSet, yara bool) (*rulesMade, error) {
+func (b *bench) rules(ctx context.Context, r made.RuleSet, yara bool) (*rulesMade, error) {
 	key := r
 	if yara {
-		key.kind += " yara"
+		key.Kind += " yara"
 	}
-	if m := b.made[key]; m != nil {
+	if m := b.compiledSets[key]; m != nil {
 		return m, nil
 	}
-	name := strings.ReplaceAll(key.kind, " ", "-") + "-" + strconv.Itoa(r.n)
+	name := strings.ReplaceAll(key.Kind, " ", "-") + "-" + strconv.Itoa(r.N)
 	m := &rulesMade{compiled: filepath.Join(b.tmp, name+".scdb")}
-	switch r.kind {
+	switch r.Kind {
 	case builtIn:
 		return &rulesMade{}, nil
 	case official:
@@ -125,7 +127,7 @@ func (b *bench) rules(ctx context.Context, r ruleSet, yara bool) (*rulesMade, er
 		switch {
 		case yara:
 			ext = ".yar"
-		case r.kind == hashes:
+		case r.Kind == made.Hashes:
 			ext = ".hdb"
 		}
 		m.source = filepath.Join(b.tmp, "rules-"+name)
@@ -137,13 +139,13 @@ func (b *bench) rules(ctx context.Context, r ruleSet, yara bool) (*rulesMade, er
 			ext = ""
 		}
 		if b.system == nil {
-			b.system = systemBytes(b.files, 16<<20)
+			b.system = made.SystemBytes(b.files, 16<<20)
 		}
 		path := m.source
 		if ext != "" {
 			path = filepath.Join(m.source, "rules"+ext)
 		}
-		if err := r.writeRules(path, yara, b.system); err != nil {
+		if err := r.Write(path, yara, b.system); err != nil {
 			return nil, err
 		}
 	}
@@ -152,21 +154,21 @@ func (b *bench) rules(ctx context.Context, r ruleSet, yara bool) (*rulesMade, er
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
 	m.figure = figuresOf([]sample{s})
-	b.made[key] = m
+	b.compiledSets[key] = m
 	return m, nil
 }
 
 // forget removes the made rules: 10 million take gigabytes.
 func (b *bench) forget() {
-	for key, m := range b.made {
-		if key.kind == official {
+	for key, m := range b.compiledSets {
+		if key.Kind == official {
 			continue
 		}
 		os.Remove(m.compiled)
 		if strings.HasPrefix(m.source, b.tmp) {
 			os.RemoveAll(m.source)
 		}
-		delete(b.made, key)
+		delete(b.compiledSets, key)
 	}
 }
 
@@ -208,7 +210,7 @@ func flatFlags() []string { return []string{"--max-recursion=1"} }
 
 // suiteVariants are showcause and its rivals over one rule set. The function
 // that is returned ends servers.
-func (b *bench) suiteVariants(ctx context.Context, d definition, r ruleSet, threads int) (vs []*variant, end func(), err error) {
+func (b *bench) suiteVariants(ctx context.Context, d definition, r made.RuleSet, threads int) (vs []*variant, end func(), err error) {
 	end = func() {}
 	m, err := b.rules(ctx, r, d.way == yaraScans)
 	if err != nil {
@@ -234,7 +236,7 @@ func (b *bench) suiteVariants(ctx context.Context, d definition, r ruleSet, thre
 			vs = append(vs, b.bounded(&variant{name: "read and SHA-256", threads: threads, peer: true, run: func(ctx context.Context, paths []string) (sample, error) {
 				return b.hashRun(ctx, threads, paths)
 			}}))
-		case r.kind == builtIn: // nobody else has them
+		case r.Kind == builtIn: // nobody else has them
 		case rival == "clamscan" && threads == 1:
 			vs = append(vs, b.bounded(&variant{name: "clamscan", threads: 1, peer: true, why: absent(b.clamscan), run: func(ctx context.Context, paths []string) (sample, error) {
 				args := append([]string{b.clamscan, "-d", m.source, "-r", "--infected", "--max-scantime=0", "--tempdir=" + b.tmp}, limits...)
@@ -363,4 +365,28 @@ func (b *bench) suiteYARA(ctx context.Context, d definition, m *rulesMade) ([]*v
 		vs = append(vs, b.bounded(v))
 	}
 	return vs, nil
+}
+
+// corpusOf makes a corpus when it is first asked for, and reads it, so that it
+// is in memory.
+func (b *bench) corpusOf(name string) (*set, error) {
+	if s := b.corpora[name]; s != nil {
+		return s, nil
+	}
+	for _, c := range made.Corpora() {
+		if c.Name != name {
+			continue
+		}
+		b.say("corpus %s: %s", c.Name, c.What)
+		s := &set{name: name, paths: []string{filepath.Join(b.tmp, "corpora", name)}}
+		if err := c.Fill(made.Size{Programs: b.corpus * 1e6, Roots: b.files}, s.paths[0]); err != nil {
+			return nil, err
+		}
+		if err := s.read(); err != nil {
+			return nil, err
+		}
+		b.corpora[name] = s
+		return s, nil
+	}
+	return nil, fmt.Errorf("corpus %q: not known", name)
 }

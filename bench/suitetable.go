@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // inSuite runs variants in turn, once to warm in the whole run.
@@ -27,7 +29,7 @@ func (b *bench) scanTables(ctx context.Context, t *table) error {
 	t.head = []string{"rules", "files", "what", "threads", "start, s", "wall, s (min / median / max)", "CPU, s", "peak MB", "MB/s", "MB a CPU second", "files/s", "found",
 		"rival ÷ showcause: wall", "wall without the start", "CPU without the start", "CPU a byte ÷ first of the series"}
 	one := filepath.Join(b.tmp, "one")
-	if err := write(one, []byte("a")); err != nil {
+	if err := made.Write(one, []byte("a")); err != nil {
 		return err
 	}
 	threads := []int{1}
@@ -47,12 +49,12 @@ func (b *bench) scanTables(ctx context.Context, t *table) error {
 }
 
 // remarkRules says what the compiling of a made set took.
-func (b *bench) remarkRules(t *table, r ruleSet) {
+func (b *bench) remarkRules(t *table, r made.RuleSet) {
 	key := r
 	if t.def.way == yaraScans {
-		key.kind += " yara"
+		key.Kind += " yara"
 	}
-	if m := b.made[key]; m != nil {
+	if m := b.compiledSets[key]; m != nil {
 		size := int64(0)
 		if st, err := os.Stat(m.compiled); err == nil {
 			size = st.Size()
@@ -61,7 +63,7 @@ func (b *bench) remarkRules(t *table, r ruleSet) {
 	}
 }
 
-func (b *bench) scanRules(ctx context.Context, t *table, r ruleSet, threads int, one string, first map[string]float64) error {
+func (b *bench) scanRules(ctx context.Context, t *table, r made.RuleSet, threads int, one string, first map[string]float64) error {
 	vs, end, err := b.suiteVariants(ctx, t.def, r, threads)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -102,8 +104,8 @@ func (b *bench) scanRules(ctx context.Context, t *table, r ruleSet, threads int,
 const flatRemark = "Unpacking off is `--max-recursion=1` for all; with it showcause reads what is directly in a file, and ClamAV the file alone."
 
 // scanRow is one variant over one corpus.
-func (b *bench) scanRow(t *table, r ruleSet, s *set, v, ours *variant, got, starts map[*variant]figures, first map[string]float64) {
-	files := fmt.Sprintf("%s: %s, %.1f MB", s.name, thousands(s.files), float64(s.bytes)/1e6)
+func (b *bench) scanRow(t *table, r made.RuleSet, s *set, v, ours *variant, got, starts map[*variant]figures, first map[string]float64) {
+	files := fmt.Sprintf("%s: %s, %.1f MB", s.name, made.Thousands(s.files), float64(s.bytes)/1e6)
 	f, ok := got[v]
 	if !ok {
 		t.add(r.String(), files, v.name, strconv.Itoa(v.threads), "not run: "+v.reason())
@@ -118,7 +120,7 @@ func (b *bench) scanRow(t *table, r ruleSet, s *set, v, ours *variant, got, star
 	}
 	if clearCPU {
 		perCPU = fmt.Sprintf("%.1f", float64(s.bytes)/1e6/cpu)
-		key := fmt.Sprintf("%s %s %s %d", r.kind, v.name, s.name, v.threads)
+		key := fmt.Sprintf("%s %s %s %d", r.Kind, v.name, s.name, v.threads)
 		if base, seen := first[key]; seen {
 			cost = fmt.Sprintf("%.2f", cpu/float64(s.bytes)/base)
 		} else {
@@ -148,24 +150,24 @@ func (v *variant) reason() string {
 }
 
 // alikeRules says where the programs have loaded different numbers of rules.
-func (b *bench) alikeRules(t *table, r ruleSet, vs []*variant, starts map[*variant]figures) {
-	if r.kind == builtIn || t.def.way == yaraScans {
+func (b *bench) alikeRules(t *table, r made.RuleSet, vs []*variant, starts map[*variant]figures) {
+	if r.Kind == builtIn || t.def.way == yaraScans {
 		return
 	}
 	ours, ok := starts[vs[0]]
 	for _, v := range vs[1:] {
 		if f, there := starts[v]; ok && there && f.rules >= 0 && f.rules != ours.rules {
-			t.remark("%s: showcause has %s rules, %s %s.", r, thousands(ours.rules), v.name, thousands(f.rules))
+			t.remark("%s: showcause has %s rules, %s %s.", r, made.Thousands(ours.rules), v.name, made.Thousands(f.rules))
 		}
 	}
 }
 
 // alikeFound says where the programs found different numbers of files: there
 // the work was not the same. A made set finds the planted files at least.
-func (b *bench) alikeFound(t *table, r ruleSet, s *set, vs []*variant, got map[*variant]figures) {
+func (b *bench) alikeFound(t *table, r made.RuleSet, s *set, vs []*variant, got map[*variant]figures) {
 	ours, ok := got[vs[0]]
-	if ok && r.n >= plantedFiles && ours.found < plantedFiles {
-		t.remark("WRONG: %s, %s: showcause found %d of %d planted files.", r, s.name, ours.found, plantedFiles)
+	if ok && r.N >= made.PlantedFiles && ours.found < made.PlantedFiles {
+		t.remark("WRONG: %s, %s: showcause found %d of %d planted files.", r, s.name, ours.found, made.PlantedFiles)
 	}
 	for _, v := range vs[1:] {
 		f, there := got[v]
@@ -193,7 +195,7 @@ func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) erro
 			b.say("%s, %s", r, c)
 			var f filtered
 			inner, cancel := context.WithTimeout(ctx, b.each)
-			_, err = probeInto(inner, &f, nil, "literal", r.kind, strconv.Itoa(r.n), strconv.Itoa(b.runs), s.paths[0])
+			_, err = probeInto(inner, &f, nil, "literal", r.Kind, strconv.Itoa(r.N), strconv.Itoa(b.runs), s.paths[0])
 			cancel()
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -208,7 +210,7 @@ func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) erro
 			}
 			rate := spreadOf(rates)
 			t.add(r.String(), fmt.Sprintf("%s, %.0f MB", c, float64(f.Bytes)/1e6), fmt.Sprintf("%.2f", f.Compile.Seconds()), fmt.Sprintf("%.1f", float64(f.Blob)/1e6),
-				rate.short(), fmt.Sprintf("%.2f", rate.median*1e9/speed.Read), fmt.Sprintf("%.2f", rate.median*1e9/speed.Copy), thousands(f.Hits), fmt.Sprintf("%d, %d", f.Planted, f.Reported))
+				rate.short(), fmt.Sprintf("%.2f", rate.median*1e9/speed.Read), fmt.Sprintf("%.2f", rate.median*1e9/speed.Copy), made.Thousands(f.Hits), fmt.Sprintf("%d, %d", f.Planted, f.Reported))
 			if f.Planted != f.Reported {
 				t.remark("WRONG: %s: %d planted literals are there, %d were reported.", r, f.Planted, f.Reported)
 			}
@@ -248,13 +250,13 @@ func (b *bench) databaseTable(ctx context.Context, t *table) error {
 		if err != nil {
 			return err
 		}
-		if r.kind == hashes {
-			counted, costs = append(counted, r.n), append(costs, append(cost, theirs...))
+		if r.Kind == made.Hashes {
+			counted, costs = append(counted, r.N), append(costs, append(cost, theirs...))
 		}
 	}
 	if n := len(counted); n > 1 {
 		more := float64(counted[n-1]-counted[0]) / 1e6
-		text := fmt.Sprintf("Each added million of digests, from %s to %s:", thousands(counted[0]), thousands(counted[n-1]))
+		text := fmt.Sprintf("Each added million of digests, from %s to %s:", made.Thousands(counted[0]), made.Thousands(counted[n-1]))
 		for i, what := range []string{"%.2f s to compile", "%.1f MB on disk", "%.2f ms to open", "%.2f MB of private memory", "clamd: %.2f s to start", "%.1f MB of private memory"} {
 			if i < len(costs[0]) && i < len(costs[n-1]) {
 				text += " " + fmt.Sprintf(what, (costs[n-1][i]-costs[0][i])/more) + ";"
@@ -268,7 +270,7 @@ func (b *bench) databaseTable(ctx context.Context, t *table) error {
 const milli = float64(time.Millisecond)
 
 // oursOpened returns seconds to compile, MB on disk, ms to open, MB private.
-func (b *bench) oursOpened(ctx context.Context, t *table, r ruleSet, m *rulesMade) ([]float64, error) {
+func (b *bench) oursOpened(ctx context.Context, t *table, r made.RuleSet, m *rulesMade) ([]float64, error) {
 	var open, private, served []float64
 	var o opened
 	for range max(b.runs, 3) {
@@ -288,7 +290,7 @@ func (b *bench) oursOpened(ctx context.Context, t *table, r ruleSet, m *rulesMad
 		return nil, err
 	}
 	disk := float64(st.Size()) / 1e6
-	t.add(append([]string{r.String(), "showcause", thousands(o.Rules), fmt.Sprintf("%.2f", m.figure.wall.median), fmt.Sprintf("%.0f", m.figure.peak.median/1e6), fmt.Sprintf("%.1f", disk),
+	t.add(append([]string{r.String(), "showcause", made.Thousands(o.Rules), fmt.Sprintf("%.2f", m.figure.wall.median), fmt.Sprintf("%.0f", m.figure.peak.median/1e6), fmt.Sprintf("%.1f", disk),
 		spreadOf(open).String(), fmt.Sprintf("%.1f", spreadOf(private).median), fmt.Sprintf("%.1f", spreadOf(served).median)}, x.cells()...)...)
 	return []float64{m.figure.wall.median, disk, spreadOf(open).median, spreadOf(private).median}, nil
 }
@@ -299,7 +301,7 @@ func (x reloaded) cells() []string {
 }
 
 // clamdOpened returns seconds to start and MB private.
-func (b *bench) clamdOpened(ctx context.Context, t *table, r ruleSet, m *rulesMade) ([]float64, error) {
+func (b *bench) clamdOpened(ctx context.Context, t *table, r made.RuleSet, m *rulesMade) ([]float64, error) {
 	if why := absent(b.clamd); why != "" {
 		t.add(r.String(), "clamd", "not run: "+why)
 		return nil, nil
@@ -314,7 +316,7 @@ func (b *bench) clamdOpened(ctx context.Context, t *table, r ruleSet, m *rulesMa
 	}
 	defer d.stop()
 	one := filepath.Join(b.tmp, "one")
-	if err := write(one, []byte("a")); err != nil {
+	if err := made.Write(one, []byte("a")); err != nil {
 		return nil, err
 	}
 	private, err := statusBytes(d.pid, "RssAnon")

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/showcause/showcause/bench/made"
 )
 
 // yaraExternals are what signature-base's rules ask for from outside.
@@ -91,7 +93,7 @@ func (b *bench) besideYARA(ctx context.Context) (string, error) {
 		return nil
 	}
 	tiny := filepath.Join(b.tmp, "tiny")
-	if err := write(tiny, []byte("a")); err != nil {
+	if err := made.Write(tiny, []byte("a")); err != nil {
 		return "", err
 	}
 	for _, name := range []string{"signature-base", "reversinglabs", "mandiant"} {
@@ -132,12 +134,12 @@ func (b *bench) besideYARA(ctx context.Context) (string, error) {
 		}
 	}
 	large := filepath.Join(b.tmp, "large")
-	if err := write(large, newMaker(102, 0, vocabulary()).blob(64<<20)); err != nil {
+	if err := made.Write(large, made.Blob(102, 0, 64<<20)); err != nil {
 		return "", err
 	}
 	for i, r := range slowRules {
 		file := filepath.Join(b.tmp, "slow"+strconv.Itoa(i)+".yar")
-		if err := write(file, []byte(slowRule(r.text))); err != nil {
+		if err := made.Write(file, []byte(slowRule(r.text))); err != nil {
 			return "", err
 		}
 		ours := b.yaraVariant("showcause yara", func(p []string) []string {

@@ -1,44 +1,56 @@
-package main
+package made
 
 import (
 	"bytes"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// corpusKind is files to scan: from the system, or made from seeds, the same each time.
-type corpusKind struct {
-	name, what string
+// ErrAbsent says that this system has no such files.
+var ErrAbsent = errors.New("no such files on this system")
+
+// Corpus is files to scan: from the system, or made from seeds, the same each time.
+type Corpus struct {
+	Name, What string
 	share      int // its size for 1,000 bytes of the programs'
-	fill       func(b *bench, dir string, size int64) error
+	fill       func(o Size, dir string, size int64) error
 }
 
-func corporaKinds() []corpusKind {
-	return []corpusKind{
-		{"programs", "programs and libraries of this system", 1000, func(b *bench, dir string, n int64) error {
-			return b.copyFiles(dir, append(b.files, "/usr/lib"), n, isProgram)
+// Size is how much is made.
+type Size struct {
+	Programs int64    // bytes of the corpus of programs; the others are in proportion
+	Roots    []string // where programs are looked for first
+}
+
+// Corpora are the corpora that there are.
+func Corpora() []Corpus {
+	return []Corpus{
+		{"programs", "programs and libraries of this system", 1000, func(o Size, dir string, n int64) error {
+			return copyFiles(dir, append(slices.Clone(o.Roots), "/usr/lib"), n, isProgram)
 		}},
-		{"texts", "texts and source of this system", 150, func(b *bench, dir string, n int64) error {
-			return b.copyFiles(dir, []string{"/usr/include", "/usr/share/doc", "/usr/lib/python3", "/usr/share", "/etc"}, n, isText)
+		{"texts", "texts and source of this system", 150, func(o Size, dir string, n int64) error {
+			return copyFiles(dir, []string{"/usr/include", "/usr/share/doc", "/usr/lib/python3", "/usr/share", "/etc"}, n, isText)
 		}},
 		{"documents", "office documents, PDF and mail, made", 60, makeFiles(documents())},
 		{"archives", "zip and tar.gz, made", 60, makeFiles(kinds()[2:4])},
-		{"large", "one file, texts and noise in turn", 1000, func(_ *bench, dir string, n int64) error {
+		{"large", "one file, texts and noise in turn", 1000, func(_ Size, dir string, n int64) error {
 			return writeParts(filepath.Join(dir, "large"), n, newMaker(103, 0, vocabulary()).blob)
 		}},
-		{"tiny", "many small texts, median 4 KB", 0, func(b *bench, dir string, _ int64) error {
-			return smallTree(dir, b.tiny())
+		{"tiny", "many small texts, median 4 KB", 0, func(o Size, dir string, _ int64) error {
+			return SmallTree(dir, o.tiny())
 		}},
-		{"zeros", "one file of zeros", 250, func(_ *bench, dir string, n int64) error {
+		{"zeros", "one file of zeros", 250, func(_ Size, dir string, n int64) error {
 			return writeParts(filepath.Join(dir, "zeros"), n, func(n int) []byte { return make([]byte, n) })
 		}},
-		{"random", "one file of noise", 250, func(_ *bench, dir string, n int64) error {
+		{"random", "one file of noise", 250, func(_ Size, dir string, n int64) error {
 			r := rand.NewChaCha8([32]byte{1})
 			return writeParts(filepath.Join(dir, "random"), n, func(n int) []byte {
 				b := make([]byte, n)
@@ -49,44 +61,20 @@ func corporaKinds() []corpusKind {
 	}
 }
 
-func corporaNames() (out []string) {
-	for _, k := range corporaKinds() {
-		out = append(out, k.name)
-	}
-	return out
-}
-
 // tiny is how many small files there are.
-func (b *bench) tiny() int { return int(min(max(b.corpus*20, 50), smallFiles)) }
+func (o Size) tiny() int { return int(min(max(o.Programs/50_000, 50), SmallFiles)) }
 
-// corpusOf makes a corpus when it is first asked for, with the planted files in
-// it, and reads it, so that it is in memory.
-func (b *bench) corpusOf(name string) (*set, error) {
-	if s := b.corpora[name]; s != nil {
-		return s, nil
+// Fill makes a corpus in a folder, with the planted files in it.
+func (c Corpus) Fill(o Size, dir string) error {
+	if err := c.fill(o, dir, o.Programs*int64(c.share)/1000); err != nil {
+		return fmt.Errorf("corpus %s: %w", c.Name, err)
 	}
-	for _, k := range corporaKinds() {
-		if k.name != name {
-			continue
+	for i := range PlantedFiles {
+		if err := Write(filepath.Join(dir, "planted", strconv.Itoa(i)), Planted(i)); err != nil {
+			return err
 		}
-		b.say("corpus %s: %s", k.name, k.what)
-		dir := filepath.Join(b.tmp, "corpora", name)
-		if err := k.fill(b, dir, b.corpus*1e3*int64(k.share)); err != nil {
-			return nil, fmt.Errorf("corpus %s: %w", name, err)
-		}
-		for i := range plantedFiles {
-			if err := write(filepath.Join(dir, "planted", strconv.Itoa(i)), planted(i)); err != nil {
-				return nil, err
-			}
-		}
-		s := &set{name: name, paths: []string{dir}}
-		if err := s.read(); err != nil {
-			return nil, err
-		}
-		b.corpora[name] = s
-		return s, nil
 	}
-	return nil, fmt.Errorf("corpus %q: not known", name)
+	return nil
 }
 
 // isProgram: ELF, as they begin.
@@ -99,7 +87,7 @@ func isText(head []byte) bool {
 
 // copyFiles copies files that look right, up to size bytes, none twice and none
 // over a quarter of the size.
-func (b *bench) copyFiles(dir string, roots []string, size int64, right func(head []byte) bool) error {
+func copyFiles(dir string, roots []string, size int64, right func(head []byte) bool) error {
 	left, n := size, 0
 	seen := map[string]bool{}
 	for _, root := range roots {
@@ -121,27 +109,27 @@ func (b *bench) copyFiles(dir string, roots []string, size int64, right func(hea
 			seen[path] = true
 			left -= int64(len(text))
 			n++
-			return write(filepath.Join(dir, fmt.Sprintf("%03d", n/100), fmt.Sprintf("%05d", n)), text)
+			return Write(filepath.Join(dir, fmt.Sprintf("%03d", n/100), fmt.Sprintf("%05d", n)), text)
 		})
 		if err != nil {
 			return err
 		}
 	}
 	if n == 0 {
-		return fmt.Errorf("%w: no such files on this system", errAbsent)
+		return ErrAbsent
 	}
 	return nil
 }
 
 // makeFiles fills a folder with files of some kinds, equal shares of each.
-func makeFiles(kinds []kind) func(*bench, string, int64) error {
-	return func(_ *bench, dir string, size int64) error {
+func makeFiles(kinds []kind) func(Size, string, int64) error {
+	return func(_ Size, dir string, size int64) error {
 		words := vocabulary()
 		for k, kind := range kinds {
 			for i, written := 0, int64(0); written < size/int64(len(kinds)); i++ {
 				data := kind.file(newMaker(200+k, i, words))
 				written += int64(len(data))
-				if err := write(filepath.Join(dir, fmt.Sprintf("%03d/%05d%s", i/100, i, kind.ext)), data); err != nil {
+				if err := Write(filepath.Join(dir, fmt.Sprintf("%03d/%05d%s", i/100, i, kind.ext)), data); err != nil {
 					return err
 				}
 			}
@@ -168,14 +156,20 @@ func writeParts(path string, n int64, part func(n int) []byte) error {
 	return err
 }
 
-// smallTree writes n texts. Sizes are as people's files have them: half of them
+// Many small files.
+const (
+	SmallFiles = 20_000
+	SmallSize  = 4 << 10 // median, bytes
+)
+
+// SmallTree writes n texts. Sizes are as people's files have them: half of them
 // below the median, a few far above.
-func smallTree(dir string, n int) error {
+func SmallTree(dir string, n int) error {
 	words := vocabulary()
 	for i := range n {
 		m := newMaker(100, i, words)
-		size := int(smallSize * pow2(m.NormFloat64()*1.4))
-		if err := write(filepath.Join(dir, fmt.Sprintf("%03d/%05d.txt", i/500, i)), m.text(min(max(size, 64), 1<<20))); err != nil {
+		size := int(SmallSize * pow2(m.NormFloat64()*1.4))
+		if err := Write(filepath.Join(dir, fmt.Sprintf("%03d/%05d.txt", i/500, i)), m.text(min(max(size, 64), 1<<20))); err != nil {
 			return err
 		}
 	}
@@ -254,4 +248,35 @@ func (m *maker) pdf() []byte {
 	}
 	fmt.Fprintf(&b, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(at)+1, start)
 	return b.Bytes()
+}
+
+// pow2 is a rough 2 to the power of x, by halves and doubles.
+func pow2(x float64) float64 {
+	r := 1.0
+	for ; x >= 1; x-- {
+		r *= 2
+	}
+	for ; x < 0; x++ {
+		r /= 2
+	}
+	return r * (1 + x)
+}
+
+// Blob is such bytes, made from two numbers.
+func Blob(kind, file, n int) []byte { return newMaker(kind, file, vocabulary()).blob(n) }
+
+// blob is n bytes that are partly text and partly noise, as programs and images are.
+func (m *maker) blob(n int) []byte {
+	b := make([]byte, 0, n)
+	for len(b) < n {
+		if m.IntN(2) == 0 {
+			b = append(b, m.text(1<<16)...)
+			continue
+		}
+		var noise [1 << 16]byte
+		r := rand.NewChaCha8([32]byte{byte(len(b)), byte(len(b) >> 16), byte(len(b) >> 24)})
+		_, _ = r.Read(noise[:])
+		b = append(b, noise[:]...)
+	}
+	return b[:n]
 }

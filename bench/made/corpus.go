@@ -1,4 +1,7 @@
-package main
+// Package made makes files to scan and rules to scan them with, from numbers that
+// are the same each time and from what the system has. Every corpus holds a few
+// planted files which every rule set that is made here finds.
+package made
 
 import (
 	"archive/tar"
@@ -35,9 +38,9 @@ type kind struct {
 	file        func(*maker) []byte
 }
 
-// groups are the folders of the corpus, each a set of its own: a mean over all
+// Groups are the folders of the corpus, each a set of its own: a mean over all
 // would hide that the cost of a byte depends on what it is part of.
-func groups() []string { return []string{"texts", "archives", "programs"} }
+func Groups() []string { return []string{"texts", "archives", "programs"} }
 
 func kinds() []kind {
 	return []kind{
@@ -50,10 +53,10 @@ func kinds() []kind {
 	}
 }
 
-// generate writes about total bytes under dir, counted unpacked, the same files each time, and the
+// Generate writes about total bytes under dir, counted unpacked, the same files each time, and the
 // EICAR test file plain and in every container: four files that both must find
 // when their rules know it.
-func generate(dir string, total int64) error {
+func Generate(dir string, total int64) error {
 	words := vocabulary()
 	for k, kind := range kinds() {
 		for i, written := 0, int64(0); written < total*int64(kind.share)/100; i++ {
@@ -61,7 +64,7 @@ func generate(dir string, total int64) error {
 			data := kind.file(m)
 			written += max(int64(len(data)), m.members)
 			// A hundred files a folder, as people keep them.
-			if err := write(filepath.Join(dir, kind.folder, fmt.Sprintf("%03d/%05d%s", i/100, i, kind.ext)), data); err != nil {
+			if err := Write(filepath.Join(dir, kind.folder, fmt.Sprintf("%03d/%05d%s", i/100, i, kind.ext)), data); err != nil {
 				return err
 			}
 		}
@@ -70,14 +73,15 @@ func generate(dir string, total int64) error {
 	eicar := []member{{"eicar.com", []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-` + `STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`)}}
 	m := newMaker(99, 99, words)
 	for name, data := range map[string][]byte{"texts/e.com": eicar[0].data, "archives/e.zip": zipOf(eicar), "archives/e.tar.gz": tarOf(eicar), "archives/e.eml": m.mail(eicar)} {
-		if err := write(filepath.Join(dir, name), data); err != nil {
+		if err := Write(filepath.Join(dir, name), data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func write(path string, data []byte) error {
+// Write writes a file, and makes the folders that it is in.
+func Write(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
