@@ -15,9 +15,9 @@ import (
 
 // defaults of the two runs.
 const (
-	wholeCorpus, quickCorpus = 1000, 24 // MB of programs
+	wholeCorpus, quickCorpus = 1000, 16 // MB of programs
 	wholeMost, quickMost     = 1 << 30, 100_000
-	wholeEach, quickEach     = 30 * time.Minute, 40 * time.Second
+	wholeEach, quickEach     = 30 * time.Minute, 30 * time.Second
 )
 
 // row is one line of a table: its cells, and what they were taken from, if that

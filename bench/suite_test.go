@@ -60,14 +60,18 @@ func TestChoose(t *testing.T) {
 		t.Errorf("quick: %d, %v, %v", len(quick), left, err)
 	}
 	for _, d := range quick {
+		most := 1000
+		if d.way == scanning || d.way == yaraScans {
+			most = 100
+		}
 		for i, r := range d.rules {
-			if r.N > 1000 || slices.Contains(d.rules[:i], r) {
+			if r.N > most || slices.Contains(d.rules[:i], r) {
 				t.Errorf("%s: %v", d.name, d.rules)
 			}
 		}
 	}
 	// What is named is run in the quick run too.
-	some, _, err := choose("hashes,body", true, 5)
+	some, _, err := choose("hashes,body", true, 50)
 	if err != nil || len(some) != 2 || some[0].name != "body" || some[1].name != "hashes" || !slices.Equal(some[1].rules, []made.RuleSet{{Kind: made.Hashes, N: 5}}) {
 		t.Errorf("%+v %v", some, err)
 	}
@@ -78,7 +82,7 @@ func TestChoose(t *testing.T) {
 
 // small is a bench that makes little, and finds the system's files in a folder of its own.
 func small(t *testing.T) *bench {
-	b := &bench{stderr: io.Discard, corpus: 1, runs: 1, cores: 1, each: time.Minute, most: 20, quick: true, tmp: t.TempDir(), corpora: map[string]*set{}, compiledSets: map[made.RuleSet]*rulesMade{}}
+	b := &bench{stderr: io.Discard, corpus: 1, runs: 1, cores: 1, each: time.Minute, most: 200, quick: true, tmp: t.TempDir(), corpora: map[string]*set{}, compiledSets: map[made.RuleSet]*rulesMade{}}
 	b.files = []string{filepath.Join(t.TempDir(), "system")}
 	for i := range 5 {
 		if err := made.Write(filepath.Join(b.files[0], strconv.Itoa(i)), append([]byte("\x7fELF"), made.Blob(7, i, 5000)...)); err != nil {
@@ -119,14 +123,14 @@ func TestSuite(t *testing.T) {
 		"## literals\n", "WRONG: literals 20, programs: showcause found 7 of 8 planted files.",
 		"literals 20, programs: the work was not the same: showcause found 7, clamscan 8.",
 		"literals 20: showcause has 20 rules, clamscan 19.",
-		"Left out: prefilter: random 1,000;", "| random 20 |", "| drawn 20 |",
+		"Left out: prefilter: random 1,000;", "| random 200 |", "| drawn 200 |",
 		"| read and SHA-256 |", "Memory, one core: read ", flatRemark,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if !regexp.MustCompile(`\| random 20 \|.*\| (\d+), (\d+) \|`).MatchString(text) || strings.Contains(text, "reported.") {
+	if !regexp.MustCompile(`\| random 200 \|.*\| (\d+), (\d+) \|`).MatchString(text) || strings.Contains(text, "reported.") {
 		t.Error("the prefilter did not report what is planted")
 	}
 	for _, no := range []string{b.tmp, bin, "%!", "## whole"} {

@@ -184,7 +184,7 @@ func (b *bench) alikeFound(t *table, r made.RuleSet, s *set, vs []*variant, got 
 
 // filterTable measures package literal by the number of literals.
 func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) error {
-	t.head = []string{"literals", "files", "compile, s", "tables, MB", "GB/s (min / median / max)", "÷ memory read", "÷ memory copy", "hits", "planted: there, reported"}
+	t.head = []string{"literals", "files", "compile, s", "tables, MB", "GB/s (min / median / max)", "GB a CPU second", "÷ memory read", "÷ memory copy", "hits", "planted: there, reported"}
 	for _, r := range t.def.rules {
 		for _, c := range t.def.corpora {
 			s, err := b.corpusOf(c)
@@ -204,13 +204,14 @@ func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) erro
 				t.add(r.String(), c, "not run: "+strings.ReplaceAll(tail(err.Error()), "\n", " "))
 				continue
 			}
-			var rates []float64
-			for _, sec := range f.Seconds {
-				rates = append(rates, float64(f.Bytes)/1e9/sec)
+			for _, rates := range [][]float64{f.Rates, f.CPURates} {
+				for i := range rates {
+					rates[i] /= 1e9
+				}
 			}
-			rate := spreadOf(rates)
+			rate, cpu := spreadOf(f.Rates), spreadOf(f.CPURates).median
 			t.add(r.String(), fmt.Sprintf("%s, %.0f MB", c, float64(f.Bytes)/1e6), fmt.Sprintf("%.2f", f.Compile.Seconds()), fmt.Sprintf("%.1f", float64(f.Blob)/1e6),
-				rate.short(), fmt.Sprintf("%.2f", rate.median*1e9/speed.Read), fmt.Sprintf("%.2f", rate.median*1e9/speed.Copy), made.Thousands(f.Hits), fmt.Sprintf("%d, %d", f.Planted, f.Reported))
+				rate.short(), fmt.Sprintf("%.2f", cpu), fmt.Sprintf("%.2f", cpu*1e9/speed.Read), fmt.Sprintf("%.2f", cpu*1e9/speed.Copy), made.Thousands(f.Hits), fmt.Sprintf("%d, %d", f.Planted, f.Reported))
 			if f.Planted != f.Reported {
 				t.remark("WRONG: %s: %d planted literals are there, %d were reported.", r, f.Planted, f.Reported)
 			}
