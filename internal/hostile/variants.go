@@ -293,6 +293,13 @@ func zipEnds() []Input {
 		in(21, "zip: the end is missing", Found, func() []byte { b := zipOf(good(), secret()); return b[:len(b)-22] }),
 		in(21, "zip: an end of no members", Found, func() []byte { return join(raw(secret()), zipEnd(0, 0, 0, "")) }),
 		in(22, "zip: a member before the zip", Found, func() []byte { return join(raw(secret()), zipOf(good())) }),
+		in(22, "zip: a member in the extra field of a local header", Found, func() []byte {
+			return zipOf(good().inLocal(func(h *header) { h.extra = raw(secret()) }))
+		}),
+		in(22, "zip: a member in the extra field of a local header, in that of another", Found, func() []byte {
+			inner := good().inLocal(func(h *header) { h.extra = raw(secret()) })
+			return zipOf(good().inLocal(func(h *header) { h.extra = raw(inner) }))
+		}),
 		in(22, "zip: a member behind the zip", Found, func() []byte { return join(zipOf(good()), raw(secret())) }),
 		in(22, "zip: a member in an extra field of the directory", Found, func() []byte {
 			return zipOf(good().inCentral(func(h *header) { h.extra = raw(secret()) }))
@@ -350,6 +357,15 @@ func behindForms() []Input {
 			out = append(out, in(27, f.name+" with a 7z behind it", Found, func() []byte { return join(f.data, seven) }))
 		}
 	}
+	for _, f := range fronts {
+		for name, data := range map[string][]byte{"ARJ": made(madeArjOne), "LHA": made(madeLhaFive), "cpio": join(cpioNewc("m.gz", gzipOf(hidden())), cpioNewc("TRAILER!!!", nil))} {
+			switch f.name {
+			case "junk", "PNG", "shell script", "text":
+				out = append(out, in(27, f.name+" with "+name+" behind it", Found, func() []byte { return join(f.data, data) }))
+			}
+		}
+	}
+	sortByName(out)
 	return append(out,
 		in(27, "PNG with a cabinet behind it", Found, func() []byte { return join(fronts[0].data, made(madeCabMSZIP)) }),
 		in(27, "ELF program with a 7z behind it", Found, func() []byte { return join(smallELF(), seven) }),

@@ -27,8 +27,10 @@ type payload struct {
 	start   string
 	lead    int
 	line    bool
-	script  bool // looked for in scripts only: in programs, its format looks by itself
-	fits    func([]byte) bool
+	script  bool // not looked for in programs: its format does that by itself
+	// likely is asked first, of a start that is no rarity in data. It takes few steps.
+	likely func([]byte) bool
+	fits   func([]byte) bool
 }
 
 // smallestPayload is the length in bytes of a script and what it carries.
@@ -38,7 +40,7 @@ const smallestPayload = 24
 const payloadView = 4096
 
 func payloads() []payload {
-	return []payload{
+	return append([]payload{
 		{start: "\x1f\x8b\x08", fits: fitsGzip},
 		{start: "\x1f\x9e\x08", fits: fitsGzip},
 		{start: "\xfd7zXZ\x00", fits: func(b []byte) bool {
@@ -52,9 +54,6 @@ func payloads() []payload {
 		{start: "LZIP", fits: func(b []byte) bool { return len(b) >= 7 && b[4] <= 1 && b[5]&31 >= 12 && b[5]&31 <= 29 && b[6] == 0 }},
 		{start: "\x89LZO\x00\r\n\x1a\n"},
 		{archive: "squashfs-sfx", start: "hsqs", fits: fitsSquash},
-		{script: true, start: "\x60\xea", fits: fitsARJ},
-		{script: true, start: "-lh", lead: 2, fits: fitsLHA},
-		{script: true, start: "-lz", lead: 2, fits: fitsLHA},
 		{archive: "7z-sfx", start: "7z\xbc\xaf\x27\x1c", fits: fits7z},
 		{archive: "rar-sfx", start: "Rar!\x1a\x07", fits: fitsRar},
 		{archive: "cab-sfx", start: "MSCF", fits: fitsCab},
@@ -63,6 +62,20 @@ func payloads() []payload {
 			return len(b) >= 5 && b[2]&0x60 == 0 && b[2]&31 >= 9 && b[2]&31 <= 16 && b[4]&1 == 0
 		}},
 		{start: "\n\x5d\x00", line: true, fits: func(b []byte) bool { return filetype.Detect(b, nil) == filetype.LZMA }},
+	}, old()...)
+}
+
+// old are the archives in front of which their own tools pass over anything: arj,
+// lha, cpio.
+func old() []payload {
+	return []payload{
+		{script: true, start: "\x60\xea", likely: likelyARJ, fits: fitsARJ},
+		{script: true, start: "-lh", lead: 2, fits: fitsLHA},
+		{script: true, start: "-lz", lead: 2, fits: fitsLHA},
+		{script: true, start: "-pm", lead: 2, fits: fitsLHA},
+		{start: "07070", likely: likelyCpio, fits: fitsCpio},
+		{start: "\xc7\x71", likely: likelyOldCpio, fits: fitsOldCpio},
+		{start: "\x71\xc7", likely: likelyOldCpio, fits: fitsOldCpio},
 	}
 }
 
@@ -71,7 +84,7 @@ func payloads() []payload {
 // them, and data of no known type. Tools take such a file for the archive.
 func carries(t filetype.Type) bool {
 	switch t.String() {
-	case "data", "java-class", "swf", "wasm", "lnk", "gif", "png", "jpeg", "tiff", "bmp", "jpeg2000", "ico", "webp", "psd", "riff", "mp3", "mp4", "ogg",
+	case "data", "text", "utf8-text", "java-class", "swf", "wasm", "lnk", "gif", "png", "jpeg", "tiff", "bmp", "jpeg2000", "ico", "webp", "psd", "riff", "mp3", "mp4", "ogg",
 		"flac", "matroska", "mpeg", "asf", "realmedia", "midi", "icns", "font", "utf16le-text", "utf16be-text":
 		return true
 	}
@@ -80,11 +93,11 @@ func carries(t filetype.Type) bool {
 
 // anywhere are the archives that are looked for there, each by a sum or by several fields.
 func anywhere() []payload {
-	return []payload{
+	return append([]payload{
 		{start: "7z\xbc\xaf\x27\x1c", fits: func(b []byte) bool { return fits7z(b) && le.Uint32(b[8:]) != 0 }},
 		{start: "Rar!\x1a\x07", fits: fitsRar},
 		{start: "MSCF", fits: fitsCab},
-	}
+	}, old()...)
 }
 
 // archives are the payloads that tools look for anywhere in a file.
@@ -161,35 +174,6 @@ func squashBytes(l showcause.Source, off int64) int64 {
 	return int64(min(le.Uint64(b[40:]), uint64(l.Size()-off)))
 }
 
-// fitsARJ checks the header of an archive (ARJ technical notes) by its checksum.
-func fitsARJ(b []byte) bool {
-	if len(b) < 42 {
-		return false
-	}
-	n := int(le.Uint16(b[2:]))
-	return n >= 30 && n <= 2600 && b[10] == 2 && 8+n <= len(b) && crc32.ChecksumIEEE(b[4:4+n]) == le.Uint32(b[4+n:])
-}
-
-// fitsLHA checks the first header of an archive: its method and, in levels 0 and 1, its sum.
-func fitsLHA(b []byte) bool {
-	if len(b) < 24 || b[6] != '-' || b[20] > 2 {
-		return false
-	}
-	if b[20] == 2 {
-		n := int(le.Uint16(b))
-		return n >= 26 && n <= 4096 && le.Uint32(b[7:]) > 0
-	}
-	n := int(b[0])
-	if n < 20 || n+2 > len(b) {
-		return false
-	}
-	sum := byte(0)
-	for _, c := range b[2 : 2+n] {
-		sum += c
-	}
-	return sum == b[1]
-}
-
 // fitsRar checks the first header behind the signature: version 5 has a CRC of
 // it; before, the type of the main header, and its length.
 func fitsRar(b []byte) bool {
@@ -262,10 +246,16 @@ func (p *payload) placePast(s stretch, past func(from int) int, try func() bool)
 			at = max(to+skip, i+1)
 			continue
 		}
+		from := i - skip
+		view := s.b[max(from, 0):min(max(from, 0)+payloadView, len(s.b))]
+		if from < 0 || p.likely != nil && !p.likely(view) {
+			at = i + 1
+			continue
+		}
 		if !try() {
 			return -1
 		}
-		if from := i - skip; from >= 0 && (p.fits == nil || p.fits(s.b[from:min(from+payloadView, len(s.b))])) {
+		if p.fits == nil || p.fits(view) {
 			return from
 		}
 		at = i + 1

@@ -155,6 +155,7 @@ func (z *zipWalk) members() {
 		if m, ok := z.zipLocal(next); ok && z.squeezed && !m.sealed && !z.entire(m) {
 			pos = max(pos, next+4)
 		} else if ok {
+			z.inExtra(m)
 			end := z.member(m, z.refs[i:j], z.after(j))
 			z.out.Cover(m.data, end-m.data)
 			pos = max(pos, end)
@@ -200,6 +201,7 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 	if !m.plausible() && at != 0 && !z.deserves(m) {
 		return at
 	}
+	z.inExtra(m)
 	z.loose = true
 	if m.plausible() && at >= z.dirEnd {
 		z.lost = true
@@ -213,6 +215,16 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.lost = true // that directory is of an archive inside this member
 	}
 	return end
+}
+
+// inExtra reads a local header that stands in the extra field of another, where
+// who goes by signatures finds it.
+func (z *zipWalk) inExtra(m zipMeta) {
+	if from := m.at + zipLocalLen + int64(len(m.name)); m.data-from > zipLocalLen && !z.stop {
+		if at := z.scan.find(zipSigLocal, from, m.data); at >= 0 {
+			z.straggler(at, m.data)
+		}
+	}
 }
 
 // isStream tells the compressed streams that say what stands behind them.
