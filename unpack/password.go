@@ -6,7 +6,8 @@ import (
 )
 
 // Passwords that are tried on what is encrypted, in order: those that the text of
-// the input told (Out.Hear), those of Budget.Passwords, and the usual ones.
+// the input told (Out.Hear), those of Budget.Passwords, the usual ones, and what
+// else of the text may be one (Out.Overhear).
 
 // UsualPasswords are the passwords that are tried on everything: those with
 // which samples of malware are exchanged, and the first that senders of malware take.
@@ -18,6 +19,7 @@ func UsualPasswords() []string {
 
 const (
 	maxHeard    = 32  // passwords of one input that its text told
+	maxOver     = 16  // words of one input that nothing says to be passwords
 	maxPassword = 128 // bytes of one
 	maxKeys     = 256 // keys that are kept
 
@@ -28,6 +30,7 @@ const (
 // guessing is what the guessing of passwords for one input knows and has spent.
 type guessing struct {
 	heard [][]byte
+	over  [][]byte
 	asked int64 // how often passwords were looked for
 	spent int64
 	keys  map[string][]byte
@@ -51,6 +54,9 @@ func (o *Out) Passwords() [][]byte {
 			add([]byte(p))
 		}
 	}
+	for _, p := range b.guess.over {
+		add(p)
+	}
 	return out
 }
 
@@ -63,6 +69,15 @@ func (o *Out) Hear(word []byte) {
 		return
 	}
 	g.heard = append(g.heard, bytes.Clone(word))
+}
+
+// Overhear notes a word of which nothing says that it is a password, but for how it
+// stands there. Fewer are kept, and they are tried last.
+func (o *Out) Overhear(word []byte) {
+	g := &o.budget.guess
+	if len(word) > 0 && len(word) <= maxPassword && len(g.over) < maxOver && !slices.ContainsFunc(g.over, func(q []byte) bool { return bytes.Equal(word, q) }) {
+		g.over = append(g.over, bytes.Clone(word))
+	}
 }
 
 // Guess charges n steps of guessing passwords and tells whether to go on. What is

@@ -47,6 +47,12 @@ func TestPasswords(t *testing.T) {
 	if got := o.Passwords(); len(got) != maxHeard+1 { // one that was heard is given too
 		t.Errorf("%d passwords", len(got))
 	}
+	for i := range 100 {
+		o.Overhear(fmt.Append(nil, "over", i))
+	}
+	if got := words(o.Passwords()); len(got) != maxHeard+1+maxOver || got[len(got)-maxOver] != "over0" {
+		t.Errorf("%q", got)
+	}
 	if _, other, _ := guesser(showcause.Limits{}); slices.Contains(words(other.Passwords()), "heard") {
 		t.Error("heard for another input")
 	}

@@ -517,6 +517,15 @@ func sealedForms() []Input {
 	return []Input{
 		f(25, "zip: encrypted (WinZip AES), no password", Incomplete, madeZipAES),
 		in(25, "mail: WinZip AES and its password", Found, func() []byte { return letter("The password is Xk4-2209", base64Part("m.zip", made(madeZipAES))) }),
+		in(25, "mail: WinZip AES, its password alone on a line", Found, func() []byte {
+			return letter("As agreed.\r\n\r\nXk4-2209\r\n\r\nRegards", base64Part("m.zip", made(madeZipAES)))
+		}),
+		in(25, "mail: WinZip AES, its password in the subject", Found, func() []byte {
+			return bytes.Replace(letter("see file", base64Part("m.zip", made(madeZipAES))), []byte("Subject: hello"), []byte("Subject: invoice Xk4-2209"), 1)
+		}),
+		in(25, "mail: WinZip AES, its password in an encoded subject", Found, func() []byte {
+			return bytes.Replace(letter("see file", base64Part("m.zip", made(madeZipAES))), []byte("Subject: hello"), []byte("Subject: =?utf-8?b?WGs0LTIyMDk=?="), 1)
+		}),
 		in(25, "mail: WinZip AES and another password", Incomplete, func() []byte { return letter("The password is Xk4-2210", base64Part("m.zip", made(madeZipAES))) }, "encrypted"),
 		in(25, "mail: WinZip AES, its password in HTML", Found, func() []byte {
 			return multipart("Content-Type: multipart/mixed; boundary=\"cut\"\r\n", "cut",

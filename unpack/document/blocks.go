@@ -7,6 +7,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -283,10 +284,10 @@ func beginLine(t []byte) (name string, kind blockKind) {
 
 // startsUU tells whether a line may be the first of a uuencoded block.
 func startsUU(t []byte) bool {
-	n, ok := uuLine(t, true)
+	n, ok := codec.UULine(t, true)
 	if !ok {
 		// All zero bytes written as spaces, and the spaces cut.
-		n, ok = uuLine(t, false)
+		n, ok = codec.UULine(t, false)
 		ok = ok && len(t) > 0 && t[0] == 'M' && blank(t[1:])
 	}
 	return ok && n > 0

@@ -3,6 +3,8 @@ package document
 import (
 	"io"
 	"slices"
+
+	"github.com/showcause/showcause/internal/codec"
 )
 
 // flags says what a decoder met that decoders treat differently.
@@ -311,53 +313,16 @@ func (u *uuReader) Read(p []byte) (int, error) {
 		if !ln.first {
 			continue
 		}
-		n, ok := uuLine(ln.text, false)
+		n, ok := codec.UULine(ln.text, false)
 		if !ok {
 			u.skip = u.skip || !blank(ln.text) && string(ln.text) != "end"
 			continue
 		}
-		u.out = uuDecode(u.out, ln.text[1:], n)
+		u.out = codec.UUDecode(u.out, ln.text[1:], n)
 	}
 	n := copy(p, u.out[u.pos:])
 	u.pos += n
 	return n, nil
-}
-
-// uuLine tells whether a line has the form of a uuencoded line, and how many
-// bytes it says to hold. Up to two characters (a checksum, a padding) may
-// follow. Trailing spaces may have been lost, which strict does not forgive.
-func uuLine(t []byte, strict bool) (int, bool) {
-	if len(t) == 0 || t[0] < ' ' || t[0] > '`' {
-		return 0, false
-	}
-	n := int(t[0]-' ') & 63
-	need := (n + 2) / 3 * 4
-	got := len(t) - 1
-	if got > need+2 || strict && got < (n*8+5)/6 {
-		return 0, false
-	}
-	for _, c := range t[1:] {
-		if c < ' ' || c > '`' {
-			return 0, false
-		}
-	}
-	return n, true
-}
-
-func uuDecode(out, t []byte, n int) []byte {
-	at := func(i int) byte {
-		if i < len(t) {
-			return (t[i] - ' ') & 63
-		}
-		return 0
-	}
-	for i := 0; n > 0; i += 4 {
-		a, b, c, e := at(i), at(i+1), at(i+2), at(i+3)
-		three := [3]byte{a<<2 | b>>4, b<<4 | c>>2, c<<6 | e}
-		out = append(out, three[:min(n, 3)]...)
-		n -= 3
-	}
-	return out
 }
 
 // yencStep decodes yEnc 1.3: each byte plus 42, "=" before a critical one

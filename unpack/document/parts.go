@@ -198,6 +198,7 @@ func (p *part) isText() bool {
 func (w *mailWalk) hear(text []byte) {
 	if len(text) > 0 {
 		password.Words(text, w.out.Hear)
+		password.Alone(text, w.out.Overhear)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack/password"
 )
 
 const (
@@ -307,6 +308,11 @@ func (p *mailPass) headerLine(ln *line) {
 		return
 	}
 	name, odd := fieldName(t)
+	if name == "subject" && !p.again {
+		text := []byte(shown(string(bytes.TrimSpace(t[min(len("subject:"), len(t)):]))))
+		password.Words(text, p.out.Hear)
+		password.Subject(text, p.out.Overhear)
+	}
 	if name != "" {
 		p.head.add(name, t[min(bytes.IndexByte(t, ':')+1, len(t)):], odd)
 		return

@@ -33,6 +33,9 @@ const (
 	tokensAfter = 3  // words behind one that are taken, fillers apart
 	tokensMost  = 12 // words behind one that are looked at
 	longestWord = 64 // bytes
+
+	shortestAlone = 3 // bytes of a word that nothing says to be a password
+	mostAlone     = 6 // of one text
 )
 
 // Words hands the words of a text to hear that may be passwords: those
@@ -52,6 +55,45 @@ func Words(text []byte, hear func([]byte)) {
 			n = k
 		}
 		at += n
+	}
+}
+
+// Alone hands the words of a text to hear that stand alone on a line, as a password
+// does that a mail before has announced. The text may be HTML.
+func Alone(text []byte, hear func([]byte)) {
+	found := 0
+	for line := range bytes.SplitSeq(withoutTags(text[:min(len(text), MaxText)]), []byte{'\n'}) {
+		word := bytes.TrimSpace(line)
+		if len(word) < shortestAlone || len(word) > longestWord || bytes.ContainsFunc(word, unicode.IsSpace) || bytes.Contains(word, []byte("://")) {
+			continue
+		}
+		bare := bytes.TrimFunc(word, isMark)
+		if len(bare) < shortestAlone || isFiller(bare) || bytes.HasSuffix(word, []byte{','}) {
+			continue // "Hello,"
+		}
+		if hear(word); !bytes.Equal(bare, word) {
+			hear(bare)
+		}
+		if found++; found == mostAlone {
+			return
+		}
+	}
+}
+
+// Subject hands the words of a mail's subject to hear, of which each may be one.
+func Subject(text []byte, hear func([]byte)) {
+	found := 0
+	for word := range bytes.FieldsSeq(text[:min(len(text), 512)]) {
+		bare := bytes.TrimFunc(word, isMark)
+		if len(bare) < shortestAlone || len(word) > longestWord || isFiller(bare) {
+			continue
+		}
+		if hear(bare); !bytes.Equal(bare, word) {
+			hear(word)
+		}
+		if found++; found == mostAlone {
+			return
+		}
 	}
 }
 

@@ -31,6 +31,26 @@ func TestPasswordWords(t *testing.T) {
 	}
 }
 
+func TestPasswordAlone(t *testing.T) {
+	for text, want := range map[string][]string{
+		"Hello,\r\n\r\nXk4-2209\r\n\r\nbye now\r\n": {"Xk4-2209"},
+		"<p>see file</p><br>\n<b>\"Zx9!\"</b>\n":    {"\"Zx9!\"", "Zx9"},
+		"https://example.org/a\n--\nno\npassword\n": nil,
+		"a1b\nb2c\nc3d\nd4e\ne5f\nf6g\ng7h\nh8i":    {"a1b", "b2c", "c3d", "d4e", "e5f", "f6g"},
+	} {
+		var got []string
+		Alone([]byte(text), func(w []byte) { got = append(got, string(w)) })
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	var got []string
+	Subject([]byte("Re: the invoice (Xk4-2209)"), func(w []byte) { got = append(got, string(w)) })
+	if !slices.Contains(got, "Xk4-2209") || len(got) > 2*mostAlone {
+		t.Errorf("%q", got)
+	}
+}
+
 func FuzzPasswordWords(f *testing.F) {
 	for _, s := range []string{"Password: x", "<b>pwd</b>&nbsp;y", "пароль\xff \xc5\x9f", "İpassword: k"} {
 		f.Add([]byte(s))
@@ -44,6 +64,14 @@ func FuzzPasswordWords(f *testing.F) {
 		})
 		if n > maxKeywords*tokensAfter*5 {
 			t.Errorf("%d words", n)
+		}
+		for _, find := range []func([]byte, func([]byte)){Alone, Subject} {
+			n := 0
+			find(b, func(w []byte) {
+				if n++; len(w) == 0 || len(w) > longestWord || n > 2*mostAlone {
+					t.Errorf("%d: %q", n, w)
+				}
+			})
 		}
 	})
 }
