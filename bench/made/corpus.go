@@ -69,8 +69,7 @@ func Generate(dir string, total int64) error {
 			}
 		}
 	}
-	// Put together here, so that no file of the project is the test virus.
-	eicar := []member{{"eicar.com", []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-` + `STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`)}}
+	eicar := []member{{"eicar.com", eicarFile()}}
 	m := newMaker(99, 99, words)
 	for name, data := range map[string][]byte{"texts/e.com": eicar[0].data, "archives/e.zip": zipOf(eicar), "archives/e.tar.gz": tarOf(eicar), "archives/e.eml": m.mail(eicar)} {
 		if err := Write(filepath.Join(dir, name), data); err != nil {
@@ -78,6 +77,12 @@ func Generate(dir string, total int64) error {
 		}
 	}
 	return nil
+}
+
+// eicarFile is the EICAR test file, put together here so that no file of the
+// project is it.
+func eicarFile() []byte {
+	return []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-` + `STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`)
 }
 
 // Write writes a file, and makes the folders that it is in.

@@ -64,7 +64,8 @@ func Corpora() []Corpus {
 // tiny is how many small files there are.
 func (o Size) tiny() int { return int(min(max(o.Programs/50_000, 50), SmallFiles)) }
 
-// Fill makes a corpus in a folder, with the planted files in it.
+// Fill makes a corpus in a folder, with the planted files and the EICAR test file
+// in it, which sets that are somebody else's find.
 func (c Corpus) Fill(o Size, dir string) error {
 	if err := c.fill(o, dir, o.Programs*int64(c.share)/1000); err != nil {
 		return fmt.Errorf("corpus %s: %w", c.Name, err)
@@ -74,7 +75,7 @@ func (c Corpus) Fill(o Size, dir string) error {
 			return err
 		}
 	}
-	return nil
+	return Write(filepath.Join(dir, "planted", "eicar.com"), eicarFile())
 }
 
 // isProgram: ELF, as they begin.
