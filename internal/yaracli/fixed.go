@@ -33,18 +33,39 @@ func fixed(r *syntax.Rule) []int64 {
 			}
 		}
 	}
+	all := func(s *syntax.Set) {
+		if s.Them {
+			set("$", anywhere)
+			return
+		}
+		for _, item := range s.Items {
+			g, ok := item.(*syntax.Glob)
+			if !ok {
+				continue
+			}
+			for i, p := range r.Patterns {
+				if p.Name.Name == g.Name || g.Wild && strings.HasPrefix(p.Name.Name, g.Name) {
+					out[i] = anywhere
+				}
+			}
+		}
+	}
 	syntax.Walk(r.Cond, func(e syntax.Expr) bool {
 		switch e := e.(type) {
 		case *syntax.Measure:
 			set(e.Name.Name, anywhere)
 		case *syntax.Match:
 			at, ok := constant(e.At)
-			if e.Name.Name == "$" || e.In != nil || !ok || at < 0 {
+			if e.In != nil || !ok || at < 0 {
 				at = anywhere
 			}
-			set(e.Name.Name, at)
-		case *syntax.Of, *syntax.ForOf: // which strings they are of is not looked at
-			set("$", anywhere)
+			if e.Name.Name != "$" || at == anywhere {
+				set(e.Name.Name, at)
+			}
+		case *syntax.Of:
+			all(e.Set)
+		case *syntax.ForOf:
+			all(e.Set)
 		}
 		return true
 	})
