@@ -51,7 +51,7 @@ rule sum { strings: $a=/hell\x6f/ condition: $a at (2+4) and $a at 6 }
 rule two { strings: $a="hello" condition: $a at 0 or $a at 6 }
 rule set { strings: $a="hello" condition: any of them and $a at 0 }
 rule hex { strings: $a={ 68 65 ?? 6c } $b={ 68 65 6c } condition: $a at 0 and $b at 0 }
-rule some { strings: $a="hello" $b="lo h" condition: $a at 6 or any of ($b) or 2 of ($b, $b) }
+rule some { strings: $a="hello" $b="lo h" condition: $a at 6 or any of ($b) }
 rule those { strings: $ab="hello" $ac="lo h" $ad="llo " condition: $ab at 6 or any of ($ac*) or for any of ($ad) : ($ at 0) or #ac > 9 }
 rule every { strings: $a="hello" $b="lo h" condition: $a at 6 or for any of ($b) : ($) }
 rule ends { strings: $a="hello" $b="lo h" condition: ($a at 6 or for all of ($b) : ($ at filesize)) or $b }
