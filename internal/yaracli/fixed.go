@@ -59,9 +59,7 @@ func fixed(r *syntax.Rule) []int64 {
 			if e.In != nil || !ok || at < 0 {
 				at = anywhere
 			}
-			if e.Name.Name != "$" || at == anywhere {
-				set(e.Name.Name, at)
-			}
+			set(e.Name.Name, at)
 		case *syntax.Of:
 			all(e.Set)
 		case *syntax.ForOf:
