@@ -141,6 +141,11 @@ func ordinary() map[string][]byte {
 		"mail without parts": []byte(mailHead + "Content-Type: text/plain\r\n\r\nHello.\r\n"), "page": contents()["doc/page.html"], "CSV": contents()["table.csv"], "script": []byte("#!/bin/sh\necho hello\n"),
 		"text about magic": []byte("The bytes 7z\xbc\xaf\x27\x1c begins a 7z, Rar! an archive, MSCF a cabinet, PK\x03\x04 a zip, \x1f\x8b a gzip; " + string(t)),
 	}
+	for _, c := range containers() {
+		out[c.format] = made(c.file)
+		out[c.format+" with zeros behind it"] = join(made(c.file), make([]byte, 3000))
+		out[c.format+" with bytes 0xff behind it"] = join(made(c.file), bytes.Repeat([]byte{255}, 3000))
+	}
 	for _, n := range []int{1, 100, 65_535, 65_536, 65_537, 1 << 20} {
 		out[fmt.Sprintf("gzip of %d bytes", n)] = gzipOf(text(n*5, uint64(n))[:n])
 		out[fmt.Sprintf("lz4 of %d bytes", n)] = lz4Size(text(n*5, uint64(n))[:n])

@@ -17,6 +17,7 @@ import (
 
 const (
 	xarMethod = showcause.Unsupported + ".method.xar"
+	xarMaxSum = 64       // bytes of the longest checksum
 	xarMaxTOC = 32 << 20 // bytes of the largest table of contents that is read
 )
 
@@ -29,7 +30,8 @@ const (
 //	         heap, the length there, the size, and how it is encoded
 //
 // The table is a child, "xar.toc". Content in zlib is "xar.gzip"; what is stored
-// or in another compression stands as it is, "xar.stored".
+// or in another compression stands as it is, "xar.stored", and what stands behind all is
+// "xar.rest".
 func Xar() unpack.Format {
 	return unpack.Format{
 		Name:  "xar",
@@ -64,9 +66,22 @@ func xarWalk(src showcause.Source, out *unpack.Out) {
 		return
 	}
 	x := &xar{src: src, out: out, heap: bound.Add(at, packed)}
+	x.end = x.heap
 	if !x.read(toc) {
 		out.Gap(showcause.Corrupt, min(at, src.Size()), packed)
+		return
 	}
+	if x.sum[1] <= xarMaxSum {
+		x.end = max(x.end, bound.Add(x.heap, bound.Add(x.sum[0], x.sum[1])))
+	}
+	if n := x.sum[1]; n > 0 && n <= xarMaxSum { // bsdtar writes the table's first bytes once more
+		a, err := bound.ReadAt(src, at, n, n)
+		b, errB := bound.ReadAt(src, x.end, n, n)
+		if err == nil && errB == nil && bytes.Equal(a, b) {
+			x.end += n
+		}
+	}
+	out.Tail(src, x.end, "xar.rest")
 }
 
 // xarTOC inflates the table, and one byte more than is allowed.
@@ -83,6 +98,8 @@ type xar struct {
 	src  showcause.Source
 	out  *unpack.Out
 	heap int64
+	end  int64    // behind all that the table names
+	sum  [2]int64 // where in the heap the table's checksum is, and its size
 }
 
 // xarData is a data or ea element.
@@ -145,6 +162,10 @@ func (x *xar) read(toc []byte) bool {
 				names[len(names)-1] += text
 			case (in == "data" || in == "ea") && len(open) > 0:
 				open[len(open)-1].set(name, text)
+			case in == "checksum" && len(path) == 4 && (name == "offset" || name == "size"):
+				e := xarData{}
+				e.set(name, text)
+				x.sum[0], x.sum[1] = max(x.sum[0], e.offset), max(x.sum[1], e.size)
 			}
 		}
 	}
@@ -182,6 +203,7 @@ func (x *xar) give(e *xarData, name string) bool {
 		return true
 	}
 	at := bound.Add(x.heap, e.offset)
+	x.end = max(x.end, bound.Add(at, e.length))
 	c := unpack.Child{Op: "xar.stored", Name: name, Size: e.size}
 	head, _ := bound.ReadAt(x.src, at, min(2, e.length), 2)
 	switch {

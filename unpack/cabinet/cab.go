@@ -42,7 +42,7 @@ const (
 //
 // A folder is one stream of blocks; a file is a stretch of it. Each file is a
 // child, "cab.mszip" by its folder's method, in the order of the stretches. What
-// lies in no file is a child too, "cab.rest".
+// lies in no file is a child too, "cab.rest", and so is what stands behind a cabinet.
 func Cab() unpack.Format {
 	return unpack.Format{
 		Name: "cab",
@@ -73,6 +73,12 @@ func cabWalk(src showcause.Source, out *unpack.Out) {
 	if head := bound.Head(src, cabHead); bytes.HasPrefix(head, cabMagic) && !cabPlausible(head) {
 		out.Gap(showcause.Corrupt, 0, -1)
 	}
+	end := int64(-1) // of the cabinet that the layer begins with
+	defer func() {
+		if end >= 0 {
+			out.Tail(src, end, "cab.rest")
+		}
+	}()
 	for {
 		at, ok := out.Find(src, off, cabMagic, cabPlausible)
 		if !ok {
@@ -86,7 +92,11 @@ func cabWalk(src showcause.Source, out *unpack.Out) {
 		if !c.walk() {
 			return
 		}
-		off = max(c.end, at+int64(len(cabMagic)))
+		if off = max(c.end, at+int64(len(cabMagic))); at == 0 {
+			end = off
+		} else {
+			out.Cover(at, off-at)
+		}
 	}
 }
 

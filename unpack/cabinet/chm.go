@@ -29,7 +29,8 @@ const (
 //	       section, an offset and a length, as numbers of 7 bits a byte
 //
 // Section 0 stands as it is ("chm.stored"), section 1 is one stream of LZX ("chm.lzx"),
-// whose parameters are in files of section 0. What lies in no file of it is "chm.rest".
+// whose parameters are in files of section 0. What lies in no file of it is "chm.rest",
+// and so is what stands behind all.
 func CHM() unpack.Format {
 	return unpack.Format{
 		Name:  "chm",
@@ -43,6 +44,7 @@ type chm struct {
 	src     showcause.Source
 	out     *unpack.Out
 	content int64 // offset of section 0
+	end     int64 // of the directory
 	entries []chmEntry
 	system  map[string]chmEntry
 }
@@ -79,6 +81,16 @@ func chmWalk(src showcause.Source, out *unpack.Out) {
 	if _, ok := c.system["Content"]; ok || len(packed) > 0 {
 		c.compressed(packed)
 	}
+	end := max(c.end, c.content)
+	for _, e := range c.entries {
+		if e.section == 0 {
+			end = max(end, bound.Add(c.content, bound.Add(e.off, e.size)))
+		}
+	}
+	if e, ok := c.system["Content"]; ok {
+		end = max(end, bound.Add(c.content, bound.Add(e.off, e.size)))
+	}
+	out.Tail(src, end, "chm.rest")
 }
 
 // directory reads the headers and all pieces, whatever their order, and tells
@@ -127,6 +139,7 @@ func (c *chm) directory() bool {
 			}
 		}
 		at += piece
+		c.end = at
 	}
 	return true
 }

@@ -124,3 +124,15 @@ func TestClamCHM(t *testing.T) {
 		}
 	}
 }
+
+// What stands behind all that a CHM file names is a child; zeros are not.
+func TestCHMBehind(t *testing.T) {
+	for name, b := range chmSamples() {
+		alone := unpacktest.Walk(t, CHM(), append(bytes.Clone(b), make([]byte, 600)...), showcause.Limits{})
+		got := unpacktest.Walk(t, CHM(), append(bytes.Clone(b), "\x1f\x8b\x08 and so on"...), showcause.Limits{})
+		n := len(alone.Children)
+		if len(got.Gaps) != len(alone.Gaps) || len(got.Children) != n+1 || got.Children[n].Op != "chm.rest" || string(got.Children[n].Data) != "\x1f\x8b\x08 and so on" {
+			t.Errorf("%s: %s; alone %s", name, got, alone)
+		}
+	}
+}

@@ -85,6 +85,8 @@ type udf struct {
 	covered []unpack.Span
 	stop    bool
 	bad     bool
+	end     int64 // of the last partition, in the layer
+	anchor  []byte
 }
 
 // udfMap is a partition as places name it.
@@ -122,7 +124,7 @@ func (u *udf) walk() {
 			if at < 0 || err != nil || !tagged(b, 2, uint32(at)) {
 				continue
 			}
-			u.block = size
+			u.block, u.anchor = size, b
 			if u.descriptors(int64(le.Uint32(b[20:])), int64(le.Uint32(b[16:]))) || u.descriptors(int64(le.Uint32(b[28:])), int64(le.Uint32(b[24:]))) {
 				found = true
 				break
@@ -152,6 +154,32 @@ func (u *udf) walk() {
 		return
 	}
 	u.entry(b[400:416], "", 0)
+	if id, err := bound.ReadAt(u.src, isoData+1, 5, 5); !u.stop && (err != nil || !bytes.Equal(id, isoMagic)) { // ISO 9660 gives its own
+		u.copies()
+		u.out.Tail(u.src, u.end, "udf.rest")
+	}
+}
+
+// copies covers what stands twice by the rules: anchors that have nothing but where
+// the descriptors are, and descriptors of the reserve that are as the others.
+func (u *udf) copies() {
+	le := binary.LittleEndian
+	n := u.src.Size() / u.block
+	for at := max(u.end/u.block, n-1<<10); at < n && u.work(8); at++ { // genisoimage writes 150 of them
+		b, err := bound.ReadAt(u.src, at*u.block, u.block, 4096)
+		if err == nil && bytes.Equal(b[16:32], u.anchor[16:32]) && len(bytes.Trim(b[32:], "\x00")) == 0 {
+			u.out.Cover(at*u.block, u.block)
+		}
+	}
+	first, second := int64(le.Uint32(u.anchor[20:])), int64(le.Uint32(u.anchor[28:]))
+	for i := int64(0); i < min(int64(le.Uint32(u.anchor[24:]))/u.block, 256) && u.work(64); i++ {
+		a, err := bound.ReadAt(u.src, (first+i)*u.block, u.block, 4096)
+		b, errB := bound.ReadAt(u.src, (second+i)*u.block, u.block, 4096)
+		if err != nil || errB != nil || !bytes.Equal(a[16:], b[16:]) {
+			return
+		}
+		u.out.Cover((second+i)*u.block, u.block)
+	}
 }
 
 // tagged tells whether a descriptor has a tag, its sum and its place.
@@ -176,6 +204,7 @@ func (u *udf) descriptors(at, size int64) bool {
 		switch le.Uint16(b) {
 		case tagPartition:
 			u.parts[le.Uint16(b[22:])] = int64(le.Uint32(b[188:])) * u.block
+			u.end = max(u.end, (int64(le.Uint32(b[188:]))+int64(le.Uint32(b[192:])))*u.block)
 		case tagVolume:
 			u.root = b[248:264]
 			u.maps = nil

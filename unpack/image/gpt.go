@@ -22,7 +22,8 @@ const (
 //	an entry   type [16], id [16], first u64, last u64, flags u64, name UTF-16 [36]
 //
 // The copy at the end is read too; a partition that only one of them has is
-// a child as well, with a note.
+// a child as well, with a note. What stands behind the last partition and is in no
+// copy is a child, "gpt.rest".
 func GPT() unpack.Format {
 	return unpack.Format{
 		Name:  "gpt",
@@ -73,6 +74,29 @@ func walkGPT(src showcause.Source, out *unpack.Out) {
 		out.Gap(gptTable, 0, -1)
 	}
 	partitions(src, out, "gpt.partition", first)
+	gptCopy(src, out, n, other)
+	gptCopy(src, out, n, src.Size()/n*n-n)
+	rest(src, out, "gpt.rest", append(first, extent{off: 2 * n, size: n}))
+}
+
+// gptCopy covers the copy of the table whose header stands at off, where it is one:
+// the entries are those of the first, and nothing is in the header's sector but it.
+func gptCopy(src showcause.Source, out *unpack.Out, sector, off int64) {
+	const most = 64 << 10
+	le := binary.LittleEndian
+	a, err := bound.ReadAt(src, sector, 92, 92)
+	b, errB := bound.ReadAt(src, off, min(sector, max(src.Size()-off, 92)), 4096)
+	if off <= sector || err != nil || errB != nil || string(b[:8]) != gptMagic || len(bytes.Trim(b[92:], "\x00")) > 0 {
+		return
+	}
+	size := bound.Mul(int64(le.Uint32(b[80:])), int64(le.Uint32(b[84:])))
+	from, to := bound.Mul(int64(min(le.Uint64(a[72:]), 1<<50)), sector), bound.Mul(int64(min(le.Uint64(b[72:]), 1<<50)), sector)
+	x, err := bound.ReadAt(src, from, min(size, most), most)
+	y, errB := bound.ReadAt(src, to, min(size, most), most)
+	if err == nil && errB == nil && bytes.Equal(x, y) {
+		out.Cover(to, int64(len(y)))
+		out.Cover(off, sector)
+	}
 }
 
 // gptList reads the entries of the header at off, and where the other header stands.
@@ -176,6 +200,7 @@ func walkAPM(src showcause.Source, out *unpack.Out) {
 		list = append(list, extent{int64(be.Uint32(b[8:])) * block, int64(be.Uint32(b[12:])) * block, cstring(b[16:48])})
 	}
 	partitions(src, out, "apm.partition", list)
+	rest(src, out, "apm.rest", list)
 }
 
 func cstring(b []byte) string {

@@ -55,6 +55,18 @@ func partitions(src showcause.Source, out *unpack.Out, op string, list []extent)
 	}
 }
 
+// rest gives what stands behind the last partition. An image of ISO 9660 that has a
+// table of partitions as well gives that itself.
+func rest(src showcause.Source, out *unpack.Out, op string, list []extent) {
+	end := int64(0)
+	for _, e := range list {
+		end = max(end, bound.Add(e.off, e.size))
+	}
+	if id, err := bound.ReadAt(src, 32769, 5, 5); end > 0 && (err != nil || string(id) != "CD001") {
+		out.Tail(src, end, op)
+	}
+}
+
 // A place is where a block of a disk stands.
 type place struct {
 	off    int64 // in the image
@@ -83,8 +95,9 @@ type disk struct {
 
 	cached int64 // number of the block in cache, plus 1
 	cache  []byte
-	absent bool // some blocks are in another file
-	bad    bool // some blocks are not where they should be, or do not unpack
+	end    int64 // of what is used of the image
+	absent bool  // some blocks are in another file
+	bad    bool  // some blocks are not where they should be, or do not unpack
 }
 
 func (d *disk) Size() int64 { return d.size }
@@ -186,8 +199,10 @@ func (d *disk) survey(out *unpack.Out) bool {
 		case broken:
 			d.bad = true
 		case stored:
+			d.end = max(d.end, bound.Add(at.off, d.block))
 			d.bad = d.bad || !bound.In(at.off, min(d.block, d.size-i*d.block), d.src.Size())
 		case packed:
+			d.end = max(d.end, bound.Add(at.off, at.packed))
 			d.bad = d.bad || at.off < 0 || at.off >= d.src.Size()
 		}
 	}

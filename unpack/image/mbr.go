@@ -19,7 +19,7 @@ const sector = 512
 //
 // An entry of type 5, 0xf or 0x85 leads to a chain of such tables, for one
 // partition each. Sectors are of 512 bytes; where the first partition has its
-// mark at 4,096 only, of 4,096.
+// mark at 4,096 only, of 4,096. What stands behind the last is a child, "mbr.rest".
 func MBR() unpack.Format {
 	return unpack.Format{
 		Name:  "mbr",
@@ -73,6 +73,13 @@ func (m *mbr) walk() {
 		}
 	}
 	partitions(m.src, m.out, "mbr.partition", m.list)
+	for _, e := range table {
+		if e.kind == 0xee {
+			return // GPT knows where it ends
+		}
+		m.list = append(m.list, extent{off: e.first * sector, size: e.count * sector})
+	}
+	rest(m.src, m.out, "mbr.rest", m.list)
 }
 
 // chain follows the tables of an extended partition. Each has a partition,

@@ -58,5 +58,7 @@ func walkParallels(src showcause.Source, out *unpack.Out) {
 		}
 		return place{kind: zeros}
 	}}
-	d.give(out, "parallels.disk", "", showcause.Corrupt)
+	if d.give(out, "parallels.disk", "", showcause.Corrupt) {
+		out.Tail(src, max(64+int64(len(bat)), d.end), "parallels.rest")
+	}
 }

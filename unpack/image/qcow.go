@@ -23,7 +23,8 @@ import (
 //
 // An entry of L1 leads to a table L2, and an entry of that to a cluster: as it
 // is, all zeros, compressed, or nowhere, which is zeros, or the backing file's.
-// The disk is a child, and so is what each snapshot holds.
+// The disk is a child, and so is what each snapshot holds, and what stands behind all
+// that the tables lead to ("qcow2.rest").
 func QCOW() unpack.Format {
 	return unpack.Format{
 		Name:  "qcow2",
@@ -48,6 +49,7 @@ type qcow struct {
 	size    int64
 	backed  bool
 	zstd    bool
+	end     int64 // of what is used of the image
 }
 
 func (q *qcow) walk() {
@@ -96,7 +98,11 @@ func (q *qcow) walk() {
 		q.out.Gap(showcause.Encrypted, 0, -1)
 		return
 	}
-	if !q.disk("qcow2.disk", "", int64(min(l1, 1<<62)), entries, q.size) || q.version == 1 {
+	if !q.disk("qcow2.disk", "", int64(min(l1, 1<<62)), entries, q.size) {
+		return
+	}
+	if q.version == 1 {
+		q.out.Tail(q.src, q.end, "qcow2.rest")
 		return
 	}
 	at := int64(min(be.Uint64(h[64:]), 1<<62))
@@ -116,7 +122,34 @@ func (q *qcow) walk() {
 			return
 		}
 		at += (40 + extra + id + name + 7) &^ 7
+		q.used(at, 0)
 	}
+	if q.counts(int64(min(be.Uint64(h[48:]), 1<<62)), int64(be.Uint32(h[56:]))) {
+		q.out.Tail(q.src, q.end, "qcow2.rest")
+	}
+}
+
+// used says that n bytes at off are the image's.
+func (q *qcow) used(off, n int64) {
+	if off < q.src.Size() {
+		q.end = max(q.end, bound.Add(off, n))
+	}
+}
+
+// counts notes where the counts of references are: a table of n clusters, each
+// entry of which leads to a cluster. It tells whether to go on.
+func (q *qcow) counts(table, n int64) bool {
+	q.used(table, n<<q.bits)
+	b, _ := bound.ReadAt(q.src, table, n<<q.bits, maxTable)
+	for ; len(b) >= 8; b = b[8:] {
+		if !q.out.Work(1) {
+			return false
+		}
+		if e := binary.BigEndian.Uint64(b) &^ 511; e != 0 && e < 1<<62 {
+			q.used(int64(e), 1<<q.bits)
+		}
+	}
+	return true
 }
 
 // disk gives the disk that an L1 table describes.
@@ -135,7 +168,10 @@ func (q *qcow) disk(op, name string, l1, entries, size int64) bool {
 	if q.zstd {
 		d.unpack = unzstd
 	}
-	return d.give(q.out, op, name, qcowBacking)
+	q.used(l1, int64(len(table)))
+	more := d.give(q.out, op, name, qcowBacking)
+	q.used(d.end-1, 1)
+	return more
 }
 
 // qcowTable finds clusters. It keeps a few tables of the second level.
@@ -173,6 +209,7 @@ func (t *qcowTable) find(i int64) place {
 		}
 		l2 = b
 		t.l2[int64(at)] = b
+		q.used(int64(min(at, 1<<62)), int64(len(b)))
 	}
 	if l2 == nil {
 		return place{kind: broken}

@@ -56,6 +56,7 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 	}
 	var page []byte // 4 KiB of a second table
 	var pageAt int64
+	end := bound.Add(first, tables*cluster)
 	d := &disk{src: src, size: size, block: cluster, find: func(i int64) place {
 		k := i / each
 		if 8*k+8 > int64(len(list)) {
@@ -64,6 +65,9 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 		table := int64(min(le.Uint64(list[8*k:]), 1<<62))
 		if table == 0 {
 			return none
+		}
+		if table < src.Size() {
+			end = max(end, table+tables*cluster)
 		}
 		at := table + i%each*8
 		if page == nil || at < pageAt || at+8 > pageAt+int64(len(page)) {
@@ -82,5 +86,7 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 			return place{off: int64(min(e, 1<<62)), kind: stored}
 		}
 	}}
-	d.give(out, "qed.disk", "", qedBacking)
+	if d.give(out, "qed.disk", "", qedBacking) {
+		out.Tail(src, max(end, d.end), "qed.rest")
+	}
 }

@@ -67,5 +67,7 @@ func walkVDI(src showcause.Source, out *unpack.Out) {
 		}
 		return place{kind: zeros}
 	}}
-	d.give(out, "vdi.disk", "", vdiParent)
+	if d.give(out, "vdi.disk", "", vdiParent) {
+		out.Tail(src, max(512, table+int64(len(bat)), d.end), "vdi.rest")
+	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/showcause/showcause"
@@ -35,8 +36,14 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		return
 	}
 	size, kind := int64(min(be.Uint64(foot[48:]), 1<<62)), be.Uint32(foot[60:])
+	if head := bound.Head(src, len(foot)); kind == 2 && bytes.Equal(head, foot) {
+		out.Tail(src, int64(len(foot)), "vhd.rest") // the disk is what stood in front of it
+		return
+	}
 	if kind == 2 {
-		out.Section(src, "vhd.disk", "", 0, size)
+		if out.Section(src, "vhd.disk", "", 0, size) {
+			vhdRest(src, out, foot, size)
+		}
 		return
 	}
 	at := int64(min(be.Uint64(foot[16:]), 1<<62))
@@ -73,7 +80,19 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		return place{kind: zeros}
 	}}
 	d.absent = kind == 4 // sectors that a block lacks are the parent's
-	d.give(out, "vhd.disk", "", vhdParent)
+	if d.give(out, "vhd.disk", "", vhdParent) {
+		vhdRest(src, out, foot, max(at+1024, table+int64(len(bat)), d.end))
+	}
+}
+
+// vhdRest gives what stands behind the disk and is not the footer.
+func vhdRest(src showcause.Source, out *unpack.Out, foot []byte, end int64) {
+	for _, at := range []int64{end, src.Size() - int64(len(foot))} {
+		if b, err := bound.ReadAt(src, at, int64(len(foot)), 512); err == nil && bytes.Equal(b, foot) {
+			out.Cover(at, int64(len(foot)))
+		}
+	}
+	out.Tail(src, end, "vhd.rest")
 }
 
 // vhdFooter is the footer at the end, or its copy at the start.

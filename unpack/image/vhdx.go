@@ -42,6 +42,7 @@ type vhdx struct {
 	block, size int64
 	sector      int64
 	parent      bool
+	log         int64 // where it ends
 }
 
 func (v *vhdx) walk() {
@@ -83,7 +84,13 @@ func (v *vhdx) walk() {
 		return place{kind: zeros}
 	}}
 	d.absent = v.parent
-	d.give(v.out, "vhdx.disk", "", vhdxParent)
+	if d.give(v.out, "vhdx.disk", "", vhdxParent) {
+		end := max(d.end, v.log, 320<<10)
+		for _, r := range regions {
+			end = max(end, bound.Add(r.off, r.size))
+		}
+		v.out.Tail(v.src, end, "vhdx.rest")
+	}
 }
 
 // pending tells whether the header that counts names a log.
@@ -91,10 +98,11 @@ func (v *vhdx) pending() bool {
 	var best uint64
 	log := false
 	for _, at := range []int64{64 << 10, 128 << 10} {
-		b, err := bound.ReadAt(v.src, at, 64, 64)
+		b, err := bound.ReadAt(v.src, at, 80, 80)
 		if err != nil || string(b[:4]) != "head" {
 			continue
 		}
+		v.log = bound.Add(int64(min(binary.LittleEndian.Uint64(b[72:]), 1<<62)), int64(binary.LittleEndian.Uint32(b[68:])))
 		if seq := binary.LittleEndian.Uint64(b[8:]); seq >= best {
 			best = seq
 			log = string(b[48:64]) != string(make([]byte, 16))

@@ -47,6 +47,7 @@ type vmdk struct {
 	dir    []byte
 	parent bool
 	tables map[int64][]byte
+	end    int64 // of the tables and what stands in front
 }
 
 func (v *vmdk) walk() {
@@ -71,6 +72,7 @@ func (v *vmdk) walk() {
 			return
 		}
 		h = foot
+		v.footer(foot)
 	}
 	v.flags = le.Uint32(h[8:])
 	size := int64(min(le.Uint64(h[12:]), 1<<50)) * sector
@@ -95,12 +97,30 @@ func (v *vmdk) walk() {
 	}
 	v.dir, v.tables = dir, map[int64][]byte{}
 	d := &disk{src: v.src, size: size, block: v.grain, find: v.find, unpack: unpackGrain}
-	d.give(v.out, "vmdk.disk", "", vmdkExtent)
+	v.end = max(v.end, bound.Add(at, int64(len(dir))))
+	if d.give(v.out, "vmdk.disk", "", vmdkExtent) {
+		v.out.Tail(v.src, max(v.end, d.end), "vmdk.rest")
+	}
+}
+
+// footer covers the footer of a stream, a marker of a sector in front of it and one
+// behind it, where there is nothing in them but what they are.
+func (v *vmdk) footer(foot []byte) {
+	at := v.src.Size() - 3*sector
+	b, err := bound.ReadAt(v.src, at, 3*sector, 3*sector)
+	if err != nil || len(bytes.Trim(foot[79:], "\x00")) > 0 || len(bytes.Trim(b[2*sector:], "\x00")) > 0 {
+		return
+	}
+	v.out.Cover(at+sector, 2*sector)
+	if len(bytes.Trim(b[1:12], "\x00")) == 0 && b[12] == 3 && len(bytes.Trim(b[13:sector], "\x00")) == 0 {
+		v.out.Cover(at, sector)
+	}
 }
 
 // describe reads the text that describes the disk, for parts of it elsewhere.
 func (v *vmdk) describe(at, n int64) {
 	text, _ := bound.ReadAt(v.src, at, n, 1<<20)
+	v.end = max(sector, bound.Add(at, int64(len(text))))
 	extents := 0
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
@@ -141,6 +161,7 @@ func (v *vmdk) find(i int64) place {
 		}
 		t = b
 		v.tables[at] = b
+		v.end = max(v.end, bound.Add(at, int64(len(b))))
 	}
 	if t == nil {
 		return place{kind: broken}

@@ -21,7 +21,8 @@ const (
 var arjMagic = []byte("\x60\xea")
 
 // ARJ reads ARJ archives (R. Jung, ARJ technical notes), at the start of a layer and
-// behind a program. Each file is a child, "arj.lzh", "arj.fast" or "arj.stored".
+// behind a program. Each file is a child, "arj.lzh", "arj.fast" or "arj.stored", and
+// so is what stands behind an archive ("arj.rest").
 //
 //	header   0x60 0xea, size (2), the header, CRC-32; extended headers, each with
 //	         its size and CRC-32, up to a size of 0
@@ -58,6 +59,7 @@ func arjWalk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 		off = max(end, 2)
+		defer func(end int64) { out.Tail(src, end, "arj.rest") }(off)
 	}
 	for {
 		at, ok := out.Find(src, off, arjMagic, arjMain)
@@ -73,6 +75,7 @@ func arjWalk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 		off = max(end, off)
+		out.Cover(at, off-at)
 	}
 }
 

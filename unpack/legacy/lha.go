@@ -23,7 +23,7 @@ const lhaMethodGap = showcause.Unsupported + ".method.lha"
 //	level 2, 3   size (2, or 4 at 24), method, sizes, time, attributes, level, CRC-16,
 //	             system, further headers: 1 a name, 2 a folder, 0x42 sizes of 64 bits
 //
-// A byte 0 is the end.
+// A byte 0 is the end. What stands behind it is a child, "lha.rest".
 func LHA() unpack.Format {
 	return unpack.Format{
 		Name: "lha",
@@ -51,7 +51,9 @@ type lhaMember struct {
 func lhaWalk(src showcause.Source, out *unpack.Out) {
 	head := bound.Head(src, unpack.HeadSize)
 	if !isProgram(filetype.Detect(head, src)) {
-		lhaArchive(src, out, 0)
+		if end, ok := lhaArchive(src, out, 0); ok {
+			out.Tail(src, end, "lha.rest")
+		}
 		return
 	}
 	// In a program: a header that is right in all that can be checked.

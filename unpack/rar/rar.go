@@ -26,7 +26,8 @@ var (
 //	version 5   blocks: checksum (4), size, type, flags, sizes of the extra area and of the data
 //
 // Each file is a child, "rar.stored", "rar.lz3" or "rar.lz5" by its decoder, and
-// services are as files ("rar.service"): comments, streams. What is encrypted,
+// services are as files ("rar.service"): comments, streams. What stands behind an
+// archive is a child, "rar.rest". What is encrypted,
 // headers too, is tried with each password (unpack.Out.Passwords); what opens has
 // ".decrypted" behind its operation. What does not open, stands in another volume, or was compressed by RAR before 2.9, is a gap each.
 func Format() unpack.Format {
@@ -70,6 +71,7 @@ const maxHeader = 2 << 20
 
 func walk(src showcause.Source, out *unpack.Out) {
 	off := int64(0)
+	end := int64(-1) // of the archive that the layer begins with
 	switch head := bound.Head(src, 64); {
 	case bytes.HasPrefix(head, []byte("RE~^")):
 		out.Gap(gapMethod, 0, -1) // RAR 1.4
@@ -82,8 +84,15 @@ func walk(src showcause.Source, out *unpack.Out) {
 		if !a.walk(0) {
 			return
 		}
-		off = a.end
+		if off = a.end; !a.broken {
+			end = off
+		}
 	}
+	defer func() {
+		if end >= 0 {
+			out.Tail(src, end, "rar.rest")
+		}
+	}()
 	for {
 		at, ok := out.Find(src, off, magic, plausible)
 		if !ok {
@@ -93,7 +102,11 @@ func walk(src showcause.Source, out *unpack.Out) {
 		if !a.walk(at) {
 			return
 		}
-		off = max(a.end, at+int64(len(magic)))
+		if off = max(a.end, at+int64(len(magic))); at > 0 {
+			out.Cover(at, off-at)
+		} else if !a.broken {
+			end = off
+		}
 	}
 }
 
@@ -105,6 +118,7 @@ type archive struct {
 	volume bool
 	solid  bool
 	first  bool // no file was read yet
+	broken bool // its end is not known
 	chain  *chain
 	sealed *cipher  // of the headers, nil if they are not encrypted
 	words  [][]byte // passwords
@@ -168,6 +182,7 @@ func (a *archive) walk(off int64) bool {
 // corrupt says that nothing can be read from off on; it ends the archive.
 func (a *archive) corrupt(off int64) (int64, bool) {
 	a.out.Gap(showcause.Corrupt, min(off, a.src.Size()), -1)
+	a.broken = true
 	return off, false
 }
 

@@ -219,3 +219,16 @@ func TestFilters(t *testing.T) {
 		t.Error("delta gives its input")
 	}
 }
+
+// What stands behind an archive's end is a child; zeros are not.
+func TestBehind(t *testing.T) {
+	f := entry{name: "a", data: []byte("content of a file"), whole: []byte("content of a file")}
+	for name, b := range map[string][]byte{"version 4": make4(0, f), "version 5": make5(0, f)} {
+		alone := unpacktest.Walk(t, Format(), append(bytes.Clone(b), make([]byte, 600)...), showcause.Limits{})
+		got := unpacktest.Walk(t, Format(), append(bytes.Clone(b), "\x1f\x8b\x08 and so on"...), showcause.Limits{})
+		n := len(alone.Children)
+		if n != 1 || len(alone.Gaps)+len(got.Gaps) > 0 || len(got.Children) != 2 || got.Children[1].Op != "rar.rest" || string(got.Children[1].Data) != "\x1f\x8b\x08 and so on" {
+			t.Errorf("%s: %s; alone %s", name, got, alone)
+		}
+	}
+}

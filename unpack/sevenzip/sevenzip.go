@@ -37,6 +37,7 @@ const (
 // what compresses the folder. What is encrypted is tried with each password
 // (unpack.Out.Passwords): what opens has ".decrypted" behind its operation, and
 // the rest is a gap for each file, and if the directory does not open, one gap.
+// What stands behind an archive is a child, "7z.rest".
 func Format() unpack.Format {
 	return unpack.Format{
 		Name: "7z",
@@ -68,6 +69,7 @@ func plausible(b []byte) bool {
 
 func walk(src showcause.Source, out *unpack.Out) {
 	off := int64(0)
+	end := int64(-1) // of the archive that the layer begins with
 	if head := bound.Head(src, signature); bytes.HasPrefix(head, magic) && !plausible(head) {
 		// The checksum is wrong, or the version, or it is cut short. It may be
 		// right all the same where the directory is.
@@ -78,8 +80,15 @@ func walk(src showcause.Source, out *unpack.Out) {
 			}
 			return
 		}
-		off = max(a.end, 1)
+		if off = max(a.end, 1); a.end > 0 {
+			end = a.end
+		}
 	}
+	defer func() {
+		if end >= 0 {
+			out.Tail(src, end, "7z.rest")
+		}
+	}()
 	for {
 		at, ok := out.Find(src, off, magic, plausible)
 		if !ok {
@@ -90,6 +99,12 @@ func walk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 		off = at + max(a.end, int64(len(magic)))
+		switch {
+		case at > 0:
+			out.Cover(at, a.end)
+		case a.end > 0:
+			end = a.end
+		}
 	}
 }
 

@@ -181,7 +181,7 @@ func TestOdd(t *testing.T) {
 		"more content than files": {change("\x0d\x02\x09", "\x0d\x00\x09"), 1, "corrupt"},
 		"in a program":            {append(append([]byte("MZ"), make([]byte, 1000)...), whole...), 2, ""},
 		"two":                     {append(bytes.Clone(whole), whole...), 4, ""},
-		"junk behind":             {append(bytes.Clone(whole), "junk 7z\xbc\xaf\x27\x1c"...), 2, ""},
+		"junk behind":             {append(bytes.Clone(whole), "junk 7z\xbc\xaf\x27\x1c"...), 3, ""},
 	} {
 		if !Format().Match(unpacktest.Probe(showcause.Bytes(s.data))) {
 			t.Errorf("%s: no match", name)

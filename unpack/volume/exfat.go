@@ -45,6 +45,7 @@ func (x *exfat) walk() {
 		x.corrupt(x.src.Size())
 	}
 	x.dir(int64(le.Uint32(b[96:])), -1, false, "", 0)
+	x.rest("exfat.rest", x.data+x.count*x.cluster)
 }
 
 // stretch is where size bytes from cluster c on are.

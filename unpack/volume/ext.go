@@ -96,6 +96,7 @@ func (e *ext) walk() {
 	if blocks*e.block < e.src.Size() && e.files == 0 && e.dirs == 0 {
 		e.corrupt(1024)
 	}
+	e.rest("ext.rest", blocks*e.block)
 }
 
 // groups finds the table of inodes of each group.

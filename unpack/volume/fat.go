@@ -102,6 +102,7 @@ func (f *fat) walk() {
 			f.entries(&names{}, whole, "", 0)
 		}
 	}
+	f.rest("fat.rest", max(f.data+f.count*f.cluster, f.data))
 }
 
 // tables are where the copies of the table stand that differ.

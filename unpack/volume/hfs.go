@@ -81,6 +81,11 @@ func (o *oldHFS) walk() {
 	if o.full {
 		o.out.Gap(showcause.LimitMemory, 0, -1)
 	}
+	end := o.base + blocks*o.block
+	if last, err := bound.ReadAt(o.src, end, 162, 162); err == nil && string(last[:2]) == string(b[:2]) {
+		end += 162 // the copy of the volume's header
+	}
+	o.rest("hfs.rest", end)
 }
 
 // keep tells whether there is room for one thing more. Each is of 100 bytes or so.

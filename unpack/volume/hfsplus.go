@@ -108,6 +108,7 @@ func (h *hfs) walk() {
 	if h.full {
 		h.out.Gap(showcause.LimitMemory, 0, -1)
 	}
+	h.rest("hfsplus.rest", bound.Mul(h.blocks, h.block))
 }
 
 // keep tells whether there is room for one thing more, of n bytes.

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -127,6 +128,11 @@ func (n *ntfs) walk() {
 			n.file(i)
 		}
 	}
+	end := n.size
+	if last, err := bound.ReadAt(n.src, end, 512, 512); err == nil && bytes.Equal(last, b) {
+		end += n.sector // the copy of the first sector
+	}
+	n.rest("ntfs.rest", end)
 }
 
 // fix reads a record and puts back the ends of its sectors: each ends with a

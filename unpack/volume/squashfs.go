@@ -136,6 +136,7 @@ func (s *squash) walk() {
 		s.corrupt(s.src.Size())
 	}
 	s.inode(le.Uint64(b[32:]), "", 0)
+	s.rest("squashfs.rest", place(40))
 }
 
 // unpackBlock unpacks a block to at most size bytes.

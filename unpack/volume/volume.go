@@ -133,6 +133,13 @@ func (g *giver) give(op, name string, size int64, runs []run) {
 	}
 }
 
+// rest gives what stands behind the file system, which ends at end.
+func (g *giver) rest(op string, end int64) {
+	if !g.stop && !g.apart {
+		g.stop = !g.out.Tail(g.src, end, op)
+	}
+}
+
 // corrupt says that something at off could not be read.
 func (g *giver) corrupt(off int64) { g.out.Gap(showcause.Corrupt, max(min(off, g.src.Size()), 0), -1) }
 

@@ -64,36 +64,36 @@ func members() (out []archive) {
 	for _, line := range strings.Split(strings.TrimSpace(`
 		7z       brotli bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
 		alz      bzip2 deflate obfuscated stored unknown
-		arj      fast lzh stored
+		arj      fast lzh rest stored
 		cab      lzx mszip quantum rest stored unknown
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
-		apm      partition
+		apm      partition rest
 		dmg      partition
 		egg      azo bzip2 deflate lzma stored unknown
-		exfat    file
-		ext      file
-		fat      file
-		gpt      partition
-		hfs      file resource volume
-		hfsplus  attribute compressed file resource
+		exfat    file rest
+		ext      file rest
+		fat      file rest
+		gpt      partition rest
+		hfs      file resource rest volume
+		hfsplus  attribute compressed file resource rest
 		kwaj     lzss mszip stored unknown xor
-		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 unknown
-		mbr      partition
-		ntfs     file stream
-		qcow2    disk snapshot
-		rar      lz3 lz5 service stored
+		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
+		mbr      partition rest
+		ntfs     file rest stream
+		qcow2    disk rest snapshot
+		rar      lz3 lz5 rest service stored
 		rpm      payload
-		squashfs file image
+		squashfs file image rest
 		szdd     lzss
-		udf      file
-		vhd      disk
-		vhdx     disk
-		vmdk     disk
-		vdi      disk
-		parallels disk
-		qed      disk
-		xar      gzip stored toc`), "\n") {
+		udf      file rest
+		vhd      disk rest
+		vhdx     disk rest
+		vmdk     disk rest
+		vdi      disk rest
+		parallels disk rest
+		qed      disk rest
+		xar      gzip rest stored toc`), "\n") {
 		w := strings.Fields(line)
 		out = append(out, archive{w[0], w[1:]})
 	}
