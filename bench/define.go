@@ -57,34 +57,54 @@ func corporaNames() (out []string) {
 func definitions() []definition {
 	sample := []made.RuleSet{{Kind: official}}
 	return []definition{
-		{name: "body", way: scanning, flat: true, rules: sample, corpora: []string{"programs"}, rivals: []string{"clamscan", "clamd"}, quick: true,
+		{
+			name: "body", way: scanning, flat: true, rules: sample, corpora: []string{"programs"}, rivals: []string{"clamscan", "clamd"}, quick: true,
 			shows: "Body matching with ClamAV's official sample, unpacking switched off on both sides.",
-			aim:   "at least 20 times clamd 1.4.6, 1 GB of programs and libraries"},
-		{name: "whole", way: scanning, rules: sample, corpora: corporaNames(), rivals: []string{"clamscan", "clamd"}, quick: true,
+			aim:   "at least 20 times clamd 1.4.6, 1 GB of programs and libraries",
+		},
+		{
+			name: "whole", way: scanning, rules: sample, corpora: corporaNames(), rivals: []string{"clamscan", "clamd"}, quick: true,
 			shows: "Whole scans with ClamAV's official sample, unpacking on.",
-			aim:   "at least 8 times clamd 1.4.6 on programs"},
-		{name: "prefilter", way: filtering, rules: slices.Concat(series(made.Noise, 1e3, 1e4, 1e5, 1e6), series(made.Drawn, 1e3, 1e4, 1e5, 1e6)), corpora: []string{"programs"}, quick: true,
+			aim:   "at least 8 times clamd 1.4.6 on programs",
+		},
+		{
+			name: "prefilter", way: filtering, rules: slices.Concat(series(made.Noise, 1e3, 1e4, 1e5, 1e6), series(made.Drawn, 1e3, 1e4, 1e5, 1e6)), corpora: []string{"programs"}, quick: true,
 			shows: "Package literal alone: one core, in memory. Random literals occur nowhere; drawn ones have windows that ordinary programs hold.",
-			aim:   "1,000 literals 5 GB/s, 100,000 2 GB/s, 1,000,000 1 GB/s on a core that copies over 10 GB/s"},
-		{name: "database", way: databases, rules: slices.Concat(sample, series(made.Hashes, 1e3, 1e6, 4e6, 1e7)), rivals: []string{"clamd"}, quick: true,
+			aim:   "1,000 literals 5 GB/s, 100,000 2 GB/s, 1,000,000 1 GB/s on a core that copies over 10 GB/s",
+		},
+		{
+			name: "database", way: databases, rules: slices.Concat(sample, series(made.Hashes, 1e3, 1e6, 4e6, 1e7)), rivals: []string{"clamd"}, quick: true,
 			shows: "What a database costs: compiled once, opened at each start, in memory, exchanged while it serves.",
-			aim:   "official: open under 5 ms and 10 MB private; 10 million hashes: under 20 ms and 20 MB; no pause and no doubling at reload"},
-		{name: "hashes", way: scanning, rules: series(made.Hashes, 1e3, 1e6, 4e6, 1e7), corpora: []string{"programs"}, rivals: []string{"clamscan"},
+			aim:   "official: open under 5 ms and 10 MB private; 10 million hashes: under 20 ms and 20 MB; no pause and no doubling at reload",
+		},
+		{
+			name: "hashes", way: scanning, rules: series(made.Hashes, 1e3, 1e6, 4e6, 1e7), corpora: []string{"programs"}, rivals: []string{"clamscan"},
 			shows: "Cost of a byte by the number of digests.",
-			aim:   "10 million within 10 % of 1,000"},
-		{name: "literals", way: scanning, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"clamscan"}, quick: true,
+			aim:   "10 million within 10 % of 1,000",
+		},
+		{
+			name: "literals", way: scanning, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"clamscan"}, quick: true,
 			shows: "Cost of a byte by the number of body patterns, .ndb for both, unpacking off.",
-			aim:   "100,000 within 3 times 1,000"},
-		{name: "literals-yara", way: yaraScans, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"yara", "yr"}, quick: true,
-			shows: "The same patterns as YARA rules, one a rule."},
-		{name: "prefix", way: scanning, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"clamscan"}, quick: true,
+			aim:   "100,000 within 3 times 1,000",
+		},
+		{
+			name: "literals-yara", way: yaraScans, flat: true, rules: series(made.Mixed, 1e3, 1e4, 1e5, 1e6), corpora: []string{"programs"}, rivals: []string{"yara", "yr"}, quick: true,
+			shows: "The same patterns as YARA rules, one a rule.",
+		},
+		{
+			name: "prefix", way: scanning, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"clamscan"}, quick: true,
 			shows: "The worst cases of multi-pattern matchers: thousands of rules with one beginning that occurs everywhere, and rules of common bytes.",
-			aim:   "no less than 50 MB/s a core"},
-		{name: "prefix-yara", way: yaraScans, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"yara", "yr"},
-			shows: "The same as YARA rules."},
-		{name: "small", way: scanning, rules: []made.RuleSet{{Kind: builtIn}, {Kind: official}}, corpora: []string{"tiny"}, rivals: []string{"read", "clamd"}, cores: true, quick: true,
+			aim:   "no less than 50 MB/s a core",
+		},
+		{
+			name: "prefix-yara", way: yaraScans, flat: true, rules: slices.Concat(series(made.Prefixed, 5e3), series(made.Common, 5e3)), corpora: []string{"programs", "zeros", "random"}, rivals: []string{"yara", "yr"},
+			shows: "The same as YARA rules.",
+		},
+		{
+			name: "small", way: scanning, rules: []made.RuleSet{{Kind: builtIn}, {Kind: official}}, corpora: []string{"tiny"}, rivals: []string{"read", "clamd"}, cores: true, quick: true,
 			shows: "Many small files, beside reading and SHA-256-ing them.",
-			aim:   "15,000 files/s on two cores, or within 2 times of reading and hashing"},
+			aim:   "15,000 files/s on two cores, or within 2 times of reading and hashing",
+		},
 	}
 }
 

@@ -26,8 +26,10 @@ func (b *bench) inSuite(ctx context.Context, vs []*variant, runs int, paths []st
 
 // scanTables measures each rule set over each corpus, all rivals in turn.
 func (b *bench) scanTables(ctx context.Context, t *table) error {
-	t.head = []string{"rules", "files", "what", "threads", "start, s", "wall, s (min / median / max)", "CPU, s", "peak MB", "MB/s", "MB a CPU second", "files/s", "found",
-		"rival ÷ showcause: wall", "wall without the start", "CPU without the start", "CPU a byte ÷ first of the series"}
+	t.head = []string{
+		"rules", "files", "what", "threads", "start, s", "wall, s (min / median / max)", "CPU, s", "peak MB", "MB/s", "MB a CPU second", "files/s", "found",
+		"rival ÷ showcause: wall", "wall without the start", "CPU without the start", "CPU a byte ÷ first of the series",
+	}
 	one := filepath.Join(b.tmp, "one")
 	if err := made.Write(one, []byte("a")); err != nil {
 		return err
@@ -137,8 +139,10 @@ func (b *bench) scanRow(t *table, r made.RuleSet, s *set, v, ours *variant, got,
 			withoutCPU = fmt.Sprintf("%.2f", cpu/d)
 		}
 	}
-	t.rows = append(t.rows, row{figure: f, cells: []string{r.String(), files, v.name, strconv.Itoa(v.threads), fmt.Sprintf("%.3f", start.wall.median), f.wall.short(),
-		fmt.Sprintf("%.3f", f.cpu.median), fmt.Sprintf("%.0f", f.peak.median/1e6), rate, perCPU, perFile, said(f.found), wall, without, withoutCPU, cost}})
+	t.rows = append(t.rows, row{figure: f, cells: []string{
+		r.String(), files, v.name, strconv.Itoa(v.threads), fmt.Sprintf("%.3f", start.wall.median), f.wall.short(),
+		fmt.Sprintf("%.3f", f.cpu.median), fmt.Sprintf("%.0f", f.peak.median/1e6), rate, perCPU, perFile, said(f.found), wall, without, withoutCPU, cost,
+	}})
 }
 
 // reason says why a variant was not run, or did not end well.
@@ -226,8 +230,10 @@ func (b *bench) filterTable(ctx context.Context, t *table, speed bandwidth) erro
 
 // databaseTable measures what a database costs besides scanning.
 func (b *bench) databaseTable(ctx context.Context, t *table) error {
-	t.head = []string{"rules", "what", "loaded", "compile, s", "compile peak, MB", "on disk, MB", "open, ms (min / median / max)", "private memory, MB", "after a scan, MB",
-		"reload, ms", "answers before, ms", "longest meanwhile, ms", "memory meanwhile ÷ before"}
+	t.head = []string{
+		"rules", "what", "loaded", "compile, s", "compile peak, MB", "on disk, MB", "open, ms (min / median / max)", "private memory, MB", "after a scan, MB",
+		"reload, ms", "answers before, ms", "longest meanwhile, ms", "memory meanwhile ÷ before",
+	}
 	var counted []int
 	var costs [][]float64
 	for _, r := range t.def.rules {
@@ -295,8 +301,10 @@ func (b *bench) oursOpened(ctx context.Context, t *table, r made.RuleSet, m *rul
 		return nil, err
 	}
 	disk := float64(st.Size()) / 1e6
-	t.add(append([]string{r.String(), "showcause", made.Thousands(o.Rules), fmt.Sprintf("%.2f", m.figure.wall.median), fmt.Sprintf("%.0f", m.figure.peak.median/1e6), fmt.Sprintf("%.1f", disk),
-		spreadOf(open).String(), fmt.Sprintf("%.1f", spreadOf(private).median), fmt.Sprintf("%.1f", spreadOf(served).median)}, x.cells()...)...)
+	t.add(append([]string{
+		r.String(), "showcause", made.Thousands(o.Rules), fmt.Sprintf("%.2f", m.figure.wall.median), fmt.Sprintf("%.0f", m.figure.peak.median/1e6), fmt.Sprintf("%.1f", disk),
+		spreadOf(open).String(), fmt.Sprintf("%.1f", spreadOf(private).median), fmt.Sprintf("%.1f", spreadOf(served).median),
+	}, x.cells()...)...)
 	return []float64{m.figure.wall.median, disk, spreadOf(open).median, spreadOf(private).median}, nil
 }
 

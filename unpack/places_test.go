@@ -76,7 +76,7 @@ func TestPlaces(t *testing.T) {
 			if got := p.Next(magic, b[from:to], from); got != want {
 				t.Fatalf("%T: %q in [%d, %d) of %d: %d, want %d", src, magic, from, to, len(b), got, want)
 			}
-			begins := bytes.Index(b[from:min(to+len(magic)-1, len(b))], []byte(magic)) >= 0
+			begins := bytes.Contains(b[from:min(to+len(magic)-1, len(b))], []byte(magic))
 			if from < to && p.Free(int64(from), int64(to), magic) && begins {
 				t.Fatalf("%T: %q in [%d, %d) is free", src, magic, from, to)
 			}
@@ -106,7 +106,7 @@ func TestPlacesOfIncomparable(t *testing.T) {
 	}
 	out := NewOut(NewBudget(showcause.Limits{}, 1, nil), nil, nil, nil)
 	src := odd{Bytes: make([]byte, placesFrom)}
-	if out.Places(src) == out.Places(src) {
+	if first, second := out.Places(src), out.Places(src); first == second {
 		t.Error("taken for known")
 	}
 }

@@ -3,7 +3,6 @@ package eval
 import (
 	"encoding/base64"
 	"sort"
-	"strings"
 
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/yara/check"
@@ -224,5 +223,3 @@ func regexpMatches(res *check.Result, p *syntax.Pattern, data []byte) []Match {
 	sort.Slice(out, func(i, j int) bool { return out[i].Offset < out[j].Offset })
 	return out
 }
-
-func upper(s string) string { return strings.ToUpper(s) }

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+
 	"github.com/showcause/showcause/yara/source"
 )
 
