@@ -23,7 +23,19 @@ type Literal struct {
 
 // Compile makes the tables for the literals; Open takes them. The ID of a
 // literal is its index. The same literals give the same blob on every machine.
-func Compile(lits []Literal) ([]byte, error) {
+func Compile(lits []Literal) ([]byte, error) { return CompileLike(lits, new(Plan)) }
+
+// Plan is how the literals of a Compile are dealt out to tiers; the zero value is
+// none yet.
+type Plan struct {
+	choice choice
+	open   [2][]shape
+	made   bool
+}
+
+// CompileLike is Compile by a plan, which it makes if there is none yet: for a set
+// that is most of another one it is as good, and not to be found once more.
+func CompileLike(lits []Literal, p *Plan) ([]byte, error) {
 	if len(lits) > math.MaxInt32/maxLen {
 		return nil, fmt.Errorf("literals: %d are too many", len(lits))
 	}
@@ -47,7 +59,7 @@ func Compile(lits []Literal) ([]byte, error) {
 	if c.large || len(c.pool) > math.MaxInt32 {
 		return nil, errLarge
 	}
-	short, tiers := plan(all)
+	short, tiers := plan(all, p)
 	c.blob = append(c.blob, make([]byte, tierSize*len(tiers))...)
 	c.number(20, uint32(longest))
 	c.number(16, uint32(len(lits)))

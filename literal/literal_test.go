@@ -560,3 +560,44 @@ func TestCrowd(t *testing.T) {
 		}
 	}
 }
+
+// TestCompileLike: a part of a set, by the plan of the whole or of a strange one,
+// finds its literals all the same.
+func TestCompileLike(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	random := func(n, least, most int) (lits []Literal) {
+		for i := range n {
+			b := make([]byte, least+rng.IntN(most-least+1))
+			for k := range b {
+				b[k] = "abcdefgh\x00\xff "[rng.IntN(11)]
+			}
+			lits = append(lits, Literal{Bytes: b, Fold: i%3 == 0})
+		}
+		return lits
+	}
+	for _, whole := range [][]Literal{random(3000, 3, 40), random(40, 1, 5), random(500, 20, 40)} {
+		var p Plan
+		if _, err := CompileLike(whole, &p); err != nil || !p.made {
+			t.Fatal(err)
+		}
+		for _, part := range [][]Literal{whole[:len(whole)/2], whole[:1], nil, random(300, 2, 12)} {
+			blob, err := CompileLike(part, &p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(blob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 20000)
+			for i := range buf {
+				buf[i] = "abcdefgh\x00\xff "[rng.IntN(11)]
+			}
+			for i := 0; i+64 < len(buf) && len(part) > 0; i += 97 {
+				copy(buf[i:], part[rng.IntN(len(part))].Bytes)
+			}
+			want := oracle(part, buf, 0, len(buf))
+			variants(s, func(name string) { checkOne(t, s, 0, buf, want, name) })
+		}
+	}
+}

@@ -88,7 +88,7 @@ func filterSize(grams uint64, stride int) (size int, cost uint64) {
 }
 
 // plan says which literal goes to which tier. short are those of the short tier.
-func plan(lits []literal) (short []literal, tiers []strideTier) {
+func plan(lits []literal, p *Plan) (short []literal, tiers []strideTier) {
 	var plain, keyed []literal
 	for _, l := range lits {
 		if l.xor() {
@@ -97,7 +97,7 @@ func plan(lits []literal) (short []literal, tiers []strideTier) {
 			plain = append(plain, l)
 		}
 	}
-	short, tiers = planPlain(plain)
+	short, tiers = planPlain(plain, p)
 	if len(keyed) > 0 {
 		least := maxLen
 		for i := range keyed {
@@ -133,7 +133,12 @@ type choice struct {
 
 // planPlain is plan for literals without keys: of all choices the one that
 // costs least.
-func planPlain(lits []literal) (short []literal, tiers []strideTier) {
+func planPlain(lits []literal, p *Plan) (short []literal, tiers []strideTier) {
+	if p.made {
+		w := countedWeigher(lits)
+		cut, _ := w.cut(p.choice)
+		return w.deal(p.choice, cut, p.open)
+	}
 	best := uint64(math.MaxUint64)
 	var bestCut int
 	var bestChoice choice
@@ -163,6 +168,7 @@ func planPlain(lits []literal) (short []literal, tiers []strideTier) {
 			}
 		}
 	}
+	*p = Plan{bestChoice, bestOpen, true}
 	return w.deal(bestChoice, bestCut, bestOpen)
 }
 

@@ -22,7 +22,8 @@ type weighed struct {
 	cost   [2][len(shapes)]uint64 // of its candidates: in a tier for its own group, and in a merged one
 }
 
-func newWeigher(lits []literal) *weigher {
+// countedWeigher is a weigher that only counts, for a plan that is made.
+func countedWeigher(lits []literal) *weigher {
 	w := &weigher{lits: lits, every: max(1, len(lits)/sampleSize)}
 	for i := range lits {
 		fold := 0
@@ -32,6 +33,11 @@ func newWeigher(lits []literal) *weigher {
 		}
 		w.count[fold][len(lits[i].text)]++
 	}
+	return w
+}
+
+func newWeigher(lits []literal) *weigher {
+	w := countedWeigher(lits)
 	type gram struct {
 		group, shape int
 		value        uint64

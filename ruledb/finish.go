@@ -174,12 +174,19 @@ func (b *Builder) partitions(triggers [][]int) ([]section, error) {
 	// Two sets of each, so many at a time as there are processors.
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var wait sync.WaitGroup
-	for _, p := range parts {
-		for i, patterns := range [2][]uint32{p.eager, p.deferred} {
+	for k, p := range parts {
+		if p.part&partPlain != 0 {
+			continue // after the one that it is a part of, by the same plan
+		}
+		for i := range 2 {
 			wait.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				p.lits[i], p.refs[i], p.errs[i] = b.literals(patterns)
+				var plan literal.Plan
+				p.literals(b, i, &plan)
+				if k+1 < len(parts) && parts[k+1].part == p.part|partPlain {
+					parts[k+1].literals(b, i, &plan)
+				}
 			})
 		}
 	}
@@ -204,6 +211,11 @@ type partition struct {
 	eager, deferred, always []uint32 // patterns; rules
 	lits, refs              [2][]byte
 	errs                    [2]error
+}
+
+// literals compiles those of the eager patterns (0) or the deferred (1).
+func (p *partition) literals(b *Builder, i int, plan *literal.Plan) {
+	p.lits[i], p.refs[i], p.errs[i] = b.literals([2][]uint32{p.eager, p.deferred}[i], plan)
 }
 
 // partition gathers the patterns of the rules for a target; plain tells to leave
@@ -247,7 +259,7 @@ func (b *Builder) partition(triggers [][]int, t rule.Target, plain bool) *partit
 
 // literals compiles the atoms of some patterns. The second result is, as u32,
 // where each literal's references start, and the end, padded to 8 bytes, and then the references.
-func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
+func (b *Builder) literals(patterns []uint32, plan *literal.Plan) (lits, refs []byte, err error) {
 	type key struct {
 		bytes  string
 		fold   bool
@@ -272,7 +284,7 @@ func (b *Builder) literals(patterns []uint32) (lits, refs []byte, err error) {
 			lead[i] = append(lead[i], ref{p, a.Place})
 		}
 	}
-	lits, err = literal.Compile(set)
+	lits, err = literal.CompileLike(set, plan)
 	if err != nil {
 		return nil, nil, fmt.Errorf("literals: %w", err)
 	}

@@ -120,7 +120,7 @@ func compile(ctx context.Context, paths []string, o rules.Options) ([]byte, erro
 
 // lateHeap is the memory, bytes, that compiling takes between two garbage collections,
 // at least.
-const lateHeap = 64 << 20
+const lateHeap = 128 << 20
 
 // roomy puts garbage collections off; the function that it returns ends it. Compiling
 // begins with a heap so small that the collector would go over it every few megabytes.
