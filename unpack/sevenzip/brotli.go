@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/andybalholm/brotli"
-
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
@@ -26,7 +24,7 @@ const (
 type brotliReader struct {
 	in   *bufio.Reader
 	work func(int64) bool
-	r    *brotli.Reader
+	r    *brotliDecoder
 
 	begun  bool
 	frames bool
@@ -81,7 +79,7 @@ func (b *brotliReader) open() error {
 	if !b.work(1 << 15) {
 		return unpack.Fail(showcause.LimitWork)
 	}
-	b.r = brotli.NewReader(brotliFeed{b})
+	b.r = newBrotli(brotliFeed{b})
 	return nil
 }
 

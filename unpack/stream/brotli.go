@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/andybalholm/brotli"
-
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
@@ -204,7 +202,7 @@ type brotliRun struct {
 	// cost is charged when something comes out: the memory is taken then.
 	cost int64
 
-	r      *brotli.Reader
+	r      *brotliDecoder
 	at     int64 // of the next byte that the decoder is given
 	last   int64 // of the last piece of them
 	n      int64 // bytes that came out
@@ -221,7 +219,7 @@ func (b *brotliRun) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	if b.r == nil {
-		b.r = brotli.NewReader(brotliFeed{b})
+		b.r = newBrotli(brotliFeed{b})
 	}
 	n, err := b.r.Read(p)
 	if b.n == 0 && n > 0 && !b.out.Work(b.cost) {
