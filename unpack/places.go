@@ -52,6 +52,10 @@ const placesFrom = 4 << 10
 // placesStep is how much is read at a time of what is not in memory.
 const placesStep = 256 << 10
 
+// mostPlaced is how far into a layer that is not in memory its places are looked
+// for, in bytes: the pass is not charged for. What is behind is searched, at its price.
+const mostPlaced = 4 << 30
+
 // Places returns the places of a layer, which is that of o; nil where it is so
 // small that one may as well look.
 func (o *Out) Places(src showcause.Source) *Places {
@@ -83,7 +87,7 @@ func (p *Places) fill(budget *Budget) {
 	} else {
 		buf := make([]byte, min(placesStep, p.src.Size()))
 		keep := seeker().MaxLen() - 1
-		for kept < maxPlaces {
+		for kept < maxPlaces && p.known < mostPlaced {
 			n, _ := p.src.ReadAt(buf[:min(int64(len(buf)), p.src.Size()-int64(p.known))], int64(p.known))
 			base, last := p.known, int64(p.known)+int64(n) >= p.src.Size()
 			to := n

@@ -304,11 +304,18 @@ func (g *given) at(off int64) int {
 	return i
 }
 
+// endless is from which size on, in bytes, a search is charged for before it is begun.
+const endless = 1 << 39
+
 // findPayload returns where the first of all payloads in [off, end) starts in l
 // that is not in what is given.
 func findPayload(l showcause.Source, off, end int64, all []payload, g *given, out *unpack.Out) (int64, bool) {
 	const keep = 2 * payloadView
 	var buf []byte
+	// What is too large to end is told before it is begun.
+	if n := min(l.Size(), end) - off; n > endless && !out.Work(n>>8) {
+		return 0, false
+	}
 	f := file{src: l, near: out.Places(l)}
 	for at := off; at < min(l.Size(), end); at += chunk - keep {
 		s := f.stretch(&buf, at)
