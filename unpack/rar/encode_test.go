@@ -286,7 +286,7 @@ func (e *entry) sum() uint32 {
 
 func vint(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
 
-func block(kind, flags uint64, extra, body, data []byte) []byte {
+func block5Of(kind, flags uint64, extra, body, data []byte) []byte {
 	b := vint(vint(nil, kind), flags)
 	if flags&1 != 0 {
 		b = vint(b, uint64(len(extra)))
@@ -301,7 +301,7 @@ func block(kind, flags uint64, extra, body, data []byte) []byte {
 
 // make5 writes an archive of version 5.
 func make5(mainFlags uint64, files ...entry) []byte {
-	out := append(bytes.Clone(magic5), block(1, 0, nil, vint(nil, mainFlags), nil)...)
+	out := append(bytes.Clone(magic5), block5Of(1, 0, nil, vint(nil, mainFlags), nil)...)
 	for _, f := range files {
 		body := vint(vint(vint(nil, 4), uint64(len(f.whole))), 0)
 		body = le.AppendUint32(body, f.sum())
@@ -314,12 +314,12 @@ func make5(mainFlags uint64, files ...entry) []byte {
 		if f.extra != nil {
 			flags |= 1
 		}
-		out = append(out, block(2, flags, f.extra, append(body, f.name...), f.data)...)
+		out = append(out, block5Of(2, flags, f.extra, append(body, f.name...), f.data)...)
 	}
-	return append(out, block(5, 0, nil, []byte{0}, nil)...)
+	return append(out, block5Of(5, 0, nil, []byte{0}, nil)...)
 }
 
-func block4(kind byte, flags uint16, body []byte) []byte {
+func block4Of(kind byte, flags uint16, body []byte) []byte {
 	b := append([]byte{kind}, byte(flags), byte(flags>>8))
 	b = le.AppendUint16(b, uint16(7+len(body)))
 	b = append(b, body...)
@@ -328,7 +328,7 @@ func block4(kind byte, flags uint16, body []byte) []byte {
 
 // make4 writes an archive of version 4.
 func make4(mainFlags uint16, files ...entry) []byte {
-	out := append(bytes.Clone(magic4), block4(0x73, mainFlags, make([]byte, 6))...)
+	out := append(bytes.Clone(magic4), block4Of(0x73, mainFlags, make([]byte, 6))...)
 	for _, f := range files {
 		body := le.AppendUint32(nil, uint32(len(f.data)))
 		body = append(le.AppendUint32(body, uint32(len(f.whole))), 3)
@@ -341,7 +341,7 @@ func make4(mainFlags uint16, files ...entry) []byte {
 		if f.solid {
 			flags |= 0x10
 		}
-		out = append(append(out, block4(0x74, flags, body)...), f.data...)
+		out = append(append(out, block4Of(0x74, flags, body)...), f.data...)
 	}
-	return append(out, block4(0x7b, 0x4000, nil)...)
+	return append(out, block4Of(0x7b, 0x4000, nil)...)
 }

@@ -74,7 +74,9 @@ func (a *archive) member(m member) bool {
 		}
 		return a.out.ChildGap(c, code)
 	}
-	a.out.Cover(m.at, m.packed)
+	for _, p := range m.parts {
+		a.out.Cover(p.at, p.n)
+	}
 	if m.method == 0 {
 		return a.stored(c, m)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,10 @@ func FuzzRAR(f *testing.F) {
 	for _, b := range sealed {
 		seeds = append(seeds, b)
 	}
+	volumes, _ := sets(300, 10, 700, 90)
+	for _, set := range volumes {
+		seeds = append(seeds, slices.Concat(set...))
+	}
 	unpacktest.Fuzz(f, Format(), seeds...)
 }
 
@@ -150,7 +155,7 @@ func TestOdd(t *testing.T) {
 		"encrypted 5":            {make5(0, stored, crypt), 1, "encrypted"},
 		"encrypted 4":            {make4(0, stored, with(packed4, func(e *entry) { e.flags = 4 })), 1, "encrypted"},
 		"headers encrypted 4":    {make4(0x80, stored), 0, "encrypted"},
-		"headers encrypted 5":    {append(bytes.Clone(magic5), block(4, 0, nil, []byte{0, 0, 15}, nil)...), 0, "encrypted"},
+		"headers encrypted 5":    {append(bytes.Clone(magic5), block5Of(4, 0, nil, []byte{0, 0, 15}, nil)...), 0, "encrypted"},
 		"volume before 5":        {make5(1, with(packed5, func(e *entry) { e.flags = 8 }), stored), 1, "unsupported.format.rar-volume"},
 		"volume behind 4":        {make4(1, with(packed4, func(e *entry) { e.flags = 2; e.data = e.data[:len(e.data)-20] })), 1, "unsupported.format.rar-volume"},
 		"volume before 4, solid": {make4(9, with(packed4, func(e *entry) { e.flags = 1 }), with(packed4, func(e *entry) { e.solid = true })), 0, "unsupported.format.rar-volume unsupported.format.rar-volume"},

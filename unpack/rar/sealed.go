@@ -198,7 +198,7 @@ func (a *archive) open(m *member) bool {
 	if c == nil || !c.five && m.version < 29 {
 		return false
 	}
-	data := bound.Section(a.src, m.at, m.packed)
+	data := a.body(m)
 	key := a.unlock(c, func(password, key []byte) bool {
 		if m.checkable() {
 			return a.fits(*m, c.decipher(data, key))
@@ -250,7 +250,7 @@ func (a *archive) fits(m member, data showcause.Source) bool {
 // data reads a file's data in order.
 func (a *archive) data(m *member) io.Reader {
 	if m.data == nil {
-		return bound.Reader(a.src, m.at, m.packed)
+		return bound.Reader(a.body(m), 0, m.packed)
 	}
 	return bound.Reader(m.data, 0, m.stands())
 }

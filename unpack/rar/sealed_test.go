@@ -72,7 +72,7 @@ func sealHeaders5(b []byte, password string, check bool) []byte {
 		body[1] = 1
 		body = append(append(body, key[64:]...), sum[:4]...)
 	}
-	out := append(bytes.Clone(magic5), block(4, 0, nil, body, nil)...)
+	out := append(bytes.Clone(magic5), block5Of(4, 0, nil, body, nil)...)
 	for b = b[len(magic5):]; len(b) > 0; {
 		n := &numbers{b: b[4:]}
 		size := int(n.next())
