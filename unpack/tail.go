@@ -19,10 +19,16 @@ const (
 // A format that knows where it ends calls it last. What stands there gets a type of
 // its own, so that an archive behind another is read as what it is.
 func (o *Out) Tail(src showcause.Source, end int64, op string) bool {
-	if end = max(end, 0); end >= src.Size() {
+	return o.Between(src, end, src.Size(), op)
+}
+
+// Between is Tail for what stands in [from, to), parts of which no header claims.
+func (o *Out) Between(src showcause.Source, from, to int64, op string) bool {
+	from, to = max(from, 0), min(to, src.Size())
+	if from >= to {
 		return !o.spent
 	}
-	for _, s := range o.uncovered(end, src.Size()) {
+	for _, s := range o.uncovered(from, to) {
 		from, ok := o.content(src, s)
 		if o.spent {
 			return false

@@ -29,13 +29,17 @@ const (
 	coderThumb     = 0x8
 	coderSPARC     = 0x9
 	coderARM64     = 0xa
+	coderRISCV     = 0xb
 	coderLZMA2     = 0x21
+	coderSwap2     = 0x020302
+	coderSwap4     = 0x020304
 	coderLZMA      = 0x030101
 	coderBCJ       = 0x03030103
 	coderBCJ2      = 0x0303011b
 	coderPPMd      = 0x030401
 	coderDeflate   = 0x040108
 	coderDeflate64 = 0x040109
+	coderZipZstd   = 0x04015d
 	coderBzip2     = 0x040202
 	coderZstd      = 0x04f71101
 	coderBrotli    = 0x04f71102
@@ -50,6 +54,58 @@ const (
 
 	maxWindow = 64 << 20 // bytes that a decoder keeps at most
 )
+
+// methodGap is the gap for a coder that is not read, by the name that 7-Zip's list
+// has for it (Methods.txt).
+func methodGap(id uint64) showcause.Code {
+	switch id {
+	case 0x03030301:
+		return showcause.Unsupported + ".method.7z-alpha"
+	case 0x03030605:
+		return showcause.Unsupported + ".method.7z-m68k"
+	case 0x037f01:
+		return showcause.Unsupported + ".method.7z-experimental"
+	case 0x040101:
+		return showcause.Unsupported + ".method.shrink"
+	case 0x040106:
+		return showcause.Unsupported + ".method.implode"
+	case 0x04010a:
+		return showcause.Unsupported + ".method.dcl-implode"
+	case 0x04010c:
+		return showcause.Unsupported + ".method.bzip2"
+	case 0x04010e:
+		return showcause.Unsupported + ".method.lzma"
+	case 0x04015f:
+		return showcause.Unsupported + ".method.xz"
+	case 0x040160:
+		return showcause.Unsupported + ".method.jpeg"
+	case 0x040161, 0x04f71201:
+		return showcause.Unsupported + ".method.wavpack"
+	case 0x040162:
+		return showcause.Unsupported + ".method.ppmd"
+	case 0x040301, 0x040302, 0x040303, 0x040305:
+		return showcause.Unsupported + ".method.rar"
+	case 0x040401, 0x040402:
+		return showcause.Unsupported + ".method.arj"
+	case 0x0405:
+		return showcause.Unsupported + ".method.compress"
+	case 0x0406:
+		return showcause.Unsupported + ".method.lha"
+	case 0x0408:
+		return showcause.Unsupported + ".method.cab"
+	case 0x040901, 0x040902:
+		return showcause.Unsupported + ".method.7z-nsis"
+	case 0x04f71001:
+		return showcause.Unsupported + ".method.7z-lzham"
+	case 0x04f71105:
+		return showcause.Unsupported + ".method.7z-lz5"
+	case 0x04f71106:
+		return showcause.Unsupported + ".method.7z-lizard"
+	case 0x04f712fe, 0x04f712ff:
+		return showcause.Unsupported + ".method.7z-splitter"
+	}
+	return gapMethod
+}
 
 // oldBranch are the numbers that the branch filters had first.
 func oldBranch(id uint64) uint64 {
@@ -86,13 +142,13 @@ func (f *folder) op() (op string, cost int64) {
 			op, cost = "7z.deflate64", 16
 		case coderBzip2:
 			op, cost = "7z.bzip2", 64
-		case coderZstd:
+		case coderZstd, coderZipZstd:
 			op, cost = "7z.zstd", 8
 		case coderBrotli:
 			op, cost = "7z.brotli", 8
 		case coderLZ4:
 			op, cost = "7z.lz4", 4
-		case coderCopy, coderDelta, coderX86, coderPPC, coderIA64, coderARM, coderThumb, coderSPARC, coderARM64, coderBCJ, coderBCJ2:
+		case coderCopy, coderDelta, coderX86, coderPPC, coderIA64, coderARM, coderThumb, coderSPARC, coderARM64, coderRISCV, coderBCJ, coderBCJ2, coderSwap2, coderSwap4:
 		case coderAES:
 		default:
 			if oldBranch(c.id) == c.id && op == "7z.copy" {
@@ -108,7 +164,10 @@ func (f *folder) encrypted() bool {
 	return slices.ContainsFunc(f.coders, func(c coder) bool { return isCipher(c.id) })
 }
 
-func isCipher(id uint64) bool { return id>>8 == 0x06f107 || id>>16 == 0x06f1 || id>>16 == 0x06f0 }
+// isCipher tells the ciphers: the group of their own, and zip's AES.
+func isCipher(id uint64) bool {
+	return id>>8 == 0x06f107 || id>>16 == 0x06f1 || id>>16 == 0x06f0 || id == 0x040163
+}
 
 // window is how many bytes the folder's decoders keep. Those of LZMA grow with
 // what comes out, and so only as far as the size that is declared.
@@ -130,7 +189,7 @@ func (f *folder) window() int64 {
 			}
 		case coderBzip2:
 			n += 4 << 20
-		case coderZstd:
+		case coderZstd, coderZipZstd:
 			n += 2 * size
 		case coderBrotli:
 			n += min(size, 16<<20) + 4<<20
@@ -153,6 +212,9 @@ func lzma2Dict(b byte) int64 {
 type opener struct {
 	a *archive
 	f *folder
+
+	whole  *exact   // what comes out
+	packed []*short // the packed streams, by their place in f.packed; nil if not asked for
 }
 
 // content opens what comes out of a folder.
@@ -162,8 +224,11 @@ func (a *archive) content(f *folder) (io.Reader, error) {
 		return nil, errHeader
 	}
 	a.modelUsed = false
-	o := opener{a, f}
-	return o.coder(i, 0)
+	o := &opener{a: a, f: f, packed: make([]*short, len(f.packed))}
+	r, err := o.coder(i, 0)
+	o.whole, _ = r.(*exact)
+	a.last = o
+	return r, err
 }
 
 // coder opens one coder. Nothing is bound in a ring that is reached from the
@@ -192,7 +257,30 @@ func (o *opener) coder(i, depth int) (io.Reader, error) {
 	if c.id == coderAES {
 		return r, nil // it is exact, and read at any offset
 	}
-	return &exact{r: r, left: o.f.sizes[i]}, nil
+	e := &exact{r: r, left: o.f.sizes[i], size: o.f.sizes[i]}
+	if s, ok := in[0].(*short); ok && c.filters() {
+		s.filter = e
+	}
+	return e, nil
+}
+
+// filters tells the coders that give a byte for each that they take.
+func (c *coder) filters() bool {
+	id := oldBranch(c.id)
+	return id == coderCopy || id >= coderDelta && id <= coderRISCV || id == coderSwap2 || id == coderSwap4
+}
+
+// copied tells whether a folder is as it stands in the archive.
+func (f *folder) copied() bool {
+	return !slices.ContainsFunc(f.coders, func(c coder) bool { return c.id != coderCopy })
+}
+
+// finished tells whether all that should come out of the folder has.
+func (o *opener) finished() bool {
+	if o.whole != nil {
+		return o.whole.left <= 0
+	}
+	return len(o.packed) == 1 && o.packed[0].used() >= o.f.size() // a cipher alone
 }
 
 // stream opens what a coder reads.
@@ -208,7 +296,8 @@ func (o *opener) stream(n, depth int) (io.Reader, error) {
 			if !ok {
 				return nil, errHeader
 			}
-			return &short{bound.Reader(o.a.src, off, size), size}, nil
+			o.packed[k] = &short{SectionReader: bound.Reader(o.a.src, off, size), want: size}
+			return o.packed[k], nil
 		}
 	}
 	return nil, errHeader
@@ -217,7 +306,28 @@ func (o *opener) stream(n, depth int) (io.Reader, error) {
 // short reads a packed stream and tells when the layer ends before it.
 type short struct {
 	*io.SectionReader
-	want int64
+	want   int64
+	plain  *short        // what a cipher makes of it, the same bytes one by one
+	buffer *bufio.Reader // that a coder reads it through
+	filter *exact        // over it, which gives as many bytes as it takes, but reads ahead
+}
+
+// used returns how many bytes the coders have taken.
+func (s *short) used() int64 {
+	if s == nil {
+		return 0
+	}
+	if s.plain != nil {
+		return s.plain.used()
+	}
+	n, _ := s.Seek(0, io.SeekCurrent)
+	if s.filter != nil {
+		return min(n, s.filter.size)
+	}
+	if s.buffer != nil {
+		n -= int64(s.buffer.Buffered())
+	}
+	return n
 }
 
 // Read implements io.Reader.
@@ -233,6 +343,7 @@ func (s *short) Read(p []byte) (int, error) {
 type exact struct {
 	r    io.Reader
 	left int64
+	size int64
 }
 
 // Read implements io.Reader.
@@ -255,7 +366,13 @@ func (e *exact) Read(p []byte) (int, error) {
 }
 
 // buffered reads bytes one by one.
-func buffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 16<<10) }
+func buffered(r io.Reader) *bufio.Reader {
+	b := bufio.NewReaderSize(r, 16<<10)
+	if s, ok := r.(*short); ok {
+		s.buffer = b
+	}
+	return b
+}
 
 // open opens a coder over what it reads.
 func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
@@ -266,7 +383,7 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 		return &bcj2{main: buffered(in[0]), call: buffered(in[1]), jump: buffered(in[2]), rc: buffered(in[3]), size: size}, nil
 	}
 	if len(in) != 1 {
-		return nil, unpack.Fail(gapMethod)
+		return nil, unpack.Fail(methodGap(c.id))
 	}
 	r := in[0]
 	charge := func(n int64) error {
@@ -317,7 +434,7 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 			return nil, unpack.Fail(gapMethod) // behind another coder: nothing writes that
 		}
 		return codec.NewBunzip(s, buffered(s), size, o.a.out.Work)
-	case coderZstd:
+	case coderZstd, coderZipZstd:
 		in := buffered(r)
 		h, _ := in.Peek(6)
 		if err := charge(zstdCost(h)); err != nil {
@@ -333,10 +450,13 @@ func (o *opener) open(c coder, in []io.Reader, size int64) (io.Reader, error) {
 	case coderLZ4:
 		return lz4.NewReader(r), charge(1 << 17)
 	}
+	if c.id == coderSwap2 || c.id == coderSwap4 {
+		return codec.NewSwap(r, int(c.id&7)), nil
+	}
 	if b, ok := codec.NewBranch(r, codec.Branch(min(oldBranch(c.id), 255)), start(c.props)); ok {
 		return b, nil
 	}
-	return nil, unpack.Fail(gapMethod)
+	return nil, unpack.Fail(methodGap(c.id))
 }
 
 // start is the address that a branch filter begins with.

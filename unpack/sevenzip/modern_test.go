@@ -80,7 +80,7 @@ func TestModern(t *testing.T) {
 		}
 	}
 	other := modernOf(5, false, files...) // LZ5
-	if r := unpacktest.Walk(t, Format(), other, showcause.Limits{}); len(r.Children) > 0 || !r.Has("unsupported.method.7z") || len(r.Gaps) != 3 {
+	if r := unpacktest.Walk(t, Format(), other, showcause.Limits{}); len(r.Children) > 0 || !r.Has("unsupported.method.7z-lz5") || len(r.Gaps) != 3 {
 		t.Errorf("unknown coder: %s", r)
 	}
 }

@@ -37,7 +37,9 @@ const (
 // what compresses the folder. What is encrypted is tried with each password
 // (unpack.Out.Passwords): what opens has ".decrypted" behind its operation, and
 // the rest is a gap for each file, and if the directory does not open, one gap.
-// What stands behind an archive is a child, "7z.rest".
+// What stands behind an archive is a child, "7z.rest", and so is what stands in it
+// and no folder has: streams that none names, what a coder leaves of its stream,
+// space between. Where a coder could have gone on that is a gap as well.
 func Format() unpack.Format {
 	return unpack.Format{
 		Name: "7z",
@@ -73,7 +75,7 @@ func walk(src showcause.Source, out *unpack.Out) {
 	if head := bound.Head(src, signature); bytes.HasPrefix(head, magic) && !plausible(head) {
 		// The checksum is wrong, or the version, or it is cut short. It may be
 		// right all the same where the directory is.
-		a := archive{src: src, out: out}
+		a := archive{src: src, layer: src, out: out}
 		if len(head) < signature || !a.walk(true) {
 			if len(head) < signature {
 				out.Gap(showcause.Corrupt, 0, -1)
@@ -94,15 +96,15 @@ func walk(src showcause.Source, out *unpack.Out) {
 		if !ok {
 			return
 		}
-		a := archive{src: bound.Section(src, at, -1), base: at, out: out}
+		a := archive{src: bound.Section(src, at, -1), layer: src, base: at, out: out}
 		if !a.walk(false) {
 			return
 		}
 		off = at + max(a.end, int64(len(magic)))
-		switch {
-		case at > 0:
-			out.Cover(at, a.end)
-		case a.end > 0:
+		if !a.between() {
+			return
+		}
+		if at == 0 && a.end > 0 {
 			end = a.end
 		}
 	}
@@ -110,11 +112,17 @@ func walk(src showcause.Source, out *unpack.Out) {
 
 // archive is one archive while it is read. Offsets count from its start.
 type archive struct {
-	src  showcause.Source
-	base int64 // of src in the layer
-	out  *unpack.Out
-	end  int64
-	main *streams
+	src   showcause.Source
+	layer showcause.Source
+	base  int64 // of src in the layer
+	out   *unpack.Out
+	end   int64
+	main  *streams
+	more  []*streams // others that the directory has
+	last  *opener    // of what was opened last
+
+	claimed []unpack.Span // by the directory, in order as a rule
+	unread  bool          // a directory could not be read, so that nobody knows what is claimed
 
 	model     *ppmd.Model // that of the last folder with PPMd
 	modelSize int64       // bytes
@@ -132,7 +140,32 @@ func (a *archive) gap(err error) bool {
 		code = e.Code
 	}
 	a.out.Gap(code, a.base, -1)
+	a.unread = true
 	return code != showcause.LimitWork
+}
+
+// claim says that [off, off+n) of the archive is part of it.
+func (a *archive) claim(off, n int64) {
+	to := min(bound.Add(off, n), a.src.Size())
+	a.end = max(a.end, to)
+	if k := len(a.claimed) - 1; k >= 0 && a.claimed[k].To == off {
+		a.claimed[k].To = to
+	} else if to > off {
+		a.claimed = append(a.claimed, unpack.Span{From: off, To: to})
+	}
+}
+
+// between gives what stands in the archive and is claimed by nothing. It tells whether to go on.
+func (a *archive) between() bool {
+	if a.unread {
+		a.out.Cover(a.base, a.end)
+		return true
+	}
+	a.out.Cover(a.base, min(signature, a.end))
+	for _, s := range a.claimed {
+		a.out.Cover(a.base+s.From, s.To-s.From)
+	}
+	return a.out.Between(a.layer, a.base, a.base+a.end, "7z.rest")
 }
 
 // walk reads the archive and tells whether to go on. damaged says that the
@@ -164,7 +197,7 @@ func (a *archive) walk(damaged bool) bool {
 	if err != nil {
 		return a.gap(nil)
 	}
-	a.end = signature + off + n
+	a.claim(signature+off, n)
 	if crc32.ChecksumIEEE(b) != binary.LittleEndian.Uint32(h[28:]) {
 		a.gap(nil)
 	}
@@ -188,6 +221,8 @@ func (a *archive) directory(b []byte) bool {
 				return a.gap(d.err)
 			}
 			var err error
+			a.claimFolder(a.main.folders[0])
+			a.more = append(a.more, &streams{pos: a.main.pos, packs: a.main.packs, folders: a.main.folders[1:]})
 			if b, err = a.encoded(a.main.folders[0]); err != nil {
 				return a.gap(err)
 			}
@@ -240,7 +275,7 @@ func (a *archive) header(d *directory) (files, error) {
 				d.skip()
 			}
 		case idAdditionalStreams:
-			d.streams()
+			a.more = append(a.more, d.streams())
 		case idMainStreams:
 			a.main = d.streams()
 		case idFiles:
@@ -256,13 +291,55 @@ func (a *archive) header(d *directory) (files, error) {
 // are not empty.
 func (a *archive) give(all files) bool {
 	for _, f := range a.main.folders {
-		for k := range f.packed {
-			if off, n, ok := a.main.packed(f.at + k); ok {
-				a.end = max(a.end, min(bound.Add(off, n), a.src.Size()))
-				a.out.Cover(bound.Add(a.base, off), n)
+		a.claimFolder(f)
+		if !a.folder(f, all.next) || !a.left(f) {
+			return false
+		}
+	}
+	for _, a.main = range a.more {
+		for _, f := range a.main.folders {
+			a.claimFolder(f)
+			if !a.folder(f, func() string { return "" }) || !a.left(f) {
+				return false
 			}
 		}
-		if !a.folder(f, all.next) {
+	}
+	return true
+}
+
+// claimFolder claims the packed streams of a folder.
+func (a *archive) claimFolder(f *folder) {
+	for k := range f.packed {
+		if off, n, ok := a.main.packed(f.at + k); ok {
+			a.claim(off, n)
+		}
+	}
+}
+
+// leftMost is how many bytes of a stream coders may leave that have all they want:
+// the end of a range coder, padding of a cipher, the size of an index.
+const leftMost = 64
+
+// left gives what the coders of a folder, which is read to its end, left of its
+// packed streams. It tells whether to go on.
+func (a *archive) left(f *folder) bool {
+	o := a.last
+	if a.last = nil; o == nil && f.size() > 0 || o != nil && !o.finished() {
+		return true // its gap is told
+	}
+	for k := range f.packed {
+		off, n, ok := a.main.packed(f.at + k)
+		used := int64(0)
+		if o != nil {
+			used = o.packed[k].used()
+		}
+		if n = min(n, a.src.Size()-off); !ok || n-used <= leftMost {
+			continue
+		}
+		if !f.copied() {
+			a.out.Gap(showcause.Corrupt, a.base+off+used, n-used)
+		}
+		if !a.out.Section(a.layer, "7z.rest", "", a.base+off+used, n-used) {
 			return false
 		}
 	}
@@ -271,6 +348,7 @@ func (a *archive) give(all files) bool {
 
 func (a *archive) folder(f *folder, name func() string) bool {
 	op, cost := f.op()
+	a.last = nil
 	if f.encrypted() && a.unlock(f) {
 		op += opened
 	} else if f.encrypted() {
@@ -284,6 +362,7 @@ func (a *archive) folder(f *folder, name func() string) bool {
 		}
 		return true
 	}
+	a.last = nil
 	s := unpack.Solid{Out: a.out, Open: func() (io.Reader, error) { return a.content(f) }, Cost: cost, Window: f.window()}
 	defer s.Close()
 	pos, size := int64(0), f.size()

@@ -229,7 +229,7 @@ func TestTool(t *testing.T) {
 	for _, m := range []string{
 		"-m0=Copy", "-m0=LZMA", "-m0=LZMA:lc=0:lp=2:pb=0", "-m0=LZMA2", "-m0=LZMA2:c=64k", "-m0=PPMd:mem=1m:o=16", "-m0=PPMd:mem=2k:o=2", "-m0=Deflate", "-m0=Deflate64", "-m0=BZip2",
 		"-m0=BCJ -m1=LZMA2", "-m0=BCJ2 -m1=LZMA -m2=LZMA -m3=LZMA -mb0:1 -mb0s1:2 -mb0s2:3", "-m0=ARM -m1=LZMA", "-m0=ARMT -m1=LZMA2", "-m0=ARM64 -m1=LZMA2", "-m0=PPC -m1=BZip2", "-m0=SPARC -m1=Deflate",
-		"-m0=IA64 -m1=PPMd:mem=1m", "-m0=Delta:4 -m1=LZMA", "-ms=off", "-mhc=off", "-ms=off -mhc=off -m0=Copy", "-mx=9 -m0=LZMA2:d=32m",
+		"-m0=IA64 -m1=PPMd:mem=1m", "-m0=Delta:4 -m1=LZMA", "-m0=RISCV -m1=LZMA", "-m0=Swap2 -m1=LZMA2", "-m0=Swap4 -m1=PPMd", "-m0=Swap4 -m1=Copy", "-ms=off", "-mhc=off", "-ms=off -mhc=off -m0=Copy", "-mx=9 -m0=LZMA2:d=32m",
 	} {
 		os.Remove(filepath.Join(dir, "a.7z"))
 		cmd := exec.Command("7z", append(append([]string{"a", "-bd", "-y", "a.7z"}, strings.Fields(m)...), args...)...)

@@ -158,5 +158,6 @@ func (o *opener) decipher(c coder, r io.Reader, size int64) (io.Reader, error) {
 	if err != nil {
 		return nil, errHeader
 	}
-	return &short{io.NewSectionReader(plain, 0, min(plain.Size(), size)), size}, nil
+	s.plain = &short{SectionReader: io.NewSectionReader(plain, 0, min(plain.Size(), size)), want: size}
+	return s.plain, nil
 }

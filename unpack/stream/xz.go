@@ -338,8 +338,7 @@ type xzFilter struct {
 	props []byte
 }
 
-// reader undoes the filter (xz-file-format, section 5.3). That for RISC-V is
-// not known here.
+// reader undoes the filter (xz-file-format, section 5.3).
 func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
 	if f.id == 3 {
 		if len(f.props) != 1 {
@@ -357,7 +356,7 @@ func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
 	default:
 		return nil, codec.ErrLZMA
 	}
-	if f.id > 10 {
+	if f.id > 11 {
 		return nil, unpack.Fail(xzFilterGap)
 	}
 	b, ok := codec.NewBranch(r, codec.Branch(f.id), start)
