@@ -1,0 +1,244 @@
+package clamdconf
+
+import "slices"
+
+// Kind is what an option's value is.
+type Kind uint8
+
+// The kinds. clamd.conf(5) has their names in capitals, Text as STRING.
+const (
+	Bool Kind = iota
+	Number
+	Size
+	Text
+)
+
+// Fate is what becomes of an option here.
+type Fate uint8
+
+// The fates.
+const (
+	Honoured      Fate = iota
+	NotApplicable      // it has no place here; Why says what is so instead
+	Removed            // ClamAV itself passes over it
+)
+
+// String returns the words that notes have for it.
+func (f Fate) String() string {
+	return [...]string{"honoured", "not applicable", "ClamAV passes over it"}[min(f, Removed)]
+}
+
+// Option is what is known of one.
+type Option struct {
+	Name    string
+	Kind    Kind
+	Many    bool     // it may be given several times
+	Words   []string // what a Text may be; empty: anything
+	Default string   // as ClamAV has it; "": not set
+	Since   string   // the release of ClamAV that brought it, if that is after 1.4
+	Fate    Fate
+	Why     string // why it does not apply; of an honoured one, how it is meant here
+}
+
+// Options returns all of ClamAV 1.4 and 1.5 in the order of clamd.conf(5).
+func Options() []Option { return slices.Clone(table) }
+
+// Reasons that several options share.
+const (
+	whyParse    = "every format is looked into: what a setting keeps shut would be unread, and no file with it would be clean"
+	whyAlert    = "there is no such heuristic; findings come from rules"
+	whyCounted  = "there is no bound of this kind: steps are counted for each file, and what is over the bound is named"
+	whyOnAccess = "clamonacc reads it, not the daemon; clamonacc works with this service"
+	whyBytecode = "bytecode signatures are not run; compiling rules lists those that it leaves out"
+	whyRules    = "it is settled when rules are compiled: showcause rules compile"
+	whyTemp     = "there are no temporary files that anybody could name"
+	whyJSON     = "records have it: showcause show, and the command SHOWCAUSE-SCAN"
+	whyDev      = "it is for those who develop ClamAV"
+	whyRemoved  = "it has no effect since ClamAV 0.104 or longer"
+	whyPrelude  = "ClamAV of Debian is built without Prelude too; use the log or the metrics"
+)
+
+func yes(name, why string) Option  { return Option{Name: name, Default: "yes", Why: why} }
+func flag(name, why string) Option { return Option{Name: name, Why: why} }
+
+func no(o Option, why string) Option {
+	o.Fate, o.Why = NotApplicable, why
+	return o
+}
+
+func number(name, def string) Option { return Option{Name: name, Kind: Number, Default: def} }
+func size(name, def string) Option   { return Option{Name: name, Kind: Size, Default: def} }
+func text(name, def string) Option   { return Option{Name: name, Kind: Text, Default: def} }
+
+func many(o Option) Option {
+	o.Many = true
+	return o
+}
+
+func why(o Option, w string) Option {
+	o.Why = w
+	return o
+}
+
+func since(release string, o Option) Option {
+	o.Since = release
+	return o
+}
+
+func removed(names ...string) (out []Option) {
+	for _, n := range names {
+		out = append(out, Option{Name: n, Kind: Text, Many: true, Fate: Removed, Why: whyRemoved})
+	}
+	return out
+}
+
+// table is in the order of `clamconf`, what came with 1.5 behind what it belongs to, and
+// what ClamAV passes over last. Names, kinds and defaults are those that clamd 1.4.6 and
+// its clamconf show (TestAgainstClamconf), of 1.5 those of its NEWS.md and clamd.conf(5).
+var table = slices.Concat([]Option{
+	flag("AlertExceedsMax", "what is over a limit is found, as Heuristics.Limits.Exceeded.*; without it, it is an error, never clean"),
+	why(number("CacheSize", "65536"), "answers are kept by the SHA-256 of the bytes, the rules and the limits"),
+	no(flag("PreludeEnable", ""), whyPrelude),
+	no(text("PreludeAnalyzerName", ""), whyPrelude),
+	text("LogFile", ""),
+	no(flag("LogFileUnlock", ""), "the log file is never locked"),
+	size("LogFileMaxSize", "1048576"),
+	flag("LogTime", ""),
+	flag("LogClean", ""),
+	flag("LogSyslog", ""),
+	text("LogFacility", "LOG_LOCAL6"),
+	flag("LogVerbose", ""),
+	flag("LogRotate", ""),
+	flag("ExtendedDetectionInfo", "the log has the SHA-256 and the size with each finding"),
+	text("PidFile", ""),
+	text("TemporaryDirectory", ""),
+	text("DatabaseDirectory", "/var/lib/clamav"),
+	no(flag("OfficialDatabaseOnly", ""), whyRules),
+	no(number("FailIfCvdOlderThan", ""), "see showcause status, which says how old the rules are"),
+	text("LocalSocket", ""),
+	text("LocalSocketGroup", ""),
+	text("LocalSocketMode", ""),
+	yes("FixStaleSocket", ""),
+	number("TCPSocket", ""),
+	many(text("TCPAddr", "")),
+	no(number("MaxConnectionQueueLength", "200"), "the kernel's greatest length is used (net.core.somaxconn)"),
+	size("StreamMaxLength", "104857600"),
+	no(number("StreamMinPort", "1024"), "the command STREAM is gone, from clamd too"),
+	no(number("StreamMaxPort", "2048"), "the command STREAM is gone, from clamd too"),
+	why(number("MaxThreads", "10"), "the greatest number of readers; more than there are processors are not started"),
+	number("ReadTimeout", "120"),
+	number("CommandReadTimeout", "30"),
+	why(number("SendBufTimeout", "500"), "milliseconds that a client may leave a reply unread, 5 s at least"),
+	why(number("MaxQueue", "100"), "requests that wait, but for those that are being read"),
+	no(number("IdleTimeout", "30"), "it is about clamd's threads: readers stay"),
+	why(many(text("ExcludePath", "")), "regular expressions of RE2, whose language has POSIX' within it but for back-references"),
+	number("MaxDirectoryRecursion", "15"),
+	flag("FollowDirectorySymlinks", ""),
+	flag("FollowFileSymlinks", ""),
+	yes("CrossFilesystems", ""),
+	number("SelfCheck", "600"),
+	no(yes("ConcurrentDatabaseReload", ""), "rules are always exchanged without a pause and without twice the memory"),
+	flag("DisableCache", ""),
+	no(text("VirusEvent", ""), "the daemon locks itself and can start no program; follow the log, the journal or the records"),
+	no(flag("ExitOnOOM", ""), "memory is bounded; a reader that has no more ends its own file as incomplete"),
+	yes("AllowAllMatchScan", ""),
+	since("1.5", yes("EnableReloadCommand", "")),
+	since("1.5", yes("EnableShutdownCommand", "")),
+	since("1.5", yes("EnableStatsCommand", "")),
+	since("1.5", yes("EnableVersionCommand", "")),
+	no(flag("Foreground", ""), "it always stays in the foreground, where service managers want it"),
+	flag("Debug", ""),
+	no(flag("LeaveTemporaryFiles", ""), whyTemp),
+	no(flag("GenerateMetadataJson", ""), whyJSON),
+	since("1.5", no(yes("JsonStoreHTMLURIs", ""), whyJSON)),
+	since("1.5", no(yes("JsonStorePDFURIs", ""), whyJSON)),
+	since("1.5", no(flag("JsonStoreExtraHashes", ""), whyJSON)),
+	text("User", ""),
+	no(yes("Bytecode", ""), whyBytecode),
+	no(Option{Name: "BytecodeSecurity", Kind: Text, Words: []string{"TrustSigned", "Paranoid"}, Default: "TrustSigned"}, whyBytecode),
+	no(number("BytecodeTimeout", "10000"), whyBytecode),
+	no(flag("BytecodeUnsigned", ""), whyBytecode),
+	no(Option{Name: "BytecodeMode", Kind: Text, Words: []string{"Auto", "ForceJIT", "ForceInterpreter", "Test"}, Default: "Auto"}, whyBytecode),
+	no(flag("DetectPUA", ""), whyRules+" --pua"),
+	no(many(text("ExcludePUA", "")), whyRules+" --pua"),
+	no(many(text("IncludePUA", "")), whyRules+" --pua"),
+	no(yes("ScanPE", ""), whyParse),
+	no(yes("ScanELF", ""), whyParse),
+	no(yes("ScanMail", ""), whyParse),
+	no(flag("ScanPartialMessages", ""), "the parts of a message in several mails are each scanned as they come"),
+	no(yes("PhishingSignatures", ""), whyAlert),
+	no(yes("PhishingScanURLs", ""), whyAlert),
+	no(yes("HeuristicAlerts", ""), whyAlert),
+	no(flag("HeuristicScanPrecedence", ""), whyAlert),
+	no(flag("StructuredDataDetection", ""), whyAlert),
+	no(number("StructuredMinCreditCardCount", "3"), whyAlert),
+	no(number("StructuredMinSSNCount", "3"), whyAlert),
+	no(yes("StructuredSSNFormatNormal", ""), whyAlert),
+	no(flag("StructuredSSNFormatStripped", ""), whyAlert),
+	no(yes("ScanHTML", ""), whyParse),
+	no(yes("ScanOLE2", ""), whyParse),
+	no(flag("AlertBrokenExecutables", ""), "what is broken is an error: corrupt"),
+	no(flag("AlertBrokenMedia", ""), "what is broken is an error: corrupt"),
+	flag("AlertEncrypted", "what is encrypted is found, as Heuristics.Encrypted*; without it, it is an error, never clean"),
+	no(flag("StructuredCCOnly", ""), whyAlert),
+	flag("AlertEncryptedArchive", "as AlertEncrypted"),
+	flag("AlertEncryptedDoc", "as AlertEncrypted"),
+	no(flag("AlertOLE2Macros", ""), whyAlert),
+	no(flag("AlertPhishingSSLMismatch", ""), whyAlert),
+	no(flag("AlertPhishingCloak", ""), whyAlert),
+	no(flag("AlertPartitionIntersection", ""), whyAlert),
+	no(yes("ScanPDF", ""), whyParse),
+	no(yes("ScanSWF", ""), whyParse),
+	no(yes("ScanXMLDOCS", ""), whyParse),
+	no(yes("ScanHWP3", ""), whyParse),
+	no(yes("ScanOneNote", ""), whyParse),
+	no(yes("ScanArchive", ""), whyParse),
+	no(yes("ScanImage", ""), whyParse),
+	no(yes("ScanImageFuzzyHash", ""), whyParse),
+	no(flag("ForceToDisk", ""), whyTemp),
+	why(number("MaxScanTime", ""), "milliseconds until a request is given up, as an error; work is bounded by steps besides"),
+	size("MaxScanSize", "419430400"),
+	size("MaxFileSize", "104857600"),
+	number("MaxRecursion", "17"),
+	number("MaxFiles", "10000"),
+	no(size("MaxEmbeddedPE", "41943040"), whyCounted),
+	no(size("MaxHTMLNormalize", "41943040"), whyCounted),
+	no(size("MaxHTMLNoTags", "8388608"), whyCounted),
+	no(size("MaxScriptNormalize", "20971520"), whyCounted),
+	no(size("MaxZipTypeRcg", "1048576"), whyCounted),
+	no(number("MaxPartitions", "50"), whyCounted),
+	no(number("MaxIconsPE", "100"), whyCounted),
+	no(number("MaxRecHWP3", "16"), whyCounted),
+	no(number("PCREMatchLimit", "100000"), whyCounted),
+	no(number("PCRERecMatchLimit", "2000"), whyCounted),
+	no(size("PCREMaxFileSize", "104857600"), whyCounted),
+	no(many(text("OnAccessMountPath", "")), whyOnAccess),
+	no(many(text("OnAccessIncludePath", "")), whyOnAccess),
+	no(many(text("OnAccessExcludePath", "")), whyOnAccess),
+	no(flag("OnAccessExcludeRootUID", ""), whyOnAccess),
+	no(many(number("OnAccessExcludeUID", "")), whyOnAccess),
+	no(many(text("OnAccessExcludeUname", "")), whyOnAccess),
+	no(size("OnAccessMaxFileSize", "5242880"), whyOnAccess),
+	no(flag("OnAccessDisableDDD", ""), whyOnAccess),
+	no(flag("OnAccessPrevention", ""), whyOnAccess),
+	no(flag("OnAccessExtraScanning", ""), whyOnAccess),
+	no(number("OnAccessCurlTimeout", "5000"), whyOnAccess),
+	no(number("OnAccessMaxThreads", "5"), whyOnAccess),
+	no(number("OnAccessRetryAttempts", ""), whyOnAccess),
+	no(flag("OnAccessDenyOnError", ""), whyOnAccess),
+	no(flag("DevACOnly", ""), whyDev),
+	no(number("DevACDepth", ""), whyDev),
+	no(flag("DevPerformance", ""), whyDev),
+	no(flag("DevLiblog", ""), whyDev),
+	no(flag("DisableCertCheck", ""), "certificates of programs make nothing clean that rules find"),
+	since("1.5", no(text("CVDCertsDirectory", ""), whyRules)),
+	since("1.5", no(flag("FIPSCryptoHashLimits", ""), "MD5 and SHA-1 are computed for rules that name a file by them, and prove nothing else")),
+	no(yes("AlgorithmicDetection", ""), whyAlert),
+	flag("BlockMax", "the old name of AlertExceedsMax"),
+	no(flag("PhishingAlwaysBlockSSLMismatch", ""), whyAlert),
+	no(flag("PhishingAlwaysBlockCloak", ""), whyAlert),
+	no(flag("PartitionIntersection", ""), whyAlert),
+	no(flag("OLE2BlockMacros", ""), whyAlert),
+	flag("ArchiveBlockEncrypted", "the old name of AlertEncrypted"),
+}, removed("AllowSupplementaryGroups", "ArchiveBlockMax", "ArchiveLimitMemoryUsage", "ArchiveMaxCompressionRatio", "ArchiveMaxFiles",
+	"ArchiveMaxRecursion", "ArchiveMaxScanSize", "DetectBrokenExecutables", "MailFollowURLs", "MailMaxRecursion", "ScanOnAccess"))
