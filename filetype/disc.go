@@ -59,8 +59,12 @@ func hasPDF(head []byte) bool {
 // disc tells disc images and file systems. With strict it asks for more of
 // those that have short marks, as the layer is known to be something else.
 func disc(head []byte, src showcause.Source, strict bool) Type {
+	size := int64(len(head))
+	if src != nil {
+		size = max(size, src.Size())
+	}
 	for i := range discs {
-		if m := &discs[i]; at(head, src, int64(m.off), m.sig) {
+		if m := &discs[i]; int64(m.off)+int64(len(m.sig)) <= size && at(head, src, int64(m.off), m.sig) {
 			if m.t == fat && strict && !at(head, src, 510, "\x55\xaa") {
 				continue
 			}

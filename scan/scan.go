@@ -318,7 +318,7 @@ func (in *input) unpack(l *layer) {
 	}
 	// A picture, a program or a page can be a PDF file or a disc image too, for
 	// those who open it as one.
-	for _, t := range filetype.Also(l.head, l.Source) {
+	for _, t := range probe.Also() {
 		if t != l.kind && !read[t.String()] {
 			in.unsupported(l, "format."+t.String(), l.Source.Size())
 		}

@@ -31,6 +31,32 @@ type Probe struct {
 	Head   []byte // the first bytes of the layer, HeadSize at most
 	Source showcause.Source
 	Name   string // Out.Name: what the container calls the layer; see Named
+
+	also  []filetype.Type
+	asked bool
+}
+
+// Also is filetype.Also of the layer, which is worked out once for all formats
+// that ask.
+func (p *Probe) Also() []filetype.Type {
+	if !p.asked {
+		p.asked, p.also = true, filetype.Also(p.Head, p.Source)
+	}
+	return p.also
+}
+
+// Is tells whether a layer is of a type, given by its name, by its first bytes or
+// by others.
+func (p *Probe) Is(name string) bool {
+	if p.Type.String() == name {
+		return true
+	}
+	for _, t := range p.Also() {
+		if t.String() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // HeadSize is the length in bytes of Probe.Head where the layer is that long.

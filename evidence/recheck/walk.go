@@ -295,7 +295,7 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 	if hidden {
 		unsupported("format."+l.kind.String(), l.Source.Size())
 	}
-	for _, t := range filetype.Also(l.head, l.Source) {
+	for _, t := range probe.Also() {
 		if t != l.kind && !read[t.String()] {
 			unsupported("format."+t.String(), l.Source.Size())
 		}

@@ -12,7 +12,6 @@ import (
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -53,10 +52,7 @@ func ISO9660() unpack.Format {
 			if p.Type.String() == "iso9660" {
 				return true
 			}
-			if p.Source == nil || p.Source.Size() <= isoData {
-				return false
-			}
-			return slices.ContainsFunc(filetype.Also(p.Head, p.Source), func(t filetype.Type) bool { return t.String() == "iso9660" })
+			return p.Source != nil && p.Source.Size() > isoData && p.Is("iso9660")
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&iso{src: src, out: out, given: map[[32]byte]int{}, visited: map[int64]bool{}}).walk()

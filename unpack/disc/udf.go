@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"slices"
 	"sort"
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -30,10 +28,7 @@ func UDF() unpack.Format {
 	return unpack.Format{
 		Name: "udf",
 		Match: func(p *unpack.Probe) bool {
-			if p.Type.String() == "udf" || slices.ContainsFunc(filetype.Also(p.Head, p.Source), func(t filetype.Type) bool { return t.String() == "udf" }) {
-				return true
-			}
-			return udfAnnounced(p.Source)
+			return p.Is("udf") || udfAnnounced(p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, covered: out.Covered()}).walk()

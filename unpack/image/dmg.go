@@ -34,7 +34,7 @@ func DMG() unpack.Format {
 	return unpack.Format{
 		Name: "dmg",
 		Match: func(p *unpack.Probe) bool {
-			return matches(p, "dmg") || bytes.HasPrefix(p.Head, []byte("encrcdsa"))
+			return p.Is("dmg") || bytes.HasPrefix(p.Head, []byte("encrcdsa"))
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) { (&dmg{src: src, out: out}).walk() },
 	}

@@ -27,7 +27,7 @@ const (
 func GPT() unpack.Format {
 	return unpack.Format{
 		Name:  "gpt",
-		Match: func(p *unpack.Probe) bool { return matches(p, "gpt") || gptSector(p.Source) != 0 },
+		Match: func(p *unpack.Probe) bool { return p.Is("gpt") || gptSector(p.Source) != 0 },
 		Walk:  func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
 	}
 }
@@ -162,7 +162,7 @@ func zeroAt(u []uint16) int {
 func APM() unpack.Format {
 	return unpack.Format{
 		Name:  "apm",
-		Match: func(p *unpack.Probe) bool { return matches(p, "apm") },
+		Match: func(p *unpack.Probe) bool { return p.Is("apm") },
 		Walk:  walkAPM,
 	}
 }

@@ -8,23 +8,9 @@ import (
 	"io"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
-
-// matches tells whether a layer is of a type by its first bytes or by others.
-func matches(p *unpack.Probe, name string) bool {
-	if p.Type.String() == name {
-		return true
-	}
-	for _, t := range filetype.Also(p.Head, p.Source) {
-		if t.String() == name {
-			return true
-		}
-	}
-	return false
-}
 
 // extent is a partition, bytes.
 type extent struct {

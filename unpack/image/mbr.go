@@ -23,7 +23,7 @@ const sector = 512
 func MBR() unpack.Format {
 	return unpack.Format{
 		Name:  "mbr",
-		Match: func(p *unpack.Probe) bool { return matches(p, "mbr") },
+		Match: func(p *unpack.Probe) bool { return p.Is("mbr") },
 		Walk:  func(src showcause.Source, out *unpack.Out) { (&mbr{src: src, out: out}).walk() },
 	}
 }

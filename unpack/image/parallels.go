@@ -17,7 +17,7 @@ import (
 func Parallels() unpack.Format {
 	return unpack.Format{
 		Name:  "parallels",
-		Match: func(p *unpack.Probe) bool { return matches(p, "parallels") },
+		Match: func(p *unpack.Probe) bool { return p.Is("parallels") },
 		Walk:  walkParallels,
 	}
 }

@@ -19,7 +19,7 @@ import (
 func QED() unpack.Format {
 	return unpack.Format{
 		Name:  "qed",
-		Match: func(p *unpack.Probe) bool { return matches(p, "qed") },
+		Match: func(p *unpack.Probe) bool { return p.Is("qed") },
 		Walk:  walkQED,
 	}
 }

@@ -20,7 +20,7 @@ import (
 func VDI() unpack.Format {
 	return unpack.Format{
 		Name:  "vdi",
-		Match: func(p *unpack.Probe) bool { return matches(p, "vdi") },
+		Match: func(p *unpack.Probe) bool { return p.Is("vdi") },
 		Walk:  walkVDI,
 	}
 }

@@ -21,7 +21,7 @@ import (
 func VHD() unpack.Format {
 	return unpack.Format{
 		Name:  "vhd",
-		Match: func(p *unpack.Probe) bool { return matches(p, "vhd") },
+		Match: func(p *unpack.Probe) bool { return p.Is("vhd") },
 		Walk:  walkVHD,
 	}
 }

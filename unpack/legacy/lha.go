@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -28,10 +27,7 @@ func LHA() unpack.Format {
 	return unpack.Format{
 		Name: "lha",
 		Match: func(p *unpack.Probe) bool {
-			if p.Type.String() == "lha" {
-				return true
-			}
-			return isProgram(p.Type) && p.Source != nil || slices.ContainsFunc(filetype.Also(p.Head, p.Source), func(t filetype.Type) bool { return t.String() == "lha" })
+			return isProgram(p.Type) && p.Source != nil || p.Is("lha")
 		},
 		Walk: lhaWalk,
 	}

@@ -20,7 +20,7 @@ import (
 func ExFAT() unpack.Format {
 	return unpack.Format{
 		Name:  "exfat",
-		Match: func(p *unpack.Probe) bool { return matches(p, "exfat") },
+		Match: func(p *unpack.Probe) bool { return p.Is("exfat") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&exfat{fat: fat{giver: giver{src: src, out: out}, seen: map[int64]bool{}, bits: 32}}).walk()
 		},

@@ -22,7 +22,7 @@ import (
 func Ext() unpack.Format {
 	return unpack.Format{
 		Name:  "ext",
-		Match: func(p *unpack.Probe) bool { return matches(p, "ext") },
+		Match: func(p *unpack.Probe) bool { return p.Is("ext") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&ext{giver: giver{src: src, out: out}, seen: map[uint32]bool{}}).walk()
 		},

@@ -24,7 +24,7 @@ import (
 func FAT() unpack.Format {
 	return unpack.Format{
 		Name:  "fat",
-		Match: func(p *unpack.Probe) bool { return matches(p, "fat") },
+		Match: func(p *unpack.Probe) bool { return p.Is("fat") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&fat{giver: giver{src: src, out: out}, given: map[[32]byte]bool{}}).walk()
 		},

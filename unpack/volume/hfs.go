@@ -26,7 +26,7 @@ import (
 func HFS() unpack.Format {
 	return unpack.Format{
 		Name:  "hfs",
-		Match: func(p *unpack.Probe) bool { return matches(p, "hfs") },
+		Match: func(p *unpack.Probe) bool { return p.Is("hfs") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			o := &oldHFS{giver: giver{src: src, out: out}, folders: map[uint32]hfsName{}, more: map[hfsFork][]oldExtents{}}
 			o.walk()

@@ -30,7 +30,7 @@ import (
 func HFSPlus() unpack.Format {
 	return unpack.Format{
 		Name:  "hfsplus",
-		Match: func(p *unpack.Probe) bool { return matches(p, "hfsplus") },
+		Match: func(p *unpack.Probe) bool { return p.Is("hfsplus") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			h := &hfs{giver: giver{src: src, out: out}, folders: map[uint32]hfsName{}, links: map[uint32]hfsName{}, more: map[hfsFork][]hfsExtents{}, packed: map[uint32][]byte{}}
 			h.walk()

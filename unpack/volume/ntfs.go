@@ -29,7 +29,7 @@ import (
 func NTFS() unpack.Format {
 	return unpack.Format{
 		Name:  "ntfs",
-		Match: func(p *unpack.Probe) bool { return matches(p, "ntfs") },
+		Match: func(p *unpack.Probe) bool { return p.Is("ntfs") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&ntfs{giver: giver{src: src, out: out}}).walk()
 		},

@@ -36,7 +36,7 @@ func SquashFS() unpack.Format {
 	return unpack.Format{
 		Name: "squashfs",
 		Match: func(p *unpack.Probe) bool {
-			return matches(p, "squashfs") || p.Source != nil && isProgram(p.Type)
+			return p.Is("squashfs") || p.Source != nil && isProgram(p.Type)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			head := bound.Head(src, 4)

@@ -4,11 +4,9 @@ package volume
 
 import (
 	"io"
-	"slices"
 	"sort"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -17,14 +15,6 @@ const depth = 512
 
 // maxRuns is how many stretches a file may have.
 const maxRuns = 1 << 20
-
-// matches tells whether a layer is of a type by its first bytes or by others.
-func matches(p *unpack.Probe, name string) bool {
-	if p.Type.String() == name {
-		return true
-	}
-	return slices.ContainsFunc(filetype.Also(p.Head, p.Source), func(t filetype.Type) bool { return t.String() == name })
-}
 
 // run is a stretch of a file, bytes. An off below 0 is a hole: zeros.
 type run struct{ off, n int64 }
