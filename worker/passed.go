@@ -31,6 +31,9 @@ type passed struct {
 	whole bool        // a copy: it does not change
 	grew  bool        // a copy, and there was more
 	holes []wire.Hole
+
+	here    bool // there is no file: the content is at hand
+	content []byte
 }
 
 // pass looks at what was opened and gives what is passed of it. A file whose

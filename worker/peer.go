@@ -41,7 +41,8 @@ type peer struct {
 	sent     int       // how many of them were sent for certain: the others may yet be taken back
 	deaf     time.Time // since when nothing can be sent to it, or zero
 	answered int       // jobs that it answered
-	bytes    int64     // of all of them
+	bytes    int64     // of all that it holds
+	content  int       // bytes of those whose content was written into messages
 	taken    int       // jobs that it got
 	since    time.Time // when the first of them became the first
 	late     int       // ticks for which it is over its time
@@ -451,16 +452,23 @@ func (r *peer) transmit(jobs []*job) error {
 	if r.control == nil {
 		return os.ErrClosed
 	}
-	fds := make([]int, len(jobs))
+	fds := make([]int, 0, len(jobs))
 	orders := make([]wire.Order, len(jobs))
 	careful := false
 	for i, j := range jobs {
-		fds[i], orders[i] = j.fd, wire.Order{ID: j.id, Size: j.size, Externals: j.externals, Holes: j.holes}
+		orders[i] = wire.Order{ID: j.id, Size: j.size, Externals: j.externals, Holes: j.holes, Here: j.here, Content: j.content}
+		if !j.here {
+			fds = append(fds, j.fd)
+		}
 		careful = careful || j.careful
 	}
 	r.msg = wire.AppendOrders(r.msg[:0], careful, orders)
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
 	for {
-		err := unix.Sendmsg(int(r.control.Fd()), r.msg, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		err := unix.Sendmsg(int(r.control.Fd()), r.msg, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err != unix.EINTR {
 			return err
 		}
@@ -473,7 +481,7 @@ func (p *Pool) unsent(r *peer, jobs []*job, err error) (outs []outcome) {
 	defer p.mu.Unlock()
 	for _, j := range jobs {
 		r.drop(j)
-		if err == unix.EBADF && !isOpen(j.fd) {
+		if err == unix.EBADF && !j.here && !isOpen(j.fd) {
 			outs = p.finish(outs, j, showcause.Report{}, j.fail("scan", os.ErrClosed))
 		}
 	}
@@ -499,6 +507,7 @@ func (r *peer) drop(j *job) {
 	if i := slices.Index(r.out, j); i >= 0 {
 		r.out = slices.Delete(r.out, i, i+1)
 		r.bytes -= j.size
+		r.content -= len(j.content)
 		r.taken--
 	}
 	j.at = slices.DeleteFunc(j.at, func(q *peer) bool { return q == r })

@@ -318,17 +318,7 @@ func (p *Pool) SubmitWith(ctx context.Context, f *os.File, externals map[string]
 		done(showcause.Report{}, err)
 		return
 	}
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		done(showcause.Report{}, ctx.Err())
-		return
-	case <-p.ending:
-		done(showcause.Report{}, ErrClosed)
-		return
-	}
-	if err := p.Err(); err != nil {
-		<-p.slots
+	if err := p.slot(ctx); err != nil {
 		done(showcause.Report{}, err)
 		return
 	}
@@ -342,9 +332,54 @@ func (p *Pool) SubmitWith(ctx context.Context, f *os.File, externals map[string]
 		}
 		return
 	}
-	j := &job{passed: in, externals: values, done: done, queued: true}
+	p.enqueue(ctx, &job{passed: in, externals: values, done: done, queued: true})
+}
+
+// SubmitBytes is SubmitWith for content that is at hand, and stays as it is until
+// done is called: what has wire.MaxContent bytes at most takes no file at all.
+func (p *Pool) SubmitBytes(ctx context.Context, content []byte, externals map[string]module.Value, done func(showcause.Report, error)) {
+	values, err := wire.EncodeExternals(externals, wire.MaxJobExternals)
+	if err == nil {
+		err = p.slot(ctx)
+	}
+	if err != nil {
+		done(showcause.Report{}, err)
+		return
+	}
+	in := passed{here: true, content: content, size: int64(len(content)), whole: true}
+	if len(content) > wire.MaxContent {
+		fd, err := sealed("showcause-input", content)
+		if err != nil {
+			<-p.slots
+			done(showcause.Report{}, fmt.Errorf("content: %w", err))
+			return
+		}
+		in = passed{fd: fd, file: os.NewFile(uintptr(fd), "content"), own: true, size: int64(len(content)), whole: true}
+	}
+	p.enqueue(ctx, &job{passed: in, externals: values, done: done, queued: true})
+}
+
+// slot waits for room for a job.
+func (p *Pool) slot(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.ending:
+		return ErrClosed
+	}
+	if err := p.Err(); err != nil {
+		<-p.slots
+		return err
+	}
+	return nil
+}
+
+// enqueue has a job done that has a slot.
+func (p *Pool) enqueue(ctx context.Context, j *job) {
 	p.mu.Lock()
-	if err = p.dead; p.closed {
+	err := p.dead
+	if p.closed {
 		err = ErrClosed
 	}
 	if err != nil {

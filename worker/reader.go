@@ -213,19 +213,35 @@ func (r *reader) loop() error {
 		if orders, atOnce, err = wire.DecodeOrders(b[:n], orders[:0]); err != nil {
 			return err
 		}
-		if len(fds) != len(orders) {
+		if len(fds) != passedOf(orders) {
 			return errUnexpected
 		}
 		for i, o := range orders {
-			rep := r.one(fds[i], &orders[i])
-			if err := unix.Close(fds[i]); err != nil {
-				return fmt.Errorf("close: %w", err)
+			fd := -1
+			if !o.Here {
+				fd, fds = fds[0], fds[1:]
+			}
+			rep := r.one(fd, &orders[i])
+			if !o.Here {
+				if err := unix.Close(fd); err != nil {
+					return fmt.Errorf("close: %w", err)
+				}
 			}
 			if err := r.answer(o.ID, &rep, atOnce || i+1 == len(orders)); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// passedOf is the number of jobs whose content comes as a descriptor.
+func passedOf(orders []wire.Order) (n int) {
+	for i := range orders {
+		if !orders[i].Here {
+			n++
+		}
+	}
+	return n
 }
 
 // one scans a file. A panic is a fault of ours that no stage of the scan held.
@@ -238,6 +254,9 @@ func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 		rep.Logs = append(rep.Logs, lines...)
 	}()
 	externals, _ := wire.DecodeExternals(o.Externals) // DecodeOrders was there
+	if o.Here {
+		return r.scan(showcause.Bytes(o.Content), externals)
+	}
 	return r.scan(file{fd, o.Size, o.Holes}, externals)
 }
 

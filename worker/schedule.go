@@ -140,10 +140,11 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 	live := max(p.live(), 1)
 	most := min((len(p.queue)+live-1)/live, batch, p.o.Recycle-r.taken)
 	var passed []*job
-	externals := 0 // bytes in the message
+	externals, content := 0, 0 // bytes in the message
 	for len(jobs) < most && len(p.queue) > 0 {
 		j := p.queue[0]
-		if externals += len(j.externals); !j.finished && (!r.room(j) || externals > wire.MaxJobsExternal) {
+		externals, content = externals+len(j.externals), content+len(j.content)
+		if !j.finished && (!r.room(j) || externals > wire.MaxJobsExternal || content > wire.MaxJobsContent) {
 			break
 		}
 		p.queue = p.queue[1:]
@@ -163,6 +164,9 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 // room tells whether a reader may hold a job besides what it holds.
 func (r *peer) room(j *job) bool {
 	size := r.bytes + j.size
+	if j.here && len(r.out) > 0 && r.content+len(j.content) > wire.MaxJobsContent { // it would not fit into its socket
+		return false
+	}
 	return len(r.out) == 0 || size <= maxOutSize || len(r.out) == 1 && size <= maxTwo
 }
 
@@ -178,6 +182,7 @@ func (r *peer) hold(jobs []*job, j *job) []*job {
 	}
 	r.out = append(r.out, j)
 	r.bytes += j.size
+	r.content += len(j.content)
 	r.taken++
 	j.at = append(j.at, r)
 	r.p.arm()
@@ -206,6 +211,7 @@ func (p *Pool) answers(r *peer, got []answered) {
 	for i := range got { // these are the first of r.out: see due
 		j := got[i].j
 		r.bytes -= j.size
+		r.content -= len(j.content)
 		j.at = slices.DeleteFunc(j.at, func(q *peer) bool { return q == r })
 		outs = p.finish(outs, j, got[i].r, nil)
 	}

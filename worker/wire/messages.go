@@ -37,8 +37,9 @@ const (
 	MaxBatch    = 64                                // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
 	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
 	jobsHead    = 1 + 1 + 2
-	jobSize     = 8 + 8 + 2 + 1 // and external variables, and holes
-	MaxHoles    = 16            // of a file
+	jobSize     = 8 + 8 + 2 + 1 + 4 // and external variables, holes, and content
+	byFile      = math.MaxUint32    // in place of a content's length: it comes as a descriptor
+	MaxHoles    = 16                // of a file
 	holeSize    = 8 + 8
 	MaxRefusal  = 1 << 10
 	MaxDepth    = 1000 // of Limits.Depth: a reader's stack and a report's trails are bounded
@@ -51,7 +52,15 @@ const (
 // Lengths in bytes of the longest messages.
 const (
 	MaxSettings = rulesSize + maxPasswords + MaxExternals
-	MaxJobs     = jobsHead + MaxBatch*(jobSize+MaxHoles*holeSize) + MaxJobsExternal
+	MaxJobs     = jobsHead + MaxBatch*(jobSize+MaxHoles*holeSize) + MaxJobsExternal + MaxJobsContent
+)
+
+// Content that is written into a message instead of being passed as a descriptor, bytes: of a
+// file, and of all files of a message. The kernel takes messages of some 200 KiB in all that
+// wait at a socket (wmem_default in socket(7)), and counts more than their bytes.
+const (
+	MaxContent     = 32 << 10
+	MaxJobsContent = 48 << 10
 )
 
 // What a report may weigh. Without quoted data it is a base and so much for
@@ -176,6 +185,8 @@ type Order struct {
 	Size      int64
 	Externals string // see EncodeExternals
 	Holes     []Hole // MaxHoles at most, in order
+	Here      bool   // the content is in the message, and no descriptor comes with this job
+	Content   []byte // MaxContent bytes at most; of a message that is read, a part of it
 }
 
 // Hole is a stretch of a file that its file system says is not there, and reads
@@ -183,7 +194,7 @@ type Order struct {
 type Hole struct{ Off, Len int64 }
 
 // AppendOrders writes a message of jobs, MaxBatch at most, with MaxJobsExternal bytes of
-// external variables at most.
+// external variables at most, and MaxJobsContent bytes of content.
 func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
 	b = append(b, msgJobs, bit(atOnce, flagAtOnce))
 	b = le.AppendUint16(b, uint16(len(orders)))
@@ -191,10 +202,19 @@ func AppendOrders(b []byte, atOnce bool, orders []Order) []byte {
 		b = le.AppendUint64(b, o.ID)
 		b = le.AppendUint64(b, uint64(o.Size))
 		b = le.AppendUint16(b, uint16(len(o.Externals)))
-		b = append(append(b, uint8(len(o.Holes))), o.Externals...)
+		b = append(b, uint8(len(o.Holes)))
+		content := uint32(byFile)
+		if o.Here {
+			content = uint32(len(o.Content))
+		}
+		b = le.AppendUint32(b, content)
+		b = append(b, o.Externals...)
 		for _, h := range o.Holes {
 			b = le.AppendUint64(b, uint64(h.Off))
 			b = le.AppendUint64(b, uint64(h.Len))
+		}
+		if o.Here {
+			b = append(b, o.Content...)
 		}
 	}
 	return b
@@ -210,13 +230,13 @@ func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error
 		return nil, false, errMessage
 	}
 	rest := b[jobsHead:]
-	room := MaxJobsExternal
+	room, content := MaxJobsExternal, MaxJobsContent
 	for range n {
 		if len(rest) < jobSize {
 			return nil, false, errMessage
 		}
 		o := Order{ID: le.Uint64(rest), Size: int64(le.Uint64(rest[8:]))}
-		more, holes := int(le.Uint16(rest[16:])), int(rest[18])
+		more, holes, here := int(le.Uint16(rest[16:])), int(rest[18]), le.Uint32(rest[19:])
 		room -= more
 		if rest = rest[jobSize:]; o.Size < 0 || more > MaxJobExternals || room < 0 || more > len(rest) {
 			return nil, false, errMessage
@@ -238,6 +258,13 @@ func DecodeOrders(b []byte, out []Order) (orders []Order, atOnce bool, err error
 			}
 			end = h.Off + h.Len
 			o.Holes = append(o.Holes, h)
+		}
+		if o.Here = here != byFile; o.Here {
+			if here > MaxContent || int(here) > content || int(here) > len(rest) || int64(here) != o.Size || holes > 0 {
+				return nil, false, errMessage
+			}
+			o.Content, rest = rest[:here:here], rest[here:]
+			content -= int(here)
 		}
 		out = append(out, o)
 	}

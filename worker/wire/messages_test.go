@@ -145,7 +145,13 @@ func TestFewExternals(t *testing.T) {
 }
 
 func TestOrders(t *testing.T) {
-	in := []Order{{1, 0, "", nil}, {math.MaxUint64, math.MaxInt64, someValues(t), []Hole{{0, 5}, {5, math.MaxInt64 - 5}}}, {3, 4, "", []Hole{{3, 1}}}}
+	in := []Order{
+		{ID: 1},
+		{ID: math.MaxUint64, Size: math.MaxInt64, Externals: someValues(t), Holes: []Hole{{0, 5}, {5, math.MaxInt64 - 5}}},
+		{ID: 5, Size: 3, Externals: someValues(t), Here: true, Content: []byte("abc")},
+		{ID: 6, Here: true, Content: []byte{}},
+		{ID: 3, Size: 4, Holes: []Hole{{3, 1}}},
+	}
 	b := AppendOrders(nil, true, in)
 	out, atOnce, err := DecodeOrders(b, nil)
 	if err != nil || !atOnce || !reflect.DeepEqual(in, out) {
@@ -159,15 +165,21 @@ func TestOrders(t *testing.T) {
 	for name, bad := range map[string][]byte{
 		"none":                        AppendOrders(nil, false, nil),
 		"too many":                    AppendOrders(nil, false, make([]Order, MaxBatch+1)),
-		"negative":                    AppendOrders(nil, false, []Order{{1, -1, "", nil}}),
-		"a hole that is too long":     AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 5}}}}),
-		"a hole behind the end":       AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{6, 1}}}}),
-		"a hole of nothing":           AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 0}}}}),
-		"a hole of less":              AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, -1}}}}),
-		"a hole in front":             AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{-1, 2}}}}),
-		"holes that are not in order": AppendOrders(nil, false, []Order{{1, 5, "", []Hole{{1, 2}, {2, 2}}}}),
-		"too many holes":              AppendOrders(nil, false, []Order{{1, 99, "", slices.Repeat([]Hole{{}}, MaxHoles+1)}}),
-		"behind":                      append(b, 0),
+		"negative":                    AppendOrders(nil, false, []Order{{ID: 1, Size: -1}}),
+		"a hole that is too long":     AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{1, 5}}}}),
+		"a hole behind the end":       AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{6, 1}}}}),
+		"a hole of nothing":           AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{1, 0}}}}),
+		"a hole of less":              AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{1, -1}}}}),
+		"a hole in front":             AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{-1, 2}}}}),
+		"holes that are not in order": AppendOrders(nil, false, []Order{{ID: 1, Size: 5, Holes: []Hole{{1, 2}, {2, 2}}}}),
+		"too many holes":              AppendOrders(nil, false, []Order{{ID: 1, Size: 99, Holes: slices.Repeat([]Hole{{}}, MaxHoles+1)}}),
+		"content of another size":     AppendOrders(nil, false, []Order{{ID: 1, Size: 2, Here: true, Content: []byte("a")}}),
+		"content with holes":          AppendOrders(nil, false, []Order{{ID: 1, Size: 1, Here: true, Content: []byte("a"), Holes: []Hole{{0, 1}}}}),
+		"long content":                AppendOrders(nil, false, []Order{{ID: 1, Size: MaxContent + 1, Here: true, Content: make([]byte, MaxContent+1)}}),
+		"much content": AppendOrders(nil, false, slices.Repeat([]Order{{
+			ID: 1, Size: MaxContent, Here: true, Content: make([]byte, MaxContent),
+		}}, MaxJobsContent/MaxContent+1)),
+		"behind": append(b, 0),
 	} {
 		if _, _, err := DecodeOrders(bad, nil); err == nil {
 			t.Error(name)
@@ -564,7 +576,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add((&Settings{Names: true, Formats: 3}).Encode())
 	f.Add([]byte(someValues(f)))
 	f.Add([]byte("\x01\x00\x01m\x02\x00\x00\x00ab"))
-	f.Add(AppendOrders(nil, true, []Order{{1, 2, "", nil}, {3, 4, someValues(f), []Hole{{1, 2}}}}))
+	f.Add(AppendOrders(nil, true, []Order{{ID: 1, Size: 2}, {ID: 3, Size: 4, Externals: someValues(f), Holes: []Hole{{1, 2}}}, {ID: 4, Size: 2, Here: true, Content: []byte("ab")}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := DecodeModules(b); err == nil {
 			if again, err := EncodeModules(m); err != nil || len(again) != len(b) {

@@ -71,20 +71,20 @@ func members() (out []archive) {
 		apm      partition rest
 		dmg      partition
 		egg      azo bzip2 deflate lzma stored unknown
-		exfat    file rest
-		ext      file rest
-		fat      file rest
+		exfat    file lost rest
+		ext      file link lost rest
+		fat      file lost rest
 		gpt      partition rest
-		hfs      file resource rest volume
-		hfsplus  attribute compressed file resource rest
+		hfs      file lost resource rest volume
+		hfsplus  attribute compressed file lost resource rest
 		kwaj     lzss mszip stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
 		mbr      partition rest
-		ntfs     file rest stream
+		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
 		rar      lz3 lz5 rest service stored
 		rpm      payload
-		squashfs file image rest
+		squashfs file image lost rest
 		szdd     lzss
 		udf      file rest
 		vhd      disk rest
@@ -150,7 +150,7 @@ func allCodes() []showcause.Code {
 	add(showcause.Ambiguous, strings.Fields(`overlap cpio.concatenated tar.checksum tar.size tar.concatenated
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
-		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table ext.journal
+		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table fat.size ntfs.size ext.journal
 		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg

@@ -1,0 +1,328 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/yara/module"
+)
+
+// What a door tells its client in its protocol's words. An error of Scan that is none
+// of these says that the file cannot be read, or that there are no readers.
+var (
+	ErrBusy     = errors.New("too many requests wait")
+	ErrStopping = errors.New("the service is stopping")
+	ErrDeadline = errors.New("the request took too long")
+	ErrTooLarge = errors.New("more bytes than the limit")
+	ErrNoSpace  = errors.New("no space for what is received")
+)
+
+// Database is a set of rules to scan with.
+type Database struct {
+	DB *ruledb.DB
+	// Version is what is said of the rules to clients, such as "27700/Fri Nov 20 2026".
+	Version string
+	// Digest is the SHA-256 that records name the rules by, or "".
+	Digest string
+	// Close is called when nothing is scanned with them any more; DB is closed then.
+	Close func()
+}
+
+// Options are how a Queue works. The zero value of a field means its default.
+type Options struct {
+	Rules Database
+	// Pool is how readers scan; its DB and Rules are those above.
+	Pool    worker.Options
+	Scratch func() (*os.File, error) // opens an unlinked file for what is received; default none: all of it is held in memory
+
+	MaxWaiting   int   // jobs that wait for their turn; default 1,000
+	MaxClient    int   // of one client; default half of MaxWaiting
+	MaxMemory    int64 // bytes of what is received that are held in memory; default 32 MiB
+	MaxSpool     int64 // and in files; default 16 GiB
+	CacheMemory  int64 // bytes of answers that are kept; default 16 MiB, none if negative
+	MaxPerClient int   // jobs of one client that are being read while others wait; default half of those that are
+	// Now is the clock of the answers; default time.Now.
+	Now func() time.Time
+}
+
+// Job is one thing to scan. Of Content and File one is set.
+type Job struct {
+	Door, Client string // who asks: for turns, and for the log
+	Content      *Spool // from Receive; stays the caller's to close after Scan returns
+	// File is a regular file, open for reading; it stays the caller's too. One that is
+	// written to while it is read makes the answer incomplete: changed.
+	File     *os.File
+	Name     string    // as rules and records are told, a path where there is one; may be ""
+	Deadline time.Time // after which nobody waits; zero is none
+	Options  ScanOptions
+}
+
+// ScanOptions are what one job wants otherwise than the service does.
+type ScanOptions struct {
+	Limits    showcause.Limits // fields that are not zero count in place of the service's
+	Passwords [][]byte         // besides the service's
+	Externals map[string]module.Value
+	Record    bool // Answer.Record is wanted
+	NoCache   bool // the answer is to be a new one
+}
+
+// plain tells whether the readers of the service can do it.
+func (o *ScanOptions) plain() bool { return o.Limits == showcause.Limits{} && len(o.Passwords) == 0 }
+
+// Answer is what is said of a job.
+type Answer struct {
+	Report   showcause.Report // shared with others: not to be changed
+	SHA256   string           // of the content, hexadecimal, where it is known: always of what was received
+	Database *Database        // that it was scanned with; its DB may be closed by now
+	Cached   bool             // it was made for the same content before
+	Waited   time.Duration    // for its turn
+	Took     time.Duration    // in all
+	Record   []byte           // sealed, JSON, if it was asked for and there is a finding
+}
+
+// Queue takes jobs from all doors. It is safe for concurrent use.
+type Queue struct {
+	o      Options
+	turns  turns
+	spools spools
+	stats  stats
+	began  time.Time
+
+	mu       sync.Mutex // guards what follows
+	current  *generation
+	stopping bool
+	jobs     int           // under way
+	idle     chan struct{} // closed when stopping and jobs is 0
+	record   func(*Job, *Answer) ([]byte, error)
+	retired  sync.WaitGroup // generations
+}
+
+// New returns a Queue. It has one file scanned before it returns, so that what
+// keeps readers from starting shows.
+func New(o Options) (*Queue, error) {
+	if o.MaxWaiting < 1 {
+		o.MaxWaiting = 1000
+	}
+	if o.MaxClient < 1 {
+		o.MaxClient = max(o.MaxWaiting/2, 1)
+	}
+	if o.MaxMemory < 1 {
+		o.MaxMemory = 32 << 20
+	}
+	if o.MaxSpool < 1 {
+		o.MaxSpool = 16 << 30
+	}
+	if o.CacheMemory == 0 {
+		o.CacheMemory = 16 << 20
+	}
+	if o.Pool.Workers < 1 {
+		o.Pool.Workers = runtime.NumCPU()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	q := &Queue{o: o, began: o.Now(), idle: make(chan struct{})}
+	places := perReader * o.Pool.Workers
+	if o.MaxPerClient < 1 {
+		o.MaxPerClient = max(places/2, 1)
+	}
+	q.turns = turns{free: places, most: o.MaxPerClient, maxWaiting: o.MaxWaiting, maxClient: o.MaxClient, clients: map[string]*client{}}
+	q.spools = spools{memory: o.MaxMemory, disk: o.MaxSpool, scratch: o.Scratch}
+	g, err := q.generation(o.Rules)
+	if err != nil {
+		return nil, err
+	}
+	q.current = g
+	return q, nil
+}
+
+// perReader is the number of jobs that are handed to the pool for each reader.
+const perReader = 24
+
+// Scan has a job done. The error is one of this package's, or says that the file
+// cannot be read at all; what its content does is in the Report.
+func (q *Queue) Scan(ctx context.Context, j Job) (Answer, error) {
+	start := time.Now()
+	if err := q.enter(); err != nil {
+		q.stats.refused(err)
+		return Answer{}, err
+	}
+	defer q.leave()
+	if !j.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, j.Deadline)
+		defer cancel()
+	}
+	a, err := q.scan(ctx, &j, start)
+	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = ErrDeadline
+	}
+	if err != nil {
+		q.stats.refused(err)
+		return Answer{}, err
+	}
+	a.Took = time.Since(start)
+	q.stats.answered(&j, &a)
+	return a, nil
+}
+
+func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, error) {
+	g := q.acquire()
+	defer g.release()
+	var key cacheKey
+	sum := ""
+	known := j.Content != nil
+	if known {
+		s := j.Content.Sum()
+		sum = s.String()
+		key = keyOf(s, j)
+		if !j.Options.NoCache {
+			if r, ok := g.cache.get(key); ok {
+				a := Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true}
+				return a, q.recorded(j, &a)
+			}
+		}
+	}
+	if err := q.turns.take(ctx, j.Client); err != nil {
+		return Answer{}, err
+	}
+	waited := time.Since(start)
+	r, err := q.read(ctx, g, j)
+	q.turns.done(j.Client)
+	if err != nil {
+		return Answer{}, err
+	}
+	if known && lasting(&r) {
+		g.cache.put(key, &r)
+	}
+	a := Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited}
+	return a, q.recorded(j, &a)
+}
+
+// read has readers look at it.
+func (q *Queue) read(ctx context.Context, g *generation, j *Job) (showcause.Report, error) {
+	type result struct {
+		r   showcause.Report
+		err error
+	}
+	p, done, err := g.readers(j)
+	if err != nil {
+		return showcause.Report{}, err
+	}
+	defer done()
+	c := make(chan result, 1)
+	answer := func(r showcause.Report, err error) { c <- result{r, err} }
+	switch b, f := j.content(); {
+	case f != nil:
+		p.SubmitWith(ctx, f, j.Options.Externals, answer)
+	default:
+		p.SubmitBytes(ctx, b, j.Options.Externals, answer)
+	}
+	out := <-c
+	if errors.Is(out.err, worker.ErrClosed) {
+		out.err = ErrStopping
+	}
+	return out.r, out.err
+}
+
+// content is what is scanned: a file, or bytes if that is nil.
+func (j *Job) content() ([]byte, *os.File) {
+	if j.Content == nil {
+		return nil, j.File
+	}
+	return j.Content.buf, j.Content.file
+}
+
+// SetRecord has records made by a function, which may be called from many goroutines.
+// It is called before the first Scan.
+func (q *Queue) SetRecord(record func(*Job, *Answer) ([]byte, error)) { q.record = record }
+
+func (q *Queue) recorded(j *Job, a *Answer) (err error) {
+	if q.record != nil {
+		if a.Record, err = q.record(j, a); err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+	}
+	return nil
+}
+
+// enter notes that a job is under way.
+func (q *Queue) enter() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopping {
+		return ErrStopping
+	}
+	q.jobs++
+	return nil
+}
+
+func (q *Queue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs--
+	if q.stopping && q.jobs == 0 {
+		close(q.idle)
+	}
+}
+
+// Drain refuses new jobs, and returns when all that are under way have their answers
+// or ctx is done. Nothing is scanned any more then, and all readers are gone. An
+// error says that jobs were given up.
+func (q *Queue) Drain(ctx context.Context) error {
+	q.mu.Lock()
+	first := !q.stopping
+	q.stopping = true
+	if first && q.jobs == 0 {
+		close(q.idle)
+	}
+	g := q.current
+	q.mu.Unlock()
+	var err error
+	select {
+	case <-q.idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if first {
+		if err != nil {
+			g.abandon()
+		}
+		g.release() // the queue's own hold
+		q.retired.Wait()
+	}
+	return err
+}
+
+// Status returns what the jail of the readers gives, once one was ready.
+func (q *Queue) Status() (jail.Status, bool) {
+	g := q.acquire()
+	defer g.release()
+	return g.pool.Status()
+}
+
+// Rules returns what is scanned with now.
+func (q *Queue) Rules() *Database {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.current.rules
+}
+
+// stats counts what came to pass.
+type stats struct {
+	requests, found, incomplete, clean atomic.Int64
+	cached, busy, late, failed         atomic.Int64
+	bytes, reloads                     atomic.Int64
+	waited, took                       atomic.Int64 // nanoseconds
+	slow                               histogram
+}
