@@ -25,6 +25,8 @@ var (
 
 const (
 	cabHead = 36
+	// maxBlock is the most data, in bytes, that a block may have: the size of them is 16 bits.
+	maxBlock = 1 << 16
 	// cabVolume is the code for what stands in another cabinet of a set.
 	cabVolume  = showcause.Unsupported + ".format.cab-volume"
 	cabOverlap = showcause.Ambiguous + ".overlap"
@@ -43,6 +45,7 @@ const (
 // A folder is one stream of blocks; a file is a stretch of it. Each file is a
 // child, "cab.mszip" by its folder's method, in the order of the stretches. What
 // lies in no file is a child too, "cab.rest", and so is what stands behind a cabinet.
+// The cabinets of a set that stand in one layer are read as one: a folder may go on in the next.
 func Cab() unpack.Format {
 	return unpack.Format{
 		Name: "cab",
@@ -89,13 +92,20 @@ func cabWalk(src showcause.Source, out *unpack.Out) {
 			off = at + int64(len(cabMagic))
 			continue
 		}
-		if !c.walk() {
+		set, ok := c.gather()
+		if !ok {
 			return
 		}
-		if off = max(c.end, at+int64(len(cabMagic))); at == 0 {
-			end = off
-		} else {
-			out.Cover(at, off-at)
+		for _, c := range set {
+			behind := max(c.end, c.base+int64(len(cabMagic)))
+			if off = max(off, behind); c.base == 0 {
+				end = behind
+			} else {
+				out.Cover(c.base, behind-c.base)
+			}
+		}
+		if !giveAll(set) {
+			return
 		}
 	}
 }
@@ -108,6 +118,10 @@ type cab struct {
 	end     int64 // behind what was read of it
 	reserve int64 // bytes of reserved area in each block
 	folders []*folder
+	files   int
+
+	id, index uint16 // of the set; in it
+	flags     uint16
 }
 
 // sound judges what the header leads to, where the magic stands in a program's
@@ -153,8 +167,8 @@ func (c *cab) sound() bool {
 
 // folder is one stream of blocks.
 type folder struct {
-	at       int64 // of its first block in the layer
-	blocks   int
+	at       int64     // of its first block in the layer
+	parts    []stretch // where its blocks stand, one for each cabinet
 	method   uint16
 	files    []file
 	headless bool  // it begins in the cabinet before
@@ -163,19 +177,27 @@ type folder struct {
 	damage   int64 // offset of the first block whose checksum does not fit, -1 if none
 }
 
+// stretch is blocks that stand one behind the other.
+type stretch struct {
+	at      int64
+	blocks  int
+	reserve int64 // bytes of reserved area in each
+}
+
 type file struct {
 	name      string
 	off, size int64
+	before    bool // the cabinet before has it too
 }
 
-// walk reads the cabinet and tells whether to go on.
-func (c *cab) walk() bool {
+// read reads the cabinet's tables and tells whether to go on.
+func (c *cab) read() bool {
 	files, n, ok := c.header()
 	if !ok || !c.directory(files, n) {
-		return ok
+		return false
 	}
 	for _, f := range c.folders {
-		if !c.measure(f) || !c.give(f) {
+		if !c.measure(f) {
 			return false
 		}
 	}
@@ -192,6 +214,7 @@ func (c *cab) header() (files int64, n int, ok bool) {
 	}
 	at, entry := c.base+cabHead, int64(8)
 	flags := le.Uint16(h[30:])
+	c.flags, c.id, c.index = flags, le.Uint16(h[32:]), le.Uint16(h[34:])
 	if flags&4 != 0 {
 		r, _ := bound.ReadAt(c.src, at, 4, 4)
 		if len(r) < 4 {
@@ -216,7 +239,10 @@ func (c *cab) header() (files int64, n int, ok bool) {
 			c.out.Gap(showcause.Corrupt, min(at, c.src.Size()), -1)
 			break
 		}
-		c.folders = append(c.folders, &folder{at: c.base + int64(le.Uint32(b)), blocks: int(le.Uint16(b[4:])), method: le.Uint16(b[6:]), damage: -1})
+		c.folders = append(c.folders, &folder{
+			at: c.base + int64(le.Uint32(b)), method: le.Uint16(b[6:]), damage: -1,
+			parts: []stretch{{c.base + int64(le.Uint32(b)), int(le.Uint16(b[4:])), c.reserve}},
+		})
 		at += entry
 	}
 	return c.base + int64(le.Uint32(h[16:])), int(le.Uint16(h[28:])), true
@@ -245,6 +271,8 @@ func (c *cab) directory(at int64, n int) bool {
 		f := file{name: c.cstring(at + 16), size: int64(le.Uint32(b)), off: int64(le.Uint32(b[4:]))}
 		i := int(le.Uint16(b[8:]))
 		before, behind := i == 0xfffd || i == 0xffff, i == 0xfffe || i == 0xffff
+		f.before = before
+		c.files++
 		switch {
 		case before:
 			i = 0
@@ -270,13 +298,13 @@ func (c *cab) directory(at int64, n int) bool {
 // measure reads the headers of a folder's blocks for the size of its content.
 func (c *cab) measure(f *folder) bool {
 	at := f.at
-	for i := range f.blocks {
+	for i := range f.parts[0].blocks {
 		if !c.out.Work(64) {
 			return false
 		}
 		h, err := bound.ReadAt(c.src, at, 8, 8)
 		if err != nil {
-			f.blocks = i
+			f.parts[0].blocks = i
 			c.out.Gap(showcause.Corrupt, min(at, c.src.Size()), -1)
 			break
 		}
@@ -372,7 +400,7 @@ func (f *folder) window() int64 {
 
 // open begins the folder's content.
 func (c *cab) open(f *folder) (io.Reader, error) {
-	b := &blocks{c: c, f: f, at: f.at, end: io.EOF}
+	b := &blocks{c: c, f: f, stretch: f.parts[0], parts: f.parts[1:], end: io.EOF}
 	if f.tailless {
 		b.end = unpack.Fail(cabVolume)
 	}
@@ -404,15 +432,15 @@ func (e *ending) Read(p []byte) (int, error) {
 // blocks reads the blocks of a folder: their content by Read, and their data,
 // which goes on from one to the next in LZX, by ReadByte.
 type blocks struct {
-	c    *cab
-	f    *folder
-	i    int   // blocks read
-	at   int64 // of the next
-	end  error
-	data []byte // what is left of a block's data, for ReadByte
-	out  []byte // what is left of a block's content, for Read
-	past []byte // the last content, for MSZIP
-	err  error
+	c       *cab
+	f       *folder
+	stretch           // what is left of the part
+	parts   []stretch // those that follow
+	end     error
+	data    []byte // what is left of a block's data, for ReadByte
+	out     []byte // what is left of a block's content, for Read
+	past    []byte // the last content, for MSZIP
+	err     error
 
 	inflate io.ReadCloser
 	quantum *quantum
@@ -420,28 +448,49 @@ type blocks struct {
 
 // next reads a block. It returns its data and the size of its content.
 func (b *blocks) next() (data []byte, n int, err error) {
-	if b.i >= b.f.blocks {
-		return nil, 0, b.end
+	for b.blocks == 0 {
+		if len(b.parts) == 0 {
+			return nil, 0, b.end
+		}
+		b.stretch, b.parts = b.parts[0], b.parts[1:]
 	}
+	data, n, err = b.read()
+	for n == 0 && b.blocks == 0 && err == nil && len(data) <= maxBlock {
+		// The first part of a block, whose rest the next cabinet has.
+		if len(b.parts) == 0 {
+			if b.f.tailless {
+				err = b.end
+			}
+			break
+		}
+		b.stretch, b.parts = b.parts[0], b.parts[1:]
+		if b.blocks == 0 {
+			return nil, 0, unpack.Fail(showcause.Corrupt)
+		}
+		var rest []byte
+		rest, n, err = b.read()
+		data = append(data[:len(data):len(data)], rest...)
+	}
+	return data, n, err
+}
+
+// read reads one block of the part.
+func (b *blocks) read() (data []byte, n int, err error) {
 	if !b.c.out.Work(256) {
 		return nil, 0, unpack.Fail(showcause.LimitWork)
 	}
-	b.i++
+	b.blocks--
 	h, err := bound.ReadAt(b.c.src, b.at, 8, 8)
 	if err != nil {
 		return nil, 0, bound.CutShort(err)
 	}
 	size := int64(le.Uint16(h[4:]))
-	data, err = bound.ReadAt(b.c.src, b.at+8+b.c.reserve, size, 1<<16)
+	data, err = bound.ReadAt(b.c.src, b.at+8+b.reserve, size, 1<<16)
 	if b.f.damage < 0 && (err != nil || !b.sum(h, data)) {
 		b.f.damage = b.at
 	}
-	b.at += 8 + b.c.reserve + size
-	n = int(le.Uint16(h[6:]))
-	if n == 0 && b.i == b.f.blocks && b.f.tailless {
-		return nil, 0, b.end // the first part of a block
-	}
-	return data, n, err
+	b.at += 8 + b.reserve + size
+	return data, int(le.Uint16(h[6:])), err
 }
 
 // sum checks a block. Some writers leave the reserved area out.
@@ -451,7 +500,7 @@ func (b *blocks) sum(h, data []byte) bool {
 	if want == 0 || want == got {
 		return true
 	}
-	r, _ := bound.ReadAt(b.c.src, b.at+8, b.c.reserve, 255)
+	r, _ := bound.ReadAt(b.c.src, b.at+8, b.reserve, 255)
 	return want == got^cabSum(r)
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,6 +155,10 @@ func FuzzCab(f *testing.F) {
 	var seeds [][]byte
 	for _, s := range samples() {
 		seeds = append(seeds, s)
+	}
+	sets, _ := cabSets(900, 250)
+	for _, set := range sets {
+		seeds = append(seeds, slices.Concat(set...))
 	}
 	unpacktest.Fuzz(f, Cab(), seeds...)
 }

@@ -410,14 +410,27 @@ type cabEntry struct {
 // makeCab writes a cabinet. reserve are the sizes of the reserved areas of
 // the header, each folder and each block.
 func makeCab(reserve [3]int, folders ...cabFolder) []byte {
-	var flags uint16
+	return makeCabOf(cabSet{}, reserve, folders...)
+}
+
+// cabSet is what a cabinet says of its set: flags, identity, index, and names.
+type cabSet struct {
+	flags, id, index uint16
+	names            string
+}
+
+func makeCabOf(set cabSet, reserve [3]int, folders ...cabFolder) []byte {
+	flags := set.flags
 	head := make([]byte, 36)
+	le.PutUint16(head[32:], set.id)
+	le.PutUint16(head[34:], set.index)
 	if reserve != [3]int{} {
 		flags |= 4
 		head = le.AppendUint16(head, uint16(reserve[0]))
 		head = append(head, byte(reserve[1]), byte(reserve[2]))
 		head = append(head, make([]byte, reserve[0])...)
 	}
+	head = append(head, set.names...)
 	var files []byte
 	count := 0
 	for i, f := range folders {
