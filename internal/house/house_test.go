@@ -38,7 +38,7 @@ func floors(t *testing.T) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := regexp.MustCompile(`(?m)^(\d)(\+?) +([a-z/]+) +\S`)
+	row := regexp.MustCompile(`(?m)^(\d+)(\+?) +([a-z/]+) +\S`)
 	out := map[string]int{}
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		floor, _ := strconv.Atoi(m[1])
