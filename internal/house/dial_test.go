@@ -42,6 +42,7 @@ var passes = []pass{
 	{"worker/*.go", "golang.org/x/sys/unix.Send*", "passes descriptors to readers over a socket pair"},
 	{"worker/*_test.go", "*", "tries what the broker must refuse"},
 	{"cmd/showcause/*_test.go", "*", "the server that fetching is tried on, and a socket among the files to scan"},
+	{"internal/clamdtalk/*.go", "net.*", "holds conversations with a clamd on local sockets, in tests"},
 	{"bench/clamd.go", "net.*", "asks the peer's daemon on a local socket"},
 }
 
