@@ -83,7 +83,11 @@ func New(db *ruledb.DB, o Options) *Scanner {
 	if o.Formats == nil {
 		o.Formats = formats.All()
 	}
-	return &Scanner{db: db, options: o, search: newSearcher(db), tags: newTagger()}
+	s := &Scanner{db: db, options: o, search: newSearcher(db)}
+	if !o.TopOnly && !o.EachTime {
+		s.tags = newTagger()
+	}
+	return s
 }
 
 // Scan scans an input. A src with a method Changed() bool is asked, when all is

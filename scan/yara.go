@@ -4,8 +4,10 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"io"
+	"maps"
 	"math"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -136,11 +138,39 @@ func (e *evaluator) Entry() (int64, bool) {
 	return 0, false
 }
 
-// External is the value of an external variable for this scan. Of an input whose
-// filename was given, filetype and filemd5 are worked out for each layer unless
-// they were given too, and filename and extension of what is in it follow from its name there.
+// External is the value of an external variable for this scan.
 func (e *evaluator) External(name string) (module.Value, bool) {
-	l, given := e.search.l, e.search.in.externals
+	l := e.search.l
+	return external(e.search.in.externals, l.Layer, l.kind, name, func() string {
+		if e.md5 == "" {
+			e.md5 = e.digest()
+		}
+		return e.md5
+	})
+}
+
+// Externals are the values of external variables of YARA's rules for one layer of type
+// t, as Scan works them out of those of the input: of an input whose filename was
+// given, filetype and filemd5 follow from the layer unless they were given too, and
+// filename and extension of what is in it from its name there. Only those are worked
+// out that are wanted.
+func Externals(given map[string]module.Value, l showcause.Layer, t filetype.Type, wanted func(name string) bool) map[string]module.Value {
+	out := map[string]module.Value{}
+	names := slices.AppendSeq([]string{"filename", "extension", "filetype", "filemd5"}, maps.Keys(given))
+	for _, name := range names {
+		if !wanted(name) {
+			continue
+		}
+		v, ok := external(given, l, t, name, func() string { return md5Of(l.Source) })
+		if ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// external is one of them; md5 gives the layer's MD5, hexadecimal.
+func external(given map[string]module.Value, l showcause.Layer, t filetype.Type, name string, md5 func() string) (module.Value, bool) {
 	v, ok := given[name]
 	if _, usual := given["filename"]; !usual {
 		return v, ok
@@ -159,12 +189,9 @@ func (e *evaluator) External(name string) (module.Value, bool) {
 	}
 	switch name {
 	case "filetype":
-		return module.TextValue(fileType(l.kind)), true
+		return module.TextValue(fileType(t)), true
 	case "filemd5":
-		if e.md5 == "" {
-			e.md5 = e.digest()
-		}
-		return module.TextValue(e.md5), true
+		return module.TextValue(md5()), true
 	}
 	return module.Value{}, false
 }
@@ -186,6 +213,10 @@ func (e *evaluator) digest() string {
 	if !e.work(src.Size() / 16) {
 		return ""
 	}
+	return md5Of(src)
+}
+
+func md5Of(src showcause.Source) string {
 	h := md5.New()
 	if _, err := io.Copy(h, bound.Reader(src, 0, -1)); err != nil {
 		return ""

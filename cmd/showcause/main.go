@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/extract"
 	"github.com/showcause/showcause/internal/ledgercmd"
+	"github.com/showcause/showcause/internal/reasons"
 )
 
 // Exit codes, as clamscan's.
@@ -39,6 +40,9 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == extract.Role {
 		os.Exit(extract.Read())
+	}
+	if len(os.Args) == 2 && os.Args[1] == reasons.Role {
+		os.Exit(reasons.Read())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once

@@ -12,6 +12,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/internal/reasons"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
@@ -60,6 +61,18 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.
 		Passwords: o.words, NoUsual: !bool(o.passwords.usual),
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})
+}
+
+// asker asks why rules hold, with what the scan is done with.
+func (o *scanOptions) asker() *reasons.Asker {
+	a := &reasons.Asker{
+		DB: o.ruleDB, Limits: o.policy(), TopOnly: o.topOnly, Passwords: o.words, NoUsual: !bool(o.passwords.usual), Now: time.Now().Unix(),
+		Memory: int64(o.limits.memory), Scratch: scratch,
+	}
+	if o.jail == answer.JailOff {
+		a.Open = newSource
+	}
+	return a
 }
 
 // timeout is the wall clock that one file may take; nil is the default.

@@ -74,7 +74,7 @@ owner, filemd5) are defined; -d defines others, and the values that yara -C star
 				return err
 			}
 			if db.Len() == 0 {
-				return fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(args, ", ")), answer.Number(int64(db.Meta().Skipped)), reasons(db.Meta()))
+				return fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(args, ", ")), answer.Number(int64(db.Meta().Skipped)), leftOut(db.Meta()))
 			}
 			if err := rules.Write(out, data); err != nil {
 				return err

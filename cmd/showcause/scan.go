@@ -334,11 +334,11 @@ func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
 	}
 	m := db.Meta()
 	if db.Len() == 0 {
-		return nil, fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(o.db, ", ")), answer.Number(int64(m.Skipped)), reasons(m))
+		return nil, fmt.Errorf("rules: none in %s, %s left out%s", showcause.Escape(strings.Join(o.db, ", ")), answer.Number(int64(m.Skipped)), leftOut(m))
 	}
 	if m.Skipped > 0 && !o.quiet {
 		fmt.Fprintf(c.ErrOrStderr(), "showcause: %s of %s rules are left out%s\n",
-			answer.Number(int64(m.Skipped)), answer.Number(int64(m.Skipped+db.Len())), reasons(m))
+			answer.Number(int64(m.Skipped)), answer.Number(int64(m.Skipped+db.Len())), leftOut(m))
 	}
 	return db, nil
 }
@@ -366,8 +366,8 @@ func (o *scanOptions) fits(db *ruledb.DB) error {
 	return nil
 }
 
-// reasons lists why rules were left out.
-func reasons(m ruledb.Meta) string {
+// leftOut lists why rules were left out.
+func leftOut(m ruledb.Meta) string {
 	sum := map[string]int{}
 	for _, s := range m.Sources {
 		for r, n := range s.Reasons {
@@ -412,7 +412,8 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 				t.done <- scanned{Result: answer.Result{Path: i.path, Skip: i.skip, Err: i.err}}
 				return true
 			}
-			rd.SubmitWith(ctx, i.file, names.of(i.path, i.file), func(r showcause.Report, err error) {
+			called := names.of(i.path, i.file)
+			rd.SubmitWith(ctx, i.file, called, func(r showcause.Report, err error) {
 				out := scanned{Result: o.result(ctx, i, r, err)}
 				if err != nil || len(r.Findings) == 0 || !digests && !(o.explain && o.named) {
 					i.file.Close()
@@ -425,7 +426,7 @@ func (o *scanOptions) scanAll(ctx context.Context, rd readers, digests bool, std
 						out.subject = digestFile(ctx, i.file, &r)
 					}
 					if o.explain && o.named {
-						out.Why = reasonsOf(o.ruleDB, &r, i.file)
+						out.Why = o.asker().Of(ctx, &r, i.file, called)
 					}
 					<-busy
 					i.file.Close()

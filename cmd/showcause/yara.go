@@ -14,13 +14,11 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/yaracmd"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/yara"
-	"github.com/showcause/showcause/yara/author"
 	"github.com/showcause/showcause/yara/module"
 	yarasource "github.com/showcause/showcause/yara/source"
 )
@@ -210,29 +208,4 @@ func (n *namer) owner(uid uint32) string {
 		n.owners[uid] = name
 	}
 	return name
-}
-
-// reasonsOf says of each finding by a YARA rule why its condition holds, as far as can be
-// told here: this process asks nothing of the file but single bytes and numbers.
-func reasonsOf(db *ruledb.DB, r *showcause.Report, file *os.File) []string {
-	out := make([]string, len(r.Findings))
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		size, read := int64(-1), (func(off int64, n int) []byte)(nil)
-		if len(f.Trail) == 0 {
-			size = r.Size
-			read = func(off int64, n int) []byte {
-				b := make([]byte, n)
-				have, _ := file.ReadAt(b, off)
-				return b[:have]
-			}
-		}
-		if n := len(f.Chain); n > 0 && n == len(f.Trail)+1 {
-			size = f.Chain[n-1].Size
-		}
-		if x := author.Holding(db, f, r.Findings, size, read); x != nil {
-			out[i] = x.Tree("             ")
-		}
-	}
-	return out
 }

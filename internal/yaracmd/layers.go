@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"path"
-	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -42,7 +39,7 @@ func (e *explaining) rule(comp *yara.Compiler, r *check.Rule, layer string) erro
 		}
 		return err
 	}
-	x, gaps, err := explained(e.ctx, e.res, r, e.src, e.ext, nil)
+	x, gaps, err := explained(e.ctx, e.res, r, e.src, e.externals(showcause.Layer{Source: e.src}, detect(e.src)), nil)
 	if err != nil {
 		return err
 	}
@@ -89,14 +86,14 @@ func (e *explaining) inside(comp *yara.Compiler, r *check.Rule) (map[string]bool
 
 // layers explains a rule on some of what is in the file, and tells on how many.
 func (e *explaining) layers(r *check.Rule, wanted func(showcause.Layer) bool) (told int, err error) {
-	scan.Walk(e.src, scan.Options{Spill: func() (unpack.File, error) { return e.h.Scratch() }}, scan.Visitor{Layer: func(l showcause.Layer, _ filetype.Type) (int64, error) {
+	scan.Walk(e.src, scan.Options{Spill: func() (unpack.File, error) { return e.h.Scratch() }}, scan.Visitor{Layer: func(l showcause.Layer, t filetype.Type) (int64, error) {
 		if err == nil && e.ctx.Err() != nil {
 			err = e.ctx.Err()
 		}
 		if err != nil || !wanted(l) {
 			return l.Source.Size(), nil
 		}
-		x, gaps, xerr := explained(e.ctx, e.res, r, l.Source, e.inner(l.Trail), nil)
+		x, gaps, xerr := explained(e.ctx, e.res, r, l.Source, e.externals(l, t), nil)
 		if xerr == nil {
 			x.Layer = l.Trail.String()
 			xerr = e.tell(x, gaps)
@@ -108,14 +105,16 @@ func (e *explaining) layers(r *check.Rule, wanted func(showcause.Layer) bool) (t
 	return told, err
 }
 
-// inner are the external variables of what is in a file, as scan fills them in.
-func (e *explaining) inner(t showcause.Trail) map[string]module.Value {
-	out := maps.Clone(e.ext)
-	if n := len(t); n > 0 && t[n-1].Name != "" {
-		name := path.Base(strings.ReplaceAll(t[n-1].Name, `\`, "/"))
-		out["filename"], out["extension"] = module.TextValue(name), module.TextValue(path.Ext(name))
-	}
-	return out
+// externals are the external variables for one layer, as scan fills them in.
+func (e *explaining) externals(l showcause.Layer, t filetype.Type) map[string]module.Value {
+	return scan.Externals(e.ext, l, t, func(string) bool { return true })
+}
+
+// detect tells what a file is.
+func detect(src showcause.Source) filetype.Type {
+	head := make([]byte, 64<<10)
+	n, _ := src.ReadAt(head, 0)
+	return filetype.Detect(head[:n], src)
 }
 
 // tell prints one explanation.

@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/author"
 	"github.com/showcause/showcause/yara/check"
@@ -32,18 +33,14 @@ func noNetwork() error {
 	return jail.Broker()
 }
 
-// named are the external variables of a file, as scan fills them in, without those
-// that the command line defines.
+// named are the external variables of a file that follow from its name, as scan fills
+// them in, and those that the command line defines.
 func named(path string, defines []string) map[string]module.Value {
 	out := map[string]module.Value{
 		"filename":  module.TextValue(filepath.Base(path)),
 		"filepath":  module.TextValue(path),
 		"extension": module.TextValue(strings.ToLower(filepath.Ext(path))),
-	}
-	for _, name := range yara.UsualExternals() {
-		if _, ok := out[name]; !ok {
-			out[name] = module.TextValue("")
-		}
+		"owner":     module.TextValue(""),
 	}
 	for _, d := range defines {
 		name, text, _ := strings.Cut(d, "=")
@@ -280,7 +277,7 @@ func (t *ruleTests) one(ctx context.Context, res *check.Result, e *author.Expect
 		}
 		defer f.Close()
 	}
-	x, gaps, err := explained(ctx, res, e.Rule, src, named(s.Path, t.r.defines), nil)
+	x, gaps, err := explained(ctx, res, e.Rule, src, scan.Externals(named(s.Path, t.r.defines), showcause.Layer{Source: src}, detect(src), func(string) bool { return true }), nil)
 	if err != nil {
 		return err
 	}

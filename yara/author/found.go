@@ -1,13 +1,11 @@
 package author
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/yara"
 	"github.com/showcause/showcause/yara/check"
 	"github.com/showcause/showcause/yara/eval"
 	"github.com/showcause/showcause/yara/module"
@@ -22,14 +20,17 @@ import (
 // is nil if they are not at hand, as size is less than 0. The result is nil for rules
 // that are not YARA's, or that cannot be told so.
 func Holding(db *ruledb.DB, f *showcause.Finding, among []showcause.Finding, size int64, read func(off int64, n int) []byte) *Explanation {
-	order := closure(db, f.Index)
-	if order == nil {
+	o, order := originOf(db, f.Index)
+	if o == nil {
+		return nil
+	}
+	res := o.check()
+	if res == nil {
 		return nil
 	}
 	in := &finding{size: size, read: read, by: map[string]*places{}}
-	res, info := in.load(db, order)
-	if res == nil {
-		return nil
+	for i, r := range o.Rules {
+		in.by[r.Name] = &places{matches: make([][]eval.Match, r.Patterns), cut: make([]bool, r.Patterns), unseen: i < len(o.Rules)-1}
 	}
 	for i := range among {
 		if g := &among[i]; slices.Contains(order, g.Index) && slices.Equal(g.Trail, f.Trail) && !in.take(db, g) {
@@ -55,97 +56,8 @@ func Holding(db *ruledb.DB, f *showcause.Finding, among []showcause.Finding, siz
 	if x == nil || x.Cond == nil {
 		return nil
 	}
-	x.Matches, x.Line = true, info.Line
+	x.Matches, x.Line = true, o.Line
 	return x
-}
-
-// maxNeeded is how many rules a rule may need to be told of.
-const maxNeeded = 64
-
-// closure are a rule of YARA's and those that it asks for, in the order of the database;
-// nil for another rule, and for one that needs too many.
-func closure(db *ruledb.DB, i uint32) []uint32 {
-	out := []uint32{i}
-	for k := 0; k < len(out); k++ {
-		y, ok := db.YARA(out[k])
-		if !ok {
-			return nil
-		}
-		for _, d := range y.Deps {
-			if !slices.Contains(out, d) {
-				out = append(out, d)
-			}
-		}
-		if len(out) > maxNeeded {
-			return nil
-		}
-	}
-	slices.Sort(out)
-	if out[len(out)-1] != i { // it asks for rules before it alone
-		return nil
-	}
-	return out
-}
-
-// load checks the texts of rules, and returns what is known of the last.
-func (in *finding) load(db *ruledb.DB, order []uint32) (*check.Result, ruledb.Info) {
-	var body strings.Builder
-	var last ruledb.Info
-	for _, i := range order {
-		info, err := db.Info(i)
-		if err != nil || info.YARA == nil {
-			return nil, last
-		}
-		body.WriteString(info.Text + "\n")
-		in.by[info.Name] = &places{matches: make([][]eval.Match, len(info.YARA.Names)), cut: make([]bool, len(info.YARA.Names)), unseen: i != order[len(order)-1]}
-		last = info
-	}
-	var text strings.Builder
-	for _, name := range module.Names() {
-		if strings.Contains(body.String(), name+".") {
-			text.WriteString(`import "` + name + `" `)
-		}
-	}
-	text.WriteString(body.String())
-	c := yara.NewCompiler(yara.Options{RelaxedRegexps: true})
-	externals := map[string]string{}
-	for _, name := range yara.UsualExternals() {
-		externals[name] = "string"
-	}
-	maps.Copy(externals, db.Meta().Externals)
-	for name, kind := range externals {
-		if v, ok := blankOf(kind); !ok || c.Define(name, v) != nil {
-			return nil, last
-		}
-	}
-	if err := c.AddSource(last.YARA.Namespace, last.File, text.String()); err != nil {
-		return nil, last
-	}
-	res, diags := c.Check()
-	if len(diags.Errors()) > 0 || len(res.Rules) != len(order) {
-		return nil, last
-	}
-	for _, r := range res.Rules {
-		if s := in.by[r.Name.Name]; s == nil || len(s.matches) != len(r.Patterns) {
-			return nil, last
-		}
-	}
-	return res, last
-}
-
-// blankOf is some value of a kind: what an external variable was is not known here.
-func blankOf(kind string) (any, bool) {
-	switch kind {
-	case "string":
-		return "", true
-	case "integer":
-		return 0, true
-	case "float":
-		return 0.0, true
-	case "boolean":
-		return false, true
-	}
-	return nil, false
 }
 
 // take takes in what a finding of one of the rules tells.
@@ -262,3 +174,6 @@ func (x *Explanation) Tree(indent string) string {
 	x.Cond.tree(&b, indent)
 	return b.String()
 }
+
+// Whole says that every part has its value that was asked for.
+func (x *Explanation) Whole() bool { return !x.Cond.blank }
