@@ -374,7 +374,6 @@ func fuzz(f *testing.F, name string) {
 }
 
 func FuzzLHA(f *testing.F)  { fuzz(f, "lha") }
-func FuzzARJ(f *testing.F)  { fuzz(f, "arj") }
 func FuzzSZDD(f *testing.F) { fuzz(f, "szdd") }
 func FuzzKWAJ(f *testing.F) { fuzz(f, "kwaj") }
 
@@ -400,7 +399,7 @@ func TestOdd(t *testing.T) {
 		"arj, other method":   {ARJ(), arjOf(7, 0, "n", b, b), 0, "unsupported.method.arj"},
 		"arj, encrypted":      {ARJ(), arjOf(0, 1, "n", b, b), 0, "encrypted"},
 		"arj, next volume":    {ARJ(), arjOf(0, 4, "n", b, b), 1, "unsupported.format.arj-volume"},
-		"arj, last volume":    {ARJ(), arjOf(0, 8, "n", b, b), 0, "unsupported.format.arj-volume"},
+		"arj, last volume":    {ARJ(), arjOf(0, 8, "n", b, b), 1, "unsupported.format.arj-volume"},
 		"szdd, other size":    {SZDD(), append(szddOf(b), 0xff, 'x', 'y'), 1, "corrupt"},
 		"szdd, not the magic": {SZDD(), []byte("SZDDabcdefghijkl"), 0, "corrupt"},
 		"kwaj, prefix codes":  {KWAJ(), kwajOf(3, b), 0, "unsupported.method.kwaj"},
