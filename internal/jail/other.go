@@ -30,6 +30,9 @@ func Lock(Config) (Status, error) { return Status{}, ErrUnsupported }
 // Broker returns ErrUnsupported.
 func Broker() error { return ErrUnsupported }
 
+// Daemon returns ErrUnsupported.
+func Daemon() error { return ErrUnsupported }
+
 // Hide returns ErrUnsupported.
 func Hide() error { return ErrUnsupported }
 

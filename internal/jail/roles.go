@@ -56,13 +56,38 @@ func brokerPolicy() policy {
 	})
 }
 
+// daemonPolicy is the broker's of a service, once its doors are open: it makes no
+// further one, and connects to nothing. Datagrams to a path go without: they tell the
+// service manager and the journal how it goes.
+func daemonPolicy() policy {
+	p := brokerPolicy()
+	for i := range p.lines {
+		if p.lines[i].Nr == unix.SYS_SOCKET {
+			p.lines[i].Checks = append(p.lines[i].Checks, is("socket.type", 1, unix.SOCK_DGRAM, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK))
+		}
+	}
+	p.lines = append(p.lines,
+		Line{Name: "connect", Nr: unix.SYS_CONNECT, Action: eperm, Reason: "a service is asked, it asks nobody"},
+		Line{Name: "bind", Nr: unix.SYS_BIND, Action: eperm, Reason: "its doors are open"},
+		Line{Name: "listen", Nr: unix.SYS_LISTEN, Action: eperm, Reason: "the same"},
+	)
+	return p
+}
+
 // Broker takes from the whole process, and from all that it starts, the means to
 // make a socket for anything but this machine, and the doors around that. It
 // cannot be undone. Starting readers goes on as before.
-func Broker() error {
+func Broker() error { return brokerWith(brokerPolicy()) }
+
+// Daemon is Broker for a service whose listening sockets are open, as what it is
+// started with are: it makes no others, and connects to nobody. What it accepts it
+// answers.
+func Daemon() error { return brokerWith(daemonPolicy()) }
+
+func brokerWith(p policy) error {
 	runtime.LockOSThread() // as in Lock
 	defer runtime.UnlockOSThread()
-	prog, err := brokerPolicy().assemble()
+	prog, err := p.assemble()
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}

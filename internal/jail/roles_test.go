@@ -64,6 +64,33 @@ func role(args []string) map[string]string {
 		note("lock", Broker())
 	case "broker":
 		note("lock", Broker())
+	case "daemon":
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			note("listen", err)
+			break
+		}
+		out, err := net.Dial("tcp", l.Addr().String()) // of one that asks, in place of another process
+		note("ask", err)
+		note("lock", Daemon())
+		in, err := l.Accept()
+		note("accept", err)
+		if err == nil {
+			_, err = in.Write([]byte("x"))
+			note("answer", err)
+			in.Close()
+			out.Close()
+		}
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		note("datagrams", err)
+		if err == nil {
+			note("connect", unix.Connect(fd, &unix.SockaddrUnix{Name: "/run/nobody"}))
+			note("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: "@showcause-test"}))
+			unix.Close(fd)
+		}
+		if pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0); err == nil {
+			note("listen", unix.Listen(pair[0], 1))
+		}
 	case "egress":
 		dir := args[1]
 		port, _ := strconv.Atoi(args[2])
@@ -147,6 +174,16 @@ func TestBroker(t *testing.T) {
 		compare(t, play(t, b, uid, "broker"), map[string]string{
 			"lock": "ok", "tcp": "EACCES", "udp6": "EACCES", "mptcp": "EACCES", "raw": "EACCES", "netlink": "EACCES", "packet": "EACCES",
 			"unix": "ok", "pair": "ok", "io_uring": "EPERM", "bpf": "EPERM", "ptrace": "EPERM", "exec": "ok",
+		})
+	})
+}
+
+func TestDaemon(t *testing.T) {
+	each(t, func(t *testing.T, b build, uid int) {
+		compare(t, play(t, b, uid, "daemon"), map[string]string{
+			"lock": "ok", "ask": "ok", "accept": "ok", "answer": "ok", "datagrams": "ok", "connect": "EPERM", "bind": "EPERM", "listen": "EPERM",
+			"tcp": "EACCES", "udp6": "EACCES", "mptcp": "EACCES", "raw": "EACCES", "netlink": "EACCES", "packet": "EACCES",
+			"unix": "EACCES", "pair": "ok", "io_uring": "EPERM", "bpf": "EPERM", "ptrace": "EPERM", "exec": "ok",
 		})
 	})
 }
