@@ -62,7 +62,7 @@ func (s *Set) Only(ids []uint32) *Set {
 		}
 	}
 	out := &Set{count: s.count, longest: s.longest, pool: s.pool, vector: s.vector}
-	out.deltaRooms.New = s.deltaRooms.New
+	out.deltaRooms.New, out.runs.New = s.deltaRooms.New, s.runs.New
 	for i := range s.tiers {
 		if len(members[i]) > 0 {
 			slices.Sort(members[i])

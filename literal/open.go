@@ -19,6 +19,7 @@ type Set struct {
 	tiers      []tier
 	delta      bool      // of the tiers, one at least takes deltas
 	deltaRooms sync.Pool // of *deltaRoom
+	runs       sync.Pool // of *run
 	placesOnce sync.Once
 	placesOf   *places // see index
 	vector     bool    // the machine has the instructions that the assembly is in
@@ -68,6 +69,7 @@ func Open(blob []byte) (*Set, error) {
 	o := opener{blob: blob}
 	s := &Set{count: int(o.number(16)), longest: int(o.number(20)), vector: hasVectors()}
 	s.deltaRooms.New = func() any { return new(deltaRoom) }
+	s.runs.New = func() any { return new(run) }
 	tiers := o.number(24)
 	if tiers > maxTiers || headerSize+int(tiers)*tierSize > len(blob) || o.number(28) != 0 || s.longest > maxLen {
 		return nil, errCorrupt

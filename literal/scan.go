@@ -25,7 +25,8 @@ const (
 	longBucket = 16 // keys of a bucket from which on it is searched, not walked
 )
 
-// run is one call of ScanN.
+// run is one call of ScanN. Its arrays are written before they are read: they have
+// what another call left.
 type run struct {
 	buf      []byte
 	from, to int // literals that begin here, in this block
@@ -83,10 +84,11 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 	if max < 1 {
 		return hits, from
 	}
-	r := run{buf: buf, hits: hits}
+	r := s.runs.Get().(*run)
+	r.buf, r.hits = buf, hits
+	defer s.done(r)
 	if s.delta {
 		r.deltas = s.deltaRooms.Get().(*deltaRoom)
-		defer s.deltaRooms.Put(r.deltas)
 	}
 	for ; a < b; a = r.to {
 		end := min(a+blockSize, b)
@@ -97,7 +99,7 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 		if r.limit < 0 {
 			r.limit = math.MaxInt
 		}
-		s.block(&r)
+		s.block(r)
 		if len(r.hits)-r.begin > r.most {
 			r.trim()
 		}
@@ -107,13 +109,22 @@ func (s *Set) ScanN(buf []byte, from, to int, hits []Hit, max int) (out []Hit, n
 			}
 			// One place has them all.
 			r.to, r.limit = a+1, math.MaxInt
-			s.block(&r)
+			s.block(r)
 		}
 		if r.to < end {
 			return r.hits, r.to
 		}
 	}
 	return r.hits, to
+}
+
+// done keeps the room of a run for another, and nothing of what was read.
+func (s *Set) done(r *run) {
+	if r.deltas != nil {
+		s.deltaRooms.Put(r.deltas)
+	}
+	r.buf, r.hits, r.lastLinks, r.deltas, r.end = nil, nil, nil, nil, window{}
+	s.runs.Put(r)
 }
 
 // trim makes the block so much shorter that no more hits are known in it than
@@ -176,7 +187,7 @@ func (r *run) near() window {
 func (r *run) tail() window {
 	if r.end.bytes == nil {
 		r.end = window{r.room[:], max(0, len(r.buf)-ahead-behind-maxLen)}
-		copy(r.room[:], r.buf[r.end.origin:])
+		clear(r.room[copy(r.room[:], r.buf[r.end.origin:]):])
 	}
 	return r.end
 }
