@@ -51,8 +51,10 @@ type Options struct {
 	MaxSpool     int64 // and in files; default 16 GiB
 	CacheMemory  int64 // bytes of answers that are kept; default 16 MiB, none if negative
 	MaxPerClient int   // jobs of one client that are being read while others wait; default half of those that are
-	// Now is the clock of the answers; default time.Now.
-	Now func() time.Time
+	// Told is called once for each job with what came of it, from many goroutines; Record
+	// makes a record of an answer (Answer.Record), before that. Either may be nil.
+	Told   func(*Job, *Answer, error)
+	Record func(context.Context, *Job, *Answer) ([]byte, error)
 }
 
 // Job is one thing to scan. Of Content and File one is set.
@@ -101,9 +103,8 @@ type Queue struct {
 	mu       sync.Mutex // guards what follows
 	current  *generation
 	stopping bool
-	jobs     int           // under way
-	idle     chan struct{} // closed when stopping and jobs is 0
-	record   func(*Job, *Answer) ([]byte, error)
+	jobs     int            // under way
+	idle     chan struct{}  // closed when stopping and jobs is 0
 	retired  sync.WaitGroup // generations
 }
 
@@ -128,10 +129,7 @@ func New(o Options) (*Queue, error) {
 	if o.Pool.Workers < 1 {
 		o.Pool.Workers = runtime.NumCPU()
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	q := &Queue{o: o, began: o.Now(), idle: make(chan struct{})}
+	q := &Queue{o: o, began: time.Now(), idle: make(chan struct{})}
 	places := perReader * o.Pool.Workers
 	if o.MaxPerClient < 1 {
 		o.MaxPerClient = max(places/2, 1)
@@ -154,7 +152,7 @@ const perReader = 24
 func (q *Queue) Scan(ctx context.Context, j Job) (Answer, error) {
 	start := time.Now()
 	if err := q.enter(); err != nil {
-		q.stats.refused(err)
+		q.told(&j, nil, err)
 		return Answer{}, err
 	}
 	defer q.leave()
@@ -168,11 +166,11 @@ func (q *Queue) Scan(ctx context.Context, j Job) (Answer, error) {
 		err = ErrDeadline
 	}
 	if err != nil {
-		q.stats.refused(err)
+		q.told(&j, nil, err)
 		return Answer{}, err
 	}
 	a.Took = time.Since(start)
-	q.stats.answered(&j, &a)
+	q.told(&j, &a, nil)
 	return a, nil
 }
 
@@ -189,7 +187,7 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 		if !j.Options.NoCache {
 			if r, ok := g.cache.get(key); ok {
 				a := Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true}
-				return a, q.recorded(j, &a)
+				return a, q.recorded(ctx, j, &a)
 			}
 		}
 	}
@@ -206,7 +204,7 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 		g.cache.put(key, &r)
 	}
 	a := Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited}
-	return a, q.recorded(j, &a)
+	return a, q.recorded(ctx, j, &a)
 }
 
 // read has readers look at it.
@@ -243,17 +241,25 @@ func (j *Job) content() ([]byte, *os.File) {
 	return j.Content.buf, j.Content.file
 }
 
-// SetRecord has records made by a function, which may be called from many goroutines.
-// It is called before the first Scan.
-func (q *Queue) SetRecord(record func(*Job, *Answer) ([]byte, error)) { q.record = record }
-
-func (q *Queue) recorded(j *Job, a *Answer) (err error) {
-	if q.record != nil {
-		if a.Record, err = q.record(j, a); err != nil {
+func (q *Queue) recorded(ctx context.Context, j *Job, a *Answer) (err error) {
+	if q.o.Record != nil {
+		if a.Record, err = q.o.Record(ctx, j, a); err != nil {
 			return fmt.Errorf("record: %w", err)
 		}
 	}
 	return nil
+}
+
+// told tells what came of a job.
+func (q *Queue) told(j *Job, a *Answer, err error) {
+	if err != nil {
+		q.stats.refused(err)
+	} else {
+		q.stats.answered(j, a)
+	}
+	if q.o.Told != nil {
+		q.o.Told(j, a, err)
+	}
 }
 
 // enter notes that a job is under way.
@@ -326,3 +332,6 @@ type stats struct {
 	waited, took                       atomic.Int64 // nanoseconds
 	slow                               histogram
 }
+
+// Readers is the number of readers that there are at most.
+func (q *Queue) Readers() int { return q.o.Pool.Workers }

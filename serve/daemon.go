@@ -1,0 +1,451 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/serve/queue"
+)
+
+// Door answers one protocol.
+type Door interface {
+	// Serve answers what comes to a socket, and returns when it is closed. It may be
+	// called for several sockets.
+	Serve(ctx context.Context, l net.Listener) error
+	// Shutdown lets conversations under way come to their end, and returns when they
+	// have, or when ctx is done and they were broken off. No socket is open then.
+	Shutdown(ctx context.Context) error
+}
+
+// Options are what the service does. The zero value of a field means its default.
+type Options struct {
+	Version string
+	Listen  []Listen
+	// Doors make the doors that Listen names.
+	Doors map[string]func(*Daemon) (Door, error)
+	// Rules opens the rules, at start and for each reload; State tells of what they are
+	// made, so that a change shows (SelfCheck).
+	Rules     func(context.Context) (queue.Database, error)
+	State     func() string
+	SelfCheck time.Duration // how often State is looked at; 0 is never
+	Queue     queue.Options
+	Policy    queue.Policy
+
+	User          string
+	Supplementary bool   // groups of User
+	PidFile       string // written before User is taken on
+	Log           LogOptions
+	Notes         []string // to be told at start
+	Control       string   // path of the socket for status and top; "" is none
+	Metrics       string   // host:port or path of a socket for metrics; "" is none
+	Drain         time.Duration
+	NoLock        bool   // the lock is left out: for tests only
+	Program       string // what SIGUSR2 starts; default this program's path at start
+	Stderr        io.Writer
+}
+
+// defaultDrain is how long jobs that are under way may take after SIGTERM.
+const defaultDrain = 60 * time.Second
+
+// Daemon is a service that runs.
+type Daemon struct {
+	o       Options
+	log     *slog.Logger
+	file    *logFile
+	queue   *queue.Queue
+	sockets []opened
+	doors   map[string]Door
+	began   time.Time
+	cancel  context.CancelFunc // of what ends the service
+	gone    bool               // another process has taken this one's place: the sockets' paths are its
+
+	reload sync.Mutex // held while rules are changed
+	state  string     // of the rules; guarded by reload
+	failed string     // why the last reload did not change them; guarded by mu
+	mu     sync.Mutex
+}
+
+// Run is the service: it returns when ctx is done or a signal or a door asked for the
+// end, and all that was under way is answered. Signals: SIGTERM and SIGINT end it, SIGHUP
+// opens the log again and reloads the rules, SIGUSR2 starts the program anew in place
+// of this process.
+func Run(ctx context.Context, o Options) error {
+	if o.Drain <= 0 {
+		o.Drain = defaultDrain
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Program == "" {
+		path, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		o.Program = path
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d := &Daemon{o: o, began: time.Now(), cancel: cancel, doors: map[string]Door{}}
+	before, err := heir()
+	if err != nil {
+		return err
+	}
+	if err := d.open(before); err != nil {
+		return err
+	}
+	defer d.closeSockets()
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	for _, s := range d.sockets {
+		serving.Go(func() {
+			if err := d.doors[s.Door].Serve(ctx, s.l); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				d.log.Error("door failed", "door", s.Door, "address", s.Address, "error", err)
+				cancel()
+			}
+		})
+	}
+	notify(fmt.Sprintf("READY=1\nMAINPID=%d\nSTATUS=%d rules", os.Getpid(), d.queue.Rules().DB.Len()))
+	before.done()
+	d.log.Info("ready", "version", o.Version, "rules", d.queue.Rules().DB.Len(), "rules_version", d.queue.Rules().Version, "doors", d.addresses())
+	d.run(ctx)
+	notify("STOPPING=1")
+	err = d.stop()
+	serving.Wait()
+	return err
+}
+
+// open does what may need rights that are given up afterwards.
+func (d *Daemon) open(before *predecessor) (err error) {
+	if d.log, d.file, err = newLog(d.o.Log, d.o.Stderr); err != nil {
+		return err
+	}
+	want := d.o.Listen
+	if d.o.Control != "" {
+		want = append(want[:len(want):len(want)], Listen{Door: controlDoor, Network: "unix", Address: d.o.Control, Mode: 0o600})
+	}
+	if d.o.Metrics != "" {
+		l := Listen{Door: metricsDoor, Network: "tcp", Address: d.o.Metrics}
+		if strings.HasPrefix(d.o.Metrics, "/") {
+			l.Network = "unix"
+		}
+		want = append(want, l)
+	}
+	if d.sockets, err = open(want, before); err != nil {
+		return err
+	}
+	if d.o.PidFile != "" {
+		if err := writePid(d.o.PidFile); err != nil {
+			if before == nil {
+				return fmt.Errorf("pid file: %w", err)
+			}
+			d.log.Warn("pid file is not written", "error", err)
+		}
+	}
+	return nil
+}
+
+// writePid writes the process number where nobody reads half of it.
+func writePid(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".showcause-pid-")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// start gives rights up, and makes all that answers.
+func (d *Daemon) start(ctx context.Context) error {
+	if d.o.User != "" && d.file != nil && os.Geteuid() == 0 {
+		if err := chown(d.file.path, d.o.User); err != nil {
+			d.log.Warn("log file stays root's", "error", err)
+		}
+	}
+	if d.o.Control != "" && d.o.User != "" && os.Geteuid() == 0 {
+		_ = chown(d.o.Control, d.o.User) // root may use it all the same
+	}
+	if err := become(d.o.User, d.o.Supplementary); err != nil {
+		return err
+	}
+	if !d.o.NoLock {
+		if err := jail.Daemon(); err != nil {
+			return fmt.Errorf("lock: %w", err)
+		}
+	}
+	for _, n := range d.o.Notes {
+		d.log.Info(n)
+	}
+	if d.o.Policy.Incomplete == queue.IncompleteOK {
+		d.log.Warn("what is not read whole is answered as if nothing were in it: a setting says so")
+	}
+	for _, c := range d.o.Policy.Accept {
+		d.log.Warn("what is not read for this reason is answered as if nothing were in it: a setting says so", "reason", c)
+	}
+	d.state = d.o.State()
+	rules, err := d.o.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	qo := d.o.Queue
+	qo.Rules, qo.Told = rules, d.told
+	if d.queue, err = queue.New(qo); err != nil {
+		return err
+	}
+	for _, s := range d.sockets {
+		if d.doors[s.Door] != nil {
+			continue
+		}
+		switch make := d.o.Doors[s.Door]; {
+		case s.Door == controlDoor:
+			d.doors[s.Door] = &control{d: d}
+		case s.Door == metricsDoor:
+			d.doors[s.Door] = newMetrics(d)
+		case make == nil:
+			return fmt.Errorf("door %q: there is none of this name", s.Door)
+		default:
+			if d.doors[s.Door], err = make(d); err != nil {
+				return fmt.Errorf("door %s: %w", s.Door, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Queue is what doors ask.
+func (d *Daemon) Queue() *queue.Queue { return d.queue }
+
+// Policy is how doors answer.
+func (d *Daemon) Policy() queue.Policy { return d.o.Policy }
+
+// Log is the service's.
+func (d *Daemon) Log() *slog.Logger { return d.log }
+
+// End ends the service as SIGTERM does, and returns at once.
+func (d *Daemon) End() { d.cancel() }
+
+// run waits for the end, and does what is asked meanwhile.
+func (d *Daemon) run(ctx context.Context) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	var check, watch <-chan time.Time
+	if d.o.SelfCheck > 0 {
+		t := time.NewTicker(d.o.SelfCheck)
+		defer t.Stop()
+		check = t.C
+	}
+	if w := watchdog(); w > 0 {
+		t := time.NewTicker(w)
+		defer t.Stop()
+		watch = t.C
+	}
+	revive := time.NewTicker(time.Second)
+	defer revive.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watch:
+			notify("WATCHDOG=1")
+		case <-revive.C:
+			if err := d.queue.Revive(); err != nil {
+				d.log.Error("no reader can be started", "error", err)
+			}
+		case <-check:
+			go d.check(ctx)
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				d.reopen()
+				go func() { _ = d.Reload(ctx) }()
+			case syscall.SIGUSR2:
+				if d.handOver() {
+					return
+				}
+			default:
+				d.log.Info("stopping", "signal", s.String())
+				return
+			}
+		}
+	}
+}
+
+func (d *Daemon) reopen() {
+	if d.file != nil {
+		if err := d.file.reopen(); err != nil {
+			d.log.Error("log is not opened again", "error", err)
+		}
+	}
+}
+
+// handOver has the program started anew, and tells whether that has taken this one's place.
+func (d *Daemon) handOver() bool {
+	d.log.Info("starting the program anew", "program", d.o.Program)
+	pid, err := replace(d.o.Program, d.sockets)
+	if err != nil {
+		d.log.Error("the program is not started anew; this process goes on", "error", err)
+		return false
+	}
+	d.gone = true
+	notify(fmt.Sprintf("MAINPID=%d", pid))
+	d.log.Info("another process has taken over", "pid", pid)
+	return true
+}
+
+// check reloads the rules if they have changed.
+func (d *Daemon) check(ctx context.Context) {
+	d.reload.Lock()
+	same := d.o.State() == d.state
+	d.reload.Unlock()
+	if !same {
+		_ = d.Reload(ctx)
+	}
+}
+
+// Reload opens the rules again and returns when they are scanned with. If that fails the
+// old ones stay, which is logged as well. Those who ask while one goes on share the next.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.reload.Lock()
+	defer d.reload.Unlock()
+	reloading()
+	state := d.o.State()
+	err := d.change(ctx)
+	d.state = state // even so: what failed is not tried again until it changes
+	d.mu.Lock()
+	d.failed = ""
+	if err != nil {
+		d.failed = err.Error()
+	}
+	d.mu.Unlock()
+	if err != nil {
+		d.log.Error("rules are not reloaded; the old ones stay", "error", err)
+	} else {
+		r := d.queue.Rules()
+		d.log.Info("rules are reloaded", "rules", r.DB.Len(), "rules_version", r.Version)
+	}
+	notify("READY=1")
+	return err
+}
+
+func (d *Daemon) change(ctx context.Context) error {
+	rules, err := d.o.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.queue.Reload(rules); err != nil {
+		if rules.Close != nil {
+			rules.Close()
+		}
+		return err
+	}
+	return nil
+}
+
+// stop takes no more, answers what is under way, and ends the readers.
+func (d *Daemon) stop() error {
+	for _, s := range d.sockets {
+		s.l.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.o.Drain)
+	defer cancel()
+	var all sync.WaitGroup
+	errs := make([]error, len(d.doors)+1)
+	i := 0
+	for _, door := range d.doors {
+		all.Go(func(i int) func() { return func() { errs[i] = door.Shutdown(ctx) } }(i))
+		i++
+	}
+	all.Wait()
+	errs[i] = d.queue.Drain(ctx)
+	if d.o.PidFile != "" && !d.gone {
+		_ = os.Remove(d.o.PidFile) // its folder may be root's
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.log.Warn("stopped before all was answered", "error", err)
+		return nil
+	}
+	d.log.Info("stopped")
+	return nil
+}
+
+// closeSockets closes what is open, and removes the paths that are this process's.
+func (d *Daemon) closeSockets() {
+	for _, s := range d.sockets {
+		s.l.Close()
+		if s.Network == "unix" && !s.given && !d.gone {
+			_ = os.Remove(s.Address) // its folder may be root's
+		}
+	}
+}
+
+func (d *Daemon) addresses() string {
+	var out []string
+	for _, s := range d.sockets {
+		if s.Door != controlDoor && s.Door != metricsDoor {
+			out = append(out, s.Door+" "+s.Network+":"+s.Address)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// told logs what came of a job: who asked, and what was said.
+func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
+	name := j.Name
+	if name == "" {
+		name = "stream"
+	}
+	if err != nil {
+		d.log.Warn(name+": not scanned", "door", j.Door, "client", j.Client, "error", err)
+		return
+	}
+	said := d.o.Policy.Say(a)
+	fields := []any{"door", j.Door, "client", j.Client, "size", a.Report.Size}
+	if a.SHA256 != "" {
+		fields = append(fields, "sha256", a.SHA256)
+	}
+	switch {
+	case len(said.Names) > 0:
+		d.log.Info(name+": "+said.Names[0]+" FOUND", fields...)
+	case said.Failed != "":
+		d.log.Info(name+": "+said.Failed+" ERROR", fields...)
+	case len(said.Waived) > 0:
+		d.log.Info(name+": OK", append(fields, "waived", codes(said.Waived))...)
+	case d.o.Log.Clean:
+		d.log.Info(name+": OK", fields...)
+	}
+}
+
+func codes(list []showcause.Code) string {
+	var out []string
+	for i, c := range list {
+		if i == 8 {
+			out = append(out, "...")
+			break
+		}
+		out = append(out, string(c))
+	}
+	return strings.Join(out, ",")
+}

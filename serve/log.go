@@ -1,0 +1,255 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/showcause/showcause"
+)
+
+// LogOptions say where the log goes, and how. The zero value is text on standard error.
+type LogOptions struct {
+	File     string // appended to; opened again on SIGHUP
+	Format   string // "text", "json", "journald", "clamd"; default text, or clamd for a file
+	Time     bool   // with clamd: each line has the time
+	Clean    bool   // what nothing was found in is logged too
+	Syslog   bool   // besides
+	Verbose  bool
+	MaxBytes int64 // of File, after which nothing more is written; 0 is no limit
+}
+
+// Formats of the log.
+const (
+	FormatText     = "text"
+	FormatJSON     = "json"
+	FormatJournald = "journald"
+	FormatClamd    = "clamd"
+)
+
+// Addresses of the logs of a system.
+const (
+	journalSocket = "/run/systemd/journal/socket"
+	syslogSocket  = "/dev/log"
+)
+
+// logFile is a file that can be opened again.
+type logFile struct {
+	path string
+	max  int64
+
+	mu sync.Mutex // guards what follows
+	f  *os.File
+	n  int64
+}
+
+func openLog(path string, limit int64) (*logFile, error) {
+	l := &logFile{path: path, max: limit}
+	return l, l.reopen()
+}
+
+func (l *logFile) reopen() error {
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		l.f.Close()
+	}
+	l.f, l.n = f, st.Size()
+	return nil
+}
+
+// Write appends. What is over the limit is dropped, as clamd does it.
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max > 0 && l.n+int64(len(b)) > l.max {
+		return len(b), nil
+	}
+	n, err := l.f.Write(b)
+	l.n += int64(n)
+	return n, err
+}
+
+// newLog returns the log, and what opens its file again.
+func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
+	level := slog.LevelInfo
+	if o.Verbose {
+		level = slog.LevelDebug
+	}
+	out, format := stderr, o.Format
+	var file *logFile
+	if o.File != "" {
+		var err error
+		if file, err = openLog(o.File, o.MaxBytes); err != nil {
+			return nil, nil, fmt.Errorf("log: %w", err)
+		}
+		out = file
+		if format == "" {
+			format = FormatClamd
+		}
+	}
+	var h slog.Handler
+	switch format {
+	case "", FormatText:
+		h = slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})
+	case FormatJSON:
+		h = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})
+	case FormatJournald:
+		h = &lines{level: level, write: func(r *record) { _ = datagram(journalSocket, r.journal()) }}
+	case FormatClamd:
+		var mu sync.Mutex
+		h = &lines{level: level, write: func(r *record) {
+			b := r.clamd(o.Time)
+			mu.Lock()
+			defer mu.Unlock()
+			_, _ = out.Write(b) // there is nobody to tell
+		}}
+	default:
+		return nil, nil, fmt.Errorf("log format %q is not one of text, json, journald, clamd", format)
+	}
+	if o.Syslog {
+		h = both{h, &lines{level: level, write: func(r *record) { _ = datagram(syslogSocket, r.syslog()) }}}
+	}
+	return slog.New(h), file, nil
+}
+
+// both hands records to two handlers.
+type both struct{ a, b slog.Handler }
+
+func (h both) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.a.Enabled(ctx, l) || h.b.Enabled(ctx, l)
+}
+
+func (h both) Handle(ctx context.Context, r slog.Record) error {
+	_ = h.b.Handle(ctx, r.Clone())
+	return h.a.Handle(ctx, r)
+}
+func (h both) WithAttrs(a []slog.Attr) slog.Handler { return both{h.a.WithAttrs(a), h.b.WithAttrs(a)} }
+func (h both) WithGroup(n string) slog.Handler      { return both{h.a.WithGroup(n), h.b.WithGroup(n)} }
+
+// lines is a handler for logs that are not slog's own.
+type lines struct {
+	level slog.Level
+	attrs []slog.Attr
+	write func(*record)
+}
+
+// record is a line with its fields, in order.
+type record struct {
+	time  time.Time
+	level slog.Level
+	text  string
+	attrs []slog.Attr
+}
+
+func (h *lines) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+func (h *lines) Handle(_ context.Context, r slog.Record) error {
+	out := record{time: r.Time, level: r.Level, text: r.Message, attrs: h.attrs[:len(h.attrs):len(h.attrs)]}
+	r.Attrs(func(a slog.Attr) bool {
+		out.attrs = append(out.attrs, a)
+		return true
+	})
+	h.write(&out)
+	return nil
+}
+
+func (h *lines) WithAttrs(a []slog.Attr) slog.Handler {
+	return &lines{h.level, append(h.attrs[:len(h.attrs):len(h.attrs)], a...), h.write}
+}
+
+func (h *lines) WithGroup(string) slog.Handler { return h }
+
+// clamd is a line as clamd writes it. What is found is its own text alone.
+func (r *record) clamd(when bool) []byte {
+	var b []byte
+	if when {
+		b = append(r.time.AppendFormat(b, time.ANSIC), " -> "...)
+	}
+	switch {
+	case r.level >= slog.LevelError:
+		b = append(b, "ERROR: "...)
+	case r.level >= slog.LevelWarn:
+		b = append(b, "WARNING: "...)
+	}
+	b = append(b, r.line()...)
+	return append(b, '\n')
+}
+
+// line is the text, and the fields behind it.
+func (r *record) line() string {
+	var b strings.Builder
+	b.WriteString(showcause.Escape(r.text))
+	for _, a := range r.attrs {
+		fmt.Fprintf(&b, " %s=%s", a.Key, quoted(a.Value.String()))
+	}
+	return b.String()
+}
+
+func quoted(s string) string {
+	if s == "" || strings.ContainsAny(s, " \"=") {
+		return fmt.Sprintf("%q", s)
+	}
+	return showcause.Escape(s)
+}
+
+// priority is that of syslog(3).
+func (r *record) priority() int {
+	switch {
+	case r.level >= slog.LevelError:
+		return 3
+	case r.level >= slog.LevelWarn:
+		return 4
+	case r.level >= slog.LevelInfo:
+		return 6
+	}
+	return 7
+}
+
+// syslog is a datagram of RFC 3164, of the facility daemon.
+func (r *record) syslog() []byte {
+	return fmt.Appendf(nil, "<%d>%s showcause[%d]: %s", 3<<3|r.priority(), r.time.Format(time.Stamp), os.Getpid(), r.line())
+}
+
+// journal is a datagram of systemd's native protocol: NAME=value, or NAME, the
+// length and the value where it has several lines.
+func (r *record) journal() []byte {
+	var b bytes.Buffer
+	field := func(name, value string) {
+		if !strings.Contains(value, "\n") {
+			fmt.Fprintf(&b, "%s=%s\n", name, value)
+			return
+		}
+		b.WriteString(name + "\n")
+		b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(value))))
+		b.WriteString(value + "\n")
+	}
+	field("MESSAGE", r.line())
+	field("PRIORITY", fmt.Sprint(r.priority()))
+	field("SYSLOG_IDENTIFIER", "showcause")
+	for _, a := range r.attrs {
+		field("SHOWCAUSE_"+strings.ToUpper(strings.Map(func(c rune) rune {
+			if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+				return c
+			}
+			return '_'
+		}, a.Key)), a.Value.String())
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,130 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/showcause/showcause/serve/queue"
+)
+
+// metrics is the door that Prometheus asks: GET /metrics, and GET /health.
+type metrics struct {
+	d *Daemon
+	s http.Server
+}
+
+func newMetrics(d *Daemon) *metrics {
+	m := &metrics{d: d}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = io.WriteString(w, d.metrics())
+	})
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	m.s = http.Server{
+		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
+	}
+	return m
+}
+
+// Serve implements Door.
+func (m *metrics) Serve(_ context.Context, l net.Listener) error {
+	if err := m.s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown implements Door.
+func (m *metrics) Shutdown(ctx context.Context) error { return m.s.Shutdown(ctx) }
+
+func (d *Daemon) status() Status {
+	r := d.queue.Rules()
+	s := Status{
+		Version: d.o.Version, Pid: os.Getpid(), Since: d.began, Queue: d.queue.Stats(), Readers: d.queue.Readers(),
+		Rules: RulesStatus{Count: r.DB.Len(), Version: r.Version},
+	}
+	d.mu.Lock()
+	s.Rules.Failed = d.failed
+	d.mu.Unlock()
+	for _, o := range d.sockets {
+		s.Doors = append(s.Doors, o.Listen)
+	}
+	if st, ok := d.queue.Status(); ok {
+		s.Jail, s.Sealed = st.Walls, st.Sealed()
+	}
+	return s
+}
+
+// metrics is the text of Prometheus (exposition format 0.0.4).
+func (d *Daemon) metrics() string {
+	s := d.status()
+	q := &s.Queue
+	var b strings.Builder
+	one := func(name, kind, help string, value any) {
+		fmt.Fprintf(&b, "# HELP showcause_%s %s\n# TYPE showcause_%s %s\nshowcause_%s %v\n", name, help, name, kind, name, value)
+	}
+	head := func(name, kind, help string) {
+		fmt.Fprintf(&b, "# HELP showcause_%s %s\n# TYPE showcause_%s %s\n", name, help, name, kind)
+	}
+	head("answers_total", "counter", "Requests that were answered, by verdict.")
+	for _, v := range []struct {
+		verdict string
+		n       int64
+	}{{"found", q.Found}, {"incomplete", q.Incomplete}, {"nothing-found", q.Clean}} {
+		fmt.Fprintf(&b, "showcause_answers_total{verdict=%q} %d\n", v.verdict, v.n)
+	}
+	head("refusals_total", "counter", "Requests that were not, by reason.")
+	for _, v := range []struct {
+		reason string
+		n      int64
+	}{{"busy", q.Busy}, {"deadline", q.Late}, {"failed", q.Failed}} {
+		fmt.Fprintf(&b, "showcause_refusals_total{reason=%q} %d\n", v.reason, v.n)
+	}
+	one("cached_total", "counter", "Answers that were kept from before.", q.Cached)
+	one("bytes_total", "counter", "Bytes of what was answered.", q.Bytes)
+	one("reloads_total", "counter", "Changes of the rules under way.", q.Reloads)
+	head("request_seconds", "histogram", "From the request to its answer.")
+	sum := int64(0)
+	for i, n := range q.Times {
+		sum += n
+		le := "+Inf"
+		if i < len(queue.Bounds) {
+			le = fmt.Sprint(queue.Bounds[i].Seconds())
+		}
+		fmt.Fprintf(&b, "showcause_request_seconds_bucket{le=%q} %d\n", le, sum)
+	}
+	fmt.Fprintf(&b, "showcause_request_seconds_sum %g\nshowcause_request_seconds_count %d\n", q.Took.Seconds(), sum)
+	one("waited_seconds_total", "counter", "Time that requests waited for their turn.", q.Waited.Seconds())
+	one("waiting", "gauge", "Requests that wait for their turn.", q.Waiting)
+	one("reading", "gauge", "Requests that are with readers.", q.Reading)
+	one("clients", "gauge", "Clients that they are of.", q.Clients)
+	one("cache_entries", "gauge", "Answers that are kept.", q.Kept)
+	one("received_memory_bytes", "gauge", "What was received and is held in memory.", q.Memory)
+	one("received_disk_bytes", "gauge", "What was received and is held in files.", q.Disk)
+	one("rules", "gauge", "Rules that are scanned with.", s.Rules.Count)
+	reloaded := 1
+	if s.Rules.Failed != "" {
+		reloaded = 0
+	}
+	one("reload_ok", "gauge", "1 unless the last reload failed.", reloaded)
+	sealed := 0
+	if s.Sealed {
+		sealed = 1
+	}
+	one("jail_sealed", "gauge", "1 if the readers are locked in.", sealed)
+	one("start_time_seconds", "gauge", "When the service began, seconds since 1970.", s.Since.Unix())
+	head("build_info", "gauge", "Always 1.")
+	fmt.Fprintf(&b, "showcause_build_info{version=%q,rules_version=%q} 1\n", s.Version, s.Rules.Version)
+	return b.String()
+}
