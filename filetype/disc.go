@@ -71,6 +71,9 @@ func disc(head []byte, src showcause.Source, strict bool) Type {
 			return m.t
 		}
 	}
+	if fatBoot(head, src) {
+		return fat
+	}
 	if at(head, src, 1080, "\x53\xef") && len(head) > 1028 && (!strict && head[0] == 0 || superblock(head)) {
 		return ext
 	}
@@ -87,6 +90,28 @@ func disc(head []byte, src showcause.Source, strict bool) Type {
 		return mbr
 	}
 	return Unknown
+}
+
+// fatBoot tells whether a volume of FAT begins here, by what its readers go by, which do
+// not look at the name of the format in it (Microsoft, "FAT: General Overview of
+// On-Disk Format": "Boot Sector and BPB"): sizes that can be, and a table that begins
+// with the kind of the medium.
+func fatBoot(head []byte, src showcause.Source) bool {
+	if len(head) < 512 || head[510] != 0x55 || head[511] != 0xaa {
+		return false
+	}
+	half := func(off int) int64 { return int64(binary.LittleEndian.Uint16(head[off:])) }
+	size, cluster, medium := half(11), int(head[13]), head[21]
+	if size < 512 || size > 4096 || size&(size-1) != 0 || cluster == 0 || cluster&(cluster-1) != 0 {
+		return false
+	}
+	if half(14) == 0 || head[16] == 0 || head[16] > 4 || medium < 0xf0 || medium > 0xf0 && medium < 0xf8 {
+		return false
+	}
+	if half(22) == 0 && binary.LittleEndian.Uint32(head[36:]) == 0 || half(19) == 0 && binary.LittleEndian.Uint32(head[32:]) == 0 {
+		return false
+	}
+	return at(head, src, half(14)*size, string([]byte{medium, 0xff}))
 }
 
 // superblock tells whether the superblock of ext is sound (Linux, ext4 data

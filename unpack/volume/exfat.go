@@ -16,7 +16,9 @@ import (
 //	entries of a directory, 32 bytes: 0x85 file (1 how many follow, 4 kind u16); 0xc0 where it is (1 flags,
 //	    3 length of the name, 8 valid bytes u64, 20 cluster u32, 24 bytes u64); 0xc1 fifteen characters of its name
 //
-// With flag 2 the clusters follow each other, and the table does not count.
+// With flag 2 the clusters follow each other, and the table does not count. Entry 0x81
+// of the root says which clusters are in use; those that nothing was found in are
+// children, "exfat.lost". The first sectors and each set of entries have a sum.
 func ExFAT() unpack.Format {
 	return unpack.Format{
 		Name:  "exfat",
@@ -28,7 +30,11 @@ func ExFAT() unpack.Format {
 }
 
 // exfat uses the chains of fat: the table is one of 32 bits.
-type exfat struct{ fat }
+type exfat struct {
+	fat
+	used   []bitmap
+	damage bool // was said
+}
 
 func (x *exfat) walk() {
 	le := binary.LittleEndian
@@ -44,8 +50,73 @@ func (x *exfat) walk() {
 	if x.data+x.count*x.cluster > x.src.Size() {
 		x.corrupt(x.src.Size())
 	}
+	x.books = newBooks(x.data, x.cluster, x.count)
+	if x.count > x.tableSize/4 || !x.bootSum() {
+		x.corrupt(0)
+	}
 	x.dir(int64(le.Uint32(b[96:])), -1, false, "", 0)
+	if len(x.used) == 0 {
+		x.corrupt(x.data) // there must be one
+	}
+	x.lost("exfat.lost", func(i int64) bool {
+		for k := range x.used {
+			if x.used[k].has(i) {
+				return true
+			}
+		}
+		return false
+	})
 	x.rest("exfat.rest", x.data+x.count*x.cluster)
+}
+
+// damaged says that something could not be read, once.
+func (x *exfat) damaged() {
+	if !x.damage {
+		x.damage = true
+		x.corrupt(x.src.Size())
+	}
+}
+
+// bootSum tells whether the sum of the first eleven sectors stands in the twelfth. Two
+// bytes of flags and one of how full the volume is are not in it.
+func (x *exfat) bootSum() bool {
+	b, err := bound.ReadAt(x.src, 0, 12*x.sector, 12*4096)
+	if err != nil {
+		return false
+	}
+	sum := uint32(0)
+	for i, c := range b[:11*x.sector] {
+		if i != 106 && i != 107 && i != 112 {
+			sum = sum<<31 | sum>>1
+			sum += uint32(c)
+		}
+	}
+	return binary.LittleEndian.Uint32(b[11*x.sector:]) == sum
+}
+
+// setSum tells whether the sum of a set of entries is right.
+func setSum(set []byte) bool {
+	sum := uint16(0)
+	for i, c := range set {
+		if i != 2 && i != 3 {
+			sum = sum<<15 | sum>>1
+			sum += uint16(c)
+		}
+	}
+	return binary.LittleEndian.Uint16(set[2:]) == sum
+}
+
+// system takes an entry of the volume's own: where its list of clusters is, or of letters.
+func (x *exfat) system(b []byte) {
+	le := binary.LittleEndian
+	c, size := int64(le.Uint32(b[20:])), int64(min(le.Uint64(b[24:]), 1<<62))
+	runs, n, ok := x.chain(c, size)
+	if !ok || b[0] == 0x81 && size != (x.count+7)/8 {
+		x.damaged()
+	}
+	if b[0] == 0x81 {
+		x.used = append(x.used, bitmap{src: newFile(x.src, min(n, size), runs)})
+	}
 }
 
 // stretch is where size bytes from cluster c on are.
@@ -56,13 +127,18 @@ func (x *exfat) stretch(c, size int64, whole bool) (runs []run, n int64, ok bool
 	if c < 2 || c >= x.count+2 {
 		return nil, 0, size == 0
 	}
-	n = (size + x.cluster - 1) / x.cluster * x.cluster
 	room := (x.count + 2 - c) * x.cluster
+	n = bound.Add(size, x.cluster-1) / x.cluster * x.cluster
+	x.tookFile(x.data+(c-2)*x.cluster, min(n, room))
 	return []run{{x.data + (c-2)*x.cluster, min(n, room)}}, min(n, room), n <= room
 }
 
 func (x *exfat) dir(c, size int64, whole bool, name string, level int) {
-	if x.seen[c] || !x.work(64) {
+	if x.seen[c] {
+		x.books.twice = true
+		return
+	}
+	if !x.work(64) {
 		return
 	}
 	x.seen[c] = true
@@ -82,20 +158,30 @@ func (x *exfat) dir(c, size int64, whole bool, name string, level int) {
 			x.corrupt(x.src.Size())
 			return
 		}
+		if len(set) > 0 && b[0]&0xc0 == 0xc0 { // it goes on
+			if set = append(set, b...); len(set) == 32*(1+int(set[1])) {
+				x.entry(set, name, level)
+				set = nil
+			}
+			continue
+		}
+		if len(set) > 0 {
+			x.damaged() // it ends before its end
+			set = nil
+		}
 		switch {
 		case b[0] == 0:
 			return
 		case b[0] == 0x85:
 			set = b
-		case len(set) > 0 && (b[0] == 0xc0 || b[0] == 0xc1):
-			set = append(set, b...)
-		default:
-			set = nil
+		case b[0] == 0x81 || b[0] == 0x82:
+			x.system(b)
+		case b[0]&0x80 != 0 && b[0] != 0x83 && b[0] != 0xa0:
+			x.damaged()
 		}
-		if len(set) > 32 && len(set) == 32*(1+int(set[1])) {
-			x.entry(set, name, level)
-			set = nil
-		}
+	}
+	if len(set) > 0 {
+		x.damaged()
 	}
 }
 
@@ -103,8 +189,11 @@ func (x *exfat) dir(c, size int64, whole bool, name string, level int) {
 func (x *exfat) entry(set []byte, dir string, level int) {
 	le := binary.LittleEndian
 	s := set[32:]
+	if !setSum(set) {
+		x.damaged()
+	}
 	if s[0] != 0xc0 {
-		x.corrupt(x.src.Size())
+		x.damaged()
 		return
 	}
 	var text []uint16
@@ -123,7 +212,7 @@ func (x *exfat) entry(set []byte, dir string, level int) {
 	if size == 0 {
 		return
 	}
-	runs, n, ok := x.stretch(c, min(valid, size), whole)
+	runs, n, ok := x.stretch(c, size, whole)
 	if !ok {
 		x.corrupt(x.src.Size())
 		size = min(size, n)

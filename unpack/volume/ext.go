@@ -18,7 +18,9 @@ import (
 //
 // A map is fifteen block numbers, of which the last three lead to blocks of
 // them, or a tree of extents, or the content itself. Files are found from the
-// root; one that is in use and in no directory is a child without a name.
+// root; one that is in use and in no directory is a child without a name. The target
+// of a link is a child, "ext.link", where it cannot be one. Blocks that are in use
+// and in no file are children, "ext.lost".
 func Ext() unpack.Format {
 	return unpack.Format{
 		Name:  "ext",
@@ -37,10 +39,17 @@ const (
 	extFirst   = 11 // of the inodes that are files
 	extExtents = 0x80000
 	extInline  = 0x10000000
+	extVerity  = 0x100000 // sums stand behind the end
+	extPast    = 0x400000 // blocks behind the end, of old versions
 	extSecret  = 0x800
-	modeKind   = 0xf000
-	modeFile   = 0x8000
-	modeDir    = 0x4000
+
+	extBigalloc = 0x200
+	extSums     = 0x400
+	extSeed     = 0x2000
+	extKnown    = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x1000 | extSeed | 0x4000 | 0x8000 | 0x10000 | 0x20000
+	modeKind    = 0xf000
+	modeFile    = 0x8000
+	modeDir     = 0x4000
 )
 
 type ext struct {
@@ -52,6 +61,19 @@ type ext struct {
 	seen             map[uint32]bool
 	dirs             int
 	files            int
+	descs            []extGroup
+	first            int64 // block of the first group
+	blocks, perBlock int64 // of the volume, of a group
+	cluster          int64 // blocks that are in use together
+	sums             bool  // inodes have sums
+	seed             uint32
+	damage           bool // was said
+}
+
+// extGroup is what a descriptor says.
+type extGroup struct {
+	bitmap, inodes, table int64 // blocks
+	uninit                bool  // the bitmap was not written
 }
 
 func (e *ext) walk() {
@@ -73,7 +95,15 @@ func (e *ext) walk() {
 		e.corrupt(1024)
 		return
 	}
-	e.block = 1024 << log
+	e.block, e.cluster = 1024<<log, 1
+	if le.Uint32(s[100:])&extBigalloc != 0 { // groups are counted in blocks all the same
+		e.cluster = 1 << (le.Uint32(s[28:]) - log) & (1<<20 - 1)
+	}
+	if e.cluster < 1 || blocksPerGroup > 8*e.block*e.cluster {
+		e.corrupt(1024)
+		return
+	}
+	e.checkSums(s)
 	if incompat&0x80 != 0 {
 		blocks |= int64(le.Uint32(s[336:])) << 32
 	}
@@ -90,10 +120,17 @@ func (e *ext) walk() {
 	if blocks > e.src.Size()/e.block {
 		e.corrupt(e.src.Size())
 	}
+	e.first, e.blocks, e.perBlock = int64(le.Uint32(s[20:])), blocks, blocksPerGroup
 	e.groups(s, blocks, blocksPerGroup, incompat)
+	if compat&0x1000 != 0 {
+		e.seen[le.Uint32(s[640:])] = true // where names of files to delete are kept
+	}
 	e.directory(extRoot, "", 0, nil)
-	e.lost()
-	if blocks*e.block < e.src.Size() && e.files == 0 && e.dirs == 0 {
+	e.nameless()
+	if incompat&4 == 0 && incompat&^extKnown == 0 { // else its lists may be behind
+		e.account(s)
+	}
+	if e.files == 0 && e.dirs == 0 {
 		e.corrupt(1024)
 	}
 	e.rest("ext.rest", blocks*e.block)
@@ -114,8 +151,11 @@ func (e *ext) groups(s []byte, blocks, perGroup int64, incompat uint32) {
 		meta = int64(le.Uint32(s[260:]))
 	}
 	sparse := le.Uint32(s[100:])&1 != 0
+	if n != (blocks-first+perGroup-1)/perGroup || n*int64(e.perGroup) != int64(e.inodes) {
+		e.damaged()
+	}
 	for g := int64(0); g < n && e.work(4); g++ {
-		at := (first+1)*e.block + g*size
+		at := (1024/e.block+1)*e.block + g*size // behind the superblock, wherever groups begin
 		if b := g / max(perBlock, 1); b >= meta { // the descriptors are spread over the groups
 			lead := b * perBlock
 			at = (first + lead*perGroup) * e.block
@@ -129,10 +169,14 @@ func (e *ext) groups(s []byte, blocks, perGroup int64, incompat uint32) {
 			e.corrupt(at)
 			return
 		}
-		table := int64(le.Uint32(d[8:]))
+		x := extGroup{int64(le.Uint32(d)), int64(le.Uint32(d[4:])), int64(le.Uint32(d[8:])), d[18]&2 != 0}
 		if size >= 64 {
-			table |= int64(le.Uint32(d[40:])) << 32
+			x.bitmap |= int64(le.Uint32(d[32:])) << 32
+			x.inodes |= int64(le.Uint32(d[36:])) << 32
+			x.table |= int64(le.Uint32(d[40:])) << 32
 		}
+		e.descs = append(e.descs, x)
+		table := x.table
 		e.tables = append(e.tables, bound.Mul(table, e.block))
 	}
 }
@@ -165,6 +209,7 @@ func (e *ext) inode(n uint32) []byte {
 	if err != nil {
 		return nil
 	}
+	e.inodeSum(n, b)
 	return b
 }
 
@@ -183,7 +228,8 @@ func (e *ext) runs(b []byte) (runs []run, inline []byte, ok bool) {
 	case flags&extExtents != 0:
 		x := extents{ext: e}
 		ok = x.tree(b[40:100], -1)
-		return x.runs, nil, ok
+		past := x.end > (size+e.block-1)/e.block*e.block // what was written behind the end
+		return x.runs, nil, ok && (!past || flags&(extVerity|extPast) != 0)
 	}
 	m := blockMap{ext: e, left: (size + e.block - 1) / e.block}
 	ok = m.walk(b[40:100])
@@ -222,7 +268,9 @@ func (e *ext) inline(b []byte, size int64) []byte {
 type extents struct {
 	*ext
 	runs []run
-	at   int64 // bytes of the file so far
+	at   int64              // bytes of the file so far
+	took func(off, n int64) // if not nil, it gets what the tree and its content take
+	end  int64              // of what was written, in the file
 }
 
 // tree reads a node, of a level below the one given; -1 is any.
@@ -241,6 +289,9 @@ func (x *extents) tree(b []byte, level int) bool {
 		if d > 0 {
 			at := bound.Mul(int64(le.Uint32(r[4:]))|int64(le.Uint16(r[8:]))<<32, x.block)
 			node, err := bound.ReadAt(x.src, at, x.block, 64<<10)
+			if x.took != nil {
+				x.took(at, x.block)
+			}
 			if err != nil || !x.tree(node, d) {
 				ok = false
 			}
@@ -248,6 +299,13 @@ func (x *extents) tree(b []byte, level int) bool {
 		}
 		from, count := int64(le.Uint32(r))*x.block, int64(le.Uint16(r[4:]))
 		start := (int64(le.Uint16(r[6:]))<<32 | int64(le.Uint32(r[8:]))) * x.block
+		if x.took != nil {
+			n := count
+			if n > 32768 {
+				n -= 32768
+			}
+			x.took(start, n*x.block)
+		}
 		if count > 32768 { // room that nothing was written to
 			count, start = count-32768, -1
 		}
@@ -260,6 +318,9 @@ func (x *extents) tree(b []byte, level int) bool {
 		}
 		x.runs = append(x.runs, run{start, count * x.block})
 		x.at = from + count*x.block
+		if start >= 0 {
+			x.end = x.at
+		}
 	}
 	return ok
 }
@@ -269,11 +330,14 @@ type blockMap struct {
 	*ext
 	runs []run
 	left int64 // blocks
+	took func(off, n int64)
 }
 
+// walk reads the map. It tells whether it is sound, and ends where the file does.
 func (m *blockMap) walk(b []byte) bool {
-	for i := 0; i < 15 && m.left > 0; i++ {
-		if !m.add(int64(binary.LittleEndian.Uint32(b[4*i:])), max(i-11, 0)) {
+	for i := 0; i < 15; i++ {
+		n := int64(binary.LittleEndian.Uint32(b[4*i:]))
+		if m.left <= 0 && n != 0 || m.left > 0 && !m.add(n, max(i-11, 0)) {
 			return false
 		}
 	}
@@ -294,6 +358,11 @@ func (m *blockMap) add(n int64, level int) bool {
 		m.runs = append(m.runs, run{-1, covers * m.block})
 		m.left -= covers
 		return true
+	case m.took != nil:
+		if m.took(n*m.block, m.block); level == 0 {
+			m.left--
+			return true
+		}
 	case level == 0:
 		m.runs = append(m.runs, run{n * m.block, m.block})
 		m.left--
@@ -326,6 +395,8 @@ func (e *ext) entry(n uint32, name string, level int) {
 			e.seen[n] = true
 			e.file(b, name)
 		}
+	case modeLink:
+		e.link(b, name)
 	}
 }
 
@@ -414,8 +485,8 @@ func (e *ext) entries(b []byte, dir string, level int) {
 	}
 }
 
-// lost finds files that are in use and in no directory.
-func (e *ext) lost() {
+// nameless finds files that are in use and in no directory.
+func (e *ext) nameless() {
 	le := binary.LittleEndian
 	for g, table := range e.tables {
 		const chunk = 64

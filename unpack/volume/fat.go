@@ -20,7 +20,9 @@ import (
 //	     reserved sectors, tables, root (FAT12, FAT16), clusters from 2 on
 //	an entry of a directory: name [11], 11 kind u8, 20, 26 first cluster, 28 size u32; long names stand in front
 //
-// Where the copies of the table differ, files are read by each, with a note.
+// Where the copies of the table differ, files are read by each, with a note. Where a
+// file's chain goes on behind its size, the whole of it is a child too. Chains that
+// are in no directory are children without a name, "fat.lost".
 func FAT() unpack.Format {
 	return unpack.Format{
 		Name:  "fat",
@@ -33,6 +35,7 @@ func FAT() unpack.Format {
 
 const (
 	fatTable  = showcause.Ambiguous + ".fat.table"
+	fatSize   = showcause.Ambiguous + ".fat.size" // a file is shorter than its clusters
 	attrLabel = 0x08
 	attrDir   = 0x10
 	attrLong  = 0x0f
@@ -48,8 +51,11 @@ type fat struct {
 	tableSize       int64
 	cache           []byte // of the table
 	cached          int64
+	value           int64 // what the table says of the cluster that next was asked for
 	given           map[[32]byte]bool
 	seen            map[int64]bool // directories by their first cluster
+	copies          bool           // the table is not the first
+	bad             bool           // the entries of a directory are none, and it was said
 }
 
 func (f *fat) walk() {
@@ -70,9 +76,12 @@ func (f *fat) walk() {
 	if wide {
 		size = int64(le.Uint32(b[36:]))
 	}
-	if f.sector < 128 || f.sector > 4096 || f.sector&(f.sector-1) != 0 || f.cluster == 0 || tables == 0 || size == 0 {
+	if f.sector < 128 || f.sector > 4096 || f.sector&(f.sector-1) != 0 || b[13]&(b[13]-1) != 0 || b[13] == 0 || tables == 0 || size == 0 {
 		f.corrupt(0)
 		return
+	}
+	if wide == (root > 0) {
+		f.corrupt(0) // FAT32 has no root of that kind, and the others need one
 	}
 	first := int64(le.Uint16(b[14:])) * f.sector
 	f.tableSize = size * f.sector
@@ -90,8 +99,18 @@ func (f *fat) walk() {
 	default:
 		f.bits = 12
 	}
-	for _, t := range f.tables(first, min(tables, 4)) {
-		f.table, f.cache, f.seen = t, nil, map[int64]bool{}
+	if wide {
+		f.backup(b)
+	}
+	if f.count <= 0 || (f.count+2)*int64(f.bits) > f.tableSize*8 {
+		f.corrupt(first)
+	}
+	f.books = newBooks(f.data, f.cluster, max(f.count, 0))
+	for i, t := range f.tables(first, min(tables, 4)) {
+		f.table, f.cache, f.seen, f.copies = t, nil, map[int64]bool{}, i > 0
+		if id, err := bound.ReadAt(f.src, t, 2, 2); err != nil || id[0] != b[21] || id[1] != 0xff {
+			f.corrupt(t) // a table begins with the kind of the medium
+		}
 		if wide {
 			f.directory(int64(le.Uint32(b[44:])), "", 0)
 		} else {
@@ -100,7 +119,14 @@ func (f *fat) walk() {
 				f.corrupt(start)
 			}
 			f.entries(&names{}, whole, "", 0)
+			if !f.bad && !rootEnds(whole) {
+				f.corrupt(start) // it is not as long as that
+			}
 		}
+		f.lostChains()
+	}
+	if f.books.twice && !f.stop {
+		f.corrupt(f.data)
 	}
 	f.rest("fat.rest", max(f.data+f.count*f.cluster, f.data))
 }
@@ -135,6 +161,7 @@ func (f *fat) tables(first, n int64) (out []int64) {
 
 // next is the cluster after c: 0 where the chain ends, below 0 where it breaks.
 func (f *fat) next(c int64) int64 {
+	f.value = 0
 	at := c * int64(f.bits) / 8
 	if f.cache == nil || at < f.cached || at+4 > f.cached+int64(len(f.cache)) {
 		f.cached = max(at-at%4096, 0)
@@ -146,6 +173,7 @@ func (f *fat) next(c int64) int64 {
 	}
 	var v, end int64
 	le := binary.LittleEndian
+	defer func() { f.value = v }()
 	switch f.bits {
 	case 12:
 		v = int64(le.Uint16(f.cache[i:]))
@@ -167,15 +195,82 @@ func (f *fat) next(c int64) int64 {
 	return v
 }
 
+// rootEnds tells whether there is nothing behind the end of the root.
+func rootEnds(b []byte) bool {
+	for len(b) >= 32 && b[0] != 0 {
+		b = b[32:]
+	}
+	return len(bytes.Trim(b, "\x00")) == 0
+}
+
+// backup looks whether the copy of the first sector says the same.
+func (f *fat) backup(b []byte) {
+	at := int64(binary.LittleEndian.Uint16(b[50:]))
+	if at == 0 || at == 0xffff {
+		return
+	}
+	c, err := bound.ReadAt(f.src, at*f.sector, 512, 512)
+	if err != nil || !bytes.Equal(c[11:64], b[11:64]) {
+		f.corrupt(at * f.sector)
+	}
+}
+
+// lostChains gives the chains that nothing leads to.
+func (f *fat) lostChains() {
+	led := newBooks(0, 1, f.count)
+	each := func(visit func(i int64)) {
+		for i := int64(0); i < f.count && !f.stop; i++ {
+			if i%64 == 0 && !f.work(4) {
+				return
+			}
+			if !f.books.has(i) && f.inUse(i+2) {
+				visit(i)
+			}
+		}
+	}
+	some := false
+	each(func(i int64) {
+		some = true
+		if next := f.next(i + 2); next > 0 {
+			led.mark(next-2, next-1)
+		}
+	})
+	for _, rings := range []bool{false, true} {
+		if !some {
+			return
+		}
+		each(func(i int64) {
+			if !led.has(i) || rings {
+				runs, n, ok := f.chain(i+2, -1)
+				if !ok {
+					f.corrupt(f.src.Size())
+				}
+				f.once("fat.lost", "", n, runs)
+			}
+		})
+	}
+}
+
+// inUse tells whether the table says that cluster c holds something.
+func (f *fat) inUse(c int64) bool {
+	f.next(c)
+	bad := int64(1)<<min(f.bits, 28) - 9
+	return f.value != 0 && f.value != bad && (f.value != 1 || f.bits == 12)
+}
+
 // chain is where the clusters from c on are, for size bytes; size below 0 is
 // all of them.
 func (f *fat) chain(c, size int64) (runs []run, n int64, ok bool) {
 	if c < 2 || c >= f.count+2 {
 		return nil, 0, c == 0 && size <= 0
 	}
-	for steps := int64(0); size < 0 || n < size; steps++ {
+	mark, power := c, int64(1)
+	for steps := int64(1); size < 0 || n < size; steps++ {
 		if steps > f.count || len(runs) >= maxRuns || !f.work(1) {
-			return runs, n, false // it is a ring
+			return runs, n, false
+		}
+		if !f.books.mark(c-2, c-1) && !f.copies {
+			f.books.twice = true
 		}
 		off := f.data + (c-2)*f.cluster
 		if k := len(runs); k > 0 && runs[k-1].off+runs[k-1].n == off {
@@ -187,12 +282,22 @@ func (f *fat) chain(c, size int64) (runs []run, n int64, ok bool) {
 		if c = f.next(c); c <= 0 {
 			return runs, n, c == 0 && n >= size
 		}
+		if c == mark { // a ring (Brent's method)
+			return runs, n, false
+		}
+		if steps == power {
+			mark, power = c, 2*power
+		}
 	}
 	return runs, n, true
 }
 
 func (f *fat) directory(c int64, name string, level int) {
-	if f.seen[c] || !f.work(64) {
+	if f.seen[c] {
+		f.books.twice = f.books.twice || !f.copies
+		return
+	}
+	if !f.work(64) {
 		return
 	}
 	f.seen[c] = true
@@ -274,6 +379,11 @@ func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
 		case b[0] == 0xe5:
 			long.text = nil
 			continue
+		case !f.bad && !fatEntry(b):
+			f.bad = true
+			f.corrupt(f.src.Size())
+			long.text = nil
+			continue
 		case kind&0x3f == attrLong:
 			long.add(b)
 			continue
@@ -295,11 +405,43 @@ func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
 	return true
 }
 
+// fatEntry tells whether an entry can be one: two bits of its kind are never set, and a
+// name has no control characters. Those of a long name hold anything.
+func fatEntry(b []byte) bool {
+	if b[11]&0x3f == attrLong {
+		return b[26] == 0 && b[27] == 0
+	}
+	for i, c := range b[:11] {
+		if c < 0x20 && (i > 0 || c != 5) {
+			return false
+		}
+	}
+	return b[11]&0xc0 == 0
+}
+
 func (f *fat) file(c, size int64, name string) {
-	if size == 0 {
+	if size == 0 && c == 0 {
 		return
 	}
-	runs, n, ok := f.chain(c, size)
+	runs, n, ok := f.chain(c, -1)
+	if n == 0 {
+		f.corrupt(f.src.Size())
+		return
+	}
+	if n > size && n-size >= f.cluster {
+		f.out.Gap(fatSize, f.src.Size(), -1)
+		f.once("fat.file", name, n, runs)
+	} else {
+		ok = ok && n >= size
+	}
+	if !ok {
+		f.corrupt(f.src.Size())
+	}
+	f.once("fat.file", name, min(size, n), runs)
+}
+
+// once gives a file that was not given yet.
+func (f *fat) once(op, name string, size int64, runs []run) {
 	h := sha256.New()
 	for _, r := range runs {
 		_ = binary.Write(h, binary.LittleEndian, r) // to a hash: cannot fail
@@ -310,8 +452,5 @@ func (f *fat) file(c, size int64, name string) {
 	} else {
 		f.given[k] = true
 	}
-	if !ok {
-		f.corrupt(f.src.Size())
-	}
-	f.give("fat.file", name, min(size, n), runs)
+	f.give(op, name, size, runs)
 }

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,12 +79,15 @@ func exfatImage(t testing.TB) (image []byte, files map[string][]byte) {
 	for free < cluster && root[free] != 0 {
 		free += 32
 	}
+	var used []byte
+	for i := 0; i < cluster; i += 32 {
+		if root[i] == 0x81 {
+			used = at(int(le.Uint32(root[i+20:])))
+		}
+	}
 	files = map[string][]byte{}
 	add := func(name string, first, n int, flags byte) {
-		text := make([]byte, n)
-		for i := range text {
-			text[i] = fmt.Sprintf("content of %s ", name)[i%12]
-		}
+		text := unpacktest.Marked(name[:5], n)
 		files[name] = text
 		u := utf16.Encode([]rune(name))
 		parts := (len(u) + 14) / 15
@@ -104,10 +106,19 @@ func exfatImage(t testing.TB) (image []byte, files map[string][]byte) {
 				le.PutUint16(e[2+2*k:], u[15*i+k])
 			}
 		}
+		sum := uint16(0)
+		for i, c := range set[:32*(2+parts)] {
+			if i != 2 && i != 3 {
+				sum = sum<<15 | sum>>1
+				sum += uint16(c)
+			}
+		}
+		le.PutUint16(set[2:], sum)
 		free += 32 * (2 + parts)
 		c := first
 		for off := 0; off < n; off += cluster {
 			copy(at(c)[:cluster], text[off:])
+			used[(c-2)/8] |= 1 << ((c - 2) % 8)
 			next := c + 1
 			if flags&2 == 0 {
 				next = c + 2 // every other cluster

@@ -2,11 +2,13 @@ package volume
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -30,6 +32,10 @@ import (
 // list of compressed blocks, and a part of a fragment, which is a block that
 // the ends of several files share.
 //
+// The inodes are read in their order as well: a file that is in no directory is a child
+// without a name. What stands in front of them and is in no file is "squashfs.lost", and
+// damage.
+//
 // In a program, as AppImage has it, a file system is looked for anywhere, and is a
 // child of its own, "squashfs.image", from its start to the end of the layer.
 func SquashFS() unpack.Format {
@@ -44,7 +50,7 @@ func SquashFS() unpack.Format {
 				squashIn(src, out)
 				return
 			}
-			s := &squash{giver: giver{src: src, out: out}, seen: map[uint64]bool{}, metas: map[int64]meta{}}
+			s := &squash{giver: giver{src: src, out: out}, seen: map[uint64]bool{}, metas: map[int64]meta{}, opened: map[uint32]int64{}}
 			s.walk()
 		},
 	}
@@ -99,6 +105,15 @@ type squash struct {
 	nFragments uint32
 	seen       map[uint64]bool
 	metas      map[int64]meta
+	claimed    []unpack.Span // of the blocks of files
+	tails      []squashTail  // that are in fragments
+	opened     map[uint32]int64
+}
+
+// squashTail is the end of a file in a fragment.
+type squashTail struct {
+	fragment uint32
+	from, to int64
 }
 
 // meta is an unpacked block of metadata, and where the next one is.
@@ -135,7 +150,12 @@ func (s *squash) walk() {
 	if place(40) > s.src.Size() {
 		s.corrupt(s.src.Size())
 	}
-	s.inode(le.Uint64(b[32:]), "", 0)
+	if s.block != 1<<min(le.Uint16(b[22:]), 32) || le.Uint16(b[30:]) != 0 {
+		s.corrupt(0)
+	}
+	s.inode(le.Uint64(b[32:]), "", 0, true)
+	s.scan(int64(le.Uint32(b[4:])))
+	s.unclaimed(le.Uint16(b[24:])&0x400 != 0)
 	s.rest("squashfs.rest", place(40))
 }
 
@@ -173,9 +193,12 @@ func (s *squash) unpackBlock(b []byte, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
 	}
-	out, err := io.ReadAll(io.LimitReader(r, size))
+	out, err := io.ReadAll(io.LimitReader(r, size+1)) // the sum is behind the end
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
+	}
+	if int64(len(out)) > size {
+		return nil, errSquash
 	}
 	return out, nil
 }
@@ -212,14 +235,33 @@ func (s *squash) meta(off int64) (meta, error) {
 type metaReader struct {
 	s    *squash
 	data []byte
+	at   int64 // of the block that data are the end of
+	size int   // of that block
 	next int64
 	err  error
 }
 
+// ref is the reference of what comes next, in the table at base.
+func (r *metaReader) ref(base int64) uint64 {
+	return uint64(r.at-base)<<16 | uint64(r.size-len(r.data))
+}
+
+// fill reads the next block where this one is at its end.
+func (r *metaReader) fill() {
+	for len(r.data) == 0 && r.err == nil {
+		m, err := r.s.meta(r.next)
+		r.data, r.at, r.size, r.next, r.err = m.data, r.next, len(m.data), m.next, err
+		if err == nil && len(m.data) == 0 {
+			r.err = errSquash
+		}
+	}
+}
+
 // metadata is what stands at a reference, in the table at base.
 func (s *squash) metadata(base int64, ref uint64) *metaReader {
-	m, err := s.meta(bound.Add(base, int64(ref>>16&(1<<40-1))))
-	r := &metaReader{s: s, data: m.data, next: m.next, err: err}
+	at := bound.Add(base, int64(ref>>16&(1<<40-1)))
+	m, err := s.meta(at)
+	r := &metaReader{s: s, data: m.data, at: at, size: len(m.data), next: m.next, err: err}
 	if at := int(ref & 0xffff); at <= len(r.data) {
 		r.data = r.data[at:]
 	} else if r.err == nil {
@@ -232,63 +274,154 @@ func (s *squash) metadata(base int64, ref uint64) *metaReader {
 func (r *metaReader) take(n int) []byte {
 	out := make([]byte, 0, min(n, metaSize))
 	for len(out) < n && r.err == nil {
-		if len(r.data) == 0 {
-			m, err := r.s.meta(r.next)
-			r.data, r.next, r.err = m.data, m.next, err
-			if err == nil && len(m.data) == 0 {
-				r.err = errSquash
-			}
-			continue
+		if r.fill(); r.err != nil {
+			break
 		}
 		k := min(n-len(out), len(r.data))
 		out = append(out, r.data[:k]...)
 		r.data = r.data[k:]
 	}
 	if len(out) < n {
-		return make([]byte, n)
+		return make([]byte, min(n, metaSize))
 	}
 	return out
 }
 
-// inode reads a directory or a file.
-func (s *squash) inode(ref uint64, name string, level int) {
-	if !s.work(16) {
-		return
-	}
-	if s.seen[ref] {
+// inode reads what a directory names.
+func (s *squash) inode(ref uint64, name string, level int, dir bool) {
+	if s.seen[ref] || !s.work(16) {
 		return
 	}
 	s.seen[ref] = true
-	le := binary.LittleEndian
 	r := s.metadata(s.inodes, ref)
-	h := r.take(16)
-	switch le.Uint16(h) {
+	n := s.read(r)
+	switch {
+	case r.err != nil:
+		s.corrupt(s.inodes)
+	case dir != (n.kind == nodeDir):
+		s.corrupt(s.inodes) // the root, or an entry, says otherwise
+		if n.kind != nodeDir {
+			s.file(n, name)
+		}
+	case n.kind == nodeDir:
+		s.directory(n.ref, n.size, name, level)
+	case n.kind == nodeFile:
+		s.file(n, name)
+	}
+}
+
+const (
+	nodeDir   = 1
+	nodeFile  = 2
+	nodeKinds = 7 // the long forms follow the short ones
+)
+
+// squashNode is an inode.
+type squashNode struct {
+	kind             uint16
+	ref              uint64 // of a directory's entries
+	at, size         int64
+	fragment, offset uint32
+	list             []byte // sizes of blocks, each u32
+}
+
+// read reads an inode, and leaves the reader behind it.
+func (s *squash) read(r *metaReader) (n squashNode) {
+	le := binary.LittleEndian
+	n.kind = le.Uint16(r.take(16))
+	n.fragment = noFragment
+	switch n.kind {
 	case 1: // a directory: block u32, links u32, size u16, offset u16
 		b := r.take(16)
-		s.directory(r.err, uint64(le.Uint32(b))<<16|uint64(le.Uint16(b[10:])), int64(le.Uint16(b[8:])), name, level)
+		n.ref, n.size = uint64(le.Uint32(b))<<16|uint64(le.Uint16(b[10:])), int64(le.Uint16(b[8:]))
 	case 8: // links u32, size u32, block u32, parent u32, index u16, offset u16
 		b := r.take(24)
-		s.directory(r.err, uint64(le.Uint32(b[8:]))<<16|uint64(le.Uint16(b[18:])), int64(le.Uint32(b[4:])), name, level)
+		n.ref, n.size = uint64(le.Uint32(b[8:]))<<16|uint64(le.Uint16(b[18:])), int64(le.Uint32(b[4:]))
+		for range le.Uint16(b[16:]) {
+			r.take(int(min(le.Uint32(r.take(12)[8:]), metaSize)) + 1)
+		}
 	case 2: // a file: start u32, fragment u32, offset u32, size u32
 		b := r.take(16)
-		s.file(r, int64(le.Uint32(b)), int64(le.Uint32(b[12:])), le.Uint32(b[4:]), le.Uint32(b[8:]), name)
+		n.at, n.size, n.fragment, n.offset = int64(le.Uint32(b)), int64(le.Uint32(b[12:])), le.Uint32(b[4:]), le.Uint32(b[8:])
 	case 9: // start u64, size u64, sparse u64, links u32, fragment u32, offset u32, attributes u32
 		b := r.take(40)
-		s.file(r, int64(min(le.Uint64(b), 1<<62)), int64(min(le.Uint64(b[8:]), 1<<62)), le.Uint32(b[28:]), le.Uint32(b[32:]), name)
-	default:
-		if r.err != nil {
-			s.corrupt(s.inodes)
+		n.at, n.size = int64(min(le.Uint64(b), 1<<62)), int64(min(le.Uint64(b[8:]), 1<<62))
+		n.fragment, n.offset = le.Uint32(b[28:]), le.Uint32(b[32:])
+	case 3, 10: // a link: links u32, size u32, target
+		b := r.take(8)
+		r.take(int(min(le.Uint32(b[4:]), 64<<10)))
+		if n.kind == 10 {
+			r.take(4)
 		}
+	case 4, 5: // a device: links u32, number u32
+		r.take(8)
+	case 6, 7:
+		r.take(4)
+	case 11, 12:
+		r.take(12)
+	case 13, 14:
+		r.take(8)
+	default:
+		r.fail()
+	}
+	if n.kind > nodeKinds {
+		n.kind -= nodeKinds
+	}
+	if n.kind == nodeFile {
+		blocks := n.size / s.block
+		if n.fragment == noFragment {
+			blocks = bound.Add(n.size, s.block-1) / s.block
+		}
+		if blocks > maxRuns*16 {
+			r.fail()
+			return n
+		}
+		n.list = r.take(int(blocks) * 4)
+	}
+	return n
+}
+
+const noFragment = 0xffffffff
+
+func (r *metaReader) fail() {
+	if r.err == nil {
+		r.err = errSquash
+	}
+}
+
+// scan reads the inodes in order. There must be as many as the first block says.
+func (s *squash) scan(want int64) {
+	end := s.dirs
+	r := &metaReader{s: s, next: s.inodes}
+	got := int64(0)
+	for !s.stop && r.err == nil {
+		if len(r.data) == 0 && r.next >= end {
+			break
+		}
+		if r.fill(); r.err != nil || !s.work(8) {
+			break
+		}
+		ref := r.ref(s.inodes)
+		n := s.read(r)
+		if r.err != nil {
+			break
+		}
+		if got++; n.kind <= nodeFile && !s.seen[ref] {
+			s.seen[ref] = true
+			s.corrupt(s.inodes) // in no directory
+			if n.kind == nodeFile {
+				s.file(n, "")
+			}
+		}
+	}
+	if !s.stop && (r.err != nil || got != want || r.next != end) {
+		s.corrupt(s.inodes)
 	}
 }
 
 // directory reads one: headers {count u32, inodes' block u32, number u32}, each
 // with entries {offset u16, number i16, kind u16, length of the name - 1 u16, name}.
-func (s *squash) directory(err error, ref uint64, size int64, name string, level int) {
-	if err != nil {
-		s.corrupt(s.inodes)
-		return
-	}
+func (s *squash) directory(ref uint64, size int64, name string, level int) {
 	if level > depth {
 		s.out.Gap(showcause.LimitDepth, 0, -1)
 		return
@@ -298,6 +431,10 @@ func (s *squash) directory(err error, ref uint64, size int64, name string, level
 	type found struct {
 		ref  uint64
 		name string
+		dir  bool
+	}
+	if size < 0 {
+		s.corrupt(s.dirs)
 	}
 	if size <= 0 {
 		return
@@ -323,10 +460,10 @@ func (s *squash) directory(err error, ref uint64, size int64, name string, level
 			}
 			text := string(r.take(k))
 			size -= 8 + int64(k)
-			list = append(list, found{uint64(le.Uint32(h[4:]))<<16 | uint64(le.Uint16(e)), join(name, text)})
+			list = append(list, found{uint64(le.Uint32(h[4:]))<<16 | uint64(le.Uint16(e)), join(name, text), le.Uint16(e[4:]) == nodeDir})
 		}
 		for _, f := range list {
-			s.inode(f.ref, f.name, level+1)
+			s.inode(f.ref, f.name, level+1, f.dir)
 		}
 	}
 	if r.err != nil && !s.stop {
@@ -335,30 +472,19 @@ func (s *squash) directory(err error, ref uint64, size int64, name string, level
 }
 
 // file gives a file: its blocks, and its end in a fragment.
-func (s *squash) file(r *metaReader, at, size int64, fragment, offset uint32, name string) {
-	if size == 0 {
+func (s *squash) file(n squashNode, name string) {
+	if n.size == 0 {
 		return
 	}
-	n := size / s.block
-	if fragment == 0xffffffff {
-		n = (size + s.block - 1) / s.block
-	}
-	if r.err != nil {
-		s.corrupt(s.inodes)
-		return
-	}
-	f := &squashFile{s: s, list: r, blocks: n, at: at, left: size, fragment: fragment, offset: int64(offset)}
-	s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.file", Name: last(name), Reader: f, Size: size})
+	f := &squashFile{s: s, node: n, at: n.at, left: n.size}
+	s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.file", Name: last(name), Reader: f, Size: n.size})
 }
 
 // squashFile reads a file in order.
 type squashFile struct {
 	s        *squash
-	list     *metaReader // of the blocks' sizes
-	blocks   int64
+	node     squashNode
 	at, left int64
-	fragment uint32
-	offset   int64
 	data     []byte
 	zeros    int64
 }
@@ -385,24 +511,23 @@ func (f *squashFile) Read(p []byte) (int, error) {
 
 // more takes the next block.
 func (f *squashFile) more() error {
-	le := binary.LittleEndian
 	want := min(f.left, f.s.block)
-	if f.blocks == 0 {
-		b, err := f.s.tail(f.fragment)
+	if len(f.node.list) == 0 {
+		b, err := f.s.tail(f.node.fragment)
 		if err != nil {
 			return err
 		}
-		if !bound.In(f.offset, want, int64(len(b))) {
+		at := int64(f.node.offset)
+		if !bound.In(at, want, int64(len(b))) {
 			return errSquash
 		}
-		f.data, f.left = b[f.offset:f.offset+want], 0
+		f.s.opened[f.node.fragment] = int64(len(b))
+		f.s.tails = append(f.s.tails, squashTail{f.node.fragment, at, at + want})
+		f.data, f.left = b[at:at+want], 0
 		return nil
 	}
-	size := le.Uint32(f.list.take(4))
-	if f.list.err != nil {
-		return f.list.err
-	}
-	f.blocks--
+	size := binary.LittleEndian.Uint32(f.node.list)
+	f.node.list = f.node.list[4:]
 	f.left -= want
 	n := int64(size &^ plainBlock)
 	if n == 0 {
@@ -413,12 +538,85 @@ func (f *squashFile) more() error {
 	if err != nil {
 		return err
 	}
+	f.s.claim(f.at, n)
 	f.at += n
 	if int64(len(b)) != want {
 		return errSquash
 	}
 	f.data = b
 	return nil
+}
+
+// claim notes a stretch that is a file's.
+func (s *squash) claim(off, n int64) {
+	if k := len(s.claimed); k > 0 && s.claimed[k-1].To == off {
+		s.claimed[k-1].To = off + n
+		return
+	}
+	s.claimed = append(s.claimed, unpack.Span{From: off, To: off + n})
+	if len(s.claimed) == maxRuns {
+		s.claimed = joined(s.claimed)
+	}
+}
+
+// joined sorts stretches and puts together those that touch.
+func joined(list []unpack.Span) []unpack.Span {
+	slices.SortFunc(list, func(a, b unpack.Span) int { return cmp.Compare(a.From, b.From) })
+	out := list[:0]
+	for _, s := range list {
+		if k := len(out); k > 0 && s.From <= out[k-1].To {
+			out[k-1].To = max(out[k-1].To, s.To)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// unclaimed gives what stands in front of the inodes and is in no file: the parts of
+// fragments, and stretches.
+func (s *squash) unclaimed(options bool) {
+	at := int64(96)
+	if options {
+		if m, err := s.meta(at); err == nil {
+			at = m.next
+		}
+	}
+	s.fragmentsLeft()
+	for _, c := range append(joined(s.claimed), unpack.Span{From: s.inodes, To: s.inodes}) {
+		if c.From = min(c.From, s.inodes, s.src.Size()); at < c.From && !s.stop {
+			if from := s.content(at, c.From); from < c.From {
+				s.corrupt(at)
+				s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.lost", Source: bound.Section(s.src, at, c.From-at), Size: c.From - at})
+			}
+		}
+		at = max(at, c.To)
+	}
+}
+
+// fragmentsLeft gives fragments that files do not have all of.
+func (s *squash) fragmentsLeft() {
+	slices.SortFunc(s.tails, func(a, b squashTail) int {
+		return cmp.Or(cmp.Compare(a.fragment, b.fragment), cmp.Compare(a.from, b.from))
+	})
+	tails := s.tails
+	for i := uint32(0); i < s.nFragments && s.work(16); i++ {
+		end, whole := int64(0), true
+		for ; len(tails) > 0 && tails[0].fragment == i; tails = tails[1:] {
+			whole = whole && tails[0].from <= end
+			end = max(end, tails[0].to)
+		}
+		size, ok := s.opened[i]
+		if ok && whole && end == size {
+			continue
+		}
+		b, err := s.tail(i)
+		s.corrupt(s.fragments)
+		if err != nil {
+			return // so are the others
+		}
+		s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.lost", Source: showcause.Bytes(b), Size: int64(len(b))})
+	}
 }
 
 // stored reads a block of n bytes at off.
@@ -453,6 +651,10 @@ func (s *squash) tail(i uint32) ([]byte, error) {
 	if k+16 > len(m.data) {
 		return nil, errSquash
 	}
-	size := le.Uint32(m.data[k+8:])
-	return s.stored(int64(min(le.Uint64(m.data[k:]), 1<<62)), int64(size&^plainBlock), size&plainBlock != 0)
+	size, at := le.Uint32(m.data[k+8:]), int64(min(le.Uint64(m.data[k:]), 1<<62))
+	out, err := s.stored(at, int64(size&^plainBlock), size&plainBlock != 0)
+	if err == nil {
+		s.claim(at, int64(size&^plainBlock))
+	}
+	return out, err
 }

@@ -93,7 +93,8 @@ type giver struct {
 	src   showcause.Source
 	out   *unpack.Out
 	stop  bool
-	apart bool // src is not the layer
+	apart bool   // src is not the layer
+	books *books // of what was found; nil where nobody asks
 }
 
 // work charges n steps and remembers when there are none left.
