@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	stores := storeHost()
 	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)
+	root.AddCommand(serveCommands()...)
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)

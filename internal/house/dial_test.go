@@ -43,6 +43,11 @@ var passes = []pass{
 	{"worker/*_test.go", "*", "tries what the broker must refuse"},
 	{"cmd/showcause/*_test.go", "*", "the server that fetching is tried on, and a socket among the files to scan"},
 	{"internal/clamdtalk/*.go", "net.*", "holds conversations with a clamd on local sockets, in tests"},
+	{"serve/listen.go", "net.*", "opens the sockets that the service is asked at, and asks whether anybody listens at a path of this machine"},
+	{"serve/notify.go", "golang.org/x/sys/unix.*", "tells the service manager and the log of this machine how it goes"},
+	{"serve/*.go", "net.Listener", "what it takes from the service manager, or opens"},
+	{"serve/metrics.go", "net/http", "answers Prometheus; it asks nobody"},
+	{"internal/servecmd/top.go", "net.*", "asks the service on this machine by its control socket"},
 	{"bench/clamd.go", "net.*", "asks the peer's daemon on a local socket"},
 }
 

@@ -1,0 +1,178 @@
+// Package servecmd are the commands about the service: serve, and top, which looks at
+// one that runs.
+package servecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/serve"
+	"github.com/showcause/showcause/serve/clamd"
+	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/worker"
+)
+
+// Host is what the commands need of the program that they are part of.
+type Host struct {
+	Version string
+	// OpenRules opens rules as --db of scan names them; none is the built-in ones.
+	OpenRules func(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (*ruledb.DB, error)
+	Scratch   func() (*os.File, error)
+	FlagError func(*cobra.Command, error) error
+}
+
+// Serve is the command "serve".
+func (h Host) Serve() *cobra.Command {
+	var s settings
+	var show bool
+	c := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "Answer scan requests: in clamd's place, on its sockets, with its clamd.conf",
+		Long: `Answer scan requests of others over sockets, until SIGTERM. With --config it takes
+clamd's place: the same clamd.conf, the same sockets, the same protocol. Flags go before
+what clamd.conf says, and that before the defaults; --print-config shows what counts,
+and where it comes from.
+
+Signals: SIGTERM stops, once all that was begun is answered; SIGHUP opens the log
+again and reloads the rules; SIGUSR2 starts the program anew, which may be a newer
+one, and hands it the sockets.`,
+		Example: `  showcause serve --config /etc/clamav/clamd.conf
+  showcause serve --socket /run/showcause/clamd.sock --db /var/lib/clamav
+  showcause serve --config /etc/clamav/clamd.conf --print-config`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := s.resolve(c.Flags()); err != nil {
+				return err
+			}
+			if show {
+				return s.print(c.OutOrStdout())
+			}
+			return h.run(c, &s)
+		},
+	}
+	s.flags(c.Flags())
+	c.Flags().BoolVar(&show, "print-config", false, "show each setting with where it comes from, and what has no place here, and end")
+	c.SetFlagErrorFunc(h.FlagError)
+	return c
+}
+
+// Commands are all of them.
+func (h Host) Commands() []*cobra.Command { return []*cobra.Command{h.Serve(), h.top()} }
+
+func (h Host) run(c *cobra.Command, s *settings) error {
+	if len(s.listen) == 0 && os.Getenv("LISTEN_FDS") == "" {
+		return errors.New("serve: no door: --socket or --tcp, or LocalSocket or TCPSocket in clamd.conf (--config), or socket activation")
+	}
+	if s.tempDir != "" {
+		os.Setenv("TMPDIR", s.tempDir)
+	}
+	return serve.Run(c.Context(), h.options(s, c.ErrOrStderr()))
+}
+
+// options are what the settings come to.
+func (h Host) options(s *settings, stderr io.Writer) serve.Options {
+	return serve.Options{
+		Version: h.Version, Listen: s.listen, SelfCheck: s.selfCheck, Policy: s.policy, User: s.user, Supplementary: true, PidFile: s.pidFile,
+		Log: s.log, Notes: s.notes, Control: s.control, Metrics: s.metrics, Drain: s.drain, Stderr: stderr,
+		Doors: map[string]func(*serve.Daemon) (serve.Door, error){
+			"clamd": func(d *serve.Daemon) (serve.Door, error) { return h.clamdDoor(s, d), nil },
+		},
+		Rules: func(ctx context.Context) (queue.Database, error) { return h.rules(ctx, s.db, stderr) },
+		State: func() string { return stateOf(s.db) },
+		Queue: queue.Options{
+			Scratch: h.Scratch, MaxWaiting: s.queue, MaxMemory: s.memory, MaxSpool: s.spool, CacheMemory: s.cache,
+			Pool: worker.Options{
+				Limits: s.limits, Names: true, Workers: s.readers, Scratch: h.Scratch, Memory: s.readerMemory, Recycle: s.recycle, Timeout: s.timeout(),
+			},
+		},
+	}
+}
+
+// timeout is the wall clock that one file may take; nil is the pool's own.
+func (s *settings) timeout() func(int64) time.Duration {
+	if s.scanTime <= 0 {
+		return nil
+	}
+	d := s.scanTime
+	return func(int64) time.Duration { return d }
+}
+
+// rules opens what is scanned with.
+func (h Host) rules(ctx context.Context, paths []string, stderr io.Writer) (queue.Database, error) {
+	db, err := h.OpenRules(ctx, paths, stderr, false)
+	if err != nil {
+		return queue.Database{}, err
+	}
+	if db.Len() == 0 {
+		db.Close()
+		return queue.Database{}, fmt.Errorf("rules: none in %s", showcause.Escape(strings.Join(paths, ", ")))
+	}
+	return queue.Database{DB: db, Version: versionOf(db.Meta()), Close: func() { _ = db.Close() }}, nil
+}
+
+// versionOf is what clamd says of its database behind its own version: number and date of
+// the daily rules, or "" where no container of ClamAV's says them.
+func versionOf(m ruledb.Meta) string {
+	for _, s := range m.Sources {
+		if name := filepath.Base(s.File); s.Version != "" && strings.HasPrefix(name, "daily.") {
+			return s.Version
+		}
+	}
+	return ""
+}
+
+// stateOf changes when the files of rules do.
+func stateOf(paths []string) string {
+	var b strings.Builder
+	add := func(name string, st fs.FileInfo, err error) {
+		if err != nil {
+			fmt.Fprintf(&b, "%q %v\n", name, err)
+			return
+		}
+		fmt.Fprintf(&b, "%q %d %d %v\n", name, st.Size(), st.ModTime().UnixNano(), st.Mode())
+	}
+	for _, p := range paths {
+		st, err := os.Stat(p)
+		add(p, st, err)
+		if err != nil || !st.IsDir() {
+			continue
+		}
+		list, err := os.ReadDir(p)
+		if err != nil {
+			add(p, nil, err)
+		}
+		for _, e := range list {
+			st, err := os.Stat(filepath.Join(p, e.Name()))
+			add(e.Name(), st, err)
+		}
+	}
+	return b.String()
+}
+
+// clamdDoor is clamd's protocol.
+func (h Host) clamdDoor(s *settings, d *serve.Daemon) serve.Door {
+	o := s.clamd
+	o.Log = d.Log()
+	return door{clamd.New(&clamd.Behind{
+		Queue: d.Queue(), Policy: d.Policy(), Limits: s.limits, Timeout: s.scanTime, Readers: d.Queue().Readers(), Version: h.Version,
+		OnReload:   func() { go func() { _ = d.Reload(context.Background()) }() },
+		OnShutdown: d.End,
+	}, o)}
+}
+
+// door is clamd's as the service wants one.
+type door struct{ *clamd.Server }
+
+// Shutdown implements serve.Door.
+func (d door) Shutdown(ctx context.Context) error { return d.Close(ctx) }
