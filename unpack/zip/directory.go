@@ -328,18 +328,67 @@ func (z *zipWalk) list(p zipPlace) zipListing {
 		l.stop += m.length
 	}
 	slices.SortFunc(refs, zipRefOrder)
+	var apart []zipRef
 	for _, r := range refs {
 		raw := r.head
 		if r.head += p.base; r.head < 0 || !z.isLocal(r.head) {
 			// Some programs that put something before an archive mend the offsets, and not all of them.
 			if r.head = raw; p.base == 0 || !z.isLocal(raw) {
-				l.miss(r)
+				apart = append(apart, r)
 				continue
 			}
 		}
 		l.refs = append(l.refs, r)
 	}
+	z.onVolumes(apart, &l)
 	return l
+}
+
+// onVolumes finds the local headers of records that count from the start of a volume
+// (4.4.11, 4.4.16), where volumes stand one behind the other: the first header that is the
+// record's, behind the start of the volume before, tells where its volume starts.
+func (z *zipWalk) onVolumes(refs []zipRef, l *zipListing) {
+	disks := map[int64]uint16{}
+	for _, r := range refs {
+		if c, ok := z.zipRecord(r.rec); ok && z.out.Work(64) {
+			disks[r.rec] = c.disk
+		}
+	}
+	slices.SortFunc(refs, func(a, b zipRef) int { return cmp.Or(cmp.Compare(disks[a.rec], disks[b.rec]), zipRefOrder(a, b)) })
+	disk, base := uint16(0), int64(0)
+	for _, r := range refs {
+		if d := disks[r.rec]; d != disk && base >= 0 {
+			disk, base = d, z.volume(r, base)
+		}
+		if base <= 0 || r.head > z.size-base || !z.isLocal(base+r.head) {
+			l.miss(r)
+			continue
+		}
+		r.head += base
+		l.refs = append(l.refs, r)
+	}
+	slices.SortFunc(l.refs, zipRefOrder)
+}
+
+// volume returns where the volume starts on which a record's local header is, -1 if that
+// header is not behind from.
+func (z *zipWalk) volume(r zipRef, from int64) int64 {
+	c, ok := z.zipRecord(r.rec)
+	for at := from; ok && at < r.rec; at += 4 {
+		next := z.scan.find(zipSigLocal, at, r.rec)
+		if !z.out.Work((max(next, at)-at)/64 + 64) {
+			return -1
+		}
+		if next < 0 {
+			return -1
+		}
+		at = next
+		m, ok := z.zipLocal(at)
+		if ok && m.name == c.name && m.method == c.method && (m.crc == c.crc || m.flags&zipFlagDescriptor != 0) && at-r.head >= from {
+			return at - r.head
+		}
+	}
+	return -1
 }
 
 func (l *zipListing) miss(r zipRef) {
