@@ -348,10 +348,25 @@ func (w *zipWindow) at(off int64, n int) []byte {
 	return b[:min(n, len(b))]
 }
 
+// held returns what is in memory from off on, so that one signature after the
+// other is found without reading again what is behind the first.
+func (w *zipWindow) held(off int64) []byte {
+	if b, ok := w.src.(showcause.Bytes); ok && off >= 0 && off < int64(len(b)) {
+		return b[off:min(off+zipScanChunk, int64(len(b)))]
+	}
+	if i := off - w.off; i >= 0 && i < int64(len(w.buf)) {
+		return w.buf[i:]
+	}
+	return nil
+}
+
 // find returns the offset of the first sig that starts in [from, to), or -1.
 func (w *zipWindow) find(sig string, from, to int64) int64 {
 	for from < to {
-		b := w.at(from, zipScanChunk)
+		b := w.held(from)
+		if len(b) < len(sig) {
+			b = w.at(from, zipScanChunk)
+		}
 		if i := bytes.Index(b, []byte(sig)); i >= 0 {
 			if from+int64(i) >= to {
 				return -1
