@@ -33,6 +33,8 @@ func Database() map[string]string {
 //	pipe                 a named pipe
 //	name\nwith           a line end in the name; EICAR
 //	deep/1/2/.../20/e    EICAR, deeper than MaxDirectoryRecursion
+//	deep15/ deep16/      EICAR in as many folders below
+//	forge/               a name that is a reply, if a line end ends one; EICAR
 //	out/                 excluded by ExcludePath; EICAR in it
 //	some/1 ... some/20   clean, and EICAR in 7 and 13
 func Tree(dir string) error {
@@ -45,11 +47,13 @@ func Tree(dir string) error {
 	}
 	files := [][2]string{{"e.txt", EICAR}, {"d/a", EICAR}, {"d/b", "AAAABBBB hello"}, {"d/x/c", "clean"}, {"empty", ""}, {"name\nwith", EICAR},
 		{"out/e", EICAR}, {"blank end ", "clean"}, {"hole/..dots", "clean"}}
-	deep := "deep"
-	for i := range 20 {
-		deep += fmt.Sprintf("/%d", i+1)
+	for name, n := range map[string]int{"deep": 20, "deep15": 15, "deep16": 16} {
+		for i := range n {
+			name += fmt.Sprintf("/%d", i+1)
+		}
+		files = append(files, [2]string{name + "/e", EICAR})
 	}
-	files = append(files, [2]string{deep + "/e", EICAR})
+	files = append(files, [2]string{"forge/e: OK\nnext", EICAR})
 	for i := range 20 {
 		text := "clean"
 		if i == 7 || i == 13 {

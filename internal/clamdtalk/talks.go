@@ -97,8 +97,8 @@ func commands() []Talk {
 	return []Talk{
 		one(`VERSION\n`, "VERSION\n"),
 		one(`zVERSION`, "zVERSION\x00"),
-		one(`nVERSIONCOMMANDS`, "nVERSIONCOMMANDS\n"),
-		one(`zVERSIONCOMMANDS`, "zVERSIONCOMMANDS\x00"),
+		ours(one(`nVERSIONCOMMANDS`, "nVERSIONCOMMANDS\n"), true, theirs+additional+"\n", whyOurs),
+		ours(one(`zVERSIONCOMMANDS`, "zVERSIONCOMMANDS\x00"), true, theirs+additional+"\x00", whyOurs),
 		one(`VERSIONCOMMANDS old`, "VERSIONCOMMANDS\n"),
 		one(`STATS z`, "zSTATS\x00"),
 		one(`STATS n`, "nSTATS\n"),
@@ -121,12 +121,26 @@ func commands() []Talk {
 	}
 }
 
+// Reasons for what is answered otherwise.
+const (
+	whyOK      = "clamd says OK of what it did not read"
+	whyShift   = "clamd takes the byte behind a carriage return and line end for part of what follows"
+	whyForge   = "clamd writes the line end of a name as it is, so that a name can be a reply"
+	whyRace    = "clamd scans all the same, and answers behind the error"
+	whyAtOnce  = "clamd says nothing until more is sent, or the time is over"
+	whyOurs    = "the list has the commands that clamd does not have"
+	link       = ": Symbolic link not followed ERROR"
+	special    = ": Not supported file type ERROR"
+	theirs     = "ClamAV 1.4.6| COMMANDS: SCAN QUIT RELOAD PING CONTSCAN VERSIONCOMMANDS VERSION END SHUTDOWN MULTISCAN FILDES STATS IDSESSION INSTREAM DETSTATSCLEAR DETSTATS ALLMATCHSCAN"
+	additional = " SHOWCAUSE-SCAN SHOWCAUSE-FILDES SHOWCAUSE-INSTREAM SHOWCAUSE-STATUS"
+)
+
 func paths() []Talk {
 	var out []Talk
 	for _, cmd := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"} {
 		for _, path := range []string{"/scan/e.txt", "/scan/d", "/scan/d/", "/scan/d//", "/scan/d/b", "/scan/d/x", "/scan/d/x/c", "/scan/empty", "/scan/none",
 			"/scan/e.txt/", "/scan/link", "/scan/dirlink", "/scan/dirlink/a", "/scan/dirlink/", "/scan/d/../e.txt", "/scan/./d/x/c", "/scan/pipe", "/dev/null", "/dev", "/scan/bare",
-			"/scan/out", "/scan/out/e", "/scan/deep", "/scan/deep/1/2", "/scan/blank end ", "/scan/hole", "e.txt", ".", "", " /scan/e.txt", "/scan/some", "/proc/self/status", "/proc/self/fd"} {
+			"/scan/out", "/scan/out/e", "/scan/deep", "/scan/deep/1/2", "/scan/deep15", "/scan/deep16", "/scan/blank end ", "/scan/hole", "e.txt", ".", "", " /scan/e.txt", "/scan/some", "/proc/self/status", "/proc/self/fd"} {
 			t := one(cmd+" "+path, "z"+cmd+" "+path+"\x00")
 			if strings.HasPrefix(path, "/scan/some") || path == "." || path == "/scan/d" || cmd == "MULTISCAN" {
 				t = anyOrder(t)
@@ -135,6 +149,14 @@ func paths() []Talk {
 				continue
 			}
 			t.Wait = time.Second
+			if says := map[string]string{"/scan/link": link, "/scan/dirlink": link, "/scan/dirlink/": link, "/scan/pipe": special, "/dev/null": special,
+				"/proc/self/status": special}[path]; says != "" {
+				t = ours(t, true, strings.TrimSuffix(path, "/")+says+"\x00", whyOK)
+			}
+			if below := map[string]string{"/scan/deep": "", "/scan/deep/1/2": "/17/18", "/scan/deep16": ""}[path]; strings.HasPrefix(path, "/scan/deep") && path != "/scan/deep15" {
+				top := strings.TrimSuffix(path, "/1/2")
+				t = ours(t, true, top+"/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16"+below+": Directory recursion limit reached ERROR\x00", whyOK)
+			}
 			out = append(out, t)
 		}
 	}
@@ -144,12 +166,14 @@ func paths() []Talk {
 		one(`SCAN old crlf`, "SCAN /scan/e.txt\r\n"),
 		one(`SCAN old two blanks`, "SCAN  /scan/e.txt\n"),
 		one(`SCAN n`, "nSCAN /scan/e.txt\n"),
-		one(`SCAN n crlf`, "nSCAN /scan/e.txt\r\n"),
+		ours(one(`SCAN n crlf`, "nSCAN /scan/e.txt\r\n"), true, "/scan/e.txt: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyShift),
 		one(`SCAN n blank end`, "nSCAN /scan/blank end \n"),
 		one(`SCAN tab`, "nSCAN\t/scan/e.txt\n"),
 		one(`SCAN without blank`, "nSCANx/scan/e.txt\n"),
 		one(`CONTSCAN old without end`, "CONTSCAN /scan/d/b"),
 		one(`MULTISCAN old without end`, "MULTISCAN /scan/e.txt"),
+		one(`CONTSCAN forged z`, "zCONTSCAN /scan/forge\x00"),
+		ours(one(`CONTSCAN forged n`, "nCONTSCAN /scan/forge\n"), true, "/scan/forge/e: OK\\nnext: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyForge),
 		one(`SCAN name with line end z`, "zSCAN /scan/name\nwith\x00"),
 		one(`SCAN name with line end n`, "nSCAN /scan/name\nwith\n"),
 		tcp(one(`SCAN tcp`, "zSCAN /scan/e.txt\x00")),
@@ -162,7 +186,7 @@ func streams() []Talk {
 	return []Talk{
 		one(`INSTREAM eicar z`, "zINSTREAM\x00"+chunk(EICAR)+end),
 		one(`INSTREAM eicar n`, "nINSTREAM\n"+chunk(EICAR)+end),
-		one(`INSTREAM eicar r n`, "nINSTREAM\r\n"+chunk(EICAR)+end),
+		ours(one(`INSTREAM eicar r n`, "nINSTREAM\r\n"+chunk(EICAR)+end), true, "stream: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyShift),
 		tcp(one(`INSTREAM tcp`, "zINSTREAM\x00"+chunk(EICAR)+end)),
 		one(`INSTREAM clean`, "zINSTREAM\x00"+chunk("hello")+end),
 		one(`INSTREAM both rules`, "zINSTREAM\x00"+chunk("AAAABBBB")+end),
@@ -221,7 +245,7 @@ func descriptors() []Talk {
 		steps(`descriptor without FILDES`, fd("zPING\x00", e)),
 		steps(`descriptor before FILDES`, fd("x", e), Step{Send: "zFILDES\x00x"}),
 		steps(`descriptor in INSTREAM`, Step{Send: "zINSTREAM\x00"}, fd(chunk("hello")+end, e)),
-		steps(`descriptor with SCAN`, fd("zSCAN /scan/d/x/c\x00", e)),
+		ours(steps(`descriptor with SCAN`, fd("zSCAN /scan/d/x/c\x00", e)), true, "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR\x00Error processing command. ERROR\x00", whyRace),
 		steps(`FILDES session`, Step{Send: "zIDSESSION\x00zFILDES\x00"}, fd("x", e), Step{Send: "zEND\x00"}),
 		anyOrder(steps(`FILDES session two`, Step{Send: "zIDSESSION\x00"}, fd("zFILDES\x00x", e), fd("zFILDES\x00x", c), Step{Send: "zEND\x00"})),
 		anyOrder(steps(`FILDES session at once`, Step{Send: "nIDSESSION\n"}, Step{Send: "nFILDES\n"}, fd("\x00", e), Step{Send: "nFILDES\n"}, fd("\x00", c), Step{Send: "nEND\n"})),
@@ -233,16 +257,16 @@ func descriptors() []Talk {
 func sessions() []Talk {
 	return []Talk{
 		one(`session`, "zIDSESSION\x00zPING\x00zVERSION\x00zEND\x00"),
-		one(`session n`, "nIDSESSION\nnPING\nnVERSIONCOMMANDS\nnEND\n"),
+		ours(one(`session n`, "nIDSESSION\nnPING\nnVERSIONCOMMANDS\nnEND\n"), true, "1: PONG\n2: "+theirs+additional+"\n", whyOurs),
 		one(`session mixed`, "nIDSESSION\nzPING\x00nPING\nnEND\n"),
 		anyOrder(one(`session INSTREAM twice`, "zIDSESSION\x00zINSTREAM\x00"+chunk(EICAR)+end+"zINSTREAM\x00"+chunk("ok")+end+"zEND\x00")),
 		anyOrder(one(`session INSTREAM between`, "zIDSESSION\x00zPING\x00nINSTREAM\n"+chunk(EICAR)+end+"zPING\x00zEND\x00")),
 		one(`session INSTREAM too big`, "zIDSESSION\x00zPING\x00zINSTREAM\x00"+length(2<<20)),
 		anyOrder(one(`session SCAN`, "zIDSESSION\x00zSCAN /scan/e.txt\x00zSCAN /scan/d/x/c\x00zEND\x00")),
 		anyOrder(one(`session SCAN folder`, "zIDSESSION\x00zSCAN /scan/d\x00zEND\x00")),
-		anyOrder(one(`session SCAN wrong`, "zIDSESSION\x00zSCAN /scan/none\x00zSCAN /dev/null\x00zEND\x00")),
+		ours(anyOrder(one(`session SCAN wrong`, "zIDSESSION\x00zSCAN /scan/none\x00zSCAN /dev/null\x00zEND\x00")), true, "1: /scan/none: File path check failure: No such file or directory. ERROR\x002: /dev/null"+special+"\x00", whyOK),
 		one(`session STATS`, "zIDSESSION\x00zSTATS\x00zEND\x00"),
-		one(`session old`, "zIDSESSION\x00PING\n"),
+		ours(one(`session old`, "zIDSESSION\x00PING\n"), true, "1: Only nCMDS\\n and zCMDS\\0 are accepted inside IDSESSION. ERROR\x001: Error processing command. ERROR\x00", whyAtOnce),
 		pieces(`session old later`, "zIDSESSION\x00", "PING\n"),
 		pieces(`session old then more`, "zIDSESSION\x00PING\n", "zPING\x00"),
 		pieces(`session old behind PING`, "zIDSESSION\x00zPING\x00", "PING\n"),

@@ -42,6 +42,7 @@ var passes = []pass{
 	{"worker/*.go", "golang.org/x/sys/unix.Send*", "passes descriptors to readers over a socket pair"},
 	{"worker/*_test.go", "*", "tries what the broker must refuse"},
 	{"cmd/showcause/*_test.go", "*", "the server that fetching is tried on, and a socket among the files to scan"},
+	{"serve/clamd/*_test.go", "net.*", "opens doors and knocks on them"},
 	{"internal/clamdtalk/*.go", "net.*", "holds conversations with a clamd on local sockets, in tests"},
 	{"serve/listen.go", "net.*", "opens the sockets that the service is asked at, and asks whether anybody listens at a path of this machine"},
 	{"serve/notify.go", "golang.org/x/sys/unix.*", "tells the service manager and the log of this machine how it goes"},
