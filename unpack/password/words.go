@@ -47,9 +47,22 @@ func Words(text []byte, hear func([]byte)) {
 		lower = text
 	}
 	found := 0
+	words := keywords()
+	var first [256]bool // bytes that one of them begins with
+	for _, k := range words {
+		first[k[0]] = true
+	}
 	for at := 0; at < len(lower) && found < maxKeywords; {
-		_, n := utf8.DecodeRune(lower[at:])
-		if k := keywordAt(lower, at); k > 0 {
+		n := 1
+		if c := lower[at]; !first[c] {
+			if c >= utf8.RuneSelf {
+				_, n = utf8.DecodeRune(lower[at:])
+			}
+			at += n
+			continue
+		}
+		_, n = utf8.DecodeRune(lower[at:])
+		if k := keywordAt(words, lower, at); k > 0 {
 			found++
 			behind(text[at+k:], hear)
 			n = k
@@ -98,12 +111,12 @@ func Subject(text []byte, hear func([]byte)) {
 }
 
 // keywordAt returns the length of the keyword that stands at an offset as a word, 0 for none.
-func keywordAt(lower []byte, at int) int {
+func keywordAt(words []string, lower []byte, at int) int {
 	if r, _ := utf8.DecodeLastRune(lower[:at]); at > 0 && r < 0x2000 && unicode.IsLetter(r) {
 		return 0
 	}
-	for _, k := range keywords() {
-		if !bytes.HasPrefix(lower[at:], []byte(k)) {
+	for _, k := range words {
+		if k[0] != lower[at] || !bytes.HasPrefix(lower[at:], []byte(k)) {
 			continue
 		}
 		if r, _ := utf8.DecodeRune(lower[at+len(k):]); r < 0x2000 && unicode.IsLetter(r) && at+len(k) < len(lower) {
