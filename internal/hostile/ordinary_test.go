@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,12 @@ func ordinary() map[string][]byte {
 		out[c.format] = made(c.file)
 		out[c.format+" with zeros behind it"] = join(made(c.file), make([]byte, 3000))
 		out[c.format+" with bytes 0xff behind it"] = join(made(c.file), bytes.Repeat([]byte{255}, 3000))
+	}
+	for _, s := range volumeSets() {
+		if len(s.benign) > 0 {
+			out["volumes of "+s.name] = joined(s.benign)
+			out["volumes of "+s.name+", the first one last"] = joined(append(slices.Clone(s.benign[1:]), s.benign[0]))
+		}
 	}
 	for _, n := range []int{1, 100, 65_535, 65_536, 65_537, 1 << 20} {
 		out[fmt.Sprintf("gzip of %d bytes", n)] = gzipOf(text(n*5, uint64(n))[:n])
