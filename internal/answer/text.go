@@ -226,7 +226,19 @@ func (p *textPrinter) groups(title string, codes []showcause.Code) {
 		if more := g.places - int64(len(g.examples)); more > 0 {
 			fmt.Fprintf(p.w, "      and %s more (--verbose lists all)\n", Number(more))
 		}
+		if isVolume(c) {
+			fmt.Fprintln(p.w, "      to have a set read as one: cat FIRST SECOND ... | showcause scan -")
+		}
 	}
+}
+
+// isVolume tells the codes of what a reader finds where volumes stand one behind the other.
+func isVolume(c showcause.Code) bool {
+	switch strings.TrimPrefix(string(c), string(showcause.Unsupported)+".format.") {
+	case "rar-volume", "cab-volume", "arj-volume", "zip-split", "split-volume":
+		return true
+	}
+	return false
 }
 
 func (p *textPrinter) summary(t *Totals) error {
