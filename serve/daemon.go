@@ -71,7 +71,7 @@ type Daemon struct {
 	doors   map[string]Door
 	began   time.Time
 	cancel  context.CancelFunc // of what ends the service
-	gone    bool               // another process has taken this one's place: the sockets' paths are its
+	gone    bool               // another process has taken this one's place, or still has it: the paths are its
 
 	reload sync.Mutex // held while rules are changed
 	state  string     // of the rules; guarded by reload
@@ -99,11 +99,16 @@ func Run(ctx context.Context, o Options) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// From here on: SIGHUP and SIGUSR2 would end a process that does not know them.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
 	d := &Daemon{o: o, began: time.Now(), cancel: cancel, doors: map[string]Door{}}
 	before, err := heir()
 	if err != nil {
 		return err
 	}
+	d.gone = before != nil // until this process is ready, they are that one's
 	if err := d.open(before); err != nil {
 		return err
 	}
@@ -121,9 +126,17 @@ func Run(ctx context.Context, o Options) error {
 		})
 	}
 	notify(fmt.Sprintf("READY=1\nMAINPID=%d\nSTATUS=%d rules", os.Getpid(), d.queue.Rules().DB.Len()))
-	before.done()
+	if before != nil {
+		before.done()
+		d.gone = false
+		if d.o.PidFile != "" {
+			if err := writePid(d.o.PidFile); err != nil { // its folder may be root's, and this process no longer is
+				d.log.Warn("pid file is not written", "error", err)
+			}
+		}
+	}
 	d.log.Info("ready", "version", o.Version, "rules", d.queue.Rules().DB.Len(), "rules_version", d.queue.Rules().Version, "doors", d.addresses())
-	d.run(ctx)
+	d.run(ctx, signals)
 	notify("STOPPING=1")
 	err = d.stop()
 	serving.Wait()
@@ -149,12 +162,9 @@ func (d *Daemon) open(before *predecessor) (err error) {
 	if d.sockets, err = open(want, before); err != nil {
 		return err
 	}
-	if d.o.PidFile != "" {
+	if d.o.PidFile != "" && before == nil {
 		if err := writePid(d.o.PidFile); err != nil {
-			if before == nil {
-				return fmt.Errorf("pid file: %w", err)
-			}
-			d.log.Warn("pid file is not written", "error", err)
+			return fmt.Errorf("pid file: %w", err)
 		}
 	}
 	return nil
@@ -247,10 +257,7 @@ func (d *Daemon) Log() *slog.Logger { return d.log }
 func (d *Daemon) End() { d.cancel() }
 
 // run waits for the end, and does what is asked meanwhile.
-func (d *Daemon) run(ctx context.Context) {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
-	defer signal.Stop(signals)
+func (d *Daemon) run(ctx context.Context, signals <-chan os.Signal) {
 	var check, watch <-chan time.Time
 	if d.o.SelfCheck > 0 {
 		t := time.NewTicker(d.o.SelfCheck)

@@ -74,9 +74,6 @@ func (p *predecessor) take(w Listen) *os.File {
 
 // done closes what was not taken, and lets the process before this one stop.
 func (p *predecessor) done() {
-	if p == nil {
-		return
-	}
 	for _, f := range p.files {
 		if f != nil {
 			f.Close()

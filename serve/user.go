@@ -6,6 +6,8 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // become gives root's rights up for those of a user, for good, on all threads. Where
@@ -51,6 +53,12 @@ func become(name string, supplementary bool) error {
 		return fmt.Errorf("user %s: group: %w", name, err)
 	}
 	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return fmt.Errorf("user %s: %w", name, err)
+	}
+	// With the user the kernel took away that this process can be looked into by its own
+	// user (PR_SET_DUMPABLE(2const)), and with that the means to map the users of a reader's
+	// namespace. A service that this user had started would be the same.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("user %s: %w", name, err)
 	}
 	// The next process of this one, and the caches of this one, are the user's.
