@@ -392,7 +392,7 @@ func TestOurCommands(t *testing.T) {
 		!o.NoCache || fmt.Sprintf("%s", o.Passwords) != "[a b c]" {
 		t.Errorf("%+v", o)
 	}
-	if m := get("nSHOWCAUSE-STATUS\n"); m["version"] != "test" || m["connections"] != 1.0 {
+	if m := get("nSHOWCAUSE-STATUS\n"); m["version"] != "test" || m["connections"] == 0.0 {
 		t.Errorf("%v", m)
 	}
 	if m := get("nSHOWCAUSE-SCAN -- " + dir + "\n"); m["verdict"] != "error" || m["error"] != "Not a regular file" {

@@ -119,7 +119,7 @@ func (c *conn) talk() {
 			c.busy.Store(true)
 			more := c.do(&cmd)
 			c.busy.Store(false)
-			if !more {
+			if !more || c.ctx.Err() != nil {
 				return
 			}
 		}
@@ -327,6 +327,7 @@ func (c *conn) send(b []byte) {
 	c.nc.SetWriteDeadline(time.Now().Add(c.s.o.SendTimeout))
 	if _, err := c.nc.Write(b); err != nil {
 		c.cancel() // nobody listens any more
+		c.nc.Close()
 	}
 }
 

@@ -178,9 +178,6 @@ func connections() int {
 // served at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	for {
-		if !s.room(ctx) {
-			return ctx.Err()
-		}
 		nc, err := l.Accept()
 		if err != nil {
 			switch {
@@ -188,7 +185,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 				return nil
 			case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ECONNABORTED):
 				s.o.Log.Warn("connection not taken", "door", "clamd", "error", err)
-				s.evict()
+				s.evict(nil)
 				time.Sleep(10 * time.Millisecond)
 				continue
 			}
@@ -200,20 +197,27 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return nil
 		}
 		go c.serve()
+		if !s.room(ctx, c) {
+			return ctx.Err()
+		}
 	}
 }
 
-// room waits until one more connection may be had, and makes room for it.
-func (s *Server) room(ctx context.Context) bool {
+// grace is how long a client may take to say something, however many wait.
+const grace = time.Second
+
+// room waits until there are not too many connections, and sees to it that one goes, but
+// not the one that just came.
+func (s *Server) room(ctx context.Context, came *conn) bool {
 	for {
 		s.mu.Lock()
 		n, freed := len(s.conns), s.freed
-		s.full = n >= s.o.MaxConnections
+		s.full = n > s.o.MaxConnections
 		s.mu.Unlock()
-		if n < s.o.MaxConnections {
+		if n <= s.o.MaxConnections {
 			return true
 		}
-		s.evict()
+		s.evict(came)
 		select {
 		case <-freed:
 		case <-ctx.Done():
@@ -223,14 +227,15 @@ func (s *Server) room(ctx context.Context) bool {
 	}
 }
 
-// evict ends a connection that waits for its client: of the client that has most, the one
-// that said nothing for longest.
-func (s *Server) evict() {
+// evict ends a connection that waits for its client, and for a while already: of the client
+// that has most, the one that said nothing for longest.
+func (s *Server) evict(but *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var worst *conn
+	since := time.Now().Add(-grace).UnixNano()
 	for c := range s.conns {
-		if c.busy.Load() || c.flying.Load() > 0 || c.evicted.Load() {
+		if c == but || c.heard.Load() > since || c.busy.Load() || c.flying.Load() > 0 || c.evicted.Load() {
 			continue
 		}
 		if worst == nil || s.clients[c.client] > s.clients[worst.client] ||
