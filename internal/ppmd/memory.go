@@ -1,6 +1,77 @@
 package ppmd
 
-// The allocator. Blocks of 1 to 128 units are kept in lists by their size; a
+import "encoding/binary"
+
+// memory is what all that is linked lies in, at offsets: contexts and free blocks
+// of 12 bytes, states of 6, and the text at its start.
+//
+//	state    symbol (1), frequency (1), successor (4): a context, or a place in the text
+type memory struct {
+	mem  []byte
+	size uint32
+	base uint32
+
+	text, unitsStart uint32
+	loUnit, hiUnit   uint32
+	glue             int
+	free             [indexes]uint32
+	toUnits          [indexes]uint8
+	toIndex          [128]uint8
+}
+
+// make makes n bytes, unless they are there.
+func (m *memory) make(n uint32) {
+	if m.size != n {
+		m.base = 4 - n&3
+		m.mem = make([]byte, m.base+n+unit)
+		m.size = n
+	}
+	k := 0
+	for i := range indexes {
+		step := 4
+		if i < 12 {
+			step = i>>2 + 1
+		}
+		for ; step > 0; step-- {
+			m.toIndex[k] = uint8(i)
+			k++
+		}
+		m.toUnits[i] = uint8(k)
+	}
+}
+
+// reset gives all memory back.
+func (m *memory) reset() {
+	clear(m.free[:])
+	m.text = m.base
+	m.hiUnit = m.text + m.size
+	m.unitsStart = m.hiUnit - m.size/8/unit*7*unit
+	m.loUnit = m.unitsStart
+	m.glue = 0
+}
+
+func (m *memory) u16(p uint32) int       { return int(binary.LittleEndian.Uint16(m.mem[p:])) }
+func (m *memory) u32(p uint32) uint32    { return binary.LittleEndian.Uint32(m.mem[p:]) }
+func (m *memory) set16(p uint32, v int)  { binary.LittleEndian.PutUint16(m.mem[p:], uint16(v)) }
+func (m *memory) set32(p, v uint32)      { binary.LittleEndian.PutUint32(m.mem[p:], v) }
+func (m *memory) summ(c uint32) int      { return m.u16(c + 2) }
+func (m *memory) stats(c uint32) uint32  { return m.u32(c + 4) }
+func (m *memory) suffix(c uint32) uint32 { return m.u32(c + 8) }
+func (m *memory) sym(s uint32) byte      { return m.mem[s] }
+func (m *memory) freq(s uint32) int      { return int(m.mem[s+1]) }
+func (m *memory) next(s uint32) uint32   { return m.u32(s + 2) }
+
+func (m *memory) copyState(to, from uint32) {
+	copy(m.mem[to:to+stateSize], m.mem[from:from+stateSize])
+}
+
+func (m *memory) swap(a, b uint32) {
+	t := [stateSize]byte(m.mem[a : a+stateSize])
+	m.copyState(a, b)
+	copy(m.mem[b:], t[:])
+}
+
+// The allocator of variant H. Blocks of 1 to 128 units are kept in lists by their size; a
 // free block has 0 in its first two bytes while lists are joined, where a
 // context has its number of states and a state its frequency.
 

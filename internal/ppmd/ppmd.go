@@ -1,17 +1,20 @@
-// Package ppmd decodes PPMd variant H (D. Shkarin), as 7z archives and RAR 2.9
-// to 4 have it. There is no specification but the authors' programs in the
+// Package ppmd decodes PPMd (D. Shkarin): variant H, as 7z archives and RAR 2.9
+// to 4 have it, and variant I, revision 1, as zip files have it. There is no specification but the authors' programs in the
 // public domain; the order of every update and of every allocation is part of
 // the format, since what does not fit in the given memory restarts the model.
 package ppmd
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 )
 
-// ErrData is the error for data that no encoder writes.
-var ErrData = errors.New("ppmd: invalid data")
+// Errors of a model.
+var (
+	ErrData    = errors.New("ppmd: invalid data") // that no encoder writes
+	ErrWork    = errors.New("ppmd: too much work")
+	ErrRestore = errors.New("ppmd: a model that is frozen when memory is spent")
+)
 
 const (
 	maxOrder   = 64
@@ -39,16 +42,13 @@ type see struct {
 	count uint8
 }
 
-// Model is the statistics and the range decoder. All that is linked lies in
-// mem, at offsets: contexts and free blocks of 12 bytes, states of 6.
+// Model is the statistics of variant H and its range decoder.
 //
 //	context  number of states (2), sum of frequencies (2), states (4), suffix (4)
 //	         with one state: number (2), state (6), suffix (4)
-//	state    symbol (1), frequency (1), successor (4): a context, or a place in the text
 type Model struct {
-	mem  []byte
-	size uint32
-	base uint32
+	memory
+	coder
 
 	order             int
 	min, max          uint32 // contexts
@@ -58,44 +58,14 @@ type Model struct {
 	prev              int // 1 if the last symbol was the likely one
 	runLength, initRL int32
 	hiBits            int
-	text, unitsStart  uint32
-	loUnit, hiUnit    uint32
-	glue              int
-	free              [indexes]uint32
-	toUnits           [indexes]uint8
-	toIndex           [128]uint8
 	nsIndex, nsBin    [256]uint8
 	see               [25][16]see
 	dummy             see
 	binSumm           [128][64]uint16
 	mask              [256]bool
-	rar               bool // the range decoder of RAR
-	r                 io.ByteReader
-	low, code, width  uint32
-	err               error
 }
 
-func (m *Model) u16(p uint32) int       { return int(binary.LittleEndian.Uint16(m.mem[p:])) }
-func (m *Model) u32(p uint32) uint32    { return binary.LittleEndian.Uint32(m.mem[p:]) }
-func (m *Model) set16(p uint32, v int)  { binary.LittleEndian.PutUint16(m.mem[p:], uint16(v)) }
-func (m *Model) set32(p, v uint32)      { binary.LittleEndian.PutUint32(m.mem[p:], v) }
-func (m *Model) numStats(c uint32) int  { return m.u16(c) }
-func (m *Model) summ(c uint32) int      { return m.u16(c + 2) }
-func (m *Model) stats(c uint32) uint32  { return m.u32(c + 4) }
-func (m *Model) suffix(c uint32) uint32 { return m.u32(c + 8) }
-func (m *Model) sym(s uint32) byte      { return m.mem[s] }
-func (m *Model) freq(s uint32) int      { return int(m.mem[s+1]) }
-func (m *Model) next(s uint32) uint32   { return m.u32(s + 2) }
-
-func (m *Model) copyState(to, from uint32) {
-	copy(m.mem[to:to+stateSize], m.mem[from:from+stateSize])
-}
-
-func (m *Model) swap(a, b uint32) {
-	t := [stateSize]byte(m.mem[a : a+stateSize])
-	m.copyState(a, b)
-	copy(m.mem[b:], t[:])
-}
+func (m *Model) numStats(c uint32) int { return m.u16(c) }
 
 // Start makes the model anew, with contexts of up to order symbols (2 to 64) in
 // mem bytes.
@@ -103,11 +73,7 @@ func (m *Model) Start(order int, mem uint32) error {
 	if order < 2 || order > maxOrder || mem < 1<<11 || mem > MaxMemory {
 		return ErrData
 	}
-	if m.size != mem {
-		m.base = 4 - mem&3
-		m.mem = make([]byte, m.base+mem+unit)
-		m.size = mem
-	}
+	m.make(mem)
 	m.order = order
 	m.tables()
 	m.restart()
@@ -115,18 +81,6 @@ func (m *Model) Start(order int, mem uint32) error {
 }
 
 func (m *Model) tables() {
-	k := 0
-	for i := range indexes {
-		step := 4
-		if i < 12 {
-			step = i>>2 + 1
-		}
-		for ; step > 0; step-- {
-			m.toIndex[k] = uint8(i)
-			k++
-		}
-		m.toUnits[i] = uint8(k)
-	}
 	for i := range m.nsBin {
 		switch {
 		case i == 0:
@@ -155,12 +109,7 @@ func (m *Model) tables() {
 }
 
 func (m *Model) restart() {
-	clear(m.free[:])
-	m.text = m.base
-	m.hiUnit = m.text + m.size
-	m.unitsStart = m.hiUnit - m.size/8/unit*7*unit
-	m.loUnit = m.unitsStart
-	m.glue = 0
+	m.reset()
 	m.fall = m.order
 	m.initRL = -int32(min(m.order, 12)) - 1
 	m.runLength = m.initRL

@@ -2,8 +2,16 @@ package ppmd
 
 import "io"
 
+// coder is the range decoder.
+type coder struct {
+	rar              bool // that of RAR and of zip, without carries
+	r                io.ByteReader
+	low, code, width uint32
+	err              error
+}
+
 // Range begins 7z's range decoder, which reads bytes as it needs them.
-func (m *Model) Range(r io.ByteReader) error {
+func (m *coder) Range(r io.ByteReader) error {
 	m.rar, m.r, m.err = false, r, nil
 	m.low, m.code, m.width = 0, 0, 0xffffffff
 	if m.byte() != 0 && m.err == nil {
@@ -15,8 +23,8 @@ func (m *Model) Range(r io.ByteReader) error {
 	return m.err
 }
 
-// RangeRAR begins the range decoder of RAR.
-func (m *Model) RangeRAR(r io.ByteReader) error {
+// RangeRAR begins the range decoder of RAR and of zip.
+func (m *coder) RangeRAR(r io.ByteReader) error {
 	m.rar, m.r, m.err = true, r, nil
 	m.low, m.code, m.width = 0, 0, 0xffffffff
 	for range 4 {
@@ -25,7 +33,7 @@ func (m *Model) RangeRAR(r io.ByteReader) error {
 	return m.err
 }
 
-func (m *Model) byte() uint32 {
+func (m *coder) byte() uint32 {
 	c, err := m.r.ReadByte()
 	if err != nil && m.err == nil {
 		if m.err = err; err == io.EOF {
@@ -36,7 +44,7 @@ func (m *Model) byte() uint32 {
 }
 
 // threshold returns which of total parts of the range the code is in.
-func (m *Model) threshold(total int) (int, bool) {
+func (m *coder) threshold(total int) (int, bool) {
 	if total <= 0 || m.width < uint32(total) {
 		m.err = ErrData
 		return 0, false
@@ -46,7 +54,7 @@ func (m *Model) threshold(total int) (int, bool) {
 }
 
 // decode takes the parts from start on.
-func (m *Model) decode(start, size int) {
+func (m *coder) decode(start, size int) {
 	if m.rar {
 		m.low += uint32(start) * m.width
 	} else {
@@ -57,7 +65,7 @@ func (m *Model) decode(start, size int) {
 }
 
 // bit decodes a bit that is 0 with the probability p of binScale.
-func (m *Model) bit(p uint32) int {
+func (m *coder) bit(p uint32) int {
 	bound := m.width >> (intBits + periodBits) * p
 	if m.rar {
 		if m.width>>(intBits+periodBits) == 0 {
@@ -85,7 +93,7 @@ func (m *Model) bit(p uint32) int {
 	return 1
 }
 
-func (m *Model) normalize() {
+func (m *coder) normalize() {
 	if !m.rar {
 		for m.width < 1<<24 && m.err == nil {
 			m.code = m.code<<8 | m.byte()
@@ -107,4 +115,4 @@ func (m *Model) normalize() {
 }
 
 // Finished tells whether 7z's coder is where an encoder leaves it.
-func (m *Model) Finished() bool { return m.code == 0 }
+func (m *coder) Finished() bool { return m.code == 0 }

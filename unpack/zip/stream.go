@@ -14,6 +14,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
+	"github.com/showcause/showcause/internal/ppmd"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -108,6 +109,8 @@ func (s *zipStream) decoder() (io.Reader, error) {
 		return codec.NewExplode(s.in, s.job.flags&zipFlagOption1 != 0, s.job.flags&zipFlagOption2 != 0, s.job.said), nil
 	case zipZstd, zipZstdOld:
 		return s.zstd()
+	case zipPPMd:
+		return s.ppmd()
 	}
 	return nil, unpack.Fail(showcause.Unsupported + showcause.Code(".method."+zipMethodWord(s.job.method)))
 }
@@ -270,6 +273,10 @@ func (s *zipStream) finish(err error) {
 		s.err = unpack.Fail(zipGapLZMADict)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		s.err = unpack.Fail(zipGapZstdWindow)
+	case errors.Is(err, ppmd.ErrRestore):
+		s.err = unpack.Fail(showcause.Unsupported + ".method.ppmd")
+	case errors.Is(err, ppmd.ErrWork):
+		s.err = unpack.Fail(showcause.LimitWork)
 	case s.job.soft, s.exact, s.ended && (s.sizeLie || len(s.job.sums) == 0 && s.job.flags&zipFlagDescriptor == 0):
 		s.err = io.EOF
 	default:
@@ -291,6 +298,9 @@ func (s *zipStream) close() {
 	if s.dec != nil && s.dec == s.z.zstd && s.z.window > zipKeptWindow {
 		s.z.zstd.Close()
 		s.z.zstd = nil
+	}
+	if s.dec != nil && s.job.method == zipPPMd {
+		s.z.dropModel(zipKeptModel)
 	}
 	s.dec = nil
 }
@@ -326,13 +336,14 @@ type zipTrial struct {
 	exact bool // with a declared CRC
 	more  bool // still good after zipTrialLen bytes
 	cut   bool // good up to the end of its input
+	weak  bool // the method makes something of any bytes at all
 	used  int64
 }
 
 // good tells whether the bytes are the method's. Noise does not inflate for 64
 // KiB, nor come to its end with the last of its bytes.
 func (t zipTrial) good(packed int64) bool {
-	return t.exact || t.more || t.whole && t.n > 0 && t.used == packed && packed >= 32
+	return t.exact || !t.weak && (t.more || t.whole && t.n > 0 && t.used == packed && packed >= 32)
 }
 
 // try runs a job up to zipTrialLen bytes of output.
@@ -350,7 +361,7 @@ func (z *zipWalk) try(j zipJob) zipTrial {
 		s.Read(z.trial)
 	}
 	z.out.Work(12 * s.n)
-	t := zipTrial{n: s.n, whole: s.ended, exact: s.exact || s.sizeLie, more: s.n >= zipTrialLen, cut: s.cut, used: s.used}
+	t := zipTrial{n: s.n, whole: s.ended, exact: s.exact || s.sizeLie, more: s.n >= zipTrialLen, cut: s.cut, used: s.used, weak: j.method == zipPPMd}
 	if s.err == nil {
 		s.close()
 	}

@@ -89,10 +89,15 @@ func (z *zipWalk) fits(j zipJob) bool {
 		b, _ := bound.ReadAt(j.sealed.src, 0, 6, 6)
 		return string(b) == "\xfd7zXZ\x00"
 	}
-	if j.method != zipStored {
+	cost := 4 * n
+	switch j.method {
+	case zipStored:
+	case zipPPMd: // which decodes anything at all
+		cost = 64 * max(j.said, n)
+	default:
 		return z.try(j).good(n)
 	}
-	if n > zipMaxSealed || !z.out.Guess(4*n) {
+	if max(j.said, n) > zipMaxSealed || !z.out.Guess(cost) {
 		return false
 	}
 	j.soft = true
@@ -101,6 +106,7 @@ func (z *zipWalk) fits(j zipJob) bool {
 	for s.err == nil {
 		s.Read(buf)
 	}
+	s.close()
 	return s.exact
 }
 
@@ -194,7 +200,7 @@ func (z *zipWalk) unsealed(name string, m zipMeta, w zipWay, j zipJob) bool {
 	j.packed = j.sealed.src.Size()
 	word := zipMethodWord(w.method)
 	switch w.method {
-	case zipStored, zipDeflate, zipDeflate64, zipBzip2, zipLZMA, zipImplode, zipZstd, zipZstdOld:
+	case zipStored, zipDeflate, zipDeflate64, zipBzip2, zipLZMA, zipImplode, zipZstd, zipZstdOld, zipPPMd:
 	case zipXZ:
 		j.method, j.sums, j.said = zipStored, nil, j.packed
 		j.flags &^= zipFlagDescriptor

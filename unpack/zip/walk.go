@@ -14,6 +14,7 @@ import (
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
+	"github.com/showcause/showcause/internal/ppmd"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -53,6 +54,9 @@ type zipWalk struct {
 	trial   []byte
 	zstd    *zstd.Decoder
 	window  int64 // largest that zstd has made, in bytes
+
+	model     *ppmd.ModelI
+	modelSize int64 // bytes
 }
 
 // Notes and gaps of one code that a layer gets at most. Notes past it are
@@ -86,6 +90,7 @@ func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 		if z.zstd != nil {
 			z.zstd.Close()
 		}
+		z.dropModel(0)
 	}()
 	z.heads.src, z.records.src, z.scan.src = src, src, src
 	z.heads.size, z.records.size, z.scan.size = 64<<10, 64<<10, zipScanChunk
@@ -271,7 +276,7 @@ func (z *zipWalk) deserves(m zipMeta) bool {
 		return false
 	}
 	t := z.try(z.job(zipWay{start: m.data, method: m.method, metas: []zipMeta{m}}))
-	return t.exact || t.more || t.whole && t.n > 0
+	return t.exact || !t.weak && (t.more || t.whole && t.n > 0)
 }
 
 // zipWay is a place where a member's bytes may start and a method for them,
@@ -533,7 +538,7 @@ func (z *zipWalk) derive(name string, at int64, w zipWay, soft, named bool, next
 		return z.stored(name, at, w, soft, named, next)
 	case zipXZ:
 		return z.xz(name, at, w, soft, next)
-	case zipDeflate, zipDeflate64, zipBzip2, zipLZMA, zipImplode, zipZstd, zipZstdOld:
+	case zipDeflate, zipDeflate64, zipBzip2, zipLZMA, zipImplode, zipZstd, zipZstdOld, zipPPMd:
 		return z.packed(name, at, w, soft, next)
 	}
 	return z.unknown(name, at, w, soft)

@@ -62,6 +62,7 @@ const (
 	zipZstdOld   = 20 // "deprecated, use 93", but it was written
 	zipZstd      = 93
 	zipXZ        = 95
+	zipPPMd      = 98
 	zipAES       = 99 // the real method stands in extra field 0x9901
 	zipAE2       = 2  // version of its encryption that has no CRC
 )
