@@ -33,6 +33,7 @@ func vdiOf(kind uint32) []byte {
 	le.PutUint64(b[368:], uint64(len(disk)))
 	le.PutUint32(b[376:], handBlock)
 	le.PutUint32(b[384:], 6)
+	le.PutUint32(b[388:], 3)
 	for i, at := range []uint32{2, 0xffffffff, 1, 0xfffffffe, 0xffffffff, 0} {
 		le.PutUint32(b[512+4*i:], at)
 	}

@@ -3,6 +3,8 @@ package image
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
+	"io"
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
@@ -22,61 +24,114 @@ const (
 //	an entry   type [16], id [16], first u64, last u64, flags u64, name UTF-16 [36]
 //
 // The copy at the end is read too; a partition that only one of them has is
-// a child as well, with a note. What stands behind the last partition and is in no
-// copy is a child, "gpt.rest".
+// a child as well, with a note. Where the first is gone the copy is looked for in the
+// last sector. What stands in no partition and is in no copy is a child, "gpt.rest".
 func GPT() unpack.Format {
 	return unpack.Format{
-		Name:  "gpt",
-		Match: func(p *unpack.Probe) bool { return p.Is("gpt") || gptSector(p.Source) != 0 },
-		Walk:  func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
+		Name: "gpt",
+		Match: func(p *unpack.Probe) bool {
+			if p.Is("gpt") || p.Source == nil {
+				return p.Is("gpt")
+			}
+			_, n := gptPlaces(p.Source)
+			return n != 0
+		},
+		Walk: func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
 	}
 }
 
-// gptSector is the size of a sector, 0 if there is no header behind the first.
-func gptSector(src showcause.Source) int64 {
+// gptPlaces are where headers stand without being led to, and the size of a sector, 0 if
+// there is none: behind the first sector, and in the last.
+func gptPlaces(src showcause.Source) (list []int64, size int64) {
 	for _, n := range []int64{512, 4096} {
-		if b, err := bound.ReadAt(src, n, 8, 8); err == nil && string(b) == gptMagic {
-			return n
+		for _, at := range []int64{n, src.Size()/n*n - n} {
+			b, err := bound.ReadAt(src, at, 8, 8)
+			if err == nil && string(b) == gptMagic && (size == 0 || size == n) {
+				list, size = append(list, at), n
+			}
 		}
 	}
-	return 0
+	return list, size
 }
 
 func walkGPT(src showcause.Source, out *unpack.Out) {
-	n := gptSector(src)
+	_, n := gptPlaces(src)
 	if n == 0 {
 		n = 512
 	}
-	first, other, ok := gptList(src, out, n, n)
-	if !ok {
+	last := src.Size()/n*n - n
+	first, firstOK := gptRead(src, out, n, n)
+	at := last
+	if firstOK && first.other > n {
+		at = first.other
+	}
+	second, secondOK := gptRead(src, out, n, at)
+	if !secondOK && at != last {
+		second, secondOK = gptRead(src, out, n, last)
+	}
+	if !firstOK || !secondOK {
 		out.Gap(showcause.Corrupt, min(n, src.Size()), -1)
-		other = src.Size()/n*n - n
 	}
-	second, _, okToo := gptList(src, out, n, other)
-	if !okToo && ok {
-		second, _, okToo = gptList(src, out, n, src.Size()/n*n-n)
-		if !okToo {
-			out.Gap(showcause.Corrupt, min(max(other, 0), src.Size()), -1)
-		}
-	}
+	list := first.list
 	seen := map[extent]bool{}
-	for _, e := range first {
+	for _, e := range list {
 		seen[e] = true
 	}
-	differ := ok && okToo && len(first) != len(second)
-	for _, e := range second {
+	differ := len(first.list) != len(second.list)
+	for _, e := range second.list {
 		if !seen[e] {
-			differ = differ || ok
-			first = append(first, e)
+			differ = true
+			list = append(list, e)
 		}
 	}
-	if differ {
+	if differ && firstOK && secondOK {
 		out.Gap(gptTable, 0, -1)
 	}
-	partitions(src, out, "gpt.partition", first)
-	gptCopy(src, out, n, other)
-	gptCopy(src, out, n, src.Size()/n*n-n)
-	rest(src, out, "gpt.rest", append(first, extent{off: 2 * n, size: n}))
+	if differ && !firstOK && len(first.list) > 0 {
+		out.Gap(gptTable, 0, -1) // it is read as it stands, all the same
+	}
+	partitions(src, out, "gpt.partition", list)
+	gptCopy(src, out, n, at)
+	gptCopy(src, out, n, last)
+	if firstOK {
+		out.Cover(0, n)
+		out.Cover(n, n)
+		out.Cover(first.at, first.size)
+	}
+	rest(src, out, "gpt.rest", n)
+}
+
+// gptHeader is a header and what it leads to.
+type gptHeader struct {
+	list     []extent
+	at, size int64 // of the entries
+	other    int64 // where the other header is
+}
+
+// gptRead reads the header at off. It tells whether the sums are right.
+func gptRead(src showcause.Source, out *unpack.Out, sector, off int64) (g gptHeader, ok bool) {
+	h, err := bound.ReadAt(src, off, min(sector, max(src.Size()-off, 0)), 4096)
+	if off < sector || err != nil || len(h) < 92 || string(h[:8]) != gptMagic {
+		return g, false
+	}
+	le := binary.LittleEndian
+	size := int64(le.Uint32(h[12:]))
+	if ok = size >= 92 && size <= int64(len(h)) && int64(le.Uint64(h[24:])) == off/sector; ok {
+		sum := le.Uint32(h[16:])
+		clear(h[16:20])
+		ok = crc32.ChecksumIEEE(h[:size]) == sum
+	}
+	g.other = bound.Mul(int64(min(le.Uint64(h[32:]), 1<<50)), sector)
+	g.at = bound.Mul(int64(min(le.Uint64(h[72:]), 1<<50)), sector)
+	n, each := int64(le.Uint32(h[80:])), int64(le.Uint32(h[84:]))
+	if each < 128 || each > 4096 {
+		return g, false
+	}
+	g.size = bound.Mul(n, each)
+	sum, crc := le.Uint32(h[88:]), crc32.NewIEEE()
+	var listed bool
+	g.list, listed = gptList(src, out, sector, g.at, n, each, crc)
+	return g, ok && listed && crc.Sum32() == sum
 }
 
 // gptCopy covers the copy of the table whose header stands at off, where it is one:
@@ -99,40 +154,25 @@ func gptCopy(src showcause.Source, out *unpack.Out, sector, off int64) {
 	}
 }
 
-// gptList reads the entries of the header at off, and where the other header stands.
-func gptList(src showcause.Source, out *unpack.Out, sector, off int64) (list []extent, other int64, ok bool) {
-	h, err := bound.ReadAt(src, off, 92, 92)
-	if off < 0 || err != nil || string(h[:8]) != gptMagic {
-		return nil, 0, false
-	}
+// gptList reads n entries at off. It tells whether all could be.
+func gptList(src showcause.Source, out *unpack.Out, sector, off, n, size int64, sum io.Writer) (list []extent, ok bool) {
 	le := binary.LittleEndian
-	v := le.Uint64(h[72:])
-	if v >= 1<<50 {
-		return nil, 0, false
-	}
-	at := int64(v) * sector
-	if v := le.Uint64(h[32:]); v < 1<<50 {
-		other = int64(v) * sector
-	}
-	n, size := int64(le.Uint32(h[80:])), int64(le.Uint32(h[84:]))
-	if size < 128 || size > 4096 {
-		return nil, other, false
-	}
+	ok = true
 	for i := range n {
-		b, err := bound.ReadAt(src, bound.Add(at, i*size), 128, 128)
-		if err != nil {
-			out.Gap(showcause.Corrupt, min(bound.Add(at, i*size), src.Size()), -1)
-			break
+		at := bound.Add(off, i*size)
+		b, err := bound.ReadAt(src, at, size, 4096)
+		if err != nil || !out.Work(16) {
+			out.Gap(showcause.Corrupt, min(at, src.Size()), -1)
+			return list, false
 		}
-		if !out.Work(16) {
-			break
-		}
+		sum.Write(b)
 		if bytes.Equal(b[:16], make([]byte, 16)) {
 			continue
 		}
 		lo, hi := le.Uint64(b[32:]), le.Uint64(b[40:])
 		if lo > hi || hi >= 1<<50 {
-			out.Gap(showcause.Corrupt, min(bound.Add(at, i*size), src.Size()), 128)
+			out.Gap(showcause.Corrupt, min(at, src.Size()), 128)
+			ok = false
 			continue
 		}
 		u := make([]uint16, 36)
@@ -142,7 +182,7 @@ func gptList(src showcause.Source, out *unpack.Out, sector, off int64) (list []e
 		name := string(utf16.Decode(u[:zeroAt(u)]))
 		list = append(list, extent{off: int64(lo) * sector, size: int64(hi-lo+1) * sector, name: name})
 	}
-	return list, other, true
+	return list, ok
 }
 
 func zeroAt(u []uint16) int {
@@ -193,6 +233,8 @@ func walkAPM(src showcause.Source, out *unpack.Out) {
 		}
 		if i == 1 {
 			n = int64(be.Uint32(b[4:]))
+		} else if int64(be.Uint32(b[4:])) != n {
+			out.Gap(showcause.Corrupt, i*block, 8)
 		}
 		if cstring(b[48:80]) == "Apple_partition_map" {
 			continue
@@ -200,7 +242,8 @@ func walkAPM(src showcause.Source, out *unpack.Out) {
 		list = append(list, extent{int64(be.Uint32(b[8:])) * block, int64(be.Uint32(b[12:])) * block, cstring(b[16:48])})
 	}
 	partitions(src, out, "apm.partition", list)
-	rest(src, out, "apm.rest", list)
+	out.Cover(0, n*block+block)
+	rest(src, out, "apm.rest", block)
 }
 
 func cstring(b []byte) string {

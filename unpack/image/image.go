@@ -4,6 +4,7 @@
 package image
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -41,16 +42,18 @@ func partitions(src showcause.Source, out *unpack.Out, op string, list []extent)
 	}
 }
 
-// rest gives what stands behind the last partition. An image of ISO 9660 that has a
-// table of partitions as well gives that itself.
-func rest(src showcause.Source, out *unpack.Out, op string, list []extent) {
-	end := int64(0)
-	for _, e := range list {
-		end = max(end, bound.Add(e.off, e.size))
+// rest gives what stands from off on and is in no partition. An image of ISO 9660 that
+// has a table of partitions as well gives that itself.
+func rest(src showcause.Source, out *unpack.Out, op string, off int64) {
+	if !isDisc(src) {
+		out.Tail(src, off, op)
 	}
-	if id, err := bound.ReadAt(src, 32769, 5, 5); end > 0 && (err != nil || string(id) != "CD001") {
-		out.Tail(src, end, op)
-	}
+}
+
+// isDisc tells whether a layer is an image of ISO 9660.
+func isDisc(src showcause.Source) bool {
+	id, err := bound.ReadAt(src, 32769, 5, 5)
+	return err == nil && string(id) == "CD001"
 }
 
 // A place is where a block of a disk stands.
@@ -78,6 +81,14 @@ type disk struct {
 	find  func(i int64) place
 	// unpack fills dst, a block, from compressed bytes; nil if there are none such.
 	unpack func(dst, packed []byte) error
+
+	// room is how many blocks its tables have room for: those behind the end must be
+	// none. 0 is as many as the disk has.
+	room int64
+	// all takes what of the image is used; meta has what is not for blocks. Both may be
+	// nil.
+	all, meta *usage
+	own       *usage // of this disk
 
 	cached int64 // number of the block in cache, plus 1
 	cache  []byte
@@ -173,13 +184,24 @@ func (d *disk) give(out *unpack.Out, op, name string, elsewhere showcause.Code) 
 	return more
 }
 
-// survey looks where each block is said to be.
+// survey looks where each block is said to be. No two are in one place, nor where the
+// image has its tables, and none is behind the end.
 func (d *disk) survey(out *unpack.Out) bool {
-	for i := int64(0); i*d.block < d.size; i++ {
+	if d.all != nil {
+		d.own = newUsage(d.src.Size())
+	}
+	n := d.size/d.block + min(d.size%d.block, 1)
+	for i := int64(0); i < max(n, d.room); i++ {
 		if i%64 == 0 && !out.Work(64) {
 			return false
 		}
-		switch at := d.find(i); at.kind {
+		at := d.find(i)
+		if i >= n {
+			d.bad = d.bad || at.kind == stored || at.kind == packed || at.kind == broken
+			continue
+		}
+		d.note(at)
+		switch at.kind {
 		case absent:
 			d.absent = true
 		case broken:
@@ -192,5 +214,49 @@ func (d *disk) survey(out *unpack.Out) bool {
 			d.bad = d.bad || at.off < 0 || at.off >= d.src.Size()
 		}
 	}
+	d.bad = d.bad || d.longer(n-1)
 	return true
+}
+
+// longer tells whether block i, the last, has more than the disk.
+func (d *disk) longer(i int64) bool {
+	b := make([]byte, 32<<10)
+	past := d.size % d.block
+	for end := min(d.block, past+1<<20); past > 0 && past < end; past += int64(len(b)) {
+		b = b[:min(int64(len(b)), end-past)]
+		if at := d.find(i); at.kind == zeros || at.kind == absent {
+			return false
+		}
+		if d.fill(b, i, past) != nil || len(bytes.Trim(b, "\x00")) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// note marks what a block takes of the image.
+func (d *disk) note(at place) {
+	switch {
+	case d.all == nil:
+	case at.kind == stored:
+		d.all.mark(at.off, d.block)
+		if at.off%sector != 0 || !d.own.mark(at.off, d.block) || d.meta != nil && d.meta.any(at.off, d.block) {
+			d.bad = true
+		}
+	case at.kind == packed:
+		d.all.mark(at.off, at.packed)
+	}
+}
+
+// left gives what nothing in the image leads to, and says that it is damaged. It tells
+// whether to go on.
+func (d *disk) left(out *unpack.Out, op string) bool {
+	for i := range d.all.bits {
+		d.all.bits[i] |= d.meta.bits[i]
+	}
+	some, more := d.all.left(d.src, out, op, d.end, nil)
+	if some && !d.bad {
+		out.Gap(showcause.Corrupt, 0, -1)
+	}
+	return more
 }

@@ -1,9 +1,13 @@
 package image
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -18,20 +22,46 @@ const sector = 512
 //	510  55 AA
 //
 // An entry of type 5, 0xf or 0x85 leads to a chain of such tables, for one
-// partition each. Sectors are of 512 bytes; where the first partition has its
-// mark at 4,096 only, of 4,096. What stands behind the last is a child, "mbr.rest".
+// partition each. Sectors are of 512 bytes. What stands in no partition is a child,
+// "mbr.rest". Entries that lie over each other, or outside of the layer, are damage, and so
+// is one of type 0xee where there is no GPT.
+//
+// A boot sector has the same mark. It is read as a table if the type of the layer is not
+// known otherwise, and an entry is sound, or all are empty.
 func MBR() unpack.Format {
 	return unpack.Format{
 		Name:  "mbr",
-		Match: func(p *unpack.Probe) bool { return p.Is("mbr") },
+		Match: func(p *unpack.Probe) bool { return p.Is("mbr") || mbrLike(p) },
 		Walk:  func(src showcause.Source, out *unpack.Out) { (&mbr{src: src, out: out}).walk() },
 	}
+}
+
+const mbrLeast = 16 << 10 // bytes of a disk, where its first sector does not tell
+
+// mbrLike tells whether data of no known type may be a disk whose table is not sound.
+func mbrLike(p *unpack.Probe) bool {
+	if p.Source == nil || len(p.Head) < sector || p.Source.Size() < mbrLeast || p.Type != filetype.Unknown || len(p.Also()) > 0 {
+		return false
+	}
+	table := p.Head[446:510]
+	if p.Head[510] != 0x55 || p.Head[511] != 0xaa {
+		return false
+	}
+	for b := table; len(b) > 0; b = b[16:] {
+		first, n := int64(binary.LittleEndian.Uint32(b[8:])), int64(binary.LittleEndian.Uint32(b[12:]))
+		if b[0]&0x7f == 0 && b[4] != 0 && first > 0 && n > 0 && (first+n)*sector <= p.Source.Size() {
+			return true
+		}
+	}
+	return len(bytes.Trim(table, "\x00")) == 0
 }
 
 type mbr struct {
 	src  showcause.Source
 	out  *unpack.Out
 	list []extent
+	disc bool // ISO 9660 as well
+	bad  bool // was said
 }
 
 // entry is one line of a table, in sectors.
@@ -50,44 +80,82 @@ func (m *mbr) table(off int64) (out []entry, ok bool) {
 	}
 	for b = b[446:510]; len(b) > 0; b = b[16:] {
 		e := entry{b[4], int64(binary.LittleEndian.Uint32(b[8:])), int64(binary.LittleEndian.Uint32(b[12:]))}
-		if e.kind != 0 && e.count != 0 {
+		switch {
+		case b[0]&0x7f != 0:
+			m.corrupt(off) // no state is that
+		case e.kind != 0 && e.count == 0 && e.first != 0:
+			m.corrupt(off)
+		}
+		if e.count != 0 && (e.kind != 0 || e.first != 0) {
 			out = append(out, e)
 		}
 	}
 	return out, true
 }
 
+// corrupt says, once, that the table cannot be right.
+func (m *mbr) corrupt(off int64) {
+	if !m.bad && !m.disc {
+		m.bad = true
+		m.out.Gap(showcause.Corrupt, max(min(off, m.src.Size()), 0), -1)
+	}
+}
+
 func (m *mbr) walk() {
+	m.disc = isDisc(m.src) // whose tables lie over it, so that it starts from a stick as well
 	table, ok := m.table(0)
 	if !ok {
 		m.out.Gap(showcause.Corrupt, 0, -1)
 		return
 	}
+	gpt := false
 	for _, e := range table {
 		switch {
-		case e.kind == 0xee: // of GPT
+		case e.kind == 0xee:
+			gpt = true
+			if _, n := gptPlaces(m.src); n == 0 {
+				m.corrupt(sector)
+			}
 		case e.extended():
 			m.chain(e.first)
 		default:
-			m.list = append(m.list, extent{off: e.first * sector, size: e.count * sector})
+			m.add(e.first, e.count)
 		}
+	}
+	if !gpt {
+		m.overlaps()
 	}
 	partitions(m.src, m.out, "mbr.partition", m.list)
-	for _, e := range table {
-		if e.kind == 0xee {
-			return // GPT knows where it ends
-		}
-		m.list = append(m.list, extent{off: e.first * sector, size: e.count * sector})
+	if _, n := gptPlaces(m.src); n != 0 {
+		return // GPT gives what is in no partition
 	}
-	rest(m.src, m.out, "mbr.rest", m.list)
+	rest(m.src, m.out, "mbr.rest", sector)
+}
+
+func (m *mbr) add(first, count int64) {
+	if first == 0 {
+		m.corrupt(0) // it has the table in it
+	}
+	m.list = append(m.list, extent{off: first * sector, size: count * sector})
+}
+
+// overlaps says whether partitions lie over each other.
+func (m *mbr) overlaps() {
+	list := slices.SortedFunc(slices.Values(m.list), func(a, b extent) int { return cmp.Compare(a.off, b.off) })
+	for i := range len(list) - 1 {
+		if list[i].off+list[i].size > list[i+1].off {
+			m.corrupt(list[i+1].off)
+		}
+	}
 }
 
 // chain follows the tables of an extended partition. Each has a partition,
 // counted from where the table stands, and the next table, counted from start.
 func (m *mbr) chain(start int64) {
-	seen := map[int64]bool{}
-	for at := start; ; {
-		if seen[at] || !m.out.Work(64) {
+	seen := map[int64]bool{0: true}
+	for at := start; m.out.Work(64); {
+		if seen[at] {
+			m.corrupt(at * sector) // a ring
 			return
 		}
 		seen[at] = true
@@ -96,12 +164,13 @@ func (m *mbr) chain(start int64) {
 			m.out.Gap(showcause.Corrupt, min(at*sector, m.src.Size()), -1)
 			return
 		}
+		m.out.Cover(at*sector, sector)
 		next := int64(-1)
 		for _, e := range table {
 			if e.extended() {
 				next = start + e.first
 			} else {
-				m.list = append(m.list, extent{off: (at + e.first) * sector, size: e.count * sector})
+				m.add(at+e.first, e.count)
 			}
 		}
 		if next < 0 {

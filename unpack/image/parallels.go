@@ -45,11 +45,13 @@ func walkParallels(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, 32, 12)
 		size = n * block
 	}
-	bat, err := bound.ReadAt(src, 64, 4*((size+block-1)/block), maxTable)
+	bat, err := bound.ReadAt(src, 64, 4*n, maxTable)
 	if err != nil {
 		out.Gap(showcause.Corrupt, min(64, src.Size()), -1)
 	}
-	d := &disk{src: src, size: size, block: block, find: func(i int64) place {
+	meta := newUsage(src.Size())
+	meta.mark(0, 64+int64(len(bat)))
+	d := &disk{src: src, size: size, block: block, room: n, all: newUsage(src.Size()), meta: meta, find: func(i int64) place {
 		if 4*i+4 > int64(len(bat)) {
 			return place{kind: broken}
 		}
@@ -58,7 +60,7 @@ func walkParallels(src showcause.Source, out *unpack.Out) {
 		}
 		return place{kind: zeros}
 	}}
-	if d.give(out, "parallels.disk", "", showcause.Corrupt) {
+	if d.give(out, "parallels.disk", "", showcause.Corrupt) && d.left(out, "parallels.rest") {
 		out.Tail(src, max(64+int64(len(bat)), d.end), "parallels.rest")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -19,7 +20,8 @@ import (
 //
 //	0 "QFI\xfb", version u32; 8 where the name of the backing file is u64, length u32;
 //	20 cluster bits u32, 24 size u64, 32 encryption u32, 36 entries of the L1 table u32, 40 where it is u64,
-//	60 snapshots u32, 64 where their table is u64, 72 incompatible features u64, 104 compression u8
+//	48 where the table of counts is u64, 56 its clusters u32, 60 snapshots u32, 64 where their table is u64,
+//	72 incompatible features u64, 88 others u64, 96 log2 of a count's bits u32, 104 compression u8
 //
 // An entry of L1 leads to a table L2, and an entry of that to a cluster: as it
 // is, all zeros, compressed, or nowhere, which is zeros, or the backing file's.
@@ -50,6 +52,7 @@ type qcow struct {
 	backed  bool
 	zstd    bool
 	end     int64 // of what is used of the image
+	all     *usage
 }
 
 func (q *qcow) walk() {
@@ -98,6 +101,10 @@ func (q *qcow) walk() {
 		q.out.Gap(showcause.Encrypted, 0, -1)
 		return
 	}
+	q.all = newUsage(q.src.Size())
+	if q.version > 1 {
+		q.refs(h)
+	}
 	if !q.disk("qcow2.disk", "", int64(min(l1, 1<<62)), entries, q.size) {
 		return
 	}
@@ -107,26 +114,45 @@ func (q *qcow) walk() {
 	}
 	at := int64(min(be.Uint64(h[64:]), 1<<62))
 	for range be.Uint32(h[60:]) {
-		b, err := bound.ReadAt(q.src, at, 40, 40)
-		if err != nil {
+		s, ok := q.snapshot(at)
+		if !ok {
 			q.out.Gap(showcause.Corrupt, min(at, q.src.Size()), -1)
 			return
 		}
-		extra, id, name := int64(be.Uint32(b[36:])), int64(be.Uint16(b[12:])), int64(be.Uint16(b[14:]))
-		size := q.size
-		if x, err := bound.ReadAt(q.src, at+40, 16, 16); err == nil && extra >= 16 && be.Uint64(x[8:]) < 1<<62 {
-			size = int64(be.Uint64(x[8:]))
-		}
-		text, _ := bound.ReadAt(q.src, at+40+extra+id, name, 1<<16)
-		if !q.disk("qcow2.snapshot", string(text), int64(min(be.Uint64(b), 1<<62)), int64(be.Uint32(b[8:])), size) {
+		if !q.disk("qcow2.snapshot", s.name, s.l1, s.entries, s.size) {
 			return
 		}
-		at += (40 + extra + id + name + 7) &^ 7
+		at = s.next
 		q.used(at, 0)
 	}
 	if q.counts(int64(min(be.Uint64(h[48:]), 1<<62)), int64(be.Uint32(h[56:]))) {
-		q.out.Tail(q.src, q.end, "qcow2.rest")
+		if _, more := q.all.left(q.src, q.out, "qcow2.rest", q.end, func(int64) bool { return true }); more {
+			q.out.Tail(q.src, q.end, "qcow2.rest")
+		}
 	}
+}
+
+// qcowSnapshot is an entry of the table of snapshots.
+type qcowSnapshot struct {
+	l1, entries, size, next int64
+	name                    string
+}
+
+// snapshot reads the entry at an offset.
+func (q *qcow) snapshot(at int64) (s qcowSnapshot, ok bool) {
+	be := binary.BigEndian
+	b, err := bound.ReadAt(q.src, at, 40, 40)
+	if err != nil {
+		return s, false
+	}
+	extra, id, name := int64(be.Uint32(b[36:])), int64(be.Uint16(b[12:])), int64(be.Uint16(b[14:]))
+	s.l1, s.entries, s.size = int64(min(be.Uint64(b), 1<<62)), int64(be.Uint32(b[8:])), q.size
+	if x, err := bound.ReadAt(q.src, at+40, 16, 16); err == nil && extra >= 16 && be.Uint64(x[8:]) < 1<<62 {
+		s.size = int64(be.Uint64(x[8:]))
+	}
+	text, _ := bound.ReadAt(q.src, at+40+extra+id, name, 1<<16)
+	s.name, s.next = string(text), (at+40+extra+id+name+7)&^7
+	return s, true
 }
 
 // used says that n bytes at off are the image's.
@@ -164,21 +190,29 @@ func (q *qcow) disk(op, name string, l1, entries, size int64) bool {
 		q.out.Gap(showcause.Corrupt, min(l1, q.src.Size()), -1)
 	}
 	t := &qcowTable{q: q, l1: table, l2: map[int64][]byte{}}
-	d := &disk{src: q.src, size: size, block: 1 << q.bits, find: t.find, unpack: q.inflate}
+	n := (size + 1<<q.bits - 1) >> q.bits
+	d := &disk{src: q.src, size: size, block: 1 << q.bits, room: (n + 1<<q.l2Bits - 1) >> q.l2Bits << q.l2Bits, find: t.find, unpack: q.inflate}
+	if q.version == 1 {
+		d.all, d.meta = q.all, newUsage(q.src.Size())
+		d.meta.mark(0, 72)
+		d.meta.mark(l1, int64(len(table)))
+		t.meta = d.meta
+	}
 	if q.zstd {
 		d.unpack = unzstd
 	}
 	q.used(l1, int64(len(table)))
 	more := d.give(q.out, op, name, qcowBacking)
 	q.used(d.end-1, 1)
-	return more
+	return more && (q.version > 1 || d.left(q.out, "qcow2.rest"))
 }
 
 // qcowTable finds clusters. It keeps a few tables of the second level.
 type qcowTable struct {
-	q  *qcow
-	l1 []byte
-	l2 map[int64][]byte
+	q    *qcow
+	l1   []byte
+	l2   map[int64][]byte
+	meta *usage // takes where tables are, if not nil
 }
 
 func (t *qcowTable) find(i int64) place {
@@ -210,6 +244,9 @@ func (t *qcowTable) find(i int64) place {
 		l2 = b
 		t.l2[int64(at)] = b
 		q.used(int64(min(at, 1<<62)), int64(len(b)))
+		if t.meta != nil {
+			t.meta.mark(int64(min(at, 1<<62)), int64(len(b)))
+		}
 	}
 	if l2 == nil {
 		return place{kind: broken}
@@ -247,8 +284,16 @@ func (q *qcow) cluster(e uint64, none place) place {
 func (q *qcow) inflate(dst, src []byte) error {
 	r := flate.NewReader(bytes.NewReader(src))
 	defer r.Close()
+	return fills(r, dst)
+}
+
+// fills reads a cluster, and tells whether it is one.
+func fills(r io.Reader, dst []byte) error {
 	if _, err := io.ReadFull(r, dst); err != nil {
 		return fmt.Errorf("compressed cluster: %w", bound.CutShort(err))
+	}
+	if n, _ := r.Read(make([]byte, 1)); n > 0 {
+		return errors.New("compressed cluster: more than one")
 	}
 	return nil
 }
@@ -259,7 +304,7 @@ func unzstd(dst, src []byte) error {
 		return err
 	}
 	defer r.Close()
-	if _, err := io.ReadFull(r, dst); err != nil {
+	if _, err := io.ReadFull(r, dst); err != nil { // behind it may be the next
 		return fmt.Errorf("compressed cluster: %w", bound.CutShort(err))
 	}
 	return nil

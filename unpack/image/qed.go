@@ -57,7 +57,18 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 	var page []byte // 4 KiB of a second table
 	var pageAt int64
 	end := bound.Add(first, tables*cluster)
-	d := &disk{src: src, size: size, block: cluster, find: func(i int64) place {
+	meta := newUsage(src.Size())
+	meta.mark(0, bound.Mul(int64(max(le.Uint32(h[12:]), 1)), cluster))
+	if !meta.mark(first, tables*cluster) || first%cluster != 0 {
+		out.Gap(showcause.Corrupt, min(first, src.Size()), -1)
+	}
+	for b := list; len(b) >= 8; b = b[8:] {
+		if at := int64(min(le.Uint64(b), 1<<62)); at != 0 && (!meta.mark(at, tables*cluster) || at%cluster != 0) {
+			out.Gap(showcause.Corrupt, min(at, src.Size()), -1)
+		}
+	}
+	n := (size + cluster - 1) / cluster
+	d := &disk{src: src, size: size, block: cluster, room: (n + each - 1) / each * each, all: newUsage(src.Size()), meta: meta, find: func(i int64) place {
 		k := i / each
 		if 8*k+8 > int64(len(list)) {
 			return place{kind: broken}
@@ -86,7 +97,7 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 			return place{off: int64(min(e, 1<<62)), kind: stored}
 		}
 	}}
-	if d.give(out, "qed.disk", "", qedBacking) {
+	if d.give(out, "qed.disk", "", qedBacking) && d.left(out, "qed.rest") {
 		out.Tail(src, max(end, d.end), "qed.rest")
 	}
 }

@@ -13,7 +13,7 @@ import (
 //
 //	64   magic, version u32, 76 kind u32: 1 dynamic, 2 fixed, 4 differencing
 //	340  where the table is u32, where blocks are u32
-//	368  size of the disk u64, bytes of a block u32, bytes in front of each u32, blocks u32
+//	368  size of the disk u64, bytes of a block u32, bytes in front of each u32, blocks u32, those that are there u32
 //	the table  a number for each block u32; -1 for one that is not there, -2 for zeros
 //
 // A block that is not there is zeros, or in the parent's file.
@@ -26,6 +26,7 @@ func VDI() unpack.Format {
 }
 
 const (
+	vdiZeros  = 0xfffffffe // and above: no block
 	vdiParent = showcause.Unsupported + ".format.vdi-parent"
 	vdiMethod = showcause.Unsupported + ".method.vdi" // a version that no VirtualBox since 1.6 writes
 )
@@ -47,27 +48,40 @@ func walkVDI(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, 0, 512)
 		return
 	}
-	if n := int64(le.Uint32(h[384:])); n < (size+block-1)/block {
+	n := int64(le.Uint32(h[384:]))
+	if n != (size+block-1)/block {
 		out.Gap(showcause.Corrupt, 368, 20)
-		size = n * block
+		size = min(size, n*block)
 	}
-	bat, err := bound.ReadAt(src, table, 4*((size+block-1)/block), maxTable)
+	bat, err := bound.ReadAt(src, table, 4*n, maxTable)
 	if err != nil {
 		out.Gap(showcause.Corrupt, min(table, src.Size()), -1)
 	}
-	d := &disk{src: src, size: size, block: block, find: func(i int64) place {
+	meta := newUsage(src.Size())
+	meta.mark(0, 512)
+	meta.mark(table, int64(len(bat)))
+	there := int64(0)
+	for b := bat; len(b) >= 4; b = b[4:] {
+		if le.Uint32(b) < vdiZeros {
+			there++
+		}
+	}
+	if there != int64(le.Uint32(h[388:])) {
+		out.Gap(showcause.Corrupt, 388, 4)
+	}
+	d := &disk{src: src, size: size, block: block, room: n, all: newUsage(src.Size()), meta: meta, find: func(i int64) place {
 		if 4*i+4 > int64(len(bat)) {
 			return place{kind: broken}
 		}
 		switch e := le.Uint32(bat[4*i:]); {
-		case e < 0xfffffffe:
+		case e < vdiZeros:
 			return place{off: data + int64(e)*(block+extra) + extra, kind: stored}
 		case e == 0xffffffff && kind == 4:
 			return place{kind: absent}
 		}
 		return place{kind: zeros}
 	}}
-	if d.give(out, "vdi.disk", "", vdiParent) {
+	if d.give(out, "vdi.disk", "", vdiParent) && d.left(out, "vdi.rest") {
 		out.Tail(src, max(512, table+int64(len(bat)), d.end), "vdi.rest")
 	}
 }

@@ -35,6 +35,9 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, 0, -1)
 		return
 	}
+	if !vhdSum(foot, 64) {
+		out.Gap(showcause.Corrupt, src.Size()-int64(len(foot)), int64(len(foot)))
+	}
 	size, kind := int64(min(be.Uint64(foot[48:]), 1<<62)), be.Uint32(foot[60:])
 	if head := bound.Head(src, len(foot)); kind == 2 && bytes.Equal(head, foot) {
 		out.Tail(src, int64(len(foot)), "vhd.rest") // the disk is what stood in front of it
@@ -52,6 +55,9 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, min(at, src.Size()), -1)
 		return
 	}
+	if !vhdSum(h, 36) || !bytes.Equal(bound.Head(src, 511), foot[:511]) {
+		out.Gap(showcause.Corrupt, min(at, src.Size()), 1024)
+	}
 	table, n, block := int64(min(be.Uint64(h[16:]), 1<<62)), int64(be.Uint32(h[28:])), int64(be.Uint32(h[32:]))
 	if block < sector || block&(block-1) != 0 || block > 1<<30 {
 		out.Gap(showcause.Corrupt, at, 1024)
@@ -61,18 +67,24 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, at, 1024)
 		size = n * block
 	}
-	bat, err := bound.ReadAt(src, table, 4*((size+block-1)/block), maxTable)
+	bat, err := bound.ReadAt(src, table, 4*n, maxTable)
 	if err != nil {
 		out.Gap(showcause.Corrupt, min(table, src.Size()), -1)
 	}
 	bitmap := (block/sector/8 + sector - 1) / sector * sector
-	d := &disk{src: src, size: size, block: block, find: func(i int64) place {
+	meta := newUsage(src.Size())
+	meta.mark(0, sector)
+	meta.mark(at, 1024)
+	meta.mark(table, int64(len(bat)))
+	all := newUsage(src.Size())
+	d := &disk{src: src, size: size, block: block, room: n, all: all, meta: meta, find: func(i int64) place {
 		if 4*i+4 > int64(len(bat)) {
 			return place{kind: broken}
 		}
 		e := be.Uint32(bat[4*i:])
 		switch {
 		case e != 0xffffffff:
+			all.mark(int64(e)*sector, bitmap)
 			return place{off: int64(e)*sector + bitmap, kind: stored}
 		case kind == 4:
 			return place{kind: absent}
@@ -80,7 +92,7 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		return place{kind: zeros}
 	}}
 	d.absent = kind == 4 // sectors that a block lacks are the parent's
-	if d.give(out, "vhd.disk", "", vhdParent) {
+	if d.give(out, "vhd.disk", "", vhdParent) && d.left(out, "vhd.rest") {
 		vhdRest(src, out, foot, max(at+1024, table+int64(len(bat)), d.end))
 	}
 }
@@ -93,6 +105,17 @@ func vhdRest(src showcause.Source, out *unpack.Out, foot []byte, end int64) {
 		}
 	}
 	out.Tail(src, end, "vhd.rest")
+}
+
+// vhdSum tells whether the sum at off, of all other bytes, is right.
+func vhdSum(b []byte, off int) bool {
+	sum := uint32(0)
+	for i, c := range b {
+		if i < off || i >= off+4 {
+			sum += uint32(c)
+		}
+	}
+	return ^sum == binary.BigEndian.Uint32(b[off:])
 }
 
 // vhdFooter is the footer at the end, or its copy at the start.

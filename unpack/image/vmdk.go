@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -47,7 +48,36 @@ type vmdk struct {
 	dir    []byte
 	parent bool
 	tables map[int64][]byte
+	meta   *usage
 	end    int64 // of the tables and what stands in front
+}
+
+// doubled looks whether the other directory, at off, leads to tables that say the same.
+func (v *vmdk) doubled(off, n int64) {
+	le := binary.LittleEndian
+	for b := v.dir; len(b) >= 4; b = b[4:] {
+		v.meta.mark(int64(le.Uint32(b))*sector, 4*v.perGT)
+	}
+	if v.flags&2 == 0 || off == 0 {
+		return
+	}
+	other, err := bound.ReadAt(v.src, off, 4*n, maxTable)
+	v.meta.mark(off, 4*n)
+	same := err == nil && len(other) == len(v.dir)
+	for i := 0; same && i+4 <= len(other) && v.out.Work(64); i += 4 {
+		a, b := int64(le.Uint32(v.dir[i:]))*sector, int64(le.Uint32(other[i:]))*sector
+		if a == 0 || b == 0 {
+			same = a == b
+			continue
+		}
+		v.meta.mark(b, 4*v.perGT)
+		x, err := bound.ReadAt(v.src, a, 4*v.perGT, 4<<16)
+		y, errY := bound.ReadAt(v.src, b, 4*v.perGT, 4<<16)
+		same = err == nil && errY == nil && bytes.Equal(x, y)
+	}
+	if !same {
+		v.out.Gap(showcause.Corrupt, min(off, v.src.Size()), -1)
+	}
 }
 
 func (v *vmdk) walk() {
@@ -83,6 +113,9 @@ func (v *vmdk) walk() {
 		v.out.Gap(showcause.Corrupt, 0, sector)
 		return
 	}
+	if v.flags&(1<<16) == 0 && compression != 0 {
+		v.out.Gap(showcause.Corrupt, 0, sector)
+	}
 	if v.flags&(1<<16) != 0 && compression != 1 {
 		v.out.Gap(vmdkMethod, 0, -1)
 		return
@@ -96,9 +129,13 @@ func (v *vmdk) walk() {
 		v.out.Gap(showcause.Corrupt, min(at, v.src.Size()), -1)
 	}
 	v.dir, v.tables = dir, map[int64][]byte{}
-	d := &disk{src: v.src, size: size, block: v.grain, find: v.find, unpack: unpackGrain}
+	v.meta = newUsage(v.src.Size())
+	v.meta.mark(0, v.end)
+	v.meta.mark(at, int64(len(dir)))
+	v.doubled(int64(min(le.Uint64(h[48:]), 1<<50))*sector, n)
+	d := &disk{src: v.src, size: size, block: v.grain, room: n * v.perGT, find: v.find, unpack: unpackGrain, all: newUsage(v.src.Size()), meta: v.meta}
 	v.end = max(v.end, bound.Add(at, int64(len(dir))))
-	if d.give(v.out, "vmdk.disk", "", vmdkExtent) {
+	if d.give(v.out, "vmdk.disk", "", vmdkExtent) && d.left(v.out, "vmdk.rest") {
 		v.out.Tail(v.src, max(v.end, d.end), "vmdk.rest")
 	}
 }
@@ -176,7 +213,7 @@ func (v *vmdk) find(i int64) place {
 		return place{off: e * sector, kind: stored}
 	}
 	h, err := bound.ReadAt(v.src, e*sector, 12, 12)
-	if err != nil {
+	if err != nil || le.Uint64(h) != uint64(i*v.grain/sector) {
 		return place{kind: broken}
 	}
 	return place{off: e*sector + 12, kind: packed, packed: int64(le.Uint32(h[8:]))}
@@ -199,6 +236,9 @@ func unpackGrain(dst, src []byte) error {
 		if err != nil {
 			return fmt.Errorf("grain: %w", bound.CutShort(err))
 		}
+	}
+	if n, _ := r.Read(make([]byte, 1)); n > 0 {
+		return errors.New("grain: more than one")
 	}
 	return nil
 }
