@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/worker"
 )
 
 func unlinked(t testing.TB) func() (*os.File, error) {
@@ -324,5 +327,147 @@ func TestBusy(t *testing.T) {
 	}
 	if a, err := ask(q, "x", []byte(marker)); err != nil || a.Report.Verdict != showcause.Found {
 		t.Errorf("%+v %v", a, err)
+	}
+}
+
+// readers are the processes that this one started.
+func readers() (out []int) {
+	list, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range list {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		var state string
+		var parent, pid int
+		if n, _ := fmt.Sscan(string(b[bytes.LastIndexByte(b, ')')+1:]), &state, &parent); n == 2 && parent == os.Getpid() && state != "Z" {
+			fmt.Sscan(filepath.Base(filepath.Dir(name)), &pid)
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// TestKills ends readers with SIGKILL while clients ask: each answer is the right one, or
+// says that the reader of this very file was killed; and none is lost.
+func TestKills(t *testing.T) {
+	q := opened(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	var right, killed atomic.Int64
+	for c := range 8 {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				text := fmt.Sprintf("client %d, mail %d: %s", c, i, []string{marker, "nothing"}[i%2])
+				a, err := ask(q, fmt.Sprint(c), []byte(text))
+				if err != nil {
+					t.Errorf("%s: %v", text, err)
+					return
+				}
+				r := &a.Report
+				switch want := []showcause.Verdict{showcause.Found, showcause.NothingFound}[i%2]; {
+				case r.Verdict == want && r.Size == int64(len(text)):
+					right.Add(1)
+				case r.Verdict == showcause.Incomplete && len(r.Gaps) == 1 && r.Gaps[0].Code == showcause.Crash+".sigkill":
+					killed.Add(1)
+				default:
+					t.Errorf("%s: %+v", text, r)
+				}
+			}
+		})
+	}
+	kills := 0
+	for ctx.Err() == nil {
+		for _, pid := range readers() {
+			if unix.Kill(pid, unix.SIGKILL) == nil {
+				kills++
+			}
+		}
+		time.Sleep(150 * time.Millisecond)
+	}
+	wg.Wait()
+	t.Logf("%d readers killed; %d answers right, %d say so", kills, right.Load(), killed.Load())
+	if kills < 3 || right.Load() == 0 || killed.Load() > int64(kills) {
+		t.Errorf("%d readers killed; %d answers right, %d say so", kills, right.Load(), killed.Load())
+	}
+}
+
+// TestRevive takes new readers where the old gave up for good.
+func TestRevive(t *testing.T) {
+	fails := &atomic.Bool{}
+	q := opened(t, func(o *Options) {
+		s := jail.NewStarter()
+		t.Cleanup(func() { s.Close() })
+		o.Pool.Recycle = 1
+		o.Pool.Spawn = func(c jail.Command) (worker.Process, error) {
+			if fails.Load() {
+				return nil, unix.ENOEXEC
+			}
+			p, err := s.Start(c)
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		}
+	})
+	fails.Store(true)
+	for i := 0; ; i++ {
+		if _, err := ask(q, "x", fmt.Appendf(nil, "%d %s", i, marker)); err != nil {
+			break
+		}
+	}
+	if err := q.Revive(); err == nil {
+		t.Error("readers that cannot be started are there")
+	}
+	if _, err := ask(q, "x", []byte(marker)); err == nil {
+		t.Error("an answer without readers")
+	}
+	fails.Store(false)
+	if err := q.Revive(); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := ask(q, "x", []byte(marker)); err != nil || a.Report.Verdict != showcause.Found {
+		t.Errorf("%+v %v", a.Report, err)
+	}
+	if err := q.Revive(); err != nil {
+		t.Errorf("nothing to revive: %v", err)
+	}
+}
+
+// TestSay holds how reports are answered.
+func TestSay(t *testing.T) {
+	trail := showcause.Trail{{Op: "zip.member"}}
+	found := showcause.Finding{Rule: "A"}
+	for name, c := range map[string]struct {
+		p    Policy
+		r    showcause.Report
+		want string
+	}{
+		"nothing":            {r: showcause.Report{}, want: ""},
+		"found twice":        {r: showcause.Report{Findings: []showcause.Finding{found, {Rule: "B"}, found}}, want: "A B"},
+		"allowed":            {r: showcause.Report{Findings: []showcause.Finding{{Rule: "A", Allowed: "W"}}}, want: ""},
+		"incomplete":         {r: showcause.Report{Gaps: []showcause.Gap{{Code: "encrypted", Trail: trail}}}, want: "!Not read whole: encrypted"},
+		"ambiguous":          {r: showcause.Report{Gaps: []showcause.Gap{{Code: "ambiguous.zip"}}}, want: ""},
+		"found and not all":  {r: showcause.Report{Findings: []showcause.Finding{found}, Gaps: []showcause.Gap{{Code: "encrypted"}}}, want: "A"},
+		"encrypted is found": {p: Policy{AlertEncrypted: true}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "encrypted", Trail: trail}}}, want: "Heuristics.Encrypted.Zip"},
+		"limit is found":     {p: Policy{AlertExceedsMax: true}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "limit.depth"}}}, want: "Heuristics.Limits.Exceeded.MaxRecursion"},
+		"all is found":       {p: Policy{Incomplete: IncompleteFound}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "corrupt"}}}, want: "Heuristics.Incomplete.corrupt"},
+		"accepted":           {p: Policy{Accept: []string{"encrypted"}}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "encrypted"}}}, want: "~encrypted"},
+		"accepted in part":   {p: Policy{Accept: []string{"limit.depth"}}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "limit.depth"}, {Code: "limit.size"}}}, want: "!Not read whole: limit.size~limit.depth"},
+		"ok":                 {p: Policy{Incomplete: IncompleteOK}, r: showcause.Report{Gaps: []showcause.Gap{{Code: "crash"}}}, want: "~crash"},
+		"error":              {r: showcause.Report{Verdict: showcause.Error}, want: "!Not scanned"},
+	} {
+		s := c.p.Say(&Answer{Report: c.r})
+		got := strings.Join(s.Names, " ")
+		if s.Failed != "" {
+			got += "!" + s.Failed
+		}
+		for _, w := range s.Waived {
+			got += "~" + string(w)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
