@@ -630,7 +630,7 @@ func TestActivated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.c = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=lines exec "$0" daemon "$1"`, self, dir)
+	s.c = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=lines exec "$0" daemon "$1" "control=$1/control"`, self, dir)
 	s.c.ExtraFiles, s.c.Stderr = []*os.File{f}, w
 	early := make(chan string, 1)
 	go func() { // asked before anybody is there to answer
@@ -640,6 +640,9 @@ func TestActivated(t *testing.T) {
 	s.start(r, w)
 	if a := <-early; a != "1 40 First.UNOFFICIAL<nil>" {
 		t.Error(a)
+	}
+	if st := asked(t, dir, "status"); len(st.Doors) != 2 {
+		t.Errorf("doors: %+v", st.Doors)
 	}
 	s.signal(unix.SIGTERM)
 	s.end()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,14 +45,14 @@ func open(want []Listen, from *predecessor) (out []opened, err error) {
 			out = nil
 		}
 	}()
-	given, err := activated(want)
-	if err != nil {
-		return nil, err
+	if out, err = activated(want); err != nil {
+		return out, err
 	}
-	if len(given) > 0 {
-		return given, nil
-	}
+	given := out
 	for _, w := range want {
+		if slices.ContainsFunc(given, func(o opened) bool { return o.Door == w.Door }) {
+			continue // the service manager says where
+		}
 		o := opened{Listen: w}
 		if f := from.take(w); f != nil {
 			o.l, err = listener(f)

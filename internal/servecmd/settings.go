@@ -77,8 +77,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.String("stream-max-length", "", "bytes of one stream of clamd's protocol (StreamMaxLength; default 100M)")
 	f.String("max-filesize", "", "bytes of one file that are read, inside an archive too (MaxFileSize; default 4G inside, no bound outside)")
 	f.String("max-scansize", "", "bytes that are unpacked from one file (MaxScanSize; default 4G)")
-	f.String("max-files", "", "files inside one file (MaxFiles; default 100000)")
-	f.String("max-recursion", "", "archives in archives (MaxRecursion; default 32)")
+	f.Int("max-files", 0, "files inside one file (MaxFiles; default 100000)")
+	f.Int("max-recursion", 0, "archives in archives (MaxRecursion; default 32)")
 	f.Duration("max-scantime", 0, "time for one request, from its arrival (MaxScanTime; default 5 minutes and a second for each 4 MiB of a file)")
 	f.String("user", "", "user to become, once sockets are open (User)")
 	f.String("pid-file", "", "file for the process number (PidFile)")
@@ -175,11 +175,7 @@ func (s *settings) number(src source, def int) int {
 	v, from := def, s.from(src)
 	switch {
 	case strings.HasPrefix(from, "--"):
-		if text, err := s.given.GetString(src.flag); err == nil {
-			v, _ = strconv.Atoi(text)
-		} else {
-			v, _ = s.given.GetInt(src.flag)
-		}
+		v, _ = s.given.GetInt(src.flag)
 	case from != "":
 		v = s.file.Number(src.option)
 	}
