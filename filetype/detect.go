@@ -30,6 +30,9 @@ func Detect(head []byte, src showcause.Source) Type {
 	if t := disc(head, src, false); t != Unknown {
 		return t
 	}
+	if t := floppy(head, src); t != Unknown {
+		return t
+	}
 	if hasMailPrefix(head) {
 		return Mail
 	}
@@ -41,7 +44,10 @@ func Detect(head []byte, src showcause.Source) Type {
 		return PDF
 	}
 	if t == Unknown {
-		return trailer(src)
+		t = trailer(src)
+	}
+	if t == Unknown {
+		t = track(src)
 	}
 	return t
 }
@@ -53,7 +59,7 @@ func start(head []byte) Type {
 			return m.t
 		}
 	}
-	for _, f := range [...]func([]byte) Type{dosProgram, cafebabe, python, bzip2, lzma, mediaStart, archiveStart, uuencode, zlibStream} {
+	for _, f := range [...]func([]byte) Type{dosProgram, cafebabe, python, bzip2, lzma, mediaStart, archiveStart, uuencode, zlibStream, told} {
 		if t := f(head); t != Unknown {
 			return t
 		}
