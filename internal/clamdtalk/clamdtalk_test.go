@@ -92,3 +92,16 @@ func TestNamesAreUnique(t *testing.T) {
 		}
 	}
 }
+
+// Every reason for a difference is in docs/clamd.md.
+func TestReasonsAreListed(t *testing.T) {
+	b, err := os.ReadFile("../../docs/clamd.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, talk := range Talks() {
+		if talk.Why != "" && !bytes.Contains(b, []byte("| "+talk.Why+" |")) {
+			t.Errorf("%s: %q is not in docs/clamd.md", talk.Name, talk.Why)
+		}
+	}
+}
