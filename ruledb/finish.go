@@ -29,7 +29,7 @@ type Meta struct {
 // Source is one file of rules.
 type Source struct {
 	File    string         `json:"file"`
-	Version string         `json:"version,omitempty"`
+	Version string         `json:"version,omitempty"` // of a container of ClamAV's: "27700, 16 Sep 2021 08-32 -0400"
 	Loaded  int            `json:"loaded"`
 	Skipped int            `json:"skipped,omitempty"`
 	Reasons map[string]int `json:"reasons,omitempty"` // number skipped by reason

@@ -169,6 +169,9 @@ func (c *compiler) note(st *clamsig.Stats) {
 			continue
 		}
 		s := ruledb.Source{File: f.File, Loaded: f.Loaded, Skipped: f.Skipped}
+		if f.Version > 0 {
+			s.Version = fmt.Sprintf("%d, %s", f.Version, f.Time)
+		}
 		for r, n := range f.ByReason {
 			if s.Reasons == nil {
 				s.Reasons = map[string]int{}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,8 +126,14 @@ func (h Host) rules(ctx context.Context, paths []string, stderr io.Writer) (queu
 // the daily rules, or "" where no container of ClamAV's says them.
 func versionOf(m ruledb.Meta) string {
 	for _, s := range m.Sources {
-		if name := filepath.Base(s.File); s.Version != "" && strings.HasPrefix(name, "daily.") {
-			return s.Version
+		number, date, ok := strings.Cut(s.Version, ", ")
+		if !ok || !strings.HasPrefix(filepath.Base(s.File), "daily.") {
+			continue
+		}
+		n, err := strconv.ParseUint(number, 10, 32)
+		t, terr := time.Parse("02 Jan 2006 15-04 -0700", date)
+		if err == nil && terr == nil {
+			return clamd.RulesVersion(n, t.Local())
 		}
 	}
 	return ""

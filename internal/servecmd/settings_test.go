@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -105,5 +106,15 @@ func TestMistakes(t *testing.T) {
 		if _, err := resolved(t, c.conf, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+func TestRulesVersion(t *testing.T) {
+	m := ruledb.Meta{Sources: []ruledb.Source{{File: "main.cvd", Version: "62, 16 Sep 2021 08-32 -0400"}, {File: "daily.cld", Version: "27700, 16 Jul 2026 08-32 +0000"}}}
+	if got := versionOf(m); got != "27700/"+time.Date(2026, 7, 16, 8, 32, 0, 0, time.UTC).Local().Format("Mon Jan _2 15:04:05 2006") {
+		t.Errorf("%q", got)
+	}
+	if got := versionOf(ruledb.Meta{Sources: m.Sources[:1]}); got != "" {
+		t.Errorf("%q", got)
 	}
 }
