@@ -41,6 +41,8 @@ var (
 //	          method (1), 1 byte, CRC-32, packed size, size; the name; 12 bytes if it is
 //	          encrypted; the data
 //	end       "CLZ\x01" ... "CLZ\x02"; "CLZ\x03" where another volume follows; "ELZ\x01" comments
+//
+// What stands behind is a child, "alz.rest".
 func ALZ() unpack.Format {
 	return unpack.Format{
 		Name: "alz",
@@ -57,6 +59,7 @@ func alzWalk(src showcause.Source, out *unpack.Out) {
 		if off = alzArchive(src, out, 0); off < 0 {
 			return
 		}
+		defer out.Tail(src, off, "alz.rest")
 	}
 	for {
 		at, ok := out.Find(src, off, alzMagic, func(b []byte) bool { return len(b) >= 12 && bytes.Equal(b[8:12], alzFile) })
@@ -66,8 +69,12 @@ func alzWalk(src showcause.Source, out *unpack.Out) {
 		if off = alzArchive(src, out, at); off < 0 {
 			return
 		}
+		out.Cover(at, off-at)
 	}
 }
+
+// alzEnd is the length in bytes of the record that ends an archive or a volume.
+const alzEnd = 16
 
 // alzArchive reads the archive at off, and returns where it ends; -1 where
 // limits are spent.
@@ -83,8 +90,12 @@ func alzArchive(src showcause.Source, out *unpack.Out, off int64) int64 {
 			}
 			off = next
 		case "CLZ\x01", "CLZ\x02", "ELZ\x01":
-			if tail, _ := bound.ReadAt(src, off, min(16, src.Size()-off), 16); bytes.HasSuffix(tail, []byte("CLZ\x03")) {
+			tail, _ := bound.ReadAt(src, off, min(alzEnd, src.Size()-off), alzEnd)
+			if bytes.HasSuffix(tail, []byte("CLZ\x03")) {
 				out.Gap(alzVolume, off, -1)
+			}
+			if len(tail) == alzEnd && string(tail[alzEnd-4:alzEnd-1]) == "CLZ" {
+				return off + alzEnd
 			}
 			return off + 4
 		case "CLZ\x03":
@@ -212,16 +223,14 @@ func (e *alzEntry) unseal(data showcause.Source, out *unpack.Out) showcause.Sour
 
 // open decodes a file.
 func (e *alzEntry) open(data showcause.Source, out *unpack.Out) io.Reader {
-	in := stretch(data, 0, -1)
+	in := newInput(data, 0)
 	var r io.Reader
 	switch e.method {
 	case 0:
 		r = in
 	case 1:
-		sec := bound.Reader(data, 0, -1)
-		in.Reset(sec)
 		var err error
-		if r, err = codec.NewBunzip(sec, in, e.size, out.Work); err != nil {
+		if r, err = codec.NewBunzip(in.sec, in.Reader, e.size, out.Work); err != nil {
 			r = failing{err}
 		}
 	case 2:
@@ -230,7 +239,7 @@ func (e *alzEntry) open(data showcause.Source, out *unpack.Out) io.Reader {
 		r = codec.NewInflateOrder(in, alzOrder(e.size))
 	}
 	add := func(sum uint32, p []byte) uint32 { return crc32.Update(sum, crc32.IEEETable, p) }
-	return &summed{r: &most{r, e.size}, size: e.size, add: add, want: e.crc}
+	return &summed{r: &most{r, e.size}, size: e.size, add: add, want: e.crc, left: in.left}
 }
 
 // alzOrder is the order of the lengths of the code length code in a stream of the given size.

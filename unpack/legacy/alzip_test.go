@@ -290,7 +290,7 @@ func TestEGGOdd(t *testing.T) {
 		"a volume":   {eggOf(eggField(eggSplit, split), one), 1, "unsupported.format.egg-volume"},
 		"size":       {eggOf(nil, eggFileOf("a", 5, nil, eggBlockOf(0, b, b))), 1, "corrupt"},
 		"no blocks":  {eggOf(nil, eggFileOf("a", 5, nil)), 0, "corrupt"},
-		"odd record": {eggOf(nil, one, []byte("noise and so on"), one), 1, "corrupt"},
+		"odd record": {eggOf(nil, one, []byte("noise and so on"), one), 2, "corrupt"},
 		"no end":     {eggOf(nil, one)[:14+4+len(one)], 1, "corrupt"},
 		"two":        {append(eggOf(nil, one), eggOf(nil, one)...), 2, ""},
 		"nothing":    {[]byte("EGGA"), 0, "corrupt"},

@@ -48,7 +48,8 @@ var eggMagic = []byte("EGGA")
 //
 // Each file is a child by the method of its first block: "egg.stored",
 // "egg.deflate", "egg.bzip2", "egg.lzma"; AZO is not read. The files of a solid archive
-// are one behind the other in its blocks. What is encrypted is a gap.
+// are one behind the other in its blocks. What is encrypted is a gap. What stands
+// behind is a child, "egg.rest".
 func EGG() unpack.Format {
 	return unpack.Format{
 		Name: "egg",
@@ -71,6 +72,7 @@ func eggWalk(src showcause.Source, out *unpack.Out) {
 		if off = e.walk(0); off < 0 {
 			return
 		}
+		defer out.Tail(src, off, "egg.rest")
 	}
 	for {
 		at, ok := out.Find(src, off, eggMagic, eggPlausible)
@@ -81,6 +83,7 @@ func eggWalk(src showcause.Source, out *unpack.Out) {
 		if off = e.walk(at); off < 0 {
 			return
 		}
+		out.Cover(at, off-at)
 	}
 }
 
@@ -366,13 +369,13 @@ func (r *eggReader) Read(p []byte) (int, error) {
 			if !r.e.out.Work(1 << 14) {
 				return 0, unpack.Fail(showcause.LimitWork)
 			}
-			in, err := r.e.open(r.parts[0])
+			in, left, err := r.e.open(r.parts[0])
 			if err != nil {
 				return 0, err
 			}
 			part := r.parts[0]
 			add := func(sum uint32, p []byte) uint32 { return crc32.Update(sum, crc32.IEEETable, p) }
-			r.r, r.parts = &summed{r: &most{in, part.size}, size: part.size, add: add, want: part.crc}, r.parts[1:]
+			r.r, r.parts = &summed{r: &most{in, part.size}, size: part.size, add: add, want: part.crc, left: left}, r.parts[1:]
 		}
 		n, err := r.r.Read(p)
 		r.n += int64(n)
@@ -385,34 +388,32 @@ func (r *eggReader) Read(p []byte) (int, error) {
 	}
 }
 
-// open decodes a block. What stands before the data of LZMA are 4 bytes that
-// say nothing, and its properties (5).
-func (e *eggArchive) open(p eggPart) (io.Reader, error) {
-	data := bound.Section(e.src, p.at, p.packed)
-	in := stretch(data, 0, -1)
+// open decodes a block, and tells how much of it is left. What stands before the
+// data of LZMA are 4 bytes that say nothing, and its properties (5).
+func (e *eggArchive) open(p eggPart) (r io.Reader, left func() int64, err error) {
+	in := newInput(bound.Section(e.src, p.at, p.packed), 0)
 	switch p.method {
 	case 0:
-		return in, nil
+		return in, in.left, nil
 	case 1:
-		return flate.NewReader(in), nil
+		return flate.NewReader(in), in.left, nil
 	case 2:
-		sec := bound.Reader(data, 0, -1)
-		in.Reset(sec)
-		return codec.NewBunzip(sec, in, p.size, e.out.Work)
+		r, err = codec.NewBunzip(in.sec, in.Reader, p.size, e.out.Work)
+		return r, in.left, err
 	case 4:
 		var h [9]byte
 		if _, err := io.ReadFull(in, h[:]); err != nil {
-			return nil, bound.CutShort(err)
+			return nil, nil, bound.CutShort(err)
 		}
 		if !e.out.Work(codec.SetupLZMA(h[4])) {
-			return nil, unpack.Fail(showcause.LimitWork)
+			return nil, nil, unpack.Fail(showcause.LimitWork)
 		}
 		d, err := codec.NewLZMA(in, [5]byte(h[4:]), p.size)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		d.Marked = true
-		return d, nil
+		return d, in.left, nil
 	}
-	return nil, unpack.Fail(eggMethodGap)
+	return nil, nil, unpack.Fail(eggMethodGap)
 }

@@ -400,7 +400,7 @@ func TestOdd(t *testing.T) {
 		"arj, encrypted":      {ARJ(), arjOf(0, 1, "n", b, b), 0, "encrypted"},
 		"arj, next volume":    {ARJ(), arjOf(0, 4, "n", b, b), 1, "unsupported.format.arj-volume"},
 		"arj, last volume":    {ARJ(), arjOf(0, 8, "n", b, b), 1, "unsupported.format.arj-volume"},
-		"szdd, other size":    {SZDD(), append(szddOf(b), 0xff, 'x', 'y'), 1, "corrupt"},
+		"szdd, other size":    {SZDD(), append(szddOf(b), 0xff, 'x', 'y'), 2, "corrupt"},
 		"szdd, not the magic": {SZDD(), []byte("SZDDabcdefghijkl"), 0, "corrupt"},
 		"kwaj, prefix codes":  {KWAJ(), kwajOf(3, b), 0, "unsupported.method.kwaj"},
 	} {

@@ -18,7 +18,11 @@ type summed struct {
 	want uint32
 	sum  uint32
 	n    int64
+	left func() int64 // bytes of the input that no one has read; nil where that is known elsewhere
 }
+
+// leftMost is how many bytes a decoder may leave that has all it wants.
+const leftMost = 16
 
 // Read implements io.Reader.
 func (s *summed) Read(p []byte) (int, error) {
@@ -28,7 +32,7 @@ func (s *summed) Read(p []byte) (int, error) {
 	if err == io.EOF && s.n < s.size {
 		err = io.ErrUnexpectedEOF
 	}
-	if err == io.EOF && s.sum != s.want {
+	if err == io.EOF && (s.sum != s.want || s.left != nil && s.left() > leftMost) {
 		err = unpack.Fail(showcause.Corrupt)
 	}
 	return n, err
@@ -49,6 +53,27 @@ func (closed) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func stretch(src showcause.Source, off, n int64) *bufio.Reader {
 	return bufio.NewReaderSize(bound.Reader(src, off, n), 8<<10)
 }
+
+// input reads a layer from a place on, byte by byte, and knows where it is.
+type input struct {
+	*bufio.Reader
+	sec *io.SectionReader
+	off int64
+}
+
+func newInput(src showcause.Source, off int64) *input {
+	sec := bound.Reader(src, off, -1)
+	return &input{bufio.NewReaderSize(sec, 8<<10), sec, off}
+}
+
+// at returns the offset of the next byte.
+func (i *input) at() int64 {
+	n, _ := i.sec.Seek(0, io.SeekCurrent)
+	return i.off + n - int64(i.Buffered())
+}
+
+// left returns how many bytes there are from there on.
+func (i *input) left() int64 { return i.off + i.sec.Size() - i.at() }
 
 // lzhReader decodes a method with prefix codes.
 func lzhReader(in io.ByteReader, window uint, fill byte, np int, pbits uint, size int64) io.Reader {

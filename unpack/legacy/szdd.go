@@ -27,37 +27,52 @@ func SZDD() unpack.Format {
 				return
 			}
 			size := int64(le.Uint32(h[10:]))
-			in := stretch(src, 14, -1)
-			give(src, out, unpack.Child{Op: "szdd.lzss", Size: size}, szdd(in, 4096-16, -1), size)
+			in := newInput(src, 14)
+			give(src, out, unpack.Child{Op: "szdd.lzss", Size: size}, in, szdd(in, 4096-16, -1), size, "szdd.rest")
 		},
 	}
 }
 
 // give gives the one content of a file, which is read to the end of the input:
-// readers differ in whether they stop at the size.
-func give(src showcause.Source, out *unpack.Out, c unpack.Child, r io.Reader, size int64) {
+// readers differ in whether they stop at the size. What stands behind either end
+// is a child as it is.
+func give(src showcause.Source, out *unpack.Out, c unpack.Child, in *input, r io.Reader, size int64, rest string) {
 	if !out.Work(1 << 13) {
 		return
 	}
-	m := &measured{r: r, size: size}
+	m := &measured{in: in, r: r, size: size, end: -1}
 	c.Reader = m
-	if out.Child(c) && m.wrong {
+	if !out.Child(c) {
+		return
+	}
+	if m.wrong {
 		out.Gap(showcause.Corrupt, src.Size(), -1)
+	}
+	if m.end >= 0 {
+		out.Tail(src, m.end, rest)
 	}
 }
 
 // measured notes whether the content has another size than it should.
 type measured struct {
+	in    *input
 	r     io.Reader
 	size  int64 // -1 if not known
 	n     int64
+	end   int64 // offset of what stands behind; -1 if it is not known
 	wrong bool
 }
 
 // Read implements io.Reader.
 func (m *measured) Read(p []byte) (int, error) {
+	if m.n < m.size {
+		p = p[:min(int64(len(p)), m.size-m.n)]
+	}
 	n, err := m.r.Read(p)
 	m.n += int64(n)
+	if m.end < 0 && (err == io.EOF || m.n == m.size) {
+		m.end = m.in.at()
+	}
 	if err == io.EOF {
 		if m.size >= 0 && m.n < m.size {
 			return n, io.ErrUnexpectedEOF
@@ -69,7 +84,10 @@ func (m *measured) Read(p []byte) (int, error) {
 
 var kwajMagic = []byte("KWAJ\x88\xf0\x27\xd1")
 
-const kwajMethod = showcause.Unsupported + ".method.kwaj"
+const (
+	kwajMethod = showcause.Unsupported + ".method.kwaj"
+	kwajRest   = "kwaj.rest" // what stands behind
+)
 
 // KWAJ reads files of a later COMPRESS.EXE: magic, method (2), offset of the
 // data (2), flags (2) of what else the header has: size, name. Methods are
@@ -95,20 +113,20 @@ func kwajWalk(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, 0, -1)
 		return
 	}
-	in := stretch(src, off, -1)
+	in := newInput(src, off)
 	c := unpack.Child{Op: "kwaj.stored", Name: name, Size: size}
 	switch method {
 	case 0:
-		give(src, out, c, in, size)
+		give(src, out, c, in, in, size, kwajRest)
 	case 1:
 		c.Op = "kwaj.xor"
-		give(src, out, c, inverted{in}, size)
+		give(src, out, c, in, inverted{in}, size, kwajRest)
 	case 2:
 		c.Op = "kwaj.lzss"
-		give(src, out, c, szdd(in, 4096-18, -1), size)
+		give(src, out, c, in, szdd(in, 4096-18, -1), size, kwajRest)
 	case 4:
 		c.Op = "kwaj.mszip"
-		give(src, out, c, &mszip{in: in, work: out.Work}, size)
+		give(src, out, c, in, &mszip{in: in.Reader, work: out.Work}, size, kwajRest)
 	default:
 		c.Op = "kwaj.unknown"
 		out.ChildGap(c, kwajMethod)

@@ -63,21 +63,21 @@ type archive struct {
 func members() (out []archive) {
 	for _, line := range strings.Split(strings.TrimSpace(`
 		7z       brotli bzip2 copy deflate deflate64 lz4 lzma lzma2 ppmd rest unknown zstd
-		alz      bzip2 deflate obfuscated stored unknown
+		alz      bzip2 deflate obfuscated rest stored unknown
 		arj      fast lzh rest stored
 		cab      lzx mszip quantum rest stored unknown
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
 		apm      partition rest
 		dmg      partition
-		egg      azo bzip2 deflate lzma stored unknown
+		egg      azo bzip2 deflate lzma rest stored unknown
 		exfat    file lost rest
 		ext      file link lost rest
 		fat      file lost rest
 		gpt      partition rest
 		hfs      file lost resource rest volume
 		hfsplus  attribute compressed file lost resource rest
-		kwaj     lzss mszip stored unknown xor
+		kwaj     lzss mszip rest stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
 		mbr      partition rest
 		ntfs     file lost rest stream
@@ -85,7 +85,7 @@ func members() (out []archive) {
 		rar      lz3 lz5 rest service stored
 		rpm      payload
 		squashfs file image lost rest
-		szdd     lzss
+		szdd     lzss rest
 		udf      file rest
 		vhd      disk rest
 		vhdx     disk rest
