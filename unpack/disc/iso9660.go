@@ -52,12 +52,25 @@ func ISO9660() unpack.Format {
 			if p.Type.String() == "iso9660" {
 				return true
 			}
-			return p.Source != nil && p.Source.Size() > isoData && p.Is("iso9660")
+			if p.Source == nil || p.Source.Size() <= isoData {
+				return false
+			}
+			return p.Is("iso9660") || isoLater(p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&iso{src: src, out: out, given: map[[32]byte]int{}, visited: map[int64]bool{}}).walk()
 		},
 	}
+}
+
+// isoLater tells whether a descriptor is there behind the first, which is damaged.
+func isoLater(src showcause.Source) bool {
+	for n := int64(1); n < 4; n++ {
+		if b, err := bound.ReadAt(src, isoData+n*sector, 7, 7); err == nil && bytes.Equal(b[1:6], isoMagic) && b[6] == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // iso is one image while it is read.

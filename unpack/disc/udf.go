@@ -16,11 +16,14 @@ import (
 // Specification").
 //
 //	sectors 16 on   "BEA01", "NSR02" or "NSR03", "TEA01"
-//	sector 256, or the last, or 256 before it: the anchor: 16 length u32 and place u32 of the descriptors
+//	sector 256, or the last, or 256 before it, or 512: the anchor: 16 length u32 and place u32 of the descriptors
 //	descriptors     5 partition: 22 number u16, 188 first sector u32; 6 volume: 212 block size u32, 248 where the
 //	                set of files is, 268 partitions u32, 440 a map of each
 //	a file entry    tag 261 or 266: 27 kind u8, 34 form of the extents u16, 56 bytes u64, then attributes and extents
 //	a directory     names: tag 257, 18 kind u8, 19 length u8, 20 where the entry is
+//
+// An anchor is enough, without the sectors from 16 on. Each of these has a sum in front;
+// where it is wrong that is damage, and it is read all the same.
 //
 // Of what ISO 9660 has given already, nothing is given again. Sessions that
 // are written over by way of a table (VAT) are a gap.
@@ -28,7 +31,7 @@ func UDF() unpack.Format {
 	return unpack.Format{
 		Name: "udf",
 		Match: func(p *unpack.Probe) bool {
-			return p.Is("udf") || udfAnnounced(p.Source)
+			return p.Is("udf") || udfAnnounced(p.Source) || udfAnchored(p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, covered: out.Covered()}).walk()
@@ -67,6 +70,56 @@ func udfAnnounced(src showcause.Source) bool {
 		}
 	}
 	return false
+}
+
+// udfSizes are the sizes of a sector, the usual one first.
+var udfSizes = [...]int64{2048, 512, 1024, 4096}
+
+// udfAnchors are where an anchor may be, in bytes.
+func udfAnchors(src showcause.Source, size int64) [4]int64 {
+	n := src.Size() / size
+	return [4]int64{256 * size, (n - 1) * size, (n - 257) * size, 512 * size}
+}
+
+// udfAnchored tells whether there is an anchor.
+func udfAnchored(src showcause.Source) bool {
+	if src == nil || src.Size() < 257*512 {
+		return false
+	}
+	for _, size := range udfSizes {
+		for _, at := range udfAnchors(src, size) {
+			b, err := bound.ReadAt(src, at, 512, 512)
+			if err == nil && at > 0 && tagged(b, 2, uint32(at/size)) && summed(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// summed tells whether the sums of a descriptor's tag and of what follows are right
+// (ECMA-167, 3/7.2): 4 the sum of the tag, 8 a CRC of 10 bytes behind the tag.
+func summed(b []byte) bool {
+	le := binary.LittleEndian
+	if len(b) < 16 || !tagged(b, le.Uint16(b), le.Uint32(b[12:])) {
+		return false
+	}
+	n := int(le.Uint16(b[10:]))
+	if 16+n > len(b) {
+		return false
+	}
+	crc := uint16(0)
+	for _, c := range b[16 : 16+n] {
+		crc ^= uint16(c) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc == le.Uint16(b[8:])
 }
 
 type udf struct {
@@ -112,12 +165,14 @@ func (u *udf) corrupt() {
 func (u *udf) walk() {
 	le := binary.LittleEndian
 	found := false
-	for _, size := range []int64{2048, 512, 1024, 4096} {
-		n := u.src.Size() / size
-		for _, at := range []int64{256, n - 1, n - 257, 512} {
-			b, err := bound.ReadAt(u.src, at*size, 512, 512)
-			if at < 0 || err != nil || !tagged(b, 2, uint32(at)) {
+	for _, size := range udfSizes {
+		for _, at := range udfAnchors(u.src, size) {
+			b, err := bound.ReadAt(u.src, at, 512, 512)
+			if at <= 0 || err != nil || !tagged(b, 2, uint32(at/size)) {
 				continue
+			}
+			if !summed(b) {
+				u.corrupt()
 			}
 			u.block, u.anchor = size, b
 			if u.descriptors(int64(le.Uint32(b[20:])), int64(le.Uint32(b[16:]))) || u.descriptors(int64(le.Uint32(b[28:])), int64(le.Uint32(b[24:]))) {
@@ -147,6 +202,9 @@ func (u *udf) walk() {
 	if set < 0 || err != nil || le.Uint16(b) != tagFileSet {
 		u.corrupt()
 		return
+	}
+	if !summed(b) {
+		u.corrupt()
 	}
 	u.entry(b[400:416], "", 0)
 	if id, err := bound.ReadAt(u.src, isoData+1, 5, 5); !u.stop && (err != nil || !bytes.Equal(id, isoMagic)) { // ISO 9660 gives its own
@@ -195,6 +253,9 @@ func (u *udf) descriptors(at, size int64) bool {
 		b, err := bound.ReadAt(u.src, (at+i)*u.block, u.block, 4096)
 		if err != nil {
 			break
+		}
+		if le.Uint16(b) != 0 && !summed(b) {
+			u.corrupt()
 		}
 		switch le.Uint16(b) {
 		case tagPartition:
@@ -341,6 +402,9 @@ func (u *udf) entry(ad []byte, name string, level int) {
 		return
 	}
 	u.seen[at] = true
+	if !summed(b) {
+		u.corrupt()
+	}
 	if level > isoDepth {
 		u.out.Gap(showcause.LimitDepth, 0, -1)
 		return
@@ -374,6 +438,9 @@ func (u *udf) directory(f *udfFile, dir string, level int) {
 			return
 		}
 		extra, n := int64(le.Uint16(h[36:])), int64(h[19])
+		if whole, err := bound.ReadAt(f, at, min((38+extra+n+3)&^3, f.size-at), 1<<17); err != nil || !summed(whole) {
+			u.corrupt()
+		}
 		if h[18]&0b1100 == 0 { // neither deleted nor the one above
 			text, err := bound.ReadAt(f, at+38+extra, n, 256)
 			if err != nil {

@@ -47,13 +47,17 @@ func mbrLike(p *unpack.Probe) bool {
 	if p.Head[510] != 0x55 || p.Head[511] != 0xaa {
 		return false
 	}
+	states, some := true, false
 	for b := table; len(b) > 0; b = b[16:] {
 		first, n := int64(binary.LittleEndian.Uint32(b[8:])), int64(binary.LittleEndian.Uint32(b[12:]))
-		if b[0]&0x7f == 0 && b[4] != 0 && first > 0 && n > 0 && (first+n)*sector <= p.Source.Size() {
+		state := b[0]&0x7f == 0
+		inside := first > 0 && (first+n)*sector <= p.Source.Size()
+		if state && b[4] != 0 && n > 0 && inside {
 			return true
 		}
+		states, some = states && state, some || inside
 	}
-	return len(bytes.Trim(table, "\x00")) == 0
+	return states && some || len(bytes.Trim(table, "\x00")) == 0
 }
 
 type mbr struct {

@@ -1,0 +1,72 @@
+package disc
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/unpacktest"
+)
+
+func liesFiles() map[string]string {
+	out := map[string]string{}
+	for name, n := range map[string]int{"small": 40, "one": 2000, "few": 7000, "dir/second": 3000, "dir/deep/third": 700} {
+		out[name] = string(unpacktest.Marked(filepath.Base(name), n))
+	}
+	return out
+}
+
+func TestLies(t *testing.T) {
+	both := []unpack.Format{ISO9660(), UDF()}
+	t.Run("udf", func(t *testing.T) { unpacktest.Lies(t, both, alone(bridge(t, liesFiles()))) })
+	t.Run("bridge", func(t *testing.T) { unpacktest.Lies(t, both, bridge(t, liesFiles())) })
+	for name, arg := range map[string][]string{"plain": nil, "joliet": {"-J"}, "rock ridge": {"-R"}} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath("genisoimage"); err != nil {
+				t.Skip("needs genisoimage")
+			}
+			dir := t.TempDir()
+			for name, text := range liesFiles() {
+				p := filepath.Join(dir, "tree", name)
+				if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := exec.Command("genisoimage", append(append([]string{"-quiet", "-no-pad"}, arg...), "-o", "image", "tree")...)
+			c.Dir = dir
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			b, err := os.ReadFile(filepath.Join(dir, "image"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			unpacktest.Lies(t, both, b)
+		})
+	}
+}
+
+// UDF is known by an anchor alone, and where ISO 9660 says other things both are read.
+func TestUDFAnchor(t *testing.T) {
+	files := map[string]string{"one": "a short text", "two": "another"}
+	b := alone(bridge(t, files))
+	for i := 16; i < 24; i++ {
+		copy(b[i*sector:], "some boot program and not a descriptor")
+	}
+	if !UDF().Match(unpacktest.Probe(showcause.Bytes(b))) {
+		t.Fatal("no match")
+	}
+	if got := unpacktest.Walk(t, UDF(), b, showcause.Limits{}); !got.Contains("a short text") || !got.Contains("another") {
+		t.Error(got)
+	}
+	b[256*sector+20] ^= 1 // where the descriptors are
+	if UDF().Match(unpacktest.Probe(showcause.Bytes(b[:258*sector]))) {
+		t.Error("an anchor whose sum is wrong is one")
+	}
+}
