@@ -77,6 +77,7 @@ func members() (out []archive) {
 		gpt      partition rest
 		hfs      file lost resource rest volume
 		hfsplus  attribute compressed file lost resource rest
+		binhex   data resource
 		kwaj     lzss mszip rest stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
 		mbr      partition rest
