@@ -75,6 +75,7 @@ func All() []unpack.Format {
 		legacy.EGG(),
 		legacy.SZDD(),
 		legacy.KWAJ(),
+		legacy.BinHex(),
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),
