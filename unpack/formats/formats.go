@@ -13,6 +13,7 @@ import (
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
+	"github.com/showcause/showcause/unpack/squashfs"
 	"github.com/showcause/showcause/unpack/stream"
 	"github.com/showcause/showcause/unpack/volume"
 	"github.com/showcause/showcause/unpack/zip"
@@ -46,7 +47,7 @@ func All() []unpack.Format {
 		volume.FAT(),
 		volume.ExFAT(),
 		volume.NTFS(),
-		volume.SquashFS(),
+		squashfs.Format(),
 		volume.HFSPlus(),
 		volume.HFS(),
 		cabinet.CHM(),

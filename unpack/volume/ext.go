@@ -155,7 +155,7 @@ func (e *ext) groups(s []byte, blocks, perGroup int64, incompat uint32) {
 		e.damaged()
 	}
 	for g := int64(0); g < n && e.work(4); g++ {
-		at := (1024/e.block+1)*e.block + g*size // behind the superblock, wherever groups begin
+		at := (1024/e.block+1)*e.block + g*size   // behind the superblock, wherever groups begin
 		if b := g / max(perBlock, 1); b >= meta { // the descriptors are spread over the groups
 			lead := b * perBlock
 			at = (first + lead*perGroup) * e.block

@@ -12,14 +12,14 @@ import (
 )
 
 func mtools(t testing.TB, dir, size string, arg ...string) {
-	tool(t, dir, "truncate", "-s", size, "image")
-	tool(t, dir, "mkfs.vfat", append(arg, "image")...)
+	unpacktest.Run(t, dir, "truncate", "-s", size, "image")
+	unpacktest.Run(t, dir, "mkfs.vfat", append(arg, "image")...)
 	entries, err := os.ReadDir(filepath.Join(dir, "tree"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		tool(t, dir, "mcopy", "-s", "-i", "image", filepath.Join("tree", e.Name()), "::")
+		unpacktest.Run(t, dir, "mcopy", "-s", "-i", "image", filepath.Join("tree", e.Name()), "::")
 	}
 }
 
@@ -35,15 +35,15 @@ func TestFAT(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			files := tree(t, filepath.Join(dir, "tree"), 2<<20)
+			files := unpacktest.Tree(t, filepath.Join(dir, "tree"), 2<<20)
 			mtools(t, dir, c.size, c.arg...)
-			holds(t, FAT(), read(t, filepath.Join(dir, "image")), files)
+			unpacktest.Holds(t, FAT(), unpacktest.ReadFile(t, filepath.Join(dir, "image")), files)
 		})
 	}
 }
 
 func fatSmall(t testing.TB) []byte {
-	return small(t, func(dir string) { mtools(t, dir, "40K", "-F", "12", "-s", "1", "-r", "16") })
+	return unpacktest.Small(t, func(dir string) { mtools(t, dir, "40K", "-F", "12", "-s", "1", "-r", "16") })
 }
 
 func TestFATDamaged(t *testing.T) {
@@ -66,9 +66,9 @@ func FuzzFAT(f *testing.F) { unpacktest.Fuzz(f, FAT(), fatSmall(f)) }
 // whose clusters follow each other, one with a chain.
 func exfatImage(t testing.TB) (image []byte, files map[string][]byte) {
 	dir := t.TempDir()
-	tool(t, dir, "truncate", "-s", "1M", "image")
-	tool(t, dir, "mkfs.exfat", "-c", "4096", "-b", "4096", "image")
-	b := read(t, filepath.Join(dir, "image"))
+	unpacktest.Run(t, dir, "truncate", "-s", "1M", "image")
+	unpacktest.Run(t, dir, "mkfs.exfat", "-c", "4096", "-b", "4096", "image")
+	b := unpacktest.ReadFile(t, filepath.Join(dir, "image"))
 	le := binary.LittleEndian
 	sector := 1 << b[108]
 	cluster := sector << b[109]
@@ -138,7 +138,7 @@ func exfatImage(t testing.TB) (image []byte, files map[string][]byte) {
 
 func TestExFAT(t *testing.T) {
 	b, files := exfatImage(t)
-	holds(t, ExFAT(), b, files)
+	unpacktest.Holds(t, ExFAT(), b, files)
 	unpacktest.Conform(t, ExFAT(), map[string][]byte{"exfat": b})
 }
 

@@ -549,7 +549,7 @@ func TestHFSPlusTools(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "image"), w.image(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tool(t, dir, "7z", "x", "-oout", "image", "-y")
+		unpacktest.Run(t, dir, "7z", "x", "-oout", "image", "-y")
 		for name, want := range files {
 			if strings.ContainsAny(name, ":ö日") || name == "one name" { // shown in other ways
 				continue
@@ -565,12 +565,12 @@ func TestHFSPlusTools(t *testing.T) {
 // Volumes that xorriso writes.
 func TestHFSPlusXorriso(t *testing.T) {
 	dir := t.TempDir()
-	files := tree(t, filepath.Join(dir, "tree"), 300_000)
+	files := unpacktest.Tree(t, filepath.Join(dir, "tree"), 300_000)
 	if _, err := exec.LookPath("xorriso"); err != nil {
 		t.Skip("needs xorriso")
 	}
-	tool(t, dir, "xorriso", "-as", "mkisofs", "-quiet", "-hfsplus", "-o", "image", "tree")
-	b := read(t, filepath.Join(dir, "image"))
+	unpacktest.Run(t, dir, "xorriso", "-as", "mkisofs", "-quiet", "-hfsplus", "-o", "image", "tree")
+	b := unpacktest.ReadFile(t, filepath.Join(dir, "image"))
 	at := bytes.Index(b, []byte("H+\x00\x04"))
 	if at < 1024 {
 		t.Fatal("no volume in the image")

@@ -16,24 +16,24 @@ import (
 // ntfsImage makes a volume and copies files into its root; ntfscp makes no folders.
 func ntfsImage(t testing.TB, size string, files map[string][]byte, write func(name string) string) []byte {
 	dir := t.TempDir()
-	tool(t, dir, "truncate", "-s", size, "image")
-	tool(t, dir, "mkntfs", "-F", "-q", "-Q", "-c", "4096", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "image")
+	unpacktest.Run(t, dir, "truncate", "-s", size, "image")
+	unpacktest.Run(t, dir, "mkntfs", "-F", "-q", "-Q", "-c", "4096", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "image")
 	for name := range files {
 		from := write(name)
-		tool(t, dir, "ntfscp", "-f", "-q", "image", from, name)
+		unpacktest.Run(t, dir, "ntfscp", "-f", "-q", "image", from, name)
 	}
-	return read(t, filepath.Join(dir, "image"))
+	return unpacktest.ReadFile(t, filepath.Join(dir, "image"))
 }
 
 func TestNTFS(t *testing.T) {
 	src := t.TempDir()
-	tree(t, src, 2<<20)
+	unpacktest.Tree(t, src, 2<<20)
 	files := map[string][]byte{}
 	for _, name := range []string{"a", "tiny.txt", "inline.txt", "a name that is rather long.data", "large"} {
-		files[name] = read(t, filepath.Join(src, name))
+		files[name] = unpacktest.ReadFile(t, filepath.Join(src, name))
 	}
 	b := ntfsImage(t, "24M", files, func(name string) string { return filepath.Join(src, name) })
-	holds(t, NTFS(), b, files)
+	unpacktest.Holds(t, NTFS(), b, files)
 	// Without the first record of the MFT there is the copy.
 	le := binary.LittleEndian
 	cluster := int(le.Uint16(b[11:])) * int(b[13])
@@ -48,13 +48,13 @@ func TestNTFS(t *testing.T) {
 // An alternate stream is a child.
 func TestNTFSStream(t *testing.T) {
 	src := t.TempDir()
-	tree(t, src, 1000)
+	unpacktest.Tree(t, src, 1000)
 	dir := t.TempDir()
-	tool(t, dir, "truncate", "-s", "8M", "image")
-	tool(t, dir, "mkntfs", "-F", "-q", "-Q", "-p", "0", "-H", "0", "-S", "0", "image")
-	tool(t, dir, "ntfscp", "-q", "image", filepath.Join(src, "tiny.txt"), "tiny.txt")
-	tool(t, dir, "ntfscp", "-q", "-N", "hidden", "image", filepath.Join(src, "inline.txt"), "tiny.txt")
-	got := unpacktest.Walk(t, NTFS(), read(t, filepath.Join(dir, "image")), showcause.Limits{})
+	unpacktest.Run(t, dir, "truncate", "-s", "8M", "image")
+	unpacktest.Run(t, dir, "mkntfs", "-F", "-q", "-Q", "-p", "0", "-H", "0", "-S", "0", "image")
+	unpacktest.Run(t, dir, "ntfscp", "-q", "image", filepath.Join(src, "tiny.txt"), "tiny.txt")
+	unpacktest.Run(t, dir, "ntfscp", "-q", "-N", "hidden", "image", filepath.Join(src, "inline.txt"), "tiny.txt")
+	got := unpacktest.Walk(t, NTFS(), unpacktest.ReadFile(t, filepath.Join(dir, "image")), showcause.Limits{})
 	if len(got.Children) != 2 || got.Children[1].Name != "tiny.txt:hidden" || got.Children[1].Op != "ntfs.stream" || !strings.HasPrefix(string(got.Children[1].Data), "words words") {
 		t.Errorf("%s", got)
 	}
@@ -62,7 +62,7 @@ func TestNTFSStream(t *testing.T) {
 
 func ntfsSmall(t testing.TB) []byte {
 	src := t.TempDir()
-	tree(t, src, 9000)
+	unpacktest.Tree(t, src, 9000)
 	files := map[string][]byte{"tiny.txt": nil, "large": nil}
 	return ntfsImage(t, "1088K", files, func(name string) string { return filepath.Join(src, name) })
 }

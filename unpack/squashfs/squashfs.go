@@ -1,4 +1,5 @@
-package volume
+// Package squashfs reads file systems of squashfs, alone and in programs.
+package squashfs
 
 import (
 	"bytes"
@@ -21,7 +22,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// SquashFS reads version 4 (Linux, Documentation/filesystems/squashfs.rst), the
+// Format reads version 4 (Linux, Documentation/filesystems/squashfs.rst), the
 // file system of live discs, snap and AppImage.
 //
 //	0 "hsqs", 4 inodes u32, 12 block size u32, 16 fragments u32, 20 compression u16, 24 flags u16, 28 version 2 x u16,
@@ -38,7 +39,7 @@ import (
 //
 // In a program, as AppImage has it, a file system is looked for anywhere, and is a
 // child of its own, "squashfs.image", from its start to the end of the layer.
-func SquashFS() unpack.Format {
+func Format() unpack.Format {
 	return unpack.Format{
 		Name: "squashfs",
 		Match: func(p *unpack.Probe) bool {
@@ -50,7 +51,7 @@ func SquashFS() unpack.Format {
 				squashIn(src, out)
 				return
 			}
-			s := &squash{giver: giver{src: src, out: out}, seen: map[uint64]bool{}, metas: map[int64]meta{}, opened: map[uint32]int64{}}
+			s := &squash{src: src, out: out, seen: map[uint64]bool{}, metas: map[int64]meta{}, opened: map[uint32]int64{}}
 			s.walk()
 		},
 	}
@@ -90,13 +91,17 @@ func squashIn(src showcause.Source, out *unpack.Out) {
 }
 
 const (
+	depth        = 512     // how deep directories are followed
+	maxRuns      = 1 << 20 // stretches that are noted, and 16 of the blocks of a file
 	squashMethod = showcause.Unsupported + ".method.squashfs"
 	metaSize     = 8 << 10
 	plainBlock   = 1 << 24 // of a size: the block is not compressed
 )
 
 type squash struct {
-	giver
+	src        showcause.Source
+	out        *unpack.Out
+	stop       bool
 	block      int64
 	method     uint16
 	inodes     int64
@@ -156,7 +161,32 @@ func (s *squash) walk() {
 	s.inode(le.Uint64(b[32:]), "", 0, true)
 	s.scan(int64(le.Uint32(b[4:])))
 	s.unclaimed(le.Uint16(b[24:])&0x400 != 0)
-	s.rest("squashfs.rest", place(40))
+	if !s.stop {
+		s.stop = !s.out.Tail(s.src, place(40), "squashfs.rest")
+	}
+}
+
+// work charges n steps and remembers when there are none left.
+func (s *squash) work(n int64) bool {
+	s.stop = s.stop || !s.out.Work(n)
+	return !s.stop
+}
+
+// corrupt says that something at off could not be read.
+func (s *squash) corrupt(off int64) { s.out.Gap(showcause.Corrupt, max(min(off, s.src.Size()), 0), -1) }
+
+// empty tells whether there are zeros only from off to end.
+func (s *squash) empty(off, end int64) bool {
+	at, ok := bound.SkipZeros(bound.Section(s.src, 0, end), off)
+	return s.work((end-off)/64) && !(ok && at < end)
+}
+
+// join is a path.
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
 }
 
 // unpackBlock unpacks a block to at most size bytes.
@@ -477,7 +507,7 @@ func (s *squash) file(n squashNode, name string) {
 		return
 	}
 	f := &squashFile{s: s, node: n, at: n.at, left: n.size}
-	s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.file", Name: last(name), Reader: f, Size: n.size})
+	s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.file", Name: name[max(0, len(name)-unpack.MaxName):], Reader: f, Size: n.size})
 }
 
 // squashFile reads a file in order.
@@ -585,7 +615,7 @@ func (s *squash) unclaimed(options bool) {
 	s.fragmentsLeft()
 	for _, c := range append(joined(s.claimed), unpack.Span{From: s.inodes, To: s.inodes}) {
 		if c.From = min(c.From, s.inodes, s.src.Size()); at < c.From && !s.stop {
-			if from := s.content(at, c.From); from < c.From {
+			if !s.empty(at, c.From) {
 				s.corrupt(at)
 				s.stop = s.stop || !s.out.Child(unpack.Child{Op: "squashfs.lost", Source: bound.Section(s.src, at, c.From-at), Size: c.From - at})
 			}
