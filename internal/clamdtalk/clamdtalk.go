@@ -88,6 +88,15 @@ func (t *Talk) With(c net.Conn, tree string) (Reply, error) {
 	return r, nil
 }
 
+// Patient returns the conversation with a client that waits for what is to come, however
+// slow the machine is: where want is closed by the server, for half a minute.
+func (t Talk) Patient(want Reply) Talk {
+	if want.Closed {
+		t.Wait = 30 * time.Second
+	}
+	return t
+}
+
 func (s *Step) do(c net.Conn, tree string) error {
 	b := []byte(strings.ReplaceAll(s.Send, Scan, tree))
 	if len(s.Files) > 0 {
@@ -185,6 +194,10 @@ var recorded string
 
 // Recorded returns what clamd 1.4.6 answered, by the conversation's name.
 func Recorded() (map[string]Reply, error) {
+	unordered := map[string]bool{}
+	for _, t := range Talks() {
+		unordered[t.Name] = t.Unordered
+	}
 	out := map[string]Reply{}
 	for line := range strings.Lines(recorded) {
 		f := strings.SplitN(strings.TrimSpace(line), "\t", 3)
@@ -194,6 +207,9 @@ func Recorded() (map[string]Reply, error) {
 		b, err := strconv.Unquote(f[2])
 		if err != nil || f[1] != "closed" && f[1] != "open" {
 			return nil, fmt.Errorf("%q: %w", line, err)
+		}
+		if unordered[f[0]] {
+			b = ordered(b)
 		}
 		out[f[0]] = Reply{b, f[1] == "closed"}
 	}

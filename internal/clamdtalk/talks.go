@@ -35,6 +35,9 @@ func anyOrder(t Talk) Talk { t.Unordered = true; return t }
 
 // ours notes what Showcause answers otherwise.
 func ours(t Talk, closed bool, bytes, why string) Talk {
+	if t.Unordered {
+		bytes = ordered(bytes)
+	}
 	t.Ours, t.Why = &Reply{bytes, closed}, why
 	return t
 }
@@ -166,7 +169,7 @@ func paths() []Talk {
 		one(`SCAN old crlf`, "SCAN /scan/e.txt\r\n"),
 		one(`SCAN old two blanks`, "SCAN  /scan/e.txt\n"),
 		one(`SCAN n`, "nSCAN /scan/e.txt\n"),
-		ours(one(`SCAN n crlf`, "nSCAN /scan/e.txt\r\n"), true, "/scan/e.txt: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyShift),
+		ours(anyOrder(one(`SCAN n crlf`, "nSCAN /scan/e.txt\r\n")), true, "/scan/e.txt: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyShift),
 		one(`SCAN n blank end`, "nSCAN /scan/blank end \n"),
 		one(`SCAN tab`, "nSCAN\t/scan/e.txt\n"),
 		one(`SCAN without blank`, "nSCANx/scan/e.txt\n"),
@@ -175,7 +178,7 @@ func paths() []Talk {
 		one(`CONTSCAN forged z`, "zCONTSCAN /scan/forge\x00"),
 		ours(one(`CONTSCAN forged n`, "nCONTSCAN /scan/forge\n"), true, "/scan/forge/e: OK\\nnext: Win.Test.EICAR_HDB-1.UNOFFICIAL FOUND\n", whyForge),
 		one(`SCAN name with line end z`, "zSCAN /scan/name\nwith\x00"),
-		one(`SCAN name with line end n`, "nSCAN /scan/name\nwith\n"),
+		anyOrder(one(`SCAN name with line end n`, "nSCAN /scan/name\nwith\n")),
 		tcp(one(`SCAN tcp`, "zSCAN /scan/e.txt\x00")),
 	)
 	return out
@@ -232,7 +235,7 @@ func descriptors() []Talk {
 		steps(`FILDES cut`, Step{Send: "zFIL"}, Step{Send: "DES\x00"}, fd("x", e)),
 		steps(`FILDES cut, with the end`, Step{Send: "zFILDES"}, fd("\x00x", e)),
 		steps(`FILDES cut, with the first half`, fd("zFIL", e), Step{Send: "DES\x00x"}),
-		steps(`FILDES many bytes`, Step{Send: "zFILDES\x00"}, fd("xyz", e)),
+		anyOrder(steps(`FILDES many bytes`, Step{Send: "zFILDES\x00"}, fd("xyz", e))),
 		one(`FILDES none`, "zFILDES\x00x"),
 		one(`FILDES waiting`, "zFILDES\x00"),
 		pieces(`FILDES none, later`, "zFILDES\x00", "x"),
@@ -245,7 +248,7 @@ func descriptors() []Talk {
 		steps(`descriptor without FILDES`, fd("zPING\x00", e)),
 		steps(`descriptor before FILDES`, fd("x", e), Step{Send: "zFILDES\x00x"}),
 		steps(`descriptor in INSTREAM`, Step{Send: "zINSTREAM\x00"}, fd(chunk("hello")+end, e)),
-		ours(steps(`descriptor with SCAN`, fd("zSCAN /scan/d/x/c\x00", e)), true, "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR\x00Error processing command. ERROR\x00", whyRace),
+		ours(anyOrder(steps(`descriptor with SCAN`, fd("zSCAN /scan/d/x/c\x00", e))), true, "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR\x00Error processing command. ERROR\x00", whyRace),
 		steps(`FILDES session`, Step{Send: "zIDSESSION\x00zFILDES\x00"}, fd("x", e), Step{Send: "zEND\x00"}),
 		anyOrder(steps(`FILDES session two`, Step{Send: "zIDSESSION\x00"}, fd("zFILDES\x00x", e), fd("zFILDES\x00x", c), Step{Send: "zEND\x00"})),
 		anyOrder(steps(`FILDES session at once`, Step{Send: "nIDSESSION\n"}, Step{Send: "nFILDES\n"}, fd("\x00", e), Step{Send: "nFILDES\n"}, fd("\x00", c), Step{Send: "nEND\n"})),

@@ -150,6 +150,7 @@ func TestTalks(t *testing.T) {
 			}
 			want = *talk.Ours
 		}
+		talk = talk.Patient(want)
 		free <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-free }()
