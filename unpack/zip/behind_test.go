@@ -58,3 +58,32 @@ func TestZipHeaderBehindStream(t *testing.T) {
 		}
 	}
 }
+
+// What stands behind the last directory of a zip is a child as it stands there.
+func TestZipRest(t *testing.T) {
+	shown := zipTestDeflated("shown", []byte("shown"))
+	whole := zipTestBuild(shown)
+	comment := slices.Clone(whole)
+	comment[len(comment)-2] = 7
+	comment = append(comment, "comment"...)
+	hidden := []byte("7z and so on: " + string(zipTestPayload))
+	for name, b := range map[string][]byte{
+		"behind": whole, "behind a comment": comment, "behind none at all": []byte(zipSigEnd + strings.Repeat("\x00", 18)),
+	} {
+		if l := zipTestScan(t, showcause.Bytes(b), showcause.Limits{}); len(l.gaps) > 0 || strings.Contains(strings.Join(l.children, " "), "zip.rest") {
+			t.Errorf("%s, nothing there: %q, %v", name, l.children, l.gaps)
+		}
+		l := zipTestScan(t, showcause.Bytes(append(slices.Clip(b), hidden...)), showcause.Limits{})
+		if !strings.Contains(strings.Join(l.children, " "), "zip.rest") || len(l.gaps) > 0 {
+			t.Errorf("%s: %q, %v", name, l.children, l.gaps)
+		}
+		zeros := append(slices.Clip(b), make([]byte, 3000)...)
+		if l := zipTestScan(t, showcause.Bytes(zeros), showcause.Limits{}); strings.Contains(strings.Join(l.children, " "), "zip.rest") {
+			t.Errorf("%s, zeros: %q", name, l.children)
+		}
+	}
+	program := append([]byte("MZ and so on"), append(slices.Clip(whole), hidden...)...)
+	if l := zipTestScan(t, showcause.Bytes(program), showcause.Limits{}); strings.Contains(strings.Join(l.children, " "), "zip.rest") {
+		t.Errorf("in a program: %q", l.children)
+	}
+}

@@ -183,6 +183,7 @@ func (z *zipWalk) directory(e zipEnd, seen map[zipPlace]bool) {
 		z.doubt(e.at)
 	}
 	z.dirEnd = max(z.dirEnd, e.at+zipEndLen)
+	z.restFrom = max(z.restFrom, e.at+zipEndLen+min(e.comment, e.avail))
 	if e.comment > e.avail {
 		z.gap(showcause.Corrupt, z.size, e.comment-e.avail)
 	}
@@ -207,6 +208,7 @@ func (z *zipWalk) noDirectory(e zipEnd, bad []zipListing) {
 	switch {
 	case len(bad) == 0 && e.credible():
 		z.doubt(e.at)
+		z.out.Cover(e.at, zipEndLen)
 	case len(bad) > 0 && e.split():
 		z.gap(zipGapSplit, bad[0].place.start, e.at-bad[0].place.start)
 	case len(bad) > 0:

@@ -26,14 +26,15 @@ type zipWalk struct {
 
 	heads, records, scan zipWindow
 
-	given   []unpack.Span // what formats before zip gave as children
-	refs    []zipRef      // of all directories, in the order of the local headers
-	covered []zipSpan     // what their members take
-	dirs    []int64       // ends of the directories that lead somewhere
-	dirEnd  int64         // the greatest of them
-	doubts  []int64       // offsets of ends of directories that readers may differ on
-	loose   bool          // a member stands where no directory says so
-	lost    bool          // a plausible member stands where no directory follows
+	given    []unpack.Span // what formats before zip gave as children
+	refs     []zipRef      // of all directories, in the order of the local headers
+	covered  []zipSpan     // what their members take
+	dirs     []int64       // ends of the directories that lead somewhere
+	dirEnd   int64         // the greatest of them
+	restFrom int64         // the end of its comment
+	doubts   []int64       // offsets of ends of directories that readers may differ on
+	loose    bool          // a member stands where no directory says so
+	lost     bool          // a plausible member stands where no directory follows
 
 	said map[showcause.Code]int
 	stop bool
@@ -119,6 +120,9 @@ func zipWalkLayer(src showcause.Source, out *unpack.Out) {
 			z.note(zipNoteDirectory, at, zipEndLen)
 		}
 	}
+	if !z.stop && len(z.dirs) > 0 && (head == zipSigLocal || head == zipSigEnd || head == zipSigSplit) {
+		out.Tail(src, z.restFrom, "zip.rest") // in front of a zip, and behind one that is not all, the layer is what it is
+	}
 }
 
 // members goes through the layer once, from its start: the members that
@@ -162,7 +166,7 @@ func (z *zipWalk) members() {
 		} else if ok {
 			z.inExtra(m)
 			end := z.member(m, z.refs[i:j], z.after(j))
-			z.out.Cover(m.data, end-m.data)
+			z.out.Cover(m.at, end-m.at)
 			pos = max(pos, end)
 		} else {
 			z.gap(showcause.Corrupt, next, zipLocalLen) // the layer ends inside the header
@@ -215,7 +219,7 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.note(zipNoteEntry, at, m.length)
 	}
 	end := z.member(m, nil, next)
-	z.out.Cover(m.data, end-m.data)
+	z.out.Cover(m.at, end-m.at)
 	if slices.ContainsFunc(z.dirs, func(d int64) bool { return m.data < d && d <= end }) {
 		z.lost = true // that directory is of an archive inside this member
 	}

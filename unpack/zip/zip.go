@@ -25,6 +25,9 @@ import (
 // each password (unpack.Out.Passwords). A member that opens is a child as any
 // other, its Op with ".decrypted" behind it; one that does not is a gap.
 //
+// What stands behind the last directory of a layer that begins as a zip is a child,
+// "zip.rest".
+//
 // A member of method 95 is a whole .xz file. It is handed over as that file,
 // for the xz format to read.
 func Format() unpack.Format {

@@ -483,7 +483,7 @@ func TestZipMethods(t *testing.T) {
 		{"xz", "", zipTestMake("x", zipXZ, xzd, P)},
 		{"bzip2", "", zipTestMake("b", zipBzip2, bz, hello)},
 		{"shrink", "unsupported.method.shrink", zipTestMake("s", 1, zipTestRandom(5, 90), P)},
-		{"ppmd", "unsupported.method.ppmd", zipTestMake("s", 98, zipTestRandom(5, 90), P)},
+		{"jpeg", "unsupported.method.jpeg", zipTestMake("s", 96, zipTestRandom(5, 90), P)},
 		{"no xz", "unsupported.method.xz", zipTestMake("s", zipXZ, zipTestRandom(5, 90), P)},
 		{"zstd window", "unsupported.method.zstd-window", zipTestMake("w", zipZstd, []byte("\x28\xb5\x2f\xfd\x00\xa8\x0b\x00\x00\x00"), P)},
 		{"broken lzma", "corrupt", zipTestMake("l", zipLZMA, slices.Concat(head, []byte{0x5d, 0xff, 0xff, 0xff, 0xff}, zipTestRandom(2, 500)), P)},

@@ -123,7 +123,7 @@ func allOps() []string {
 	for _, m := range strings.Fields("7bit 8bit binary unknown base64 quoted-printable uuencode yenc") {
 		ops = append(ops, "mime."+m, "mime."+m+".message", "mime."+m+".multipart")
 	}
-	for _, m := range zipMethods() {
+	for _, m := range append(zipMethods(), "rest") {
 		ops = append(ops, "zip."+m)
 	}
 	for _, op := range slices.Clone(ops) { // what a password opened
