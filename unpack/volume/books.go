@@ -1,6 +1,8 @@
 package volume
 
 import (
+	mathbits "math/bits"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
@@ -14,11 +16,13 @@ type books struct {
 	count int64 // units
 	pages map[int64]*[bookPage]uint64
 	twice bool // one unit is in two files
+	full  bool // there are more than can be noted
 }
 
 const (
 	bookPage  = 512
-	lostMost  = 4096 // stretches that are given one by one
+	bookPages = 8 << 10 // of 32,768 units and 4 KiB each
+	lostMost  = 4096    // stretches that are given one by one
 	lostChunk = 64 << 10
 )
 
@@ -38,6 +42,11 @@ func (b *books) mark(i, end int64) bool {
 	for i < end {
 		k := i / (64 * bookPage)
 		p := b.pages[k]
+		if p == nil && len(b.pages) >= bookPages {
+			b.full = true
+			i = (k + 1) * 64 * bookPage
+			continue
+		}
 		if p == nil {
 			p = new([bookPage]uint64)
 			b.pages[k] = p
@@ -79,39 +88,74 @@ func (g *giver) tookFile(off, n int64) {
 	}
 }
 
+// list is a file system's own list of units in use.
+type list interface {
+	// next is the first unit from i on that is in use, or an answer of end or more.
+	next(i, end int64) int64
+	// known tells whether the list speaks of unit i.
+	known(i int64) bool
+}
+
 // lost gives what the file system has in use and nothing was found in, in stretches
-// as it stands there; used tells of one unit. That, a unit in two files, and one in
-// use that is free is damage.
-func (g *giver) lost(op string, used func(i int64) bool) {
+// as it stands there. That, a unit in two files, and one in a file that is not in use
+// is damage.
+func (g *giver) lost(op string, used list) {
 	if g.books == nil || g.stop || g.apart {
 		return
 	}
-	b, n, wrong := g.books, 0, g.books.twice
-	for i := int64(0); i < b.count && !g.stop; i++ {
-		if i%256 == 0 && !g.work(8) {
-			return
+	b := g.books
+	if b.full {
+		g.out.Gap(showcause.LimitMemory, 0, -1)
+		return
+	}
+	end := min(b.count, max(g.src.Size()-b.base+b.unit-1, 0)/b.unit)
+	n, wrong := 0, b.twice || g.idle(used, end)
+	for i := int64(0); g.work(8); i++ {
+		if i = used.next(i, end); i >= end {
+			break
 		}
-		if !used(i) || b.has(i) {
+		if b.has(i) {
 			continue
 		}
 		from := i
-		for i+1 < b.count && (used(i+1) && !b.has(i+1) || n >= lostMost) {
+		for i+1 < end && !b.has(i+1) && used.next(i+1, i+2) == i+1 && g.work(1) {
 			i++
 		}
-		off, end := b.base+from*b.unit, min(b.base+(i+1)*b.unit, g.src.Size())
-		if off = g.content(off, end); off >= end {
+		if n >= lostMost {
+			i = end - 1
+		}
+		off, to := b.base+from*b.unit, min(b.base+(i+1)*b.unit, g.src.Size())
+		if off = g.filled(off, to); off >= to {
 			continue
 		}
 		n, wrong = n+1, true
-		g.stop = !g.out.Child(unpack.Child{Op: op, Source: bound.Section(g.src, off, end-off), Size: end - off})
+		g.stop = g.stop || !g.out.Child(unpack.Child{Op: op, Source: bound.Section(g.src, off, to-off), Size: to - off})
 	}
 	if wrong && !g.stop {
 		g.corrupt(g.src.Size())
 	}
 }
 
-// content is from where on something but zeros stands in a stretch.
-func (g *giver) content(off, end int64) int64 {
+// idle tells whether something was found in a unit that is not in use.
+func (g *giver) idle(used list, end int64) bool {
+	for k, p := range g.books.pages {
+		for w, bits := range p {
+			for ; bits != 0; bits &= bits - 1 {
+				i := (k*bookPage+int64(w))*64 + int64(mathbits.TrailingZeros64(bits))
+				if i < end && used.known(i) && used.next(i, i+1) != i {
+					return true
+				}
+			}
+			if w%64 == 0 && !g.work(64) {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// filled is from where on something but zeros stands in a stretch.
+func (g *giver) filled(off, end int64) int64 {
 	for off < end && g.work(64) {
 		b, _ := bound.ReadAt(g.src, off, min(lostChunk, end-off), lostChunk)
 		for i, c := range b {
@@ -135,18 +179,35 @@ type bitmap struct {
 	at   int64
 }
 
-func (m *bitmap) has(i int64) bool {
-	k := i / 8
-	if m.page == nil || k < m.at || k >= m.at+int64(len(m.page)) {
-		m.at = k &^ 4095
-		m.page, _ = bound.ReadAt(m.src, m.at, min(4096, max(m.src.Size()-m.at, 0)), 4096)
-		if k >= m.at+int64(len(m.page)) {
-			return false
+func (m *bitmap) known(int64) bool { return true }
+
+func (m *bitmap) has(i int64) bool { return m.next(i, i+1) == i }
+
+func (m *bitmap) next(i, end int64) int64 {
+	for end = min(end, m.src.Size()*8); i < end; {
+		k := i / 8
+		if m.page == nil || k < m.at || k >= m.at+int64(len(m.page)) {
+			m.at = k &^ 4095
+			m.page, _ = bound.ReadAt(m.src, m.at, min(4096, max(m.src.Size()-m.at, 0)), 4096)
+			if k >= m.at+int64(len(m.page)) {
+				return end
+			}
 		}
+		c := m.page[k-m.at]
+		if c == 0 { // as is most of a large one
+			for k-m.at < int64(len(m.page)) && m.page[k-m.at] == 0 {
+				k++
+			}
+			i = k * 8
+			continue
+		}
+		if m.big {
+			c = mathbits.Reverse8(c)
+		}
+		if c >>= i % 8; c != 0 {
+			return min(i+int64(mathbits.TrailingZeros8(c)), end)
+		}
+		i = (k + 1) * 8
 	}
-	bit := i % 8
-	if m.big {
-		bit = 7 - bit
-	}
-	return m.page[k-m.at]>>bit&1 == 1
+	return max(i, end)
 }

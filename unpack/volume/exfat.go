@@ -58,14 +58,9 @@ func (x *exfat) walk() {
 	if len(x.used) == 0 {
 		x.corrupt(x.data) // there must be one
 	}
-	x.lost("exfat.lost", func(i int64) bool {
-		for k := range x.used {
-			if x.used[k].has(i) {
-				return true
-			}
-		}
-		return false
-	})
+	for i := range x.used { // there may be one for each table
+		x.lost("exfat.lost", &x.used[i])
+	}
 	x.rest("exfat.rest", x.data+x.count*x.cluster)
 }
 

@@ -78,26 +78,45 @@ func (e *ext) account(s []byte) {
 			}
 		}
 	}
-	free := false
-	var list bitmap
-	group := int64(-1)
-	used := func(i int64) bool {
-		at := i * e.cluster
-		g := at / e.perBlock
-		if g >= int64(len(e.descs)) || e.descs[g].uninit {
-			return false
+	e.lost("ext.lost", &extUsed{ext: e, group: -1})
+}
+
+// extUsed are the lists of clusters of the groups.
+type extUsed struct {
+	*ext
+	group int64
+	list  bitmap
+}
+
+// of is the group of cluster i, and what of it is in front of i.
+func (u *extUsed) of(i int64) (group, within int64) {
+	per := max(u.perBlock/u.cluster, 1)
+	return i / per, i % per
+}
+
+func (u *extUsed) known(i int64) bool {
+	g, _ := u.of(i)
+	return g < int64(len(u.descs)) && !u.descs[g].uninit
+}
+
+func (u *extUsed) next(i, end int64) int64 {
+	for per := max(u.perBlock/u.cluster, 1); i < end; {
+		g, at := u.of(i)
+		if g >= int64(len(u.descs)) {
+			return end
 		}
-		if g != group {
-			group, list = g, bitmap{src: bound.Section(e.src, min(bound.Mul(e.descs[g].bitmap, e.block), e.src.Size()), e.block)}
+		first := g * per
+		if u.known(i) {
+			if u.group != g {
+				u.group, u.list = g, bitmap{src: bound.Section(u.src, min(bound.Mul(u.descs[g].bitmap, u.block), u.src.Size()), u.block)}
+			}
+			if k := u.list.next(at, min(per, end-first)); k < min(per, end-first) {
+				return first + k
+			}
 		}
-		yes := list.has(at % e.perBlock / e.cluster)
-		free = free || !yes && e.books.has(i)
-		return yes
+		i = first + per
 	}
-	e.giver.lost("ext.lost", used)
-	if free && !e.stop {
-		e.damaged()
-	}
+	return max(i, end)
 }
 
 // layout notes the blocks of the groups: superblocks, descriptors, lists, inodes.

@@ -219,8 +219,9 @@ func (f *fat) backup(b []byte) {
 func (f *fat) lostChains() {
 	led := newBooks(0, 1, f.count)
 	each := func(visit func(i int64)) {
-		for i := int64(0); i < f.count && !f.stop; i++ {
-			if i%64 == 0 && !f.work(4) {
+		end := min(f.count, (f.src.Size()-f.data+f.cluster-1)/f.cluster)
+		for i := int64(0); i < end; i++ {
+			if i%64 == 0 && !f.work(16) || f.stop {
 				return
 			}
 			if !f.books.has(i) && f.inUse(i+2) {

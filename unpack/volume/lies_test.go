@@ -26,6 +26,13 @@ func TestLies(t *testing.T) {
 		{"fat12", func(t testing.TB, dir string) { mtools(t, dir, "60K", "-F", "12", "-s", "1", "-r", "16") }, unpacktest.Sizes(0, 0)},
 		{"fat16", func(t testing.TB, dir string) { mtools(t, dir, "2400K", "-F", "16", "-s", "1", "-r", "16") }, unpacktest.Sizes(0, 0)},
 		{"fat32", func(t testing.TB, dir string) { mtools(t, dir, "33M", "-F", "32", "-s", "1") }, unpacktest.Sizes(0, 0)},
+		{"ntfs", func(t testing.TB, dir string) {
+			unpacktest.Run(t, dir, "truncate", "-s", "1088K", "image")
+			unpacktest.Run(t, dir, "mkntfs", "-F", "-q", "-Q", "-c", "512", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "image")
+			for _, name := range []string{"small", "one", "few", "more"} {
+				unpacktest.Run(t, dir, "ntfscp", "-f", "-q", "image", filepath.Join("tree", name), name)
+			}
+		}, unpacktest.Sizes(3, 8)},
 		{"exfat", func(t testing.TB, dir string) {
 			b, _ := exfatImage(t)
 			if err := os.WriteFile(filepath.Join(dir, "image"), b, 0o600); err != nil {

@@ -1,11 +1,11 @@
 package volume
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
@@ -25,7 +25,8 @@ import (
 //
 // The records are read one after the other, not through directories, so that
 // a file is found whatever the indexes say. Each unnamed data attribute is a
-// child "ntfs.file", each named one (an alternate stream) "ntfs.stream".
+// child "ntfs.file", each named one (an alternate stream) "ntfs.stream". Clusters that are
+// in use, by the list of record 6, and in no record are children, "ntfs.lost".
 func NTFS() unpack.Format {
 	return unpack.Format{
 		Name:  "ntfs",
@@ -56,7 +57,9 @@ type ntfs struct {
 	giver
 	sector, cluster, record int64
 	mft                     *file
-	size                    int64 // of the volume
+	size                    int64          // of the volume
+	parts                   map[int64]bool // records that are parts of others, and whether these know
+	damage                  bool           // was said
 }
 
 // attribute is one attribute of a record, or the parts of one that is spread
@@ -123,15 +126,21 @@ func (n *ntfs) walk() {
 		n.corrupt(0)
 		return
 	}
-	for i := int64(ntfsFirst); i < n.mft.size/n.record && !n.stop; i++ {
-		if n.work(16) {
-			n.file(i)
+	end, used := n.bootCopy(b), n.inUse()
+	if used == nil {
+		n.damaged()
+	}
+	n.parts = map[int64]bool{}
+	for i := int64(0); i < n.mft.size/n.record && n.work(16); i++ {
+		n.file(i, used != nil && used.has(i))
+	}
+	for i, known := range n.parts {
+		if !known {
+			n.damaged()
+			n.parts[i] = true
 		}
 	}
-	end := n.size
-	if last, err := bound.ReadAt(n.src, end, 512, 512); err == nil && bytes.Equal(last, b) {
-		end += n.sector // the copy of the first sector
-	}
+	n.account()
 	n.rest("ntfs.rest", end)
 }
 
@@ -165,17 +174,26 @@ func (n *ntfs) fix(off int64, from showcause.Source) ([]byte, error) {
 // attributes reads those of a record, adding to those that are known.
 func (n *ntfs) attributes(rec []byte, to []*attribute) []*attribute {
 	le := binary.LittleEndian
-	for at := int(le.Uint16(rec[20:])); at+24 <= len(rec) && n.work(4); {
+	last, ended := uint32(0), false
+	at := int(le.Uint16(rec[20:]))
+	for at+8 <= len(rec) && n.work(4) {
 		kind, size := le.Uint32(rec[at:]), int(le.Uint32(rec[at+4:]))
-		if kind == attrEnd {
+		if ended = kind == attrEnd; ended {
 			break
 		}
 		if size < 24 || size > len(rec)-at {
 			n.corrupt(n.src.Size())
 			break
 		}
+		if !n.plain(rec[at:at+size], last) {
+			n.damaged()
+		}
+		last = kind
 		to = n.attribute(rec[at:at+size], to)
 		at += size
+	}
+	if used := int(le.Uint32(rec[24:])); !ended || used < at+4 || used > at+8 {
+		n.damaged()
 	}
 	return to
 }
@@ -275,21 +293,34 @@ func utf16String(b []byte) string {
 	return string(utf16.Decode(u))
 }
 
-// file gives the data of record i.
-func (n *ntfs) file(i int64) {
+// file gives the data of record i, which the MFT says is in use or not. Of the first
+// records, which are the file system's own, none are given.
+func (n *ntfs) file(i int64, used bool) {
 	le := binary.LittleEndian
 	rec, err := n.fix(i*n.record, n.mft)
 	if err != nil {
-		if b, _ := bound.ReadAt(n.mft, i*n.record, 24, 24); len(b) == 24 && string(b[:4]) == "BAAD" || len(b) == 24 && string(b[:4]) == "FILE" && b[22]&1 == 1 {
+		if b, _ := bound.ReadAt(n.mft, i*n.record, 24, 24); used || len(b) == 24 && string(b[:4]) == "BAAD" || len(b) == 24 && string(b[:4]) == "FILE" && b[22]&1 == 1 {
 			n.corrupt(n.src.Size())
 		}
 		return
 	}
-	if rec[22]&1 == 0 || le.Uint64(rec[32:])&(1<<48-1) != 0 {
-		return // not in use, or a part of another
+	if live := rec[22]&recordInUse != 0; live != used {
+		n.damaged()
+	}
+	if rec[22]&recordInUse == 0 && !used || i < ntfsFirst {
+		return
+	}
+	if le.Uint64(rec[32:])&(1<<48-1) != 0 { // a part of another
+		if !n.parts[i] && len(n.parts) < ntfsParts {
+			n.parts[i] = false
+		}
+		return
 	}
 	list := n.attributes(rec, nil)
 	list = n.others(i, list)
+	if rec[22]&recordFolder == 0 && !slices.ContainsFunc(list, func(a *attribute) bool { return a.kind == attrData || a.kind == attrIndex }) {
+		n.damaged() // each file has data, if only none
+	}
 	name := n.name(list)
 	wof := false
 	for _, a := range list {
@@ -346,6 +377,9 @@ func (n *ntfs) others(i int64, list []*attribute) []*attribute {
 			n.corrupt(n.src.Size())
 			continue
 		}
+		if n.parts != nil && len(n.parts) < ntfsParts {
+			n.parts[ref] = true
+		}
 		list = n.attributes(rec, list)
 	}
 	return list
@@ -393,7 +427,7 @@ func (n *ntfs) data(a *attribute, op, name string) {
 		n.corrupt(n.src.Size())
 	}
 	switch {
-	case n.stop || a.size == 0:
+	case n.stop || a.size == 0 && len(a.runs) == 0:
 	case a.flags&flagSecret != 0:
 		n.stop = !n.out.ChildGap(unpack.Child{Op: op, Name: last(name), Size: a.size}, showcause.Encrypted)
 	case a.isRes:
@@ -404,6 +438,7 @@ func (n *ntfs) data(a *attribute, op, name string) {
 	default:
 		f := newFile(n.src, min(a.valid, a.size), a.runs)
 		n.give(op, name, a.size, f.runs)
+		n.longer(a, op, name)
 	}
 }
 

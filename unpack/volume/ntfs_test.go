@@ -40,7 +40,7 @@ func TestNTFS(t *testing.T) {
 	gone := bytes.Clone(b)
 	copy(gone[int(le.Uint64(b[48:]))*cluster:], "XXXX")
 	got := unpacktest.Walk(t, NTFS(), gone, showcause.Limits{})
-	if len(got.Children) != len(files) || !got.Unread() {
+	if len(got.Children) < len(files) || !got.Unread() {
 		t.Errorf("by the copy: %s", got)
 	}
 }
