@@ -93,11 +93,11 @@ func (p *Pool) spawn() (r *peer, err error) {
 	r.control = os.NewFile(uintptr(pair[0]), "control")
 	control := os.NewFile(uintptr(pair[1]), "control")
 	ours, theirs = append(ours, r.control), append(theirs, control)
-	files := []*os.File{jail.Null: p.null, jail.Result: resultW, jail.Log: logW, jail.Control: control, jail.Rules: p.rules}
+	files := []*os.File{jail.Null: p.null, jail.Result: resultW, jail.Log: logW, jail.Control: control, jail.Rules: p.rules, jail.Scratch: nil, jail.Rest: p.rest}
 	set := p.set
 	if p.o.Scratch != nil {
 		if f, err := p.o.Scratch(); err == nil { // without it large children are cut, and that is said
-			theirs, files = append(theirs, f), append(files, f)
+			theirs, files[jail.Scratch] = append(theirs, f), f
 			set.Scratch = true
 		}
 	}

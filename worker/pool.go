@@ -23,8 +23,10 @@ import (
 
 // Options are how a Pool scans. The zero value of a field means its default.
 type Options struct {
-	DB    *ruledb.DB
-	Rules *os.File // sealed descriptor of DB (DB.Seal), which stays the caller's; default: one is made
+	DB *ruledb.DB
+	// Rules and Rest are descriptors of DB (DB.Share), which stay the caller's; default:
+	// they are made. Where Rules has all of it (DB.Seal), there need be no Rest.
+	Rules, Rest *os.File
 
 	Limits   showcause.Limits // at most 1,000 steps of depth
 	Names    bool             // names of members are wanted
@@ -101,6 +103,7 @@ type Pool struct {
 	decoder *wire.Decoder
 	starter *jail.Starter
 	rules   *os.File // sealed; ours if o.Rules is nil
+	rest    *os.File // ours if o.Rules is nil
 	modules *os.File // sealed, or nil
 	null    *os.File
 	slots   chan struct{} // a token for each job that is held
@@ -219,11 +222,14 @@ func (p *Pool) openAll(o *Options) (err error) {
 		}
 		p.modules, p.set.Modules = os.NewFile(uintptr(fd), "modules"), true
 	}
-	p.rules = o.Rules
+	p.rules, p.rest = o.Rules, o.Rest
+	if p.rest == nil {
+		p.rest = p.rules
+	}
 	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		err = fmt.Errorf("readers: %w", err)
 	} else if p.rules == nil {
-		p.rules, err = o.DB.Seal()
+		p.rules, p.rest, err = o.DB.Share()
 	}
 	if err != nil {
 		p.modules.Close() // of nil it does nothing
@@ -466,7 +472,7 @@ func (p *Pool) Close() error {
 		errs = append(errs, p.starter.Close())
 	}
 	if p.o.Rules == nil {
-		errs = append(errs, p.rules.Close())
+		errs = append(errs, p.rules.Close(), p.rest.Close())
 	}
 	if p.modules != nil {
 		errs = append(errs, p.modules.Close())

@@ -64,6 +64,7 @@ type reader struct {
 	scan   func(showcause.Source, map[string]module.Value) showcause.Report
 	lines  wire.Lines
 	encode *wire.Encoder
+	db     *ruledb.DB // held: it reads of a descriptor that must stay open
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
 	out   []byte
@@ -78,7 +79,7 @@ func (r *reader) start(o Reading) error {
 		return fmt.Errorf("settings: %w", err)
 	}
 	f := os.NewFile(jail.Rules, "rules")
-	db, err := ruledb.OpenFile(f)
+	db, err := ruledb.OpenShared(f, os.NewFile(jail.Rest, "rest of the rules"))
 	if err != nil {
 		return err
 	}
@@ -86,6 +87,7 @@ func (r *reader) start(o Reading) error {
 		return fmt.Errorf("rules: %w", err)
 	}
 	debug.SetMemoryLimit(set.Memory / 4 * 3)
+	r.db = db
 	r.encode = wire.NewEncoder(&set)
 	if o.Scan != nil {
 		r.scan = func(src showcause.Source, _ map[string]module.Value) showcause.Report { return o.Scan(src) }
@@ -93,7 +95,7 @@ func (r *reader) start(o Reading) error {
 		r.scan = newScanner(db, &set, modules, r.lines.Add).ScanWith
 	}
 	r.timer = time.AfterFunc(time.Hour, r.late)
-	own := []int{jail.Null, jail.Result, jail.Log, jail.Control}
+	own := []int{jail.Null, jail.Result, jail.Log, jail.Control, jail.Rest}
 	if set.Scratch {
 		own = append(own, jail.Scratch)
 	}

@@ -34,9 +34,9 @@ type readers interface {
 	Close() error
 }
 
-// newReaders starts the jail, or does without it if the user says so. sealed is
-// the database as readers get it.
-func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.File, digests bool, stderr io.Writer) (readers, error) {
+// newReaders starts the jail, or does without it if the user says so. shared is
+// the database as readers get it (ruledb.DB.Share).
+func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, shared [2]*os.File, digests bool, stderr io.Writer) (readers, error) {
 	switch o.jail {
 	case "on":
 	case answer.JailOff:
@@ -57,7 +57,7 @@ func (o *scanOptions) newReaders(ctx context.Context, db *ruledb.DB, sealed *os.
 		return nil, fmt.Errorf("jail: %w", err)
 	}
 	return worker.NewPool(worker.Options{
-		DB: db, Rules: sealed, TopOnly: o.topOnly, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
+		DB: db, Rules: shared[0], Rest: shared[1], TopOnly: o.topOnly, Limits: o.policy(), Names: true, Excerpts: o.explain, Digests: digests, Now: time.Now().Unix(),
 		Passwords: o.words, NoUsual: !bool(o.passwords.usual),
 		Workers: o.jobs, Scratch: scratch, Memory: int64(o.limits.memory), Timeout: o.timeout(), Recycle: o.recycle,
 	})

@@ -217,16 +217,17 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
-	sealed, err := db.Seal()
+	sealed, rest, err := db.Share()
 	if err != nil {
 		return err
 	}
 	defer sealed.Close()
-	rec, err := o.newRecorder(db, sealed, c.ErrOrStderr())
+	defer rest.Close()
+	rec, err := o.newRecorder(db, rest, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	rd, err := o.newReaders(ctx, db, sealed, rec != nil, c.ErrOrStderr())
+	rd, err := o.newReaders(ctx, db, [2]*os.File{sealed, rest}, rec != nil, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}

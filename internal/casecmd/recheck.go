@@ -400,12 +400,13 @@ func (h Host) database(c *cobra.Command, paths []string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := db.Seal()
+	sealed, rest, err := db.Share()
 	if err != nil {
 		return nil, err
 	}
 	defer sealed.Close()
-	sum, err := draft.Digest(sealed)
+	defer rest.Close()
+	sum, err := draft.Digest(rest)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}

@@ -55,10 +55,10 @@ func readerPolicy(own []int, owned map[string]uint64, leaveOut []string) policy 
 		if (l.Name == "pwrite64" || l.Name == "ftruncate") && !slices.Contains(own, Scratch) {
 			continue
 		}
-		if l.Name == "close" && !slices.Contains(own, Scratch) {
-			// Without a scratch a passed file may have its number.
+		if l.Name == "close" {
+			// Without a scratch a passed file may have its number, and so with the rest of the rules.
 			values := &l.Checks[0].Values
-			*values = slices.DeleteFunc(*values, func(v uint64) bool { return v == Scratch })
+			*values = slices.DeleteFunc(*values, func(v uint64) bool { return (v == Scratch || v == Rest) && !slices.Contains(own, int(v)) })
 		}
 		p.lines = append(p.lines, l)
 	}

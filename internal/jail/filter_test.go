@@ -123,7 +123,7 @@ func interesting(lines []Line) []uint64 {
 // TestFilter holds the assembled filter against the table: for every number, every
 // architecture, and arguments at every edge, exactly what the table says passes.
 func TestFilter(t *testing.T) {
-	for _, own := range [][]int{{0, 1, 2, 3, 4, 5}, {0, 1, 2, 3}} {
+	for _, own := range [][]int{{0, 1, 2, 3, 4, 5, 6}, {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 6}, {0, 1, 2, 3}} {
 		p := readerPolicy(own, testOwned, nil)
 		prog, err := p.assemble()
 		if err != nil {

@@ -30,14 +30,15 @@ import (
 	"syscall"
 )
 
-// Descriptors of a reader. All but Scratch are there from the start.
+// Descriptors of a reader. All but Scratch and Rest are there from the start.
 const (
 	Null    = 0 // /dev/null
 	Result  = 1 // pipe: reports
 	Log     = 2 // pipe: what the runtime prints when it dies
 	Control = 3 // SOCK_SEQPACKET: jobs, each with its descriptors
-	Rules   = 4 // sealed memory: the rule database, mapped and closed before the lock
+	Rules   = 4 // sealed memory: the rule database, or what is read of it at start, mapped and closed before the lock
 	Scratch = 5 // unlinked file, read and write
+	Rest    = 6 // the rule database, read only: pages of it are read when they are asked for, and proven by sums in Rules
 )
 
 // ErrUnsupported says that there is no jail on this system: not Linux, or

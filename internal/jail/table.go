@@ -48,7 +48,7 @@ func Table() []Line {
 		{
 			// Were one of the reader's own closed, the next file passed would take its number, and be written to as that.
 			Name: "close", Nr: unix.SYS_CLOSE, Reason: "a file that is answered; never one of the reader's own",
-			Checks: []Check{{Name: "close.fd", Arg: 0, Op: NotIn, Values: []uint64{Null, Result, Log, Control, Scratch}, Owned: []string{"epoll", "eventfd"}}},
+			Checks: []Check{{Name: "close.fd", Arg: 0, Op: NotIn, Values: []uint64{Null, Result, Log, Control, Scratch, Rest}, Owned: []string{"epoll", "eventfd"}}},
 		},
 		{
 			Name: "write", Nr: unix.SYS_WRITE, Reason: "answers, what the runtime says when it dies, and waking its own poller",

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence/draft"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/clamd"
@@ -119,7 +120,23 @@ func (h Host) rules(ctx context.Context, paths []string, stderr io.Writer) (queu
 		db.Close()
 		return queue.Database{}, fmt.Errorf("rules: none in %s", showcause.Escape(strings.Join(paths, ", ")))
 	}
-	return queue.Database{DB: db, Version: versionOf(db.Meta()), Close: func() { _ = db.Close() }}, nil
+	sum, err := digestOf(db)
+	if err != nil {
+		db.Close()
+		return queue.Database{}, fmt.Errorf("rules: %w", err)
+	}
+	return queue.Database{DB: db, Version: versionOf(db.Meta()), Digest: sum, Close: func() { _ = db.Close() }}, nil
+}
+
+// digestOf is the SHA-256 that records name a database by.
+func digestOf(db *ruledb.DB) (string, error) {
+	sealed, rest, err := db.Share()
+	if err != nil {
+		return "", err
+	}
+	defer sealed.Close()
+	defer rest.Close()
+	return draft.Digest(rest)
 }
 
 // versionOf is what clamd says of its database behind its own version: number and date of
