@@ -36,6 +36,7 @@ type zipJob struct {
 	said   int64 // size that a header declares, -1 if none
 	sums   []zipSum
 	sealed *opened // what a password opened, in place of the layer; nil for none
+	bytes  []byte  // in place of the layer, good until the next is read; nil for none
 	soft   bool    // an end that is not as it should be is no gap: another reading is the better one
 }
 
@@ -66,9 +67,12 @@ type zipStream struct {
 // open starts a job. A stream that does not begin as it should fails at its first Read.
 func (z *zipWalk) open(j zipJob) *zipStream {
 	s := &zipStream{job: j, z: z}
-	if j.sealed != nil {
+	switch {
+	case j.bytes != nil:
+		s.sec = bound.Reader(showcause.Bytes(j.bytes), 0, j.packed)
+	case j.sealed != nil:
 		s.sec = bound.Reader(j.sealed.src, 0, j.packed)
-	} else {
+	default:
 		s.sec = bound.Reader(z.src, j.start, j.packed)
 	}
 	if z.in == nil {

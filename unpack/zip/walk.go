@@ -53,6 +53,7 @@ type zipWalk struct {
 	inflate io.ReadCloser
 	wide    *codec.Inflater
 	trial   []byte
+	rs      []zipMeta // of the member that is read
 	zstd    *zstd.Decoder
 	window  int64 // largest that zstd has made, in bytes
 
@@ -297,7 +298,7 @@ const zipMaxReadings = 256
 // readings returns the different things that headers say of one member: the
 // directory's first, the local header's last.
 func (z *zipWalk) readings(m zipMeta, refs []zipRef) []zipMeta {
-	var rs []zipMeta
+	rs := z.rs[:0]
 	for i, r := range refs {
 		c, ok := z.zipRecord(r.rec)
 		if !ok || !z.out.Work(1024) {
@@ -324,7 +325,8 @@ func (z *zipWalk) readings(m zipMeta, refs []zipRef) []zipMeta {
 		rs = append(rs, c)
 		z.compare(m, c)
 	}
-	return append(rs, m)
+	z.rs = append(rs, m)
+	return z.rs
 }
 
 // compare notes where a local header m and a directory record c differ.
@@ -344,6 +346,10 @@ func (z *zipWalk) compare(m, c zipMeta) {
 // ways groups readings by start and method. Where the names differ in length
 // there are readers that take the directory's to find the start.
 func zipWays(m zipMeta, rs []zipMeta) []zipWay {
+	one := func(r zipMeta) bool { return r.method == m.method && len(r.name) == len(m.name) }
+	if !slices.ContainsFunc(rs, func(r zipMeta) bool { return !one(r) }) {
+		return []zipWay{{m.data, m.method, rs}}
+	}
 	var ws []zipWay
 	add := func(start int64, r zipMeta) {
 		for i := range ws {
@@ -740,6 +746,22 @@ func (z *zipWalk) stored(name string, at int64, w zipWay, soft, named bool, next
 	return w.start
 }
 
+// zipSmall is up to which size, in bytes, a stored member is looked at where it was
+// read for its checksum.
+const zipSmall = 16 << 10
+
+// noDeflate tells that a deflate stream does not begin so (RFC 1951, section 3.2.3):
+// the type of its first block, or the length of a stored one, is none.
+func noDeflate(b []byte) bool {
+	switch {
+	case len(b) == 0 || b[0]&6 == 6:
+		return true
+	case b[0]&6 == 0:
+		return len(b) < 5 || b[1]^b[3] != 0xff || b[2]^b[4] != 0xff
+	}
+	return false
+}
+
 // zombie derives a member that is called stored and is deflated.
 func (z *zipWalk) zombie(name string, at int64, w zipWay, n int64, cut bool) bool {
 	if n < 3 || z.stop {
@@ -748,9 +770,15 @@ func (z *zipWalk) zombie(name string, at int64, w zipWay, n int64, cut bool) boo
 	w.method = zipDeflate
 	j := z.job(w)
 	j.packed, j.soft = n, true
+	if n <= zipSmall {
+		if j.bytes = z.scan.at(w.start, int(n)); noDeflate(j.bytes) {
+			return false
+		}
+	}
 	if t := z.try(j); !t.good(n) && !(cut && t.cut && t.n > 0) {
 		return false
 	}
+	j.bytes = nil
 	z.note(zipNoteMethod, at, zipLocalLen)
 	z.child(name, j)
 	return true
