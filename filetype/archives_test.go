@@ -108,7 +108,7 @@ func TestToldOfOrdinary(t *testing.T) {
 }
 
 // ordinaryMost is how many files of each folder are read.
-const ordinaryMost = 4000
+const ordinaryMost = 1000
 
 type fileSource struct {
 	*os.File

@@ -3,6 +3,7 @@ package zip
 import (
 	"bytes"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
+var full = flag.Bool("full", false, "PPMd with every setting, which takes minutes")
+
 // PPMd of any order and memory is read as 7z writes it, what restarts the model
 // and what cuts it too.
 func TestPPMdTool(t *testing.T) {
@@ -22,22 +25,29 @@ func TestPPMdTool(t *testing.T) {
 	}
 	dir := t.TempDir()
 	want := map[string][]byte{}
-	for i, n := range []int{1, 1000, 70_000, 1_500_000} {
+	for i, n := range []int{1, 1000, 70_000, 300_000} {
 		name := fmt.Sprint("f", i)
 		want[name] = unpacktest.Mixed(n)
-	}
-	if b, err := os.ReadFile("/bin/bash"); err == nil {
-		want["program"] = b
 	}
 	args := []string{}
 	for name, b := range want {
 		os.WriteFile(filepath.Join(dir, name), b, 0o600)
 		args = append(args, name)
 	}
-	for _, m := range []string{
-		"-mx=1", "-mx=5", "-mx=7", "-mx=1 -mo=2 -mmem=20", "-mx=9 -mo=2 -mmem=20", "-mx=9 -mo=16 -mmem=20", "-mx=9 -mo=9 -mmem=20",
-		"-mx=1 -mo=16 -mmem=20", "-mx=1 -mo=5 -mmem=21", "-mx=9 -mo=8 -mmem=22", "-mx=9 -mo=4 -mmem=3m", "-mo=12 -mmem=2m -psecret", "-mo=6 -mmem=1m -psecret -mem=AES256",
-	} {
+	settings := []string{"-mx=5", "-mo=6 -mmem=1m -psecret -mem=AES256"}
+	if *full {
+		settings = append(settings, "-mx=1", "-mx=7", "-mx=1 -mo=2 -mmem=20", "-mx=9 -mo=2 -mmem=20", "-mx=9 -mo=16 -mmem=20", "-mx=9 -mo=9 -mmem=20",
+			"-mx=1 -mo=16 -mmem=20", "-mx=1 -mo=5 -mmem=21", "-mx=9 -mo=8 -mmem=22", "-mx=9 -mo=4 -mmem=3m", "-mo=12 -mmem=2m -psecret")
+		want["f4"] = unpacktest.Mixed(1_500_000)
+		if b, err := os.ReadFile("/bin/bash"); err == nil {
+			want["program"] = b
+		}
+		for _, name := range []string{"f4", "program"} {
+			os.WriteFile(filepath.Join(dir, name), want[name], 0o600)
+			args = append(args, name)
+		}
+	}
+	for _, m := range settings {
 		os.Remove(filepath.Join(dir, "a.zip"))
 		cmd := exec.Command("7z", append(append([]string{"a", "-bd", "-y", "-tzip", "-mm=PPMd", "a.zip"}, strings.Fields(m)...), args...)...)
 		cmd.Dir = dir
