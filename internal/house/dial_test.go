@@ -48,6 +48,8 @@ var passes = []pass{
 	{"serve/notify.go", "golang.org/x/sys/unix.*", "tells the service manager and the log of this machine how it goes"},
 	{"serve/*.go", "net.Listener", "what it takes from the service manager, or opens"},
 	{"serve/metrics.go", "net/http", "answers Prometheus; it asks nobody"},
+	{"serve/daemon_test.go", "*", "the service manager, and clients on this machine"},
+	{"serve/clamd/server.go", "net.Listener", "what it is handed"},
 	{"internal/servecmd/top.go", "net.*", "asks the service on this machine by its control socket"},
 	{"bench/clamd.go", "net.*", "asks the peer's daemon on a local socket"},
 }
