@@ -96,16 +96,19 @@ func cabWalk(src showcause.Source, out *unpack.Out) {
 		if !ok {
 			return
 		}
+		if !giveAll(set) {
+			return
+		}
 		for _, c := range set {
 			behind := max(c.end, c.base+int64(len(cabMagic)))
+			if !out.Between(src, c.base, behind, "cab.rest") {
+				return
+			}
 			if off = max(off, behind); c.base == 0 {
 				end = behind
 			} else {
 				out.Cover(c.base, behind-c.base)
 			}
-		}
-		if !giveAll(set) {
-			return
 		}
 	}
 }
@@ -245,6 +248,7 @@ func (c *cab) header() (files int64, n int, ok bool) {
 		})
 		at += entry
 	}
+	c.out.Cover(c.base, at-c.base)
 	return c.base + int64(le.Uint32(h[16:])), int(le.Uint16(h[28:])), true
 }
 
@@ -259,6 +263,8 @@ func (c *cab) cstring(off int64) string {
 
 // directory reads the files and tells whether to go on.
 func (c *cab) directory(at int64, n int) bool {
+	start := at
+	defer func() { c.out.Cover(start, at-start) }()
 	for range n {
 		b, err := bound.ReadAt(c.src, at, 16, 16)
 		if !c.out.Work(128) {
@@ -572,6 +578,9 @@ func (b *blocks) block(data []byte, n int) ([]byte, error) {
 	return b.quantum.block(bytes.NewReader(data), n, make([]byte, 0, n))
 }
 
+// mszipLeft is how many bytes may stand behind the stream of a block, as padding.
+const mszipLeft = 16
+
 // mszip inflates a block: "CK", then a DEFLATE stream whose window has what
 // came before ([MS-MCI]).
 func (b *blocks) mszip(data []byte, n int) ([]byte, error) {
@@ -591,8 +600,8 @@ func (b *blocks) mszip(data []byte, n int) ([]byte, error) {
 	m, err := io.ReadFull(b.inflate, out)
 	out = out[:m]
 	if more := [1]byte{}; err == nil {
-		if k, _ := b.inflate.Read(more[:]); k > 0 && b.f.damage < 0 {
-			b.f.damage = b.at // there is more than the block says
+		if k, _ := b.inflate.Read(more[:]); (k > 0 || r.Len() > mszipLeft) && b.f.damage < 0 {
+			b.f.damage = b.at // there is more than the block says, or than its stream
 		}
 	}
 	if b.past = append(b.past, out...); len(b.past) > 32<<10 {

@@ -174,6 +174,12 @@ func TestCabOdd(t *testing.T) {
 	copy(reserved[4:], "junk")
 	more := mszip(b)
 	more[0].n -= 5
+	space := part(cabEntry{"a", 0, n, 0})
+	at := le.Uint32(space[36:])
+	space = slices.Concat(space[:at], []byte("space between that no header claims"), space[at:])
+	le.PutUint32(space[36:], at+35)
+	trail := mszip(b)
+	trail[0].data = append(trail[0].data, "behind the stream of a block, and more"...)
 	// What compilers make of a comparison with the magic, as libarchive has it.
 	code := append([]byte("MSCF\x0f\x84\x73\xff\xff\xff\xba\x05\x00\x00\x00\xeb\xad\x0f\x1f\x40\x00\x48\x29\xc4\x99\x03\x89\xf5\x07\x00\xfe\xff\x01\x00\x0f\x8e\x49\xff"), make([]byte, 4000)...)
 	for name, s := range map[string]struct {
@@ -194,6 +200,8 @@ func TestCabOdd(t *testing.T) {
 		"to the next volume":    {part(cabEntry{"a", 0, 10, 0}, cabEntry{"b", 10, n, 0xfffe}), "cab.mszip cab.mszip", "unsupported.format.cab-volume"},
 		"unknown method":        {makeCab([3]int{}, cabFolder{5, stored(b), []cabEntry{{"a", 0, n, 0}}}), "", "unsupported.method.cab"},
 		"content behind":        {makeCab([3]int{}, cabFolder{1, more, []cabEntry{{"a", 0, n - 5, 0}}}), "cab.mszip", "corrupt"},
+		"space between":         {space, "cab.mszip cab.rest", ""},
+		"behind a stream":       {makeCab([3]int{}, cabFolder{1, trail, []cabEntry{{"a", 0, n, 0}}}), "cab.mszip", "corrupt"},
 		"junk between":          {append(append(part(cabEntry{"a", 0, n, 0}), "junk MSCF"...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip cab.mszip cab.rest", ""},
 		"the magic in code":     {append([]byte("MZ"), code...), "", ""},
 		"in a program":          {append(append([]byte("MZ"), code...), part(cabEntry{"a", 0, n, 0})...), "cab.mszip", ""},
