@@ -119,6 +119,9 @@ func (i *iso) walk() {
 		i.volume(v)
 	}
 	i.sessions()
+	if !i.stop {
+		udfClaims(i.src, i.out, i.claim) // which gives its files itself
+	}
 	i.rest()
 	i.notes()
 }

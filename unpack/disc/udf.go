@@ -133,7 +133,8 @@ type udf struct {
 	covered []unpack.Span
 	stop    bool
 	bad     bool
-	end     int64 // of the last partition, in the layer
+	claim   func(off, n int64) // if not nil, it gets where files and directories are, and nothing is given
+	end     int64              // of the last partition, in the layer
 	anchor  []byte
 }
 
@@ -158,7 +159,20 @@ func (u *udf) work(n int64) bool {
 func (u *udf) corrupt() {
 	if !u.bad {
 		u.bad = true
-		u.out.Gap(showcause.Corrupt, 0, -1)
+		u.gap(showcause.Corrupt)
+	}
+}
+
+func (u *udf) gap(code showcause.Code) {
+	if u.claim == nil {
+		u.out.Gap(code, 0, -1)
+	}
+}
+
+// udfClaims tells where the files of a tree of UDF are, if there is one.
+func udfClaims(src showcause.Source, out *unpack.Out, claim func(off, n int64)) {
+	if udfAnnounced(src) || udfAnchored(src) {
+		(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, claim: claim}).walk()
 	}
 }
 
@@ -190,7 +204,7 @@ func (u *udf) walk() {
 	}
 	for i := range u.maps {
 		if u.maps[i].virtual {
-			u.out.Gap(udfVirtual, 0, -1)
+			u.gap(udfVirtual)
 			return
 		}
 	}
@@ -207,7 +221,7 @@ func (u *udf) walk() {
 		u.corrupt()
 	}
 	u.entry(b[400:416], "", 0)
-	if id, err := bound.ReadAt(u.src, isoData+1, 5, 5); !u.stop && (err != nil || !bytes.Equal(id, isoMagic)) { // ISO 9660 gives its own
+	if id, err := bound.ReadAt(u.src, isoData+1, 5, 5); !u.stop && u.claim == nil && (err != nil || !bytes.Equal(id, isoMagic)) { // ISO 9660 gives its own
 		u.copies()
 		u.out.Tail(u.src, u.end, "udf.rest")
 	}
@@ -406,7 +420,7 @@ func (u *udf) entry(ad []byte, name string, level int) {
 		u.corrupt()
 	}
 	if level > isoDepth {
-		u.out.Gap(showcause.LimitDepth, 0, -1)
+		u.gap(showcause.LimitDepth)
 		return
 	}
 	list, inline, ok := u.extents(b, le.Uint16(ad[8:]))
@@ -417,6 +431,15 @@ func (u *udf) entry(ad []byte, name string, level int) {
 	f := newUDFFile(u.src, size, list)
 	if inline != nil {
 		f = newUDFFile(showcause.Bytes(inline), min(size, int64(len(inline))), []udfExtent{{0, int64(len(inline))}})
+	}
+	if u.claim != nil {
+		u.claim(at, u.block)
+		for left, k := f.size, 0; left > 0 && k < len(list); k++ {
+			if list[k].off >= 0 {
+				u.claim(list[k].off, (min(list[k].n, left)+u.block-1)/u.block*u.block)
+			}
+			left -= list[k].n
+		}
 	}
 	switch b[27] {
 	case 4:
@@ -477,7 +500,7 @@ func dstring(b []byte) string {
 }
 
 func (u *udf) file(f *udfFile, name string, placed bool) {
-	if u.stop || f.size == 0 {
+	if u.stop || f.size == 0 || u.claim != nil {
 		return
 	}
 	if placed && len(f.list) == 1 && f.list[0].off >= 0 {

@@ -16,7 +16,7 @@ import (
 )
 
 // bridge is an image of ISO 9660 and UDF with these files, by genisoimage.
-func bridge(t testing.TB, files map[string]string) []byte {
+func bridge(t testing.TB, files map[string]string, arg ...string) []byte {
 	if _, err := exec.LookPath("genisoimage"); err != nil {
 		t.Skip("needs genisoimage")
 	}
@@ -30,7 +30,7 @@ func bridge(t testing.TB, files map[string]string) []byte {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command("genisoimage", "-quiet", "-udf", "-o", "image", "tree")
+	c := exec.Command("genisoimage", append(arg, "-quiet", "-udf", "-o", "image", "tree")...)
 	c.Dir = dir
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -93,7 +93,9 @@ func TestDMG(t *testing.T) {
 		if len(got.Children) != 1 || len(got.Gaps) > 0 || !bytes.Equal(got.Children[0].Data, disk) || got.Children[0].Name != "the disk" {
 			t.Errorf("%s: %s", name, got)
 		}
-		unpacktest.Conform(t, DMG(), map[string][]byte{name: b})
+		if name != "xz" || *full { // whose reader takes 8 MiB each time
+			unpacktest.Conform(t, DMG(), map[string][]byte{name: b})
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func (v *vmdk) walk() {
 		v.out.Gap(showcause.Corrupt, 0, sector)
 		return
 	}
-	if v.flags&(1<<16) == 0 && compression != 0 {
+	if size == 0 || v.flags&(1<<16) == 0 && compression != 0 {
 		v.out.Gap(showcause.Corrupt, 0, sector)
 	}
 	if v.flags&(1<<16) != 0 && compression != 1 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 const (
 	mark     = "@lie:"
 	markUnit = 512
-	liesMost = 4000 // damages of a sample, unless SHOWCAUSE_LIES=all
+	liesMost = 600 // damages of a sample, unless all are asked for
 )
 
 // Marked is content of n bytes, each unit of 512 of which begins with a mark of its
@@ -43,8 +42,8 @@ type Harmless struct {
 // place: 0, 1, all bits, one more, one less, another sign. The sample's content is
 // Marked. What holds: each mark is in a child, or a gap says that something was not
 // read. Where the formats do not take the sample for theirs any more, that is a
-// loss as well. Harmless fields are left out.
-func Lies(t *testing.T, formats []unpack.Format, image []byte, harmless ...Harmless) {
+// loss as well. Harmless fields are left out. Without full it is a sample of the damages.
+func Lies(t *testing.T, full bool, formats []unpack.Format, image []byte, harmless ...Harmless) {
 	t.Helper()
 	whole := liesWalk(formats, image)
 	if len(whole.marks) == 0 || len(whole.gaps) > 0 {
@@ -52,8 +51,8 @@ func Lies(t *testing.T, formats []unpack.Format, image []byte, harmless ...Harml
 	}
 	places := liesPlaces(image, harmless)
 	all := len(places)
-	most := liesMost >> min(max(len(image)>>20, 0), 4) // a large sample takes long
-	if os.Getenv("SHOWCAUSE_LIES") != "all" && all > most {
+	most := liesMost >> min(len(image)>>20, 2) // a large sample takes long
+	if !full && all > most {
 		var some []lie
 		for i := range most {
 			some = append(some, places[i*all/most])
