@@ -15,6 +15,7 @@ import (
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack"
 )
 
 // window is how much of a layer that is not in memory is searched at a time, bytes.
@@ -596,7 +597,13 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 		if !last {
 			to = have - keep
 		}
-		s.window(lits, s.buf[:have], base, to, all)
+		hits := s.window(lits, s.buf[:have], base, to, all)
+		if z := unpack.Zeros(s.l.Source, base); hits == 0 && z > int64(have) && have > keep {
+			// No literal is of zeros alone, so that none begins where only zeros follow as far
+			// as any reaches.
+			base, have = base+z-int64(keep), 0
+			continue
+		}
 		if last {
 			if err != nil {
 				s.in.cannotRead(s.l, base+int64(have), n-base-int64(have), err)
@@ -628,18 +635,21 @@ func (s *search) fill(p []byte, off, n int64) (got int, err error) {
 	return got, nil
 }
 
-// window searches the part of the layer at base for literals that begin in its first to bytes.
-func (s *search) window(lits *ruledb.Literals, buf []byte, base int64, to int, all bool) {
+// window searches the part of the layer at base for literals that begin in its first to
+// bytes, and returns how many there are.
+func (s *search) window(lits *ruledb.Literals, buf []byte, base int64, to int, all bool) (hits int) {
 	s.input.SetWindow(buf, base)
 	for from := 0; from < to && !s.matcher.Exhausted(); {
 		s.hits, from = lits.Set.ScanN(buf, from, to, s.hits[:0], batch)
 		s.matcher.Steps += int64(len(s.hits))
+		hits += len(s.hits)
 		for _, h := range s.hits {
 			for _, ref := range lits.Refs(h.ID) {
 				s.verify(ref, base+int64(h.At), all)
 			}
 		}
 	}
+	return hits
 }
 
 // verify looks whether a pattern matches where one of its literals was seen.

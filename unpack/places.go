@@ -14,7 +14,10 @@ import (
 // pass finds the places of all. What is asked for and is not among them is looked
 // for by itself: the list decides nothing but time.
 var sought = [...]string{
-	"7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07", "MSCF", "hsqs", "-lh", "\x60\xea", "ALZ\x01", "EGGA",
+	"7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07", "MSCF", "hsqs", "-lh", "-lz", "-pm", "\x60\xea", "ALZ\x01", "EGGA", "07070", "\xc7\x71", "\x71\xc7", "ustar", "CD001",
+	// streams
+	"\x1f\x8b\x08", "\x1f\x9e\x08", "\xfd7zXZ\x00", "1AY&SY", "\x17\x72\x45\x38\x50\x90", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18", "LZIP", "\x89LZO\x00\r\n\x1a\n",
+	"\n\x1f\x9d", "\n\x5d\x00",
 	// marks of installers
 	"\xef\xbe\xad\xdeNullsoftInst", "\xa3\x48\x4b\xbe\x98\x6c\x4a\xa9\x99\x4c\x53\x0a\x86\xd6\x48\x7dAU3!EA0", "rDlPtS",
 }
@@ -88,6 +91,10 @@ func (p *Places) fill(budget *Budget) {
 		buf := make([]byte, min(placesStep, p.src.Size()))
 		keep := seeker().MaxLen() - 1
 		for kept < maxPlaces && p.known < mostPlaced {
+			if z := Zeros(p.src, int64(p.known)); z > placesStep { // no magic is of zeros
+				p.known += int(z) - keep
+				continue
+			}
 			n, _ := p.src.ReadAt(buf[:min(int64(len(buf)), p.src.Size()-int64(p.known))], int64(p.known))
 			base, last := p.known, int64(p.known)+int64(n) >= p.src.Size()
 			to := n

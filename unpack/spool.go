@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -35,6 +36,7 @@ type spool struct {
 	mem    []byte
 	file   File
 	n      int64
+	holes  []Span // of the file, the long ones
 }
 
 // fill reads r to its end (nil), to the limit (errFull, when r has more), or to r's error.
@@ -125,6 +127,10 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 				s.n = at
 				return Fail(showcause.LimitSpill)
 			}
+		} else if k := len(s.holes) - 1; k >= 0 && s.holes[k].To == at {
+			s.holes[k].To += int64(n)
+		} else if n > 0 {
+			s.holes = append(s.holes, Span{at, at + int64(n)})
 		}
 		if err != nil {
 			return clean(err)
@@ -145,7 +151,7 @@ func (s *spool) source() showcause.Source {
 	if s.file == nil {
 		return showcause.Bytes(s.mem)
 	}
-	return &spilled{s.file, s.n}
+	return &spilled{s.file, s.n, s.holes}
 }
 
 func (s *spool) close() {
@@ -158,8 +164,26 @@ func (s *spool) close() {
 
 // spilled is the content of a scratch file of n bytes; what was never written is zeros.
 type spilled struct {
-	f io.ReaderAt
-	n int64
+	f     io.ReaderAt
+	n     int64
+	holes []Span
+}
+
+// Zeros returns how many bytes from off on are known to be zeros, without reading
+// them.
+func Zeros(src showcause.Source, off int64) int64 {
+	s, ok := src.(*spilled)
+	if !ok {
+		return 0
+	}
+	i, ok := slices.BinarySearchFunc(s.holes, off, func(h Span, v int64) int { return cmp.Compare(h.From, v) })
+	if !ok {
+		i--
+	}
+	if i < 0 || off >= s.holes[i].To {
+		return 0
+	}
+	return min(s.holes[i].To, s.n) - off
 }
 
 func (s *spilled) Size() int64 { return s.n }
