@@ -9,6 +9,7 @@ import (
 	"github.com/showcause/showcause/unpack/disc"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
+	"github.com/showcause/showcause/unpack/hfs"
 	"github.com/showcause/showcause/unpack/image"
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/rar"
@@ -48,8 +49,8 @@ func All() []unpack.Format {
 		volume.ExFAT(),
 		volume.NTFS(),
 		squashfs.Format(),
-		volume.HFSPlus(),
-		volume.HFS(),
+		hfs.HFSPlus(),
+		hfs.HFS(),
 		cabinet.CHM(),
 		cabinet.Cab(),
 		sevenzip.Format(),

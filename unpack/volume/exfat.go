@@ -7,6 +7,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // ExFAT reads exFAT (Microsoft, "exFAT file system specification").
@@ -24,7 +25,7 @@ func ExFAT() unpack.Format {
 		Name:  "exfat",
 		Match: func(p *unpack.Probe) bool { return p.Is("exfat") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			(&exfat{fat: fat{giver: giver{src: src, out: out}, seen: map[int64]bool{}, bits: 32}}).walk()
+			(&exfat{fat: fat{Giver: giverOf(src, out), seen: map[int64]bool{}, bits: 32}}).walk()
 		},
 	}
 }
@@ -32,50 +33,50 @@ func ExFAT() unpack.Format {
 // exfat uses the chains of fat: the table is one of 32 bits.
 type exfat struct {
 	fat
-	used   []bitmap
+	used   []extent.Bitmap
 	damage bool // was said
 }
 
 func (x *exfat) walk() {
 	le := binary.LittleEndian
-	b := bound.Head(x.src, 512)
+	b := bound.Head(x.Src, 512)
 	if len(b) < 512 || b[108] < 9 || b[108] > 12 || b[109] > 25-b[108] {
-		x.corrupt(0)
+		x.Corrupt(0)
 		return
 	}
 	x.sector = 1 << b[108]
 	x.cluster = x.sector << b[109]
 	x.table, x.tableSize = int64(le.Uint32(b[80:]))*x.sector, int64(le.Uint32(b[84:]))*x.sector
 	x.data, x.count = int64(le.Uint32(b[88:]))*x.sector, int64(le.Uint32(b[92:]))
-	if x.data+x.count*x.cluster > x.src.Size() {
-		x.corrupt(x.src.Size())
+	if x.data+x.count*x.cluster > x.Src.Size() {
+		x.Corrupt(x.Src.Size())
 	}
-	x.books = newBooks(x.data, x.cluster, x.count)
+	x.Books = extent.NewBooks(x.data, x.cluster, x.count)
 	if x.count > x.tableSize/4 || !x.bootSum() {
-		x.corrupt(0)
+		x.Corrupt(0)
 	}
 	x.dir(int64(le.Uint32(b[96:])), -1, false, "", 0)
 	if len(x.used) == 0 {
-		x.corrupt(x.data) // there must be one
+		x.Corrupt(x.data) // there must be one
 	}
 	for i := range x.used { // there may be one for each table
-		x.lost("exfat.lost", &x.used[i])
+		x.Lost("exfat.lost", &x.used[i])
 	}
-	x.rest("exfat.rest", x.data+x.count*x.cluster)
+	x.Rest("exfat.rest", x.data+x.count*x.cluster)
 }
 
 // damaged says that something could not be read, once.
 func (x *exfat) damaged() {
 	if !x.damage {
 		x.damage = true
-		x.corrupt(x.src.Size())
+		x.Corrupt(x.Src.Size())
 	}
 }
 
 // bootSum tells whether the sum of the first eleven sectors stands in the twelfth. Two
 // bytes of flags and one of how full the volume is are not in it.
 func (x *exfat) bootSum() bool {
-	b, err := bound.ReadAt(x.src, 0, 12*x.sector, 12*4096)
+	b, err := bound.ReadAt(x.Src, 0, 12*x.sector, 12*4096)
 	if err != nil {
 		return false
 	}
@@ -110,12 +111,12 @@ func (x *exfat) system(b []byte) {
 		x.damaged()
 	}
 	if b[0] == 0x81 {
-		x.used = append(x.used, bitmap{src: newFile(x.src, min(n, size), runs)})
+		x.used = append(x.used, extent.Bitmap{Src: extent.NewFile(x.Src, min(n, size), runs)})
 	}
 }
 
 // stretch is where size bytes from cluster c on are.
-func (x *exfat) stretch(c, size int64, whole bool) (runs []run, n int64, ok bool) {
+func (x *exfat) stretch(c, size int64, whole bool) (runs []extent.Run, n int64, ok bool) {
 	if !whole {
 		return x.chain(c, size)
 	}
@@ -124,33 +125,33 @@ func (x *exfat) stretch(c, size int64, whole bool) (runs []run, n int64, ok bool
 	}
 	room := (x.count + 2 - c) * x.cluster
 	n = bound.Add(size, x.cluster-1) / x.cluster * x.cluster
-	x.tookFile(x.data+(c-2)*x.cluster, min(n, room))
-	return []run{{x.data + (c-2)*x.cluster, min(n, room)}}, min(n, room), n <= room
+	x.TookFile(x.data+(c-2)*x.cluster, min(n, room))
+	return []extent.Run{{Off: x.data + (c-2)*x.cluster, N: min(n, room)}}, min(n, room), n <= room
 }
 
 func (x *exfat) dir(c, size int64, whole bool, name string, level int) {
 	if x.seen[c] {
-		x.books.twice = true
+		x.Books.Twice = true
 		return
 	}
-	if !x.work(64) {
+	if !x.Work(64) {
 		return
 	}
 	x.seen[c] = true
-	if level > depth {
-		x.out.Gap(showcause.LimitDepth, 0, -1)
+	if level > extent.Depth {
+		x.Out.Gap(showcause.LimitDepth, 0, -1)
 		return
 	}
 	runs, n, ok := x.stretch(c, size, whole)
 	if !ok {
-		x.corrupt(x.src.Size())
+		x.Corrupt(x.Src.Size())
 	}
-	d := newFile(x.src, n, runs)
+	d := extent.NewFile(x.Src, n, runs)
 	var set []byte // the entries of one file
-	for at := int64(0); at < n && x.work(2); at += 32 {
+	for at := int64(0); at < n && x.Work(2); at += 32 {
 		b, err := bound.ReadAt(d, at, 32, 32)
-		if err != nil || d.bad {
-			x.corrupt(x.src.Size())
+		if err != nil || d.Bad {
+			x.Corrupt(x.Src.Size())
 			return
 		}
 		if len(set) > 0 && b[0]&0xc0 == 0xc0 { // it goes on
@@ -197,7 +198,7 @@ func (x *exfat) entry(set []byte, dir string, level int) {
 			text = append(text, le.Uint16(b[i:]))
 		}
 	}
-	name := join(dir, string(utf16.Decode(text[:min(len(text), int(s[3]))])))
+	name := extent.Join(dir, string(utf16.Decode(text[:min(len(text), int(s[3]))])))
 	c, size, valid := int64(le.Uint32(s[20:])), int64(min(le.Uint64(s[24:]), 1<<62)), int64(min(le.Uint64(s[8:]), 1<<62))
 	whole := s[1]&2 != 0
 	if le.Uint16(set[4:])&attrDir != 0 {
@@ -209,9 +210,9 @@ func (x *exfat) entry(set []byte, dir string, level int) {
 	}
 	runs, n, ok := x.stretch(c, size, whole)
 	if !ok {
-		x.corrupt(x.src.Size())
+		x.Corrupt(x.Src.Size())
 		size = min(size, n)
 	}
-	f := newFile(x.src, min(valid, size), runs) // what is not valid yet is zeros
-	x.give("exfat.file", name, size, f.runs)
+	f := extent.NewFile(x.Src, min(valid, size), runs) // what is not valid yet is zeros
+	x.Give("exfat.file", name, size, f.Runs)
 }

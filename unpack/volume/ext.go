@@ -1,3 +1,5 @@
+// Package volume reads file systems: each file is a child that stands in the
+// layer in stretches; nothing is copied out.
 package volume
 
 import (
@@ -7,6 +9,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // Ext reads ext2, ext3 and ext4 (Linux, Documentation/filesystems/ext4).
@@ -26,7 +29,7 @@ func Ext() unpack.Format {
 		Name:  "ext",
 		Match: func(p *unpack.Probe) bool { return p.Is("ext") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			(&ext{giver: giver{src: src, out: out}, seen: map[uint32]bool{}}).walk()
+			(&ext{Giver: giverOf(src, out), out: out, seen: map[uint32]bool{}}).walk()
 		},
 	}
 }
@@ -50,10 +53,12 @@ const (
 	modeKind    = 0xf000
 	modeFile    = 0x8000
 	modeDir     = 0x4000
+	modeLink    = 0xa000
 )
 
 type ext struct {
-	giver
+	extent.Giver
+	out              *unpack.Out
 	block            int64
 	inodes, perGroup uint32
 	inodeSize        int64
@@ -78,9 +83,9 @@ type extGroup struct {
 
 func (e *ext) walk() {
 	le := binary.LittleEndian
-	s, err := bound.ReadAt(e.src, 1024, 1024, 1024)
+	s, err := bound.ReadAt(e.Src, 1024, 1024, 1024)
 	if err != nil {
-		e.corrupt(1024)
+		e.Corrupt(1024)
 		return
 	}
 	log := le.Uint32(s[24:])
@@ -92,7 +97,7 @@ func (e *ext) walk() {
 		e.inodeSize = int64(le.Uint16(s[88:]))
 	}
 	if log > 6 || e.perGroup == 0 || blocksPerGroup == 0 || e.inodeSize < 128 || e.inodeSize > 4096 {
-		e.corrupt(1024)
+		e.Corrupt(1024)
 		return
 	}
 	e.block, e.cluster = 1024<<log, 1
@@ -100,7 +105,7 @@ func (e *ext) walk() {
 		e.cluster = 1 << (le.Uint32(s[28:]) - log) & (1<<20 - 1)
 	}
 	if e.cluster < 1 || blocksPerGroup > 8*e.block*e.cluster {
-		e.corrupt(1024)
+		e.Corrupt(1024)
 		return
 	}
 	e.checkSums(s)
@@ -108,17 +113,17 @@ func (e *ext) walk() {
 		blocks |= int64(le.Uint32(s[336:])) << 32
 	}
 	if blocks <= 0 || blocks > 1<<48 {
-		e.corrupt(1024)
+		e.Corrupt(1024)
 		return
 	}
 	if incompat&1 != 0 {
-		e.out.Gap(extMethod, 0, -1) // compressed, by a patch that never was in Linux
+		e.Out.Gap(extMethod, 0, -1) // compressed, by a patch that never was in Linux
 	}
 	if incompat&4 != 0 && compat&4 != 0 {
-		e.out.Gap(extJournal, 0, -1)
+		e.Out.Gap(extJournal, 0, -1)
 	}
-	if blocks > e.src.Size()/e.block {
-		e.corrupt(e.src.Size())
+	if blocks > e.Src.Size()/e.block {
+		e.Corrupt(e.Src.Size())
 	}
 	e.first, e.blocks, e.perBlock = int64(le.Uint32(s[20:])), blocks, blocksPerGroup
 	e.groups(s, blocks, blocksPerGroup, incompat)
@@ -131,9 +136,9 @@ func (e *ext) walk() {
 		e.account(s)
 	}
 	if e.files == 0 && e.dirs == 0 {
-		e.corrupt(1024)
+		e.Corrupt(1024)
 	}
-	e.rest("ext.rest", blocks*e.block)
+	e.Rest("ext.rest", blocks*e.block)
 }
 
 // groups finds the table of inodes of each group.
@@ -154,7 +159,7 @@ func (e *ext) groups(s []byte, blocks, perGroup int64, incompat uint32) {
 	if n != (blocks-first+perGroup-1)/perGroup || n*int64(e.perGroup) != int64(e.inodes) {
 		e.damaged()
 	}
-	for g := int64(0); g < n && e.work(4); g++ {
+	for g := int64(0); g < n && e.Work(4); g++ {
 		at := (1024/e.block+1)*e.block + g*size   // behind the superblock, wherever groups begin
 		if b := g / max(perBlock, 1); b >= meta { // the descriptors are spread over the groups
 			lead := b * perBlock
@@ -164,9 +169,9 @@ func (e *ext) groups(s []byte, blocks, perGroup int64, incompat uint32) {
 			}
 			at += g % perBlock * size
 		}
-		d, err := bound.ReadAt(e.src, at, size, 4096)
+		d, err := bound.ReadAt(e.Src, at, size, 4096)
 		if err != nil {
-			e.corrupt(at)
+			e.Corrupt(at)
 			return
 		}
 		x := extGroup{int64(le.Uint32(d)), int64(le.Uint32(d[4:])), int64(le.Uint32(d[8:])), d[18]&2 != 0}
@@ -205,7 +210,7 @@ func (e *ext) inode(n uint32) []byte {
 	if g >= len(e.tables) {
 		return nil
 	}
-	b, err := bound.ReadAt(e.src, bound.Add(e.tables[g], int64((n-1)%e.perGroup)*e.inodeSize), e.inodeSize, 4096)
+	b, err := bound.ReadAt(e.Src, bound.Add(e.tables[g], int64((n-1)%e.perGroup)*e.inodeSize), e.inodeSize, 4096)
 	if err != nil {
 		return nil
 	}
@@ -219,7 +224,7 @@ func (e *ext) size(b []byte) int64 {
 }
 
 // runs are the stretches of an inode's content, and inline what stands in it.
-func (e *ext) runs(b []byte) (runs []run, inline []byte, ok bool) {
+func (e *ext) runs(b []byte) (runs []extent.Run, inline []byte, ok bool) {
 	flags := binary.LittleEndian.Uint32(b[32:])
 	size := e.size(b)
 	switch {
@@ -267,7 +272,7 @@ func (e *ext) inline(b []byte, size int64) []byte {
 // extents reads a tree of extents.
 type extents struct {
 	*ext
-	runs []run
+	runs []extent.Run
 	at   int64              // bytes of the file so far
 	took func(off, n int64) // if not nil, it gets what the tree and its content take
 	end  int64              // of what was written, in the file
@@ -276,7 +281,7 @@ type extents struct {
 // tree reads a node, of a level below the one given; -1 is any.
 func (x *extents) tree(b []byte, level int) bool {
 	le := binary.LittleEndian
-	if len(b) < 12 || le.Uint16(b) != 0xf30a || !x.work(8) {
+	if len(b) < 12 || le.Uint16(b) != 0xf30a || !x.Work(8) {
 		return false
 	}
 	n, d := int(le.Uint16(b[2:])), int(le.Uint16(b[6:]))
@@ -288,7 +293,7 @@ func (x *extents) tree(b []byte, level int) bool {
 		r := b[12+12*i:]
 		if d > 0 {
 			at := bound.Mul(int64(le.Uint32(r[4:]))|int64(le.Uint16(r[8:]))<<32, x.block)
-			node, err := bound.ReadAt(x.src, at, x.block, 64<<10)
+			node, err := bound.ReadAt(x.Src, at, x.block, 64<<10)
 			if x.took != nil {
 				x.took(at, x.block)
 			}
@@ -309,14 +314,14 @@ func (x *extents) tree(b []byte, level int) bool {
 		if count > 32768 { // room that nothing was written to
 			count, start = count-32768, -1
 		}
-		if from < x.at || len(x.runs) >= maxRuns {
+		if from < x.at || len(x.runs) >= extent.MaxRuns {
 			ok = false
 			continue
 		}
 		if from > x.at {
-			x.runs = append(x.runs, run{-1, from - x.at})
+			x.runs = append(x.runs, extent.Run{Off: -1, N: from - x.at})
 		}
-		x.runs = append(x.runs, run{start, count * x.block})
+		x.runs = append(x.runs, extent.Run{Off: start, N: count * x.block})
 		x.at = from + count*x.block
 		if start >= 0 {
 			x.end = x.at
@@ -328,7 +333,7 @@ func (x *extents) tree(b []byte, level int) bool {
 // blockMap reads block numbers, and blocks of them.
 type blockMap struct {
 	*ext
-	runs []run
+	runs []extent.Run
 	left int64 // blocks
 	took func(off, n int64)
 }
@@ -352,10 +357,10 @@ func (m *blockMap) add(n int64, level int) bool {
 	}
 	covers = min(covers, m.left)
 	switch {
-	case !m.work(1) || len(m.runs) >= maxRuns:
+	case !m.Work(1) || len(m.runs) >= extent.MaxRuns:
 		return false
 	case n == 0:
-		m.runs = append(m.runs, run{-1, covers * m.block})
+		m.runs = append(m.runs, extent.Run{Off: -1, N: covers * m.block})
 		m.left -= covers
 		return true
 	case m.took != nil:
@@ -364,11 +369,11 @@ func (m *blockMap) add(n int64, level int) bool {
 			return true
 		}
 	case level == 0:
-		m.runs = append(m.runs, run{n * m.block, m.block})
+		m.runs = append(m.runs, extent.Run{Off: n * m.block, N: m.block})
 		m.left--
 		return true
 	}
-	b, err := bound.ReadAt(m.src, n*m.block, m.block, 64<<10)
+	b, err := bound.ReadAt(m.Src, n*m.block, m.block, 64<<10)
 	if err != nil {
 		return false
 	}
@@ -384,7 +389,7 @@ func (m *blockMap) add(n int64, level int) bool {
 func (e *ext) entry(n uint32, name string, level int) {
 	b := e.inode(n)
 	if b == nil {
-		e.corrupt(e.src.Size())
+		e.Corrupt(e.Src.Size())
 		return
 	}
 	switch binary.LittleEndian.Uint16(b) & modeKind {
@@ -405,47 +410,47 @@ func (e *ext) file(b []byte, name string) {
 	flags := binary.LittleEndian.Uint32(b[32:])
 	size := e.size(b)
 	if flags&extSecret != 0 {
-		e.stop = e.stop || !e.out.ChildGap(unpack.Child{Op: "ext.file", Name: last(name), Size: size}, showcause.Encrypted)
+		e.Stop = e.Stop || !e.out.ChildGap(unpack.Child{Op: "ext.file", Name: extent.Last(name), Size: size}, showcause.Encrypted)
 		return
 	}
 	runs, inline, ok := e.runs(b)
 	if !ok {
-		e.corrupt(e.src.Size())
+		e.Corrupt(e.Src.Size())
 	}
 	if inline != nil {
 		// What is longer than that is a hole: mke2fs writes such inodes.
-		in := giver{src: showcause.Bytes(inline), out: e.out, stop: e.stop, apart: true}
-		in.give("ext.file", name, size, []run{{0, int64(len(inline))}})
-		e.stop = in.stop
+		in := extent.Giver{Src: showcause.Bytes(inline), Out: e.Out, Hand: e.Hand, Stop: e.Stop, Apart: true}
+		in.Give("ext.file", name, size, []extent.Run{{N: int64(len(inline))}})
+		e.Stop = in.Stop
 		return
 	}
-	e.give("ext.file", name, size, runs)
+	e.Give("ext.file", name, size, runs)
 }
 
 // directory reads a directory and those in it. b is its inode, if it is known.
 func (e *ext) directory(n uint32, name string, level int, b []byte) {
-	if e.seen[n] || !e.work(16) {
+	if e.seen[n] || !e.Work(16) {
 		return
 	}
 	e.seen[n] = true
-	if level > depth {
-		e.out.Gap(showcause.LimitDepth, 0, -1)
+	if level > extent.Depth {
+		e.Out.Gap(showcause.LimitDepth, 0, -1)
 		return
 	}
 	if b == nil {
 		b = e.inode(n)
 	}
 	if b == nil || binary.LittleEndian.Uint16(b)&modeKind != modeDir {
-		e.corrupt(e.src.Size())
+		e.Corrupt(e.Src.Size())
 		return
 	}
 	e.dirs++
 	if binary.LittleEndian.Uint32(b[32:])&extSecret != 0 {
-		e.out.Gap(showcause.Encrypted, 0, -1) // its names; the files are found without them
+		e.Out.Gap(showcause.Encrypted, 0, -1) // its names; the files are found without them
 	}
 	runs, inline, ok := e.runs(b)
 	if !ok {
-		e.corrupt(e.src.Size())
+		e.Corrupt(e.Src.Size())
 	}
 	if inline != nil {
 		if len(inline) > 4 {
@@ -453,11 +458,11 @@ func (e *ext) directory(n uint32, name string, level int, b []byte) {
 		}
 		return
 	}
-	f := newFile(e.src, e.size(b), runs)
-	for at := int64(0); at < f.size && !e.stop; at += e.block {
-		block, err := bound.ReadAt(f, at, min(e.block, f.size-at), 64<<10)
-		if err != nil || f.bad {
-			e.corrupt(e.src.Size())
+	f := extent.NewFile(e.Src, e.size(b), runs)
+	for at := int64(0); at < f.Size() && !e.Stop; at += e.block {
+		block, err := bound.ReadAt(f, at, min(e.block, f.Size()-at), 64<<10)
+		if err != nil || f.Bad {
+			e.Corrupt(e.Src.Size())
 			return
 		}
 		e.entries(block, name, level)
@@ -468,19 +473,19 @@ func (e *ext) directory(n uint32, name string, level int, b []byte) {
 // name u8, kind u8, name.
 func (e *ext) entries(b []byte, dir string, level int) {
 	le := binary.LittleEndian
-	for len(b) >= 8 && e.work(2) {
+	for len(b) >= 8 && e.Work(2) {
 		n, size, name := le.Uint32(b), int(le.Uint16(b[4:])), int(b[6])
 		if size == 0 && e.block == 64<<10 {
 			size = 64 << 10
 		}
 		if size < 8 || size > len(b) || size < 8+name {
-			e.corrupt(e.src.Size())
+			e.Corrupt(e.Src.Size())
 			return
 		}
 		text := string(b[8 : 8+name])
 		b = b[size:]
 		if n != 0 && text != "." && text != ".." && name > 0 {
-			e.entry(n, join(dir, text), level)
+			e.entry(n, extent.Join(dir, text), level)
 		}
 	}
 }
@@ -490,11 +495,11 @@ func (e *ext) nameless() {
 	le := binary.LittleEndian
 	for g, table := range e.tables {
 		const chunk = 64
-		for i := uint32(0); i < e.perGroup && !e.stop; i += chunk {
+		for i := uint32(0); i < e.perGroup && !e.Stop; i += chunk {
 			n := uint32(g)*e.perGroup + i + 1
 			count := min(chunk, e.perGroup-i)
-			b, _ := bound.ReadAt(e.src, bound.Add(table, int64(i)*e.inodeSize), int64(count)*e.inodeSize, chunk*4096)
-			if !e.work(8) {
+			b, _ := bound.ReadAt(e.Src, bound.Add(table, int64(i)*e.inodeSize), int64(count)*e.inodeSize, chunk*4096)
+			if !e.Work(8) {
 				return
 			}
 			for k := int64(0); (k+1)*e.inodeSize <= int64(len(b)); k++ {
@@ -506,4 +511,11 @@ func (e *ext) nameless() {
 			}
 		}
 	}
+}
+
+// giverOf returns what hands files of src over to out.
+func giverOf(src showcause.Source, out *unpack.Out) extent.Giver {
+	return extent.Giver{Src: src, Out: out, Hand: func(op, name string, src showcause.Source, size int64) bool {
+		return out.Child(unpack.Child{Op: op, Name: name, Source: src, Size: size})
+	}}
 }

@@ -6,13 +6,14 @@ import (
 
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // damaged says that something could not be read, once.
 func (e *ext) damaged() {
 	if !e.damage {
 		e.damage = true
-		e.corrupt(e.src.Size())
+		e.Corrupt(e.Src.Size())
 	}
 }
 
@@ -63,14 +64,14 @@ func (e *ext) inodeSum(n uint32, b []byte) {
 // account holds what is in use by the lists of blocks against what was found.
 func (e *ext) account(s []byte) {
 	unit := e.block * e.cluster
-	e.books = newBooks(e.first*e.block, unit, (e.blocks-e.first+e.cluster-1)/e.cluster)
+	e.Books = extent.NewBooks(e.first*e.block, unit, (e.blocks-e.first+e.cluster-1)/e.cluster)
 	e.layout(s)
 	for g, table := range e.tables {
 		const chunk = 64
-		for i := uint32(0); i < e.perGroup && !e.stop; i += chunk {
+		for i := uint32(0); i < e.perGroup && !e.Stop; i += chunk {
 			count := int64(min(chunk, e.perGroup-i))
-			b, _ := bound.ReadAt(e.src, bound.Add(table, int64(i)*e.inodeSize), count*e.inodeSize, chunk*4096)
-			if !e.work(8) {
+			b, _ := bound.ReadAt(e.Src, bound.Add(table, int64(i)*e.inodeSize), count*e.inodeSize, chunk*4096)
+			if !e.Work(8) {
 				return
 			}
 			for k := int64(0); (k+1)*e.inodeSize <= int64(len(b)); k++ {
@@ -78,14 +79,14 @@ func (e *ext) account(s []byte) {
 			}
 		}
 	}
-	e.lost("ext.lost", &extUsed{ext: e, group: -1})
+	e.Lost("ext.lost", &extUsed{ext: e, group: -1})
 }
 
 // extUsed are the lists of clusters of the groups.
 type extUsed struct {
 	*ext
 	group int64
-	list  bitmap
+	list  extent.Bitmap
 }
 
 // of is the group of cluster i, and what of it is in front of i.
@@ -94,23 +95,23 @@ func (u *extUsed) of(i int64) (group, within int64) {
 	return i / per, i % per
 }
 
-func (u *extUsed) known(i int64) bool {
+func (u *extUsed) Known(i int64) bool {
 	g, _ := u.of(i)
 	return g < int64(len(u.descs)) && !u.descs[g].uninit
 }
 
-func (u *extUsed) next(i, end int64) int64 {
+func (u *extUsed) Next(i, end int64) int64 {
 	for per := max(u.perBlock/u.cluster, 1); i < end; {
 		g, at := u.of(i)
 		if g >= int64(len(u.descs)) {
 			return end
 		}
 		first := g * per
-		if u.known(i) {
+		if u.Known(i) {
 			if u.group != g {
-				u.group, u.list = g, bitmap{src: bound.Section(u.src, min(bound.Mul(u.descs[g].bitmap, u.block), u.src.Size()), u.block)}
+				u.group, u.list = g, extent.Bitmap{Src: bound.Section(u.Src, min(bound.Mul(u.descs[g].bitmap, u.block), u.Src.Size()), u.block)}
 			}
-			if k := u.list.next(at, min(per, end-first)); k < min(per, end-first) {
+			if k := u.list.Next(at, min(per, end-first)); k < min(per, end-first) {
 				return first + k
 			}
 		}
@@ -135,26 +136,26 @@ func (e *ext) layout(s []byte) {
 	}
 	perMeta := max(e.block/size, 1)
 	if incompat&0x100 != 0 {
-		e.took(bound.Mul(int64(min(le.Uint64(s[360:]), 1<<48)), e.block), e.block)
+		e.Took(bound.Mul(int64(min(le.Uint64(s[360:]), 1<<48)), e.block), e.block)
 	}
-	for g := int64(0); g < groups && e.work(4); g++ {
+	for g := int64(0); g < groups && e.Work(4); g++ {
 		at := (e.first + g*e.perBlock) * e.block
 		super := g == 0 || ro&1 == 0 || hasSuper(g)
 		if compat&0x200 != 0 {
 			super = g == 0 || g == int64(le.Uint32(s[588:])) || g == int64(le.Uint32(s[592:]))
 		}
 		if super {
-			e.took(at, e.block)
+			e.Took(at, e.block)
 			at += e.block
-			e.took(at, meta*e.block)
+			e.Took(at, meta*e.block)
 		}
 		if k := g % perMeta; g/perMeta >= meta && (k == 0 || k == 1 || k == perMeta-1) {
-			e.took(at, e.block)
+			e.Took(at, e.block)
 		}
 		d := e.descs[g]
-		e.took(bound.Mul(d.bitmap, e.block), e.block)
-		e.took(bound.Mul(d.inodes, e.block), e.block)
-		e.took(bound.Mul(d.table, e.block), int64(e.perGroup)*e.inodeSize)
+		e.Took(bound.Mul(d.bitmap, e.block), e.block)
+		e.Took(bound.Mul(d.inodes, e.block), e.block)
+		e.Took(bound.Mul(d.table, e.block), int64(e.perGroup)*e.inodeSize)
 	}
 }
 
@@ -168,7 +169,7 @@ func (e *ext) blocksOf(n uint32, b []byte) {
 		e.inodeSum(n, b)
 	}
 	if acl := int64(le.Uint32(b[104:])) | int64(le.Uint16(b[118:]))<<32; acl != 0 {
-		e.took(acl*e.block, e.block) // several may have it in common
+		e.Took(acl*e.block, e.block) // several may have it in common
 	}
 	size := e.size(b)
 	switch kind := le.Uint16(b) & modeKind; {
@@ -177,9 +178,9 @@ func (e *ext) blocksOf(n uint32, b []byte) {
 	default:
 		return
 	}
-	flags, took := le.Uint32(b[32:]), e.tookFile
+	flags, took := le.Uint32(b[32:]), e.TookFile
 	if e.cluster > 1 {
-		took = e.took // blocks of one file have clusters in common
+		took = e.Took // blocks of one file have clusters in common
 	}
 	switch {
 	case flags&extInline != 0:
@@ -202,14 +203,14 @@ func (e *ext) link(b []byte, name string) {
 	if !ok {
 		e.damaged()
 	}
-	text, err := bound.ReadAt(newFile(e.src, size, runs), 0, min(size, unpack.MaxName), unpack.MaxName)
+	text, err := bound.ReadAt(extent.NewFile(e.Src, size, runs), 0, min(size, unpack.MaxName), unpack.MaxName)
 	if err != nil || len(text) == unpack.MaxName {
-		e.give("ext.link", name, size, runs)
+		e.Give("ext.link", name, size, runs)
 		return
 	}
 	for _, c := range text {
 		if c < 0x20 {
-			e.give("ext.link", name, size, runs)
+			e.Give("ext.link", name, size, runs)
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // FAT reads FAT12, FAT16 and FAT32 (Microsoft, "FAT: General Overview of
@@ -28,7 +29,7 @@ func FAT() unpack.Format {
 		Name:  "fat",
 		Match: func(p *unpack.Probe) bool { return p.Is("fat") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			(&fat{giver: giver{src: src, out: out}, given: map[[32]byte]bool{}}).walk()
+			(&fat{Giver: giverOf(src, out), given: map[[32]byte]bool{}}).walk()
 		},
 	}
 }
@@ -42,7 +43,7 @@ const (
 )
 
 type fat struct {
-	giver
+	extent.Giver
 	sector, cluster int64
 	data            int64 // where cluster 2 is
 	count           int64 // of clusters
@@ -60,9 +61,9 @@ type fat struct {
 
 func (f *fat) walk() {
 	le := binary.LittleEndian
-	b := bound.Head(f.src, 512)
+	b := bound.Head(f.Src, 512)
 	if len(b) < 512 {
-		f.corrupt(0)
+		f.Corrupt(0)
 		return
 	}
 	f.sector = int64(le.Uint16(b[11:]))
@@ -77,19 +78,19 @@ func (f *fat) walk() {
 		size = int64(le.Uint32(b[36:]))
 	}
 	if f.sector < 128 || f.sector > 4096 || f.sector&(f.sector-1) != 0 || b[13]&(b[13]-1) != 0 || b[13] == 0 || tables == 0 || size == 0 {
-		f.corrupt(0)
+		f.Corrupt(0)
 		return
 	}
 	if wide == (root > 0) {
-		f.corrupt(0) // FAT32 has no root of that kind, and the others need one
+		f.Corrupt(0) // FAT32 has no root of that kind, and the others need one
 	}
 	first := int64(le.Uint16(b[14:])) * f.sector
 	f.tableSize = size * f.sector
 	start := first + tables*f.tableSize
 	f.data = start + (root+f.sector-1)/f.sector*f.sector
 	f.count = (total*f.sector - f.data) / f.cluster
-	if total*f.sector > f.src.Size() {
-		f.corrupt(f.src.Size())
+	if total*f.sector > f.Src.Size() {
+		f.Corrupt(f.Src.Size())
 	}
 	switch {
 	case wide || f.count >= 65525:
@@ -103,32 +104,32 @@ func (f *fat) walk() {
 		f.backup(b)
 	}
 	if f.count <= 0 || (f.count+2)*int64(f.bits) > f.tableSize*8 {
-		f.corrupt(first)
+		f.Corrupt(first)
 	}
-	f.books = newBooks(f.data, f.cluster, max(f.count, 0))
+	f.Books = extent.NewBooks(f.data, f.cluster, max(f.count, 0))
 	for i, t := range f.tables(first, min(tables, 4)) {
 		f.table, f.cache, f.seen, f.copies = t, nil, map[int64]bool{}, i > 0
-		if id, err := bound.ReadAt(f.src, t, 2, 2); err != nil || id[0] != b[21] || id[1] != 0xff {
-			f.corrupt(t) // a table begins with the kind of the medium
+		if id, err := bound.ReadAt(f.Src, t, 2, 2); err != nil || id[0] != b[21] || id[1] != 0xff {
+			f.Corrupt(t) // a table begins with the kind of the medium
 		}
 		if wide {
 			f.directory(int64(le.Uint32(b[44:])), "", 0)
 		} else {
-			whole, err := bound.ReadAt(f.src, start, root, 1<<21)
+			whole, err := bound.ReadAt(f.Src, start, root, 1<<21)
 			if err != nil {
-				f.corrupt(start)
+				f.Corrupt(start)
 			}
 			f.entries(&names{}, whole, "", 0)
 			if !f.bad && !rootEnds(whole) {
-				f.corrupt(start) // it is not as long as that
+				f.Corrupt(start) // it is not as long as that
 			}
 		}
 		f.lostChains()
 	}
-	if f.books.twice && !f.stop {
-		f.corrupt(f.data)
+	if f.Books.Twice && !f.Stop {
+		f.Corrupt(f.data)
 	}
-	f.rest("fat.rest", max(f.data+f.count*f.cluster, f.data))
+	f.Rest("fat.rest", max(f.data+f.count*f.cluster, f.data))
 }
 
 // tables are where the copies of the table stand that differ.
@@ -138,10 +139,10 @@ func (f *fat) tables(first, n int64) (out []int64) {
 		at := first + i*f.tableSize
 		h := sha256.New()
 		for off := int64(0); off < f.tableSize; off += 1 << 16 {
-			if !f.work(1 << 9) {
+			if !f.Work(1 << 9) {
 				return out
 			}
-			b, _ := bound.ReadAt(f.src, at+off, min(1<<16, f.tableSize-off), 1<<16)
+			b, _ := bound.ReadAt(f.Src, at+off, min(1<<16, f.tableSize-off), 1<<16)
 			h.Write(b)
 		}
 		sum := [32]byte(h.Sum(nil))
@@ -154,7 +155,7 @@ func (f *fat) tables(first, n int64) (out []int64) {
 		}
 	}
 	if len(out) > 1 {
-		f.out.Gap(fatTable, 0, -1)
+		f.Out.Gap(fatTable, 0, -1)
 	}
 	return out
 }
@@ -165,7 +166,7 @@ func (f *fat) next(c int64) int64 {
 	at := c * int64(f.bits) / 8
 	if f.cache == nil || at < f.cached || at+4 > f.cached+int64(len(f.cache)) {
 		f.cached = max(at-at%4096, 0)
-		f.cache, _ = bound.ReadAt(f.src, f.table+f.cached, min(8192, f.tableSize-f.cached+4), 8192)
+		f.cache, _ = bound.ReadAt(f.Src, f.table+f.cached, min(8192, f.tableSize-f.cached+4), 8192)
 	}
 	i := at - f.cached
 	if at+int64(f.bits+7)/8 > f.tableSize || i+int64(f.bits+7)/8 > int64(len(f.cache)) {
@@ -209,22 +210,22 @@ func (f *fat) backup(b []byte) {
 	if at == 0 || at == 0xffff {
 		return
 	}
-	c, err := bound.ReadAt(f.src, at*f.sector, 512, 512)
+	c, err := bound.ReadAt(f.Src, at*f.sector, 512, 512)
 	if err != nil || !bytes.Equal(c[11:64], b[11:64]) {
-		f.corrupt(at * f.sector)
+		f.Corrupt(at * f.sector)
 	}
 }
 
 // lostChains gives the chains that nothing leads to.
 func (f *fat) lostChains() {
-	led := newBooks(0, 1, f.count)
+	led := extent.NewBooks(0, 1, f.count)
 	each := func(visit func(i int64)) {
-		end := min(f.count, (f.src.Size()-f.data+f.cluster-1)/f.cluster)
+		end := min(f.count, (f.Src.Size()-f.data+f.cluster-1)/f.cluster)
 		for i := int64(0); i < end; i++ {
-			if i%64 == 0 && !f.work(16) || f.stop {
+			if i%64 == 0 && !f.Work(16) || f.Stop {
 				return
 			}
-			if !f.books.has(i) && f.inUse(i+2) {
+			if !f.Books.Has(i) && f.inUse(i+2) {
 				visit(i)
 			}
 		}
@@ -233,7 +234,7 @@ func (f *fat) lostChains() {
 	each(func(i int64) {
 		some = true
 		if next := f.next(i + 2); next > 0 {
-			led.mark(next-2, next-1)
+			led.Mark(next-2, next-1)
 		}
 	})
 	for _, rings := range []bool{false, true} {
@@ -241,10 +242,10 @@ func (f *fat) lostChains() {
 			return
 		}
 		each(func(i int64) {
-			if !led.has(i) || rings {
+			if !led.Has(i) || rings {
 				runs, n, ok := f.chain(i+2, -1)
 				if !ok {
-					f.corrupt(f.src.Size())
+					f.Corrupt(f.Src.Size())
 				}
 				f.once("fat.lost", "", n, runs)
 			}
@@ -261,23 +262,23 @@ func (f *fat) inUse(c int64) bool {
 
 // chain is where the clusters from c on are, for size bytes; size below 0 is
 // all of them.
-func (f *fat) chain(c, size int64) (runs []run, n int64, ok bool) {
+func (f *fat) chain(c, size int64) (runs []extent.Run, n int64, ok bool) {
 	if c < 2 || c >= f.count+2 {
 		return nil, 0, c == 0 && size <= 0
 	}
 	mark, power := c, int64(1)
 	for steps := int64(1); size < 0 || n < size; steps++ {
-		if steps > f.count || len(runs) >= maxRuns || !f.work(1) {
+		if steps > f.count || len(runs) >= extent.MaxRuns || !f.Work(1) {
 			return runs, n, false
 		}
-		if !f.books.mark(c-2, c-1) && !f.copies {
-			f.books.twice = true
+		if !f.Books.Mark(c-2, c-1) && !f.copies {
+			f.Books.Twice = true
 		}
 		off := f.data + (c-2)*f.cluster
-		if k := len(runs); k > 0 && runs[k-1].off+runs[k-1].n == off {
-			runs[k-1].n += f.cluster
+		if k := len(runs); k > 0 && runs[k-1].Off+runs[k-1].N == off {
+			runs[k-1].N += f.cluster
 		} else {
-			runs = append(runs, run{off, f.cluster})
+			runs = append(runs, extent.Run{Off: off, N: f.cluster})
 		}
 		n += f.cluster
 		if c = f.next(c); c <= 0 {
@@ -295,26 +296,26 @@ func (f *fat) chain(c, size int64) (runs []run, n int64, ok bool) {
 
 func (f *fat) directory(c int64, name string, level int) {
 	if f.seen[c] {
-		f.books.twice = f.books.twice || !f.copies
+		f.Books.Twice = f.Books.Twice || !f.copies
 		return
 	}
-	if !f.work(64) {
+	if !f.Work(64) {
 		return
 	}
 	f.seen[c] = true
-	if level > depth {
-		f.out.Gap(showcause.LimitDepth, 0, -1)
+	if level > extent.Depth {
+		f.Out.Gap(showcause.LimitDepth, 0, -1)
 		return
 	}
 	runs, n, ok := f.chain(c, -1)
 	if !ok {
-		f.corrupt(f.src.Size())
+		f.Corrupt(f.Src.Size())
 	}
-	d, long := newFile(f.src, n, runs), names{}
-	for at := int64(0); at < n && !f.stop; at += f.cluster {
+	d, long := extent.NewFile(f.Src, n, runs), names{}
+	for at := int64(0); at < n && !f.Stop; at += f.cluster {
 		b, err := bound.ReadAt(d, at, f.cluster, 1<<20)
-		if err != nil || d.bad {
-			f.corrupt(f.src.Size())
+		if err != nil || d.Bad {
+			f.Corrupt(f.Src.Size())
 			return
 		}
 		if !f.entries(&long, b, name, level) {
@@ -372,7 +373,7 @@ func (n *names) take(b []byte) string {
 func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
 	le := binary.LittleEndian
 	for ; len(b) >= 32; b = b[32:] {
-		if !f.work(2) || b[0] == 0 {
+		if !f.Work(2) || b[0] == 0 {
 			return false
 		}
 		kind := b[11]
@@ -382,7 +383,7 @@ func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
 			continue
 		case !f.bad && !fatEntry(b):
 			f.bad = true
-			f.corrupt(f.src.Size())
+			f.Corrupt(f.Src.Size())
 			long.text = nil
 			continue
 		case kind&0x3f == attrLong:
@@ -392,7 +393,7 @@ func (f *fat) entries(long *names, b []byte, dir string, level int) bool {
 			long.text = nil
 			continue
 		}
-		name := join(dir, long.take(b))
+		name := extent.Join(dir, long.take(b))
 		c := int64(le.Uint16(b[26:]))
 		if f.bits == 32 {
 			c |= int64(le.Uint16(b[20:])) << 16
@@ -426,23 +427,23 @@ func (f *fat) file(c, size int64, name string) {
 	}
 	runs, n, ok := f.chain(c, -1)
 	if n == 0 {
-		f.corrupt(f.src.Size())
+		f.Corrupt(f.Src.Size())
 		return
 	}
 	if n > size && n-size >= f.cluster {
-		f.out.Gap(fatSize, f.src.Size(), -1)
+		f.Out.Gap(fatSize, f.Src.Size(), -1)
 		f.once("fat.file", name, n, runs)
 	} else {
 		ok = ok && n >= size
 	}
 	if !ok {
-		f.corrupt(f.src.Size())
+		f.Corrupt(f.Src.Size())
 	}
 	f.once("fat.file", name, min(size, n), runs)
 }
 
 // once gives a file that was not given yet.
-func (f *fat) once(op, name string, size int64, runs []run) {
+func (f *fat) once(op, name string, size int64, runs []extent.Run) {
 	h := sha256.New()
 	for _, r := range runs {
 		_ = binary.Write(h, binary.LittleEndian, r) // to a hash: cannot fail
@@ -453,5 +454,5 @@ func (f *fat) once(op, name string, size int64, runs []run) {
 	} else {
 		f.given[k] = true
 	}
-	f.give(op, name, size, runs)
+	f.Give(op, name, size, runs)
 }

@@ -12,7 +12,7 @@ import (
 
 var full = flag.Bool("full", false, "every damage, not a sample")
 
-var every = []unpack.Format{Ext(), FAT(), ExFAT(), NTFS(), HFSPlus(), HFS()}
+var every = []unpack.Format{Ext(), FAT(), ExFAT(), NTFS()}
 
 func TestLies(t *testing.T) {
 	for _, c := range []struct {

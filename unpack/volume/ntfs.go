@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // NTFS reads NTFS (Linux-NTFS project, "NTFS Documentation"; Linux, fs/ntfs3).
@@ -32,7 +33,7 @@ func NTFS() unpack.Format {
 		Name:  "ntfs",
 		Match: func(p *unpack.Probe) bool { return p.Is("ntfs") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			(&ntfs{giver: giver{src: src, out: out}}).walk()
+			(&ntfs{Giver: giverOf(src, out), out: out}).walk()
 		},
 	}
 }
@@ -54,9 +55,10 @@ const (
 var errNTFS = errors.New("ntfs: damaged")
 
 type ntfs struct {
-	giver
+	extent.Giver
+	out                     *unpack.Out
 	sector, cluster, record int64
-	mft                     *file
+	mft                     *extent.File
 	size                    int64          // of the volume
 	parts                   map[int64]bool // records that are parts of others, and whether these know
 	damage                  bool           // was said
@@ -73,16 +75,16 @@ type attribute struct {
 	size     int64
 	valid    int64
 	unit     uint
-	runs     []run
+	runs     []extent.Run
 	clusters int64 // that the runs so far are for
 	bad      bool
 }
 
 func (n *ntfs) walk() {
 	le := binary.LittleEndian
-	b := bound.Head(n.src, 512)
+	b := bound.Head(n.Src, 512)
 	if len(b) < 512 {
-		n.corrupt(0)
+		n.Corrupt(0)
 		return
 	}
 	n.sector = int64(le.Uint16(b[11:]))
@@ -97,12 +99,12 @@ func (n *ntfs) walk() {
 		n.record = int64(r) * n.cluster
 	}
 	if n.sector < 256 || n.sector > 4096 || n.cluster < 256 || n.cluster > 2<<20 || n.record < 256 || n.record > ntfsMaxRec {
-		n.corrupt(0)
+		n.Corrupt(0)
 		return
 	}
 	n.size = bound.Mul(int64(min(le.Uint64(b[40:]), 1<<62)), n.sector)
-	if n.size > n.src.Size() {
-		n.corrupt(n.src.Size())
+	if n.size > n.Src.Size() {
+		n.Corrupt(n.Src.Size())
 	}
 	for _, at := range []int{48, 56} {
 		start := bound.Mul(int64(min(le.Uint64(b[at:]), 1<<62)), n.cluster)
@@ -112,18 +114,18 @@ func (n *ntfs) walk() {
 		}
 		for _, a := range n.attributes(rec, nil) {
 			if a.kind == attrData && a.name == "" && !a.isRes {
-				n.mft = newFile(n.src, a.size, a.runs)
+				n.mft = extent.NewFile(n.Src, a.size, a.runs)
 			}
 		}
 		if n.mft != nil {
 			if at == 56 {
-				n.corrupt(0) // the first record was not readable
+				n.Corrupt(0) // the first record was not readable
 			}
 			break
 		}
 	}
 	if n.mft == nil {
-		n.corrupt(0)
+		n.Corrupt(0)
 		return
 	}
 	end, used := n.bootCopy(b), n.inUse()
@@ -131,8 +133,8 @@ func (n *ntfs) walk() {
 		n.damaged()
 	}
 	n.parts = map[int64]bool{}
-	for i := int64(0); i < n.mft.size/n.record && n.work(16); i++ {
-		n.file(i, used != nil && used.has(i))
+	for i := int64(0); i < n.mft.Size()/n.record && n.Work(16); i++ {
+		n.file(i, used != nil && used.Has(i))
 	}
 	for i, known := range n.parts {
 		if !known {
@@ -141,7 +143,7 @@ func (n *ntfs) walk() {
 		}
 	}
 	n.account()
-	n.rest("ntfs.rest", end)
+	n.Rest("ntfs.rest", end)
 }
 
 // fix reads a record and puts back the ends of its sectors: each ends with a
@@ -149,7 +151,7 @@ func (n *ntfs) walk() {
 // is the volume itself.
 func (n *ntfs) fix(off int64, from showcause.Source) ([]byte, error) {
 	if from == nil {
-		from = n.src
+		from = n.Src
 	}
 	b, err := bound.ReadAt(from, off, n.record, ntfsMaxRec)
 	if err != nil || string(b[:4]) != "FILE" {
@@ -176,13 +178,13 @@ func (n *ntfs) attributes(rec []byte, to []*attribute) []*attribute {
 	le := binary.LittleEndian
 	last, ended := uint32(0), false
 	at := int(le.Uint16(rec[20:]))
-	for at+8 <= len(rec) && n.work(4) {
+	for at+8 <= len(rec) && n.Work(4) {
 		kind, size := le.Uint32(rec[at:]), int(le.Uint32(rec[at+4:]))
 		if ended = kind == attrEnd; ended {
 			break
 		}
 		if size < 24 || size > len(rec)-at {
-			n.corrupt(n.src.Size())
+			n.Corrupt(n.Src.Size())
 			break
 		}
 		if !n.plain(rec[at:at+size], last) {
@@ -214,7 +216,7 @@ func (n *ntfs) attribute(b []byte, to []*attribute) []*attribute {
 		return append(to, a)
 	}
 	if len(b) < 64 {
-		n.corrupt(n.src.Size())
+		n.Corrupt(n.Src.Size())
 		return to
 	}
 	from := int64(min(le.Uint64(b[16:]), 1<<50))
@@ -225,7 +227,7 @@ func (n *ntfs) attribute(b []byte, to []*attribute) []*attribute {
 	} else { // it goes on from another record
 		first := find(to, a.kind, a.name)
 		if first == nil || first.clusters != from {
-			n.corrupt(n.src.Size())
+			n.Corrupt(n.Src.Size())
 			return to
 		}
 		a = first
@@ -252,7 +254,7 @@ func (n *ntfs) runs(a *attribute, b []byte) bool {
 	at := int64(0)
 	for len(b) > 0 && b[0] != 0 {
 		k, d := int(b[0]&15), int(b[0]>>4)
-		if k == 0 || k > 8 || d > 8 || 1+k+d > len(b) || len(a.runs) >= maxRuns || !n.work(1) {
+		if k == 0 || k > 8 || d > 8 || 1+k+d > len(b) || len(a.runs) >= extent.MaxRuns || !n.Work(1) {
 			return false
 		}
 		count, delta := signed(b[1:1+k]), signed(b[1+k:1+k+d])
@@ -260,13 +262,13 @@ func (n *ntfs) runs(a *attribute, b []byte) bool {
 		if count <= 0 || count > 1<<40 {
 			return false
 		}
-		r := run{-1, count * n.cluster}
+		r := extent.Run{Off: -1, N: count * n.cluster}
 		if d > 0 {
 			at += delta
 			if at < 0 || at > 1<<40 {
 				return false
 			}
-			r.off = at * n.cluster
+			r.Off = at * n.cluster
 		}
 		a.runs = append(a.runs, r)
 		a.clusters += count
@@ -300,7 +302,7 @@ func (n *ntfs) file(i int64, used bool) {
 	rec, err := n.fix(i*n.record, n.mft)
 	if err != nil {
 		if b, _ := bound.ReadAt(n.mft, i*n.record, 24, 24); used || len(b) == 24 && string(b[:4]) == "BAAD" || len(b) == 24 && string(b[:4]) == "FILE" && b[22]&1 == 1 {
-			n.corrupt(n.src.Size())
+			n.Corrupt(n.Src.Size())
 		}
 		return
 	}
@@ -335,7 +337,7 @@ func (n *ntfs) file(i int64, used bool) {
 			full, op = name+":"+a.name, "ntfs.stream"
 		}
 		if wof && a.name == "WofCompressedData" {
-			n.stop = n.stop || !n.out.ChildGap(unpack.Child{Op: "ntfs.file", Name: last(name), Size: a.size}, ntfsWOF)
+			n.Stop = n.Stop || !n.out.ChildGap(unpack.Child{Op: "ntfs.file", Name: extent.Last(name), Size: a.size}, ntfsWOF)
 			continue
 		}
 		n.data(a, op, full)
@@ -351,9 +353,9 @@ func (n *ntfs) others(i int64, list []*attribute) []*attribute {
 		case a.isRes:
 			table = a.resident
 		default:
-			b, err := bound.ReadAt(newFile(n.src, a.size, a.runs), 0, min(a.size, 1<<20), 1<<20)
+			b, err := bound.ReadAt(extent.NewFile(n.Src, a.size, a.runs), 0, min(a.size, 1<<20), 1<<20)
 			if err != nil || a.size > 1<<20 {
-				n.corrupt(n.src.Size())
+				n.Corrupt(n.Src.Size())
 			}
 			table = b
 		}
@@ -364,7 +366,7 @@ func (n *ntfs) others(i int64, list []*attribute) []*attribute {
 		size := int(le.Uint16(table[4:]))
 		ref := int64(le.Uint64(table[16:]) & (1<<48 - 1))
 		if size < 26 || size > len(table) {
-			n.corrupt(n.src.Size())
+			n.Corrupt(n.Src.Size())
 			break
 		}
 		table = table[size:]
@@ -373,8 +375,8 @@ func (n *ntfs) others(i int64, list []*attribute) []*attribute {
 		}
 		seen[ref] = true
 		rec, err := n.fix(bound.Mul(ref, n.record), n.mft)
-		if err != nil || !n.work(16) {
-			n.corrupt(n.src.Size())
+		if err != nil || !n.Work(16) {
+			n.Corrupt(n.Src.Size())
 			continue
 		}
 		if n.parts != nil && len(n.parts) < ntfsParts {
@@ -388,7 +390,7 @@ func (n *ntfs) others(i int64, list []*attribute) []*attribute {
 // name is a file's path by the names that its record and those above have.
 func (n *ntfs) name(list []*attribute) string {
 	var path string
-	for range depth {
+	for range extent.Depth {
 		best, parent := "", int64(-1)
 		for _, a := range list {
 			if a.kind != attrFileName || len(a.resident) < 66 {
@@ -409,7 +411,7 @@ func (n *ntfs) name(list []*attribute) string {
 		} else {
 			path = best + "/" + path
 		}
-		if parent == 5 || !n.work(8) { // the root
+		if parent == 5 || !n.Work(8) { // the root
 			return path
 		}
 		rec, err := n.fix(bound.Mul(parent, n.record), n.mft)
@@ -424,20 +426,20 @@ func (n *ntfs) name(list []*attribute) string {
 // data gives one data attribute.
 func (n *ntfs) data(a *attribute, op, name string) {
 	if a.bad {
-		n.corrupt(n.src.Size())
+		n.Corrupt(n.Src.Size())
 	}
 	switch {
-	case n.stop || a.size == 0 && len(a.runs) == 0:
+	case n.Stop || a.size == 0 && len(a.runs) == 0:
 	case a.flags&flagSecret != 0:
-		n.stop = !n.out.ChildGap(unpack.Child{Op: op, Name: last(name), Size: a.size}, showcause.Encrypted)
+		n.Stop = !n.out.ChildGap(unpack.Child{Op: op, Name: extent.Last(name), Size: a.size}, showcause.Encrypted)
 	case a.isRes:
-		n.stop = !n.out.Child(unpack.Child{Op: op, Name: last(name), Source: showcause.Bytes(a.resident), Size: a.size})
+		n.Stop = !n.out.Child(unpack.Child{Op: op, Name: extent.Last(name), Source: showcause.Bytes(a.resident), Size: a.size})
 	case a.flags&flagPacked != 0 && a.unit > 0:
-		r := &lznt1{src: n.src, cluster: n.cluster, unit: 1 << a.unit, runs: a.runs, left: a.size}
-		n.stop = !n.out.Child(unpack.Child{Op: op, Name: last(name), Reader: r, Size: a.size})
+		r := &lznt1{src: n.Src, cluster: n.cluster, unit: 1 << a.unit, runs: a.runs, left: a.size}
+		n.Stop = !n.out.Child(unpack.Child{Op: op, Name: extent.Last(name), Reader: r, Size: a.size})
 	default:
-		f := newFile(n.src, min(a.valid, a.size), a.runs)
-		n.give(op, name, a.size, f.runs)
+		f := extent.NewFile(n.Src, min(a.valid, a.size), a.runs)
+		n.Give(op, name, a.size, f.Runs)
 		n.longer(a, op, name)
 	}
 }
@@ -448,7 +450,7 @@ type lznt1 struct {
 	src     showcause.Source
 	cluster int64
 	unit    int64 // clusters
-	runs    []run
+	runs    []extent.Run
 	left    int64
 	data    []byte
 }
@@ -477,20 +479,20 @@ func (l *lznt1) next() error {
 			return errNTFS
 		}
 		r := &l.runs[0]
-		k := min(r.n, need)
-		if r.off < 0 {
+		k := min(r.N, need)
+		if r.Off < 0 {
 			hole += k
 		} else {
-			b, err := bound.ReadAt(l.src, r.off, k, 4<<20)
+			b, err := bound.ReadAt(l.src, r.Off, k, 4<<20)
 			if err != nil {
 				return fmt.Errorf("ntfs: %w", bound.CutShort(err))
 			}
 			packed = append(packed, b...)
-			r.off += k
+			r.Off += k
 		}
-		r.n -= k
+		r.N -= k
 		need -= k
-		if r.n == 0 {
+		if r.N == 0 {
 			l.runs = l.runs[1:]
 		}
 	}

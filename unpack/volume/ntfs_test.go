@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack/extent"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -127,17 +128,17 @@ func TestLZNT1(t *testing.T) {
 		noise[i] = byte(rng.Uint32())
 	}
 	var disk, want []byte
-	var runs []run
+	var runs []extent.Run
 	add := func(b []byte, size int) { // size is that of the unit
 		at := int64(len(disk))
 		disk = append(disk, b...)
 		disk = append(disk, make([]byte, (cluster-len(b)%cluster)%cluster)...)
 		if n := int64(len(disk)) - at; n > 0 {
-			runs = append(runs, run{at, n})
+			runs = append(runs, extent.Run{Off: at, N: n})
 			size -= int(n)
 		}
 		if size > 0 {
-			runs = append(runs, run{-1, int64(size)})
+			runs = append(runs, extent.Run{Off: -1, N: int64(size)})
 		}
 	}
 	for i, b := range [][]byte{text[:unit*cluster], noise, nil, text[unit*cluster:]} {

@@ -7,6 +7,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 func (n *ntfs) damaged() {
 	if !n.damage {
 		n.damage = true
-		n.corrupt(n.src.Size())
+		n.Corrupt(n.Src.Size())
 	}
 }
 
@@ -54,7 +55,7 @@ func (n *ntfs) plain(b []byte, last uint32) bool {
 // that the runs must begin with, and last the last.
 func (n *ntfs) clustersOf(rec []byte) {
 	le := binary.LittleEndian
-	for at := int(le.Uint16(rec[20:])); at+24 <= len(rec) && n.work(4); {
+	for at := int(le.Uint16(rec[20:])); at+24 <= len(rec) && n.Work(4); {
 		kind, size := le.Uint32(rec[at:]), int(le.Uint32(rec[at+4:]))
 		if kind == attrEnd || size < 24 || size > len(rec)-at {
 			return
@@ -70,15 +71,15 @@ func (n *ntfs) clustersOf(rec []byte) {
 			n.damaged()
 		}
 		for _, r := range a.runs {
-			n.tookFile(r.off, r.n)
+			n.TookFile(r.Off, r.N)
 		}
 	}
 }
 
 // account holds the list of clusters against what was found.
 func (n *ntfs) account() {
-	n.books = newBooks(0, n.cluster, n.size/n.cluster)
-	for i := int64(0); i < n.mft.size/n.record && n.work(16); i++ {
+	n.Books = extent.NewBooks(0, n.cluster, n.size/n.cluster)
+	for i := int64(0); i < n.mft.Size()/n.record && n.Work(16); i++ {
 		if rec, err := n.fix(i*n.record, n.mft); err == nil && rec[22]&recordInUse != 0 {
 			n.clustersOf(rec)
 		}
@@ -88,17 +89,17 @@ func (n *ntfs) account() {
 		n.damaged()
 		return
 	}
-	var list *bitmap
+	var list *extent.Bitmap
 	for _, a := range n.others(ntfsBitmap, n.attributes(rec, nil)) {
 		if a.kind == attrData && a.name == "" {
-			list = &bitmap{src: n.content(a)}
+			list = &extent.Bitmap{Src: n.content(a)}
 		}
 	}
-	if list == nil || list.src.Size() < (n.books.count+7)/8 {
+	if list == nil || list.Src.Size() < (n.Books.Count+7)/8 {
 		n.damaged()
 		return
 	}
-	n.lost("ntfs.lost", list)
+	n.Lost("ntfs.lost", list)
 }
 
 // content is an attribute that is not compressed.
@@ -106,18 +107,18 @@ func (n *ntfs) content(a *attribute) showcause.Source {
 	if a.isRes {
 		return showcause.Bytes(a.resident)
 	}
-	return newFile(n.src, a.size, a.runs)
+	return extent.NewFile(n.Src, a.size, a.runs)
 }
 
 // inUse is the MFT's own list of records in use, nil if there is none.
-func (n *ntfs) inUse() *bitmap {
+func (n *ntfs) inUse() *extent.Bitmap {
 	rec, err := n.fix(0, n.mft)
 	if err != nil {
 		return nil
 	}
 	for _, a := range n.others(0, n.attributes(rec, nil)) {
 		if a.kind == attrRecords {
-			return &bitmap{src: n.content(a)}
+			return &extent.Bitmap{Src: n.content(a)}
 		}
 	}
 	return nil
@@ -125,11 +126,11 @@ func (n *ntfs) inUse() *bitmap {
 
 // bootCopy covers the copy of the first sector, which stands behind the end.
 func (n *ntfs) bootCopy(b []byte) (end int64) {
-	last, err := bound.ReadAt(n.src, n.size, 512, 512)
+	last, err := bound.ReadAt(n.Src, n.size, 512, 512)
 	if err == nil && bytes.Equal(last, b) {
 		return n.size + n.sector
 	}
-	if n.src.Size() >= n.size+n.sector {
+	if n.Src.Size() >= n.size+n.sector {
 		n.damaged()
 	}
 	return n.size
@@ -140,28 +141,28 @@ func (n *ntfs) bootCopy(b []byte) (end int64) {
 func (n *ntfs) longer(a *attribute, op, name string) {
 	var all int64
 	for _, r := range a.runs {
-		all += r.n
+		all += r.N
 	}
-	if a.flags&(flagPacked|flagSparse) != 0 || n.stop {
+	if a.flags&(flagPacked|flagSparse) != 0 || n.Stop {
 		return
 	}
 	long := a.size+n.cluster <= all
-	f := newFile(n.src, all, a.runs)
+	f := extent.NewFile(n.Src, all, a.runs)
 	from := min(a.valid, a.size)
 	if !long {
-		if from >= a.size || zerosIn(&n.giver, f, from, a.size) {
+		if from >= a.size || zerosIn(&n.Giver, f, from, a.size) {
 			return
 		}
 		all = a.size
 	}
-	n.out.Gap(ntfsSize, n.src.Size(), -1)
-	n.stop = !n.out.Child(unpack.Child{Op: op, Name: last(name), Source: newFile(n.src, all, a.runs), Size: all})
+	n.Out.Gap(ntfsSize, n.Src.Size(), -1)
+	n.Stop = !n.out.Child(unpack.Child{Op: op, Name: extent.Last(name), Source: extent.NewFile(n.Src, all, a.runs), Size: all})
 }
 
 // zerosIn tells whether a stretch of a file is zeros.
-func zerosIn(g *giver, f showcause.Source, off, end int64) bool {
-	for off < end && g.work(64) {
-		b, err := bound.ReadAt(f, off, min(lostChunk, end-off), lostChunk)
+func zerosIn(g *extent.Giver, f showcause.Source, off, end int64) bool {
+	for off < end && g.Work(64) {
+		b, err := bound.ReadAt(f, off, min(extent.Chunk, end-off), extent.Chunk)
 		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
 			return false
 		}

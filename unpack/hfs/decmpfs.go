@@ -1,4 +1,4 @@
-package volume
+package hfs
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/lzfse"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // decmpfs is how files are compressed (Apple, XNU, bsd/sys/decmpfs.h). The
@@ -34,14 +35,14 @@ var errDecmp = errors.New("decmpfs: damaged")
 
 // decmpfs gives a compressed file. It tells whether the resource fork is a part
 // of it. A kind that is not known is a gap.
-func (h *hfs) decmpfs(head []byte, fork *file, name string) bool {
+func (h *hfs) decmpfs(head []byte, fork *extent.File, name string) bool {
 	le := binary.LittleEndian
 	kind, size := le.Uint32(head[4:]), int64(min(le.Uint64(head[8:]), 1<<62))
 	if string(head[:4]) != "fpmc" {
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		return false
 	}
-	r := &decmpReader{data: head[16:], size: size, work: h.out.Work}
+	r := &decmpReader{data: head[16:], size: size, work: h.Out.Work}
 	inFork := false
 	switch kind {
 	case decmpStored, decmpRaw:
@@ -54,22 +55,22 @@ func (h *hfs) decmpfs(head []byte, fork *file, name string) bool {
 	case decmpZlib + 1, decmpLZVN + 1, decmpRaw + 1, decmpLZFSE + 1:
 		r.method, r.data, r.fork, inFork = kind-1, nil, fork, true
 	default:
-		h.stop = h.stop || !h.out.ChildGap(unpack.Child{Op: "hfsplus.compressed", Name: last(name), Size: size}, hfsMethod)
+		h.Stop = h.Stop || !h.out.ChildGap(unpack.Child{Op: "hfsplus.compressed", Name: extent.Last(name), Size: size}, hfsMethod)
 		return false
 	}
 	if size == 0 && !inFork {
 		return false
 	}
-	c := unpack.Child{Op: "hfsplus.compressed", Name: last(name), Size: size}
+	c := unpack.Child{Op: "hfsplus.compressed", Name: extent.Last(name), Size: size}
 	c.Reader = r
-	h.stop = h.stop || !h.out.Child(c)
+	h.Stop = h.Stop || !h.out.Child(c)
 	return inFork
 }
 
 // decmpReader reads a compressed file in order.
 type decmpReader struct {
-	data   []byte // of the attribute
-	fork   *file  // or the resource fork
+	data   []byte       // of the attribute
+	fork   *extent.File // or the resource fork
 	method uint32
 	size   int64 // that is declared
 	work   func(int64) bool
@@ -115,7 +116,7 @@ func (r *decmpReader) next() ([]byte, error) {
 		return nil, errDecmp
 	}
 	b, err := bound.ReadAt(r.fork, off, n, 2*decmpBlock)
-	if err != nil || r.fork.bad {
+	if err != nil || r.fork.Bad {
 		return nil, errDecmp
 	}
 	r.block++

@@ -1,4 +1,5 @@
-package volume
+// Package hfs reads the file systems of Macs, HFS and HFS Plus.
+package hfs
 
 import (
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // HFS reads the file system of Macs before HFS Plus (Apple, Inside Macintosh: Files,
@@ -28,14 +30,15 @@ func HFS() unpack.Format {
 		Name:  "hfs",
 		Match: func(p *unpack.Probe) bool { return p.Is("hfs") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			o := &oldHFS{giver: giver{src: src, out: out}, folders: map[uint32]hfsName{}, more: map[hfsFork][]oldExtents{}}
+			o := &oldHFS{Giver: giverOf(src, out), out: out, folders: map[uint32]hfsName{}, more: map[hfsFork][]oldExtents{}}
 			o.walk()
 		},
 	}
 }
 
 type oldHFS struct {
-	giver
+	extent.Giver
+	out     *unpack.Out
 	base    int64 // of block 0
 	block   int64
 	folders map[uint32]hfsName // by ID
@@ -52,23 +55,23 @@ type oldExtents struct {
 
 func (o *oldHFS) walk() {
 	be := binary.BigEndian
-	b, err := bound.ReadAt(o.src, 1024, 162, 162)
+	b, err := bound.ReadAt(o.Src, 1024, 162, 162)
 	if err != nil {
-		o.corrupt(1024)
+		o.Corrupt(1024)
 		return
 	}
 	blocks := int64(be.Uint16(b[18:]))
 	o.block, o.base = int64(be.Uint32(b[20:])), int64(be.Uint16(b[28:]))*512
 	if o.block == 0 || o.block%512 != 0 {
-		o.corrupt(1024)
+		o.Corrupt(1024)
 		return
 	}
-	if o.base+blocks*o.block > o.src.Size() {
-		o.corrupt(o.src.Size())
+	if o.base+blocks*o.block > o.Src.Size() {
+		o.Corrupt(o.Src.Size())
 	}
 	if string(b[124:126]) == "H+" {
 		off, n := o.base+int64(be.Uint16(b[126:]))*o.block, int64(be.Uint16(b[128:]))*o.block
-		if o.stop = !o.out.Section(o.src, "hfs.volume", "", min(off, o.src.Size()), n); o.stop {
+		if o.Stop = !o.out.Section(o.Src, "hfs.volume", "", min(off, o.Src.Size()), n); o.Stop {
 			return
 		}
 	}
@@ -79,13 +82,13 @@ func (o *oldHFS) walk() {
 	o.each(b[150:162], be.Uint32(b[146:]), hfsFork{id: 4}, true, o.name)
 	o.each(b[150:162], be.Uint32(b[146:]), hfsFork{id: 4}, true, o.entry)
 	if o.full {
-		o.out.Gap(showcause.LimitMemory, 0, -1)
+		o.Out.Gap(showcause.LimitMemory, 0, -1)
 	}
 	end := o.base + blocks*o.block
-	if last, err := bound.ReadAt(o.src, end, 162, 162); err == nil && string(last[:2]) == string(b[:2]) {
+	if last, err := bound.ReadAt(o.Src, end, 162, 162); err == nil && string(last[:2]) == string(b[:2]) {
 		end += 162 // the copy of the volume's header
 	}
-	o.rest("hfs.rest", end)
+	o.Rest("hfs.rest", end)
 }
 
 // keep tells whether there is room for one thing more. Each is of 100 bytes or so.
@@ -96,21 +99,21 @@ func (o *oldHFS) keep() bool {
 }
 
 // runs are the stretches of a fork, and its size as far as they go.
-func (o *oldHFS) runs(list []byte, want uint32, id hfsFork) (runs []run, size int64) {
+func (o *oldHFS) runs(list []byte, want uint32, id hfsFork) (runs []extent.Run, size int64) {
 	be := binary.BigEndian
 	size = int64(want)
 	var sum int64
 	add := func(list []byte) {
-		for ; len(list) >= 4 && len(runs) < maxRuns && sum < size; list = list[4:] {
+		for ; len(list) >= 4 && len(runs) < extent.MaxRuns && sum < size; list = list[4:] {
 			if n := int64(be.Uint16(list[2:])) * o.block; n > 0 {
-				runs = append(runs, run{o.base + int64(be.Uint16(list))*o.block, n})
+				runs = append(runs, extent.Run{Off: o.base + int64(be.Uint16(list))*o.block, N: n})
 				sum += n
 			}
 		}
 	}
 	add(list)
 	for _, m := range o.more[id] {
-		if sum >= size || !o.work(1) {
+		if sum >= size || !o.Work(1) {
 			break
 		}
 		if int64(m.start) == sum/o.block {
@@ -118,7 +121,7 @@ func (o *oldHFS) runs(list []byte, want uint32, id hfsFork) (runs []run, size in
 		}
 	}
 	if sum < size {
-		o.corrupt(o.src.Size())
+		o.Corrupt(o.Src.Size())
 		size = sum
 	}
 	return runs, size
@@ -129,11 +132,11 @@ func (o *oldHFS) each(list []byte, want uint32, id hfsFork, need bool, visit fun
 	runs, size := o.runs(list, want, id)
 	if size == 0 {
 		if need {
-			o.corrupt(1024)
+			o.Corrupt(1024)
 		}
 		return
 	}
-	t := &hfsTreeReader{giver: &o.giver, file: newFile(o.src, size, runs), small: true, seen: map[uint32]bool{}}
+	t := &hfsTreeReader{Giver: &o.Giver, file: extent.NewFile(o.Src, size, runs), small: true, seen: map[uint32]bool{}}
 	t.all(need, visit)
 }
 
@@ -141,7 +144,7 @@ func (o *oldHFS) each(list []byte, want uint32, id hfsFork, need bool, visit fun
 func (o *oldHFS) extent(key, value []byte) {
 	be := binary.BigEndian
 	if len(key) < 7 || len(value) < 12 {
-		o.corrupt(o.src.Size())
+		o.Corrupt(o.Src.Size())
 		return
 	}
 	if !o.keep() {
@@ -173,15 +176,22 @@ func (o *oldHFS) entry(key, value []byte) {
 	be := binary.BigEndian
 	n, ok := oldName(key)
 	if !ok || len(value) < 2 || value[0] == 0 || value[0] > 4 || value[0] == hfsFileRecord && len(value) < 98 || value[0] == hfsFolderRecord && len(value) < 10 {
-		o.corrupt(o.src.Size())
+		o.Corrupt(o.Src.Size())
 		return
 	}
-	if value[0] != hfsFileRecord || !o.work(16) {
+	if value[0] != hfsFileRecord || !o.Work(16) {
 		return
 	}
 	id, name := be.Uint32(value[20:]), folderPath(o.folders, n)
 	runs, size := o.runs(value[74:86], be.Uint32(value[26:]), hfsFork{id: id})
-	o.give("hfs.file", name, size, runs)
+	o.Give("hfs.file", name, size, runs)
 	runs, size = o.runs(value[86:98], be.Uint32(value[36:]), hfsFork{id, true})
-	o.give("hfs.resource", name, size, runs)
+	o.Give("hfs.resource", name, size, runs)
+}
+
+// giverOf returns what hands files of src over to out.
+func giverOf(src showcause.Source, out *unpack.Out) extent.Giver {
+	return extent.Giver{Src: src, Out: out, Hand: func(op, name string, src showcause.Source, size int64) bool {
+		return out.Child(unpack.Child{Op: op, Name: name, Source: src, Size: size})
+	}}
 }

@@ -1,4 +1,4 @@
-package volume
+package hfs
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/extent"
 )
 
 // HFSPlus reads HFS Plus and HFSX (Apple, Technical Note TN1150). All numbers
@@ -32,7 +33,7 @@ func HFSPlus() unpack.Format {
 		Name:  "hfsplus",
 		Match: func(p *unpack.Probe) bool { return p.Is("hfsplus") },
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			h := &hfs{giver: giver{src: src, out: out}, folders: map[uint32]hfsName{}, links: map[uint32]hfsName{}, more: map[hfsFork][]hfsExtents{}, packed: map[uint32][]byte{}}
+			h := &hfs{Giver: giverOf(src, out), out: out, folders: map[uint32]hfsName{}, links: map[uint32]hfsName{}, more: map[hfsFork][]hfsExtents{}, packed: map[uint32][]byte{}}
 			h.walk()
 		},
 	}
@@ -50,7 +51,8 @@ const (
 )
 
 type hfs struct {
-	giver
+	extent.Giver
+	out     *unpack.Out
 	block   int64
 	blocks  int64
 	folders map[uint32]hfsName // by ID
@@ -82,21 +84,21 @@ type hfsExtents struct {
 
 func (h *hfs) walk() {
 	be := binary.BigEndian
-	b, err := bound.ReadAt(h.src, 1024, 512, 512)
+	b, err := bound.ReadAt(h.Src, 1024, 512, 512)
 	if err != nil {
-		h.corrupt(1024)
+		h.Corrupt(1024)
 		return
 	}
 	h.block, h.blocks = int64(be.Uint32(b[40:])), int64(be.Uint32(b[44:]))
 	if h.block < 512 || h.block > 1<<27 || h.block&(h.block-1) != 0 || h.blocks == 0 {
-		h.corrupt(1024)
+		h.Corrupt(1024)
 		return
 	}
 	if a := be.Uint32(b[4:]); a&(1<<13) != 0 && a&(1<<8) == 0 {
-		h.out.Gap(hfsJournal, 0, -1)
+		h.Out.Gap(hfsJournal, 0, -1)
 	}
-	if h.blocks > h.src.Size()/h.block {
-		h.corrupt(h.src.Size())
+	if h.blocks > h.Src.Size()/h.block {
+		h.Corrupt(h.Src.Size())
 	}
 	h.each(b[192:272], hfsFork{id: 3}, false, h.extent)
 	for k := range h.more {
@@ -106,9 +108,9 @@ func (h *hfs) walk() {
 	h.each(b[272:352], hfsFork{id: 4}, true, h.name)
 	h.each(b[272:352], hfsFork{id: 4}, true, h.entry)
 	if h.full {
-		h.out.Gap(showcause.LimitMemory, 0, -1)
+		h.Out.Gap(showcause.LimitMemory, 0, -1)
 	}
-	h.rest("hfsplus.rest", bound.Mul(h.blocks, h.block))
+	h.Rest("hfsplus.rest", bound.Mul(h.blocks, h.block))
 }
 
 // keep tells whether there is room for one thing more, of n bytes.
@@ -123,21 +125,21 @@ func (h *hfs) keep(n int) bool {
 }
 
 // runs are the stretches of a fork, and its size as far as they go.
-func (h *hfs) runs(fork []byte, id hfsFork) (runs []run, size int64) {
+func (h *hfs) runs(fork []byte, id hfsFork) (runs []extent.Run, size int64) {
 	be := binary.BigEndian
 	size = int64(min(be.Uint64(fork), 1<<62))
 	var sum int64
 	add := func(list []byte) {
-		for ; len(list) >= 8 && len(runs) < maxRuns && sum < size; list = list[8:] {
+		for ; len(list) >= 8 && len(runs) < extent.MaxRuns && sum < size; list = list[8:] {
 			if n := int64(be.Uint32(list[4:])) * h.block; n > 0 {
-				runs = append(runs, run{int64(be.Uint32(list)) * h.block, n})
+				runs = append(runs, extent.Run{Off: int64(be.Uint32(list)) * h.block, N: n})
 				sum += n
 			}
 		}
 	}
 	add(fork[16:80])
 	for _, m := range h.more[id] {
-		if !h.work(1) {
+		if !h.Work(1) {
 			break
 		}
 		if int64(m.start)*h.block == sum {
@@ -145,7 +147,7 @@ func (h *hfs) runs(fork []byte, id hfsFork) (runs []run, size int64) {
 		}
 	}
 	if sum < size { // there are no holes
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		size = sum
 	}
 	return runs, size
@@ -157,11 +159,11 @@ func (h *hfs) each(fork []byte, id hfsFork, need bool, visit func(key, value []b
 	runs, size := h.runs(fork, id)
 	if size == 0 {
 		if need {
-			h.corrupt(1024)
+			h.Corrupt(1024)
 		}
 		return
 	}
-	t := &hfsTreeReader{giver: &h.giver, file: newFile(h.src, size, runs), seen: map[uint32]bool{}}
+	t := &hfsTreeReader{Giver: &h.Giver, file: extent.NewFile(h.Src, size, runs), seen: map[uint32]bool{}}
 	t.all(need, visit)
 }
 
@@ -170,39 +172,39 @@ func (t *hfsTreeReader) all(need bool, visit func(key, value []byte)) {
 	be := binary.BigEndian
 	b, err := bound.ReadAt(t.file, 0, 106, 106)
 	if err != nil || int8(b[8]) != 1 {
-		t.corrupt(t.src.Size())
+		t.Corrupt(t.Src.Size())
 		return
 	}
 	t.node = int64(be.Uint16(b[32:]))
 	if t.node < 512 || t.node > 32768 || t.node&(t.node-1) != 0 {
-		t.corrupt(t.src.Size())
+		t.Corrupt(t.Src.Size())
 		return
 	}
 	root, first := be.Uint32(b[16:]), be.Uint32(b[24:])
 	if root == 0 && first == 0 { // it is empty
 		if need {
-			t.corrupt(t.src.Size())
+			t.Corrupt(t.Src.Size())
 		}
 		return
 	}
 	// Readers go by the index and along the chain of leaves.
-	for n := first; n != 0 && !t.stop; {
+	for n := first; n != 0 && !t.Stop; {
 		n = t.leaf(n, visit)
 	}
 	chained := len(t.seen)
 	t.descend(root, 0, visit)
 	if len(t.seen) != chained+t.inner {
-		t.out.Gap(hfsTree, 0, -1)
+		t.Out.Gap(hfsTree, 0, -1)
 	}
-	if t.file.bad {
-		t.corrupt(t.src.Size())
+	if t.file.Bad {
+		t.Corrupt(t.Src.Size())
 	}
 }
 
 // hfsTreeReader reads a tree of the volume.
 type hfsTreeReader struct {
-	*giver
-	file  *file
+	*extent.Giver
+	file  *extent.File
 	small bool // the length of a key is one byte, as in HFS
 	node  int64
 	seen  map[uint32]bool // nodes that were read
@@ -211,13 +213,13 @@ type hfsTreeReader struct {
 
 // read reads a node that was not read yet; nil if it is not there.
 func (t *hfsTreeReader) read(n uint32) []byte {
-	if !t.work(64) {
+	if !t.Work(64) {
 		return nil
 	}
 	t.seen[n] = true
 	b, err := bound.ReadAt(t.file, int64(n)*t.node, t.node, 32768)
 	if err != nil {
-		t.corrupt(t.src.Size())
+		t.Corrupt(t.Src.Size())
 		return nil
 	}
 	return b
@@ -252,7 +254,7 @@ func (t *hfsTreeReader) record(b []byte, i int) (key, value []byte, ok bool) {
 func (t *hfsTreeReader) leaf(n uint32, visit func(key, value []byte)) uint32 {
 	be := binary.BigEndian
 	if t.seen[n] {
-		t.corrupt(t.src.Size()) // a ring
+		t.Corrupt(t.Src.Size()) // a ring
 		return 0
 	}
 	b := t.read(n)
@@ -260,7 +262,7 @@ func (t *hfsTreeReader) leaf(n uint32, visit func(key, value []byte)) uint32 {
 		return 0
 	}
 	if int8(b[8]) != -1 {
-		t.corrupt(t.src.Size())
+		t.Corrupt(t.Src.Size())
 		return 0
 	}
 	t.records(b, visit)
@@ -269,12 +271,12 @@ func (t *hfsTreeReader) leaf(n uint32, visit func(key, value []byte)) uint32 {
 
 func (t *hfsTreeReader) records(b []byte, visit func(key, value []byte)) {
 	for i := range int(binary.BigEndian.Uint16(b[10:])) {
-		if !t.work(2) {
+		if !t.Work(2) {
 			return
 		}
 		key, value, ok := t.record(b, i)
 		if !ok {
-			t.corrupt(t.src.Size())
+			t.Corrupt(t.Src.Size())
 			return
 		}
 		visit(key, value)
@@ -283,7 +285,7 @@ func (t *hfsTreeReader) records(b []byte, visit func(key, value []byte)) {
 
 // descend goes down from a node of the index to leaves that the chain does not have.
 func (t *hfsTreeReader) descend(n uint32, level int, visit func(key, value []byte)) {
-	if t.seen[n] || t.stop {
+	if t.seen[n] || t.Stop {
 		return
 	}
 	b := t.read(n)
@@ -295,14 +297,14 @@ func (t *hfsTreeReader) descend(n uint32, level int, visit func(key, value []byt
 		t.inner++
 		for i := range int(binary.BigEndian.Uint16(b[10:])) {
 			_, value, ok := t.record(b, i)
-			if !ok || len(value) < 4 || !t.work(2) {
-				t.corrupt(t.src.Size())
+			if !ok || len(value) < 4 || !t.Work(2) {
+				t.Corrupt(t.Src.Size())
 				return
 			}
 			t.descend(binary.BigEndian.Uint32(value), level+1, visit)
 		}
 	default:
-		t.corrupt(t.src.Size())
+		t.Corrupt(t.Src.Size())
 	}
 }
 
@@ -310,7 +312,7 @@ func (t *hfsTreeReader) descend(n uint32, level int, visit func(key, value []byt
 func (h *hfs) extent(key, value []byte) {
 	be := binary.BigEndian
 	if len(key) < 10 || len(value) < 64 {
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		return
 	}
 	if !h.keep(96) {
@@ -325,7 +327,7 @@ func (h *hfs) extent(key, value []byte) {
 func (h *hfs) attribute(key, value []byte) {
 	be := binary.BigEndian
 	if len(key) < 12 || len(value) < 16 {
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		return
 	}
 	id := be.Uint32(key[2:])
@@ -334,7 +336,7 @@ func (h *hfs) attribute(key, value []byte) {
 	case kind == 0x10 && name == "com.apple.decmpfs":
 		n := int(min(be.Uint32(value[12:]), uint32(len(value)-16)))
 		if uint32(n) != be.Uint32(value[12:]) || n < 16 {
-			h.corrupt(h.src.Size())
+			h.Corrupt(h.Src.Size())
 			return
 		}
 		if h.keep(n) {
@@ -344,7 +346,7 @@ func (h *hfs) attribute(key, value []byte) {
 		// Extents behind the first eight are in records of the same tree, which are not
 		// followed: attributes of that kind are for large ones, and written at once.
 		runs, size := h.runs(value[8:88], hfsFork{id: ^uint32(0)})
-		h.give("hfsplus.attribute", name, size, runs)
+		h.Give("hfsplus.attribute", name, size, runs)
 	}
 }
 
@@ -404,7 +406,7 @@ func folderPath(folders map[uint32]hfsName, n hfsName) string {
 			return out
 		}
 		n = up
-		out = join(strings.Trim(n.name, "\x00"), out)
+		out = extent.Join(strings.Trim(n.name, "\x00"), out)
 	}
 	return out
 }
@@ -413,16 +415,16 @@ func folderPath(folders map[uint32]hfsName, n hfsName) string {
 func (h *hfs) entry(key, value []byte) {
 	be := binary.BigEndian
 	if len(key) < 6 || len(value) < 2 {
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		return
 	}
 	text, ok := hfsText(key[4:])
 	kind := be.Uint16(value)
 	if !ok || kind == 0 || kind > 4 || kind == hfsFileRecord && len(value) < 248 || kind == hfsFolderRecord && len(value) < 88 {
-		h.corrupt(h.src.Size())
+		h.Corrupt(h.Src.Size())
 		return
 	}
-	if kind != hfsFileRecord || !h.work(16) {
+	if kind != hfsFileRecord || !h.Work(16) {
 		return
 	}
 	in := hfsName{be.Uint32(key), text}
@@ -441,15 +443,21 @@ func (h *hfs) file(value []byte, name string) {
 	id := binary.BigEndian.Uint32(value[8:])
 	runs, size := h.runs(value[88:168], hfsFork{id: id})
 	if binary.BigEndian.Uint16(value[42:])&modeKind != modeLink || size > 1024 { // a symbolic link's data is its target
-		h.give("hfsplus.file", name, size, runs)
+		h.Give("hfsplus.file", name, size, runs)
 	}
 	fork, n := h.runs(value[168:248], hfsFork{id, true})
 	if head, ok := h.packed[id]; ok {
-		if h.stop || h.decmpfs(head, newFile(h.src, n, fork), name) {
+		if h.Stop || h.decmpfs(head, extent.NewFile(h.Src, n, fork), name) {
 			return
 		}
 	}
-	h.give("hfsplus.resource", name, n, fork)
+	h.Give("hfsplus.resource", name, n, fork)
 }
 
-const modeLink = 0xa000
+// Modes of files.
+const (
+	modeKind = 0xf000
+	modeDir  = 0x4000
+	modeFile = 0x8000
+	modeLink = 0xa000
+)
