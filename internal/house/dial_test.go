@@ -50,7 +50,13 @@ var passes = []pass{
 	{"serve/metrics.go", "net/http", "answers Prometheus; it asks nobody"},
 	{"serve/daemon_test.go", "*", "the service manager, and clients on this machine"},
 	{"serve/clamd/server.go", "net.Listener", "what it is handed"},
+	{"serve/accept/accept.go", "net.Listener", "what it is handed"},
+	{"serve/icap/*_test.go", "*", "web servers, proxies and clients of ICAP on this machine"},
 	{"internal/servecmd/top.go", "net.*", "asks the service on this machine by its control socket"},
+	{"serve/api/*_test.go", "*", "clients on this machine"},
+	{"serve/api/*.go", "net/http", "answers; it asks nobody"},
+	{"serve/api/*.go", "crypto/tls", "answers with TLS; it asks nobody"},
+	{"serve/api/server.go", "net.Listener", "what it is handed"},
 	{"bench/clamd.go", "net.*", "asks the peer's daemon on a local socket"},
 }
 
