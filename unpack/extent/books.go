@@ -175,7 +175,7 @@ func (g *Giver) filled(off, end int64) int64 {
 // Bitmap reads bits, one of a unit, from a Source; those that are not there are 0.
 type Bitmap struct {
 	Src  showcause.Source
-	big  bool // the first unit is the highest bit of a byte
+	Big  bool // the first unit is the highest bit of a byte
 	page []byte
 	at   int64
 }
@@ -205,7 +205,7 @@ func (m *Bitmap) Next(i, end int64) int64 {
 			i = k * 8
 			continue
 		}
-		if m.big {
+		if m.Big {
 			c = mathbits.Reverse8(c)
 		}
 		if c >>= i % 8; c != 0 {

@@ -25,8 +25,9 @@ import (
 //	catalog     key: parent u32, name; value: 0 kind u16 (1 folder, 2 file), 8 ID u32, 41 flags u8, 42 mode u16,
 //	            44 of a link its file u32, 48 type [4], creator [4], 88 data fork, 168 resource fork
 //
-// A file's data are a child, and its resource fork is another, if it has one. A
-// file of many names is one child. What decmpfs compresses is a child in place
+// A file's data are a child, and its resource fork is another, if it has one. Blocks
+// that are in use, by the file at 112 of the header, and in no fork are children,
+// "hfsplus.lost". A file of many names is one child. What decmpfs compresses is a child in place
 // of the attribute and the resource fork that hold it.
 func HFSPlus() unpack.Format {
 	return unpack.Format{
@@ -63,6 +64,7 @@ type hfs struct {
 	kept    int
 	bytes   int
 	full    bool
+	files   uint32 // records of files in the catalog
 }
 
 type hfsName struct {
@@ -100,6 +102,10 @@ func (h *hfs) walk() {
 	if h.blocks > h.Src.Size()/h.block {
 		h.Corrupt(h.Src.Size())
 	}
+	h.Books = extent.NewBooks(0, h.block, h.blocks)
+	if !h.headerCopy(b) {
+		h.Corrupt(1024)
+	}
 	h.each(b[192:272], hfsFork{id: 3}, false, h.extent)
 	for k := range h.more {
 		slices.SortFunc(h.more[k], func(a, b hfsExtents) int { return int(int64(a.start) - int64(b.start)) })
@@ -110,6 +116,7 @@ func (h *hfs) walk() {
 	if h.full {
 		h.Out.Gap(showcause.LimitMemory, 0, -1)
 	}
+	h.account(b)
 	h.Rest("hfsplus.rest", bound.Mul(h.blocks, h.block))
 }
 
@@ -346,6 +353,7 @@ func (h *hfs) attribute(key, value []byte) {
 		// Extents behind the first eight are in records of the same tree, which are not
 		// followed: attributes of that kind are for large ones, and written at once.
 		runs, size := h.runs(value[8:88], hfsFork{id: ^uint32(0)})
+		h.forkBlocks(value[8:88], hfsFork{id: ^uint32(0)}, h.TookFile)
 		h.Give("hfsplus.attribute", name, size, runs)
 	}
 }
@@ -441,6 +449,9 @@ func (h *hfs) entry(key, value []byte) {
 // file gives what the record of a file leads to.
 func (h *hfs) file(value []byte, name string) {
 	id := binary.BigEndian.Uint32(value[8:])
+	h.files++
+	h.forkBlocks(value[88:168], hfsFork{id: id}, h.TookFile)
+	h.forkBlocks(value[168:248], hfsFork{id, true}, h.TookFile)
 	runs, size := h.runs(value[88:168], hfsFork{id: id})
 	if binary.BigEndian.Uint16(value[42:])&modeKind != modeLink || size > 1024 { // a symbolic link's data is its target
 		h.Give("hfsplus.file", name, size, runs)

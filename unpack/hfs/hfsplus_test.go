@@ -36,7 +36,8 @@ type hfsWriter struct {
 	extents  []hfsRecord
 	attrs    []hfsRecord
 	attrFlag uint32
-	trees    bool // the trees are in one piece each, whatever split says
+	free     []int // blocks between the extents
+	trees    bool  // the trees are in one piece each, whatever split says
 }
 
 type hfsRecord struct{ key, value []byte }
@@ -112,6 +113,7 @@ func (w *hfsWriter) put(id uint32, resource bool, b []byte) []byte {
 		w.data = append(w.data, part...)
 		w.pad()
 		if w.split > 0 {
+			w.free = append(w.free, len(w.data)/w.block)
 			w.data = append(w.data, bytes.Repeat([]byte{0xee}, w.block)...)
 		}
 		done += n
@@ -304,6 +306,9 @@ func (w *hfsWriter) image() []byte {
 		blocks++
 	}
 	bits := bytes.Repeat([]byte{0xff}, (blocks+7)/8)
+	for _, i := range w.free {
+		bits[i/8] &^= 0x80 >> (i % 8)
+	}
 	w.split = 0
 	alloc := w.put(6, false, bits)
 	w.split = split
