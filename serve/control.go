@@ -111,7 +111,7 @@ func (d *Daemon) answer(ctx context.Context, op string) Status {
 	case "status":
 	case "metrics":
 		s := d.status()
-		s.Metrics = d.metrics()
+		s.Metrics = d.Metrics()
 		return s
 	case "reload":
 		if err := d.Reload(ctx); err != nil {

@@ -25,7 +25,7 @@ func newMetrics(d *Daemon) *metrics {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = io.WriteString(w, d.metrics())
+		_, _ = io.WriteString(w, d.Metrics())
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -66,8 +66,8 @@ func (d *Daemon) status() Status {
 	return s
 }
 
-// metrics is the text of Prometheus (exposition format 0.0.4).
-func (d *Daemon) metrics() string {
+// Metrics is the text for Prometheus (exposition format 0.0.4).
+func (d *Daemon) Metrics() string {
 	s := d.status()
 	q := &s.Queue
 	var b strings.Builder

@@ -41,6 +41,7 @@ type settings struct {
 	tempDir      string
 	control      string
 	metrics      string
+	api          apiSettings
 	selfCheck    time.Duration
 	scanTime     time.Duration
 	drain        time.Duration
@@ -90,6 +91,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Duration("self-check", 0, "how often changes of the rules' files are looked for; 0 never (SelfCheck; default 10m)")
 	f.String("control", "", "path of the socket that showcause top asks")
 	f.String("metrics", "", "host:port, or path of a socket, that answers GET /metrics for Prometheus")
+	s.api.flags(f)
 	f.Duration("drain", time.Minute, "how long requests under way may take after SIGTERM")
 }
 
@@ -212,7 +214,7 @@ func (s *settings) resolve(f *pflag.FlagSet) (err error) {
 	for _, n := range s.file.Notes() {
 		s.notes = append(s.notes, fmt.Sprintf("%s:%d: %s: %s", s.file.Name(), n.Line, n.Option, n.Text))
 	}
-	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest} {
+	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest, s.apiDoor} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -1,0 +1,103 @@
+package api
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/serve/queue"
+)
+
+//go:embed openapi.json
+var description []byte
+
+// openapi answers GET /v1/openapi.json.
+func (s *Server) openapi(w http.ResponseWriter, r *request) {
+	s.write(w, r.Request, http.StatusOK, description)
+}
+
+// RulesAnswer says what is scanned with.
+type RulesAnswer struct {
+	DatabaseAnswer
+	Count   int             `json:"count"`
+	Skipped int             `json:"skipped"` // left out when they were compiled
+	Sources []ruledb.Source `json:"sources"`
+	Since   time.Time       `json:"since"` // when this door first saw them in use
+	Age     float64         `json:"age"`   // seconds since then
+}
+
+// since is when a database was first seen in use.
+func (s *Server) since(d *queue.Database) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen != d {
+		s.seen, s.seenAt = d, time.Now()
+	}
+	return s.seenAt
+}
+
+func (s *Server) rules(w http.ResponseWriter, r *request) {
+	d := s.o.Queue.Rules()
+	m := d.DB.Meta()
+	since := s.since(d)
+	a := RulesAnswer{
+		DatabaseAnswer: DatabaseAnswer{d.Version, d.Digest}, Count: d.DB.Len(), Skipped: m.Skipped, Sources: m.Sources, Since: since.UTC(), Age: time.Since(since).Seconds(),
+	}
+	if a.Sources == nil {
+		a.Sources = []ruledb.Source{}
+	}
+	s.write(w, r.Request, http.StatusOK, encode(a))
+}
+
+// HealthAnswer says how it goes: live is always true; ready, that scans are answered.
+type HealthAnswer struct {
+	Live    bool   `json:"live"`
+	Ready   bool   `json:"ready"`
+	Version string `json:"version"`
+}
+
+func (s *Server) health(w http.ResponseWriter, r *request) {
+	a := HealthAnswer{Live: true, Ready: !s.o.Queue.Stats().Stopping && s.ctx.Err() == nil, Version: s.o.Version}
+	status := http.StatusOK
+	if !a.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	s.write(w, r.Request, status, encode(a))
+}
+
+func (s *Server) metrics(w http.ResponseWriter, r *request) {
+	text := ""
+	if s.o.Metrics != nil {
+		text = s.o.Metrics()
+	} else {
+		q := s.o.Queue.Stats()
+		text = fmt.Sprintf("# HELP showcause_requests_total Requests that were answered.\n# TYPE showcause_requests_total counter\nshowcause_requests_total %d\n", q.Requests)
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	s.raw(w, r.Request, http.StatusOK, []byte(text))
+}
+
+// record answers GET /v1/records/{id}: a record as it was sealed.
+func (s *Server) record(w http.ResponseWriter, r *request) {
+	if s.o.Record == nil {
+		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-store", "the service keeps no records"))
+		return
+	}
+	if len(r.id) != 64 || strings.Trim(r.id, "0123456789abcdef") != "" {
+		s.refuse(w, r.Request, r.client, problem(http.StatusBadRequest, "record", "a record is named by its SHA-256, 64 hexadecimal digits"))
+		return
+	}
+	b, err := s.o.Record(r.Context(), r.id)
+	switch {
+	case errors.Is(err, ErrNoRecord):
+		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-record", "there is no record of this name"))
+	case err != nil:
+		s.refuse(w, r.Request, r.client, s.problemOf(err))
+	default:
+		s.write(w, r.Request, http.StatusOK, b)
+	}
+}
