@@ -262,6 +262,7 @@ func (t *tarWalker) walk(off int64) bool {
 		}
 		h, block, ok := t.header(off)
 		if ok {
+			t.out.Cover(off, tarBlock)
 			next, more := t.member(h, off)
 			if !more {
 				return false
@@ -327,6 +328,7 @@ func (t *tarWalker) fork(off int64) bool {
 		if !ok || !h.checked || !t.seen.add(off) {
 			return true
 		}
+		t.out.Cover(off, tarBlock)
 		next, more := t.entry(h, off)
 		if !more {
 			return false

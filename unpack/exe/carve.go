@@ -126,7 +126,7 @@ func walkUniversal(l showcause.Source, out *unpack.Out) {
 // picture or other data as an archive,
 // "exe.payload", or a program right behind its image, "exe.overlay", compressed
 // or as an archive: one child, from there to the end of the layer.
-func Embedded() unpack.Format {
+func Embedded(measure Measure) unpack.Format {
 	return unpack.Format{
 		Name: "exe",
 		Match: func(p *unpack.Probe) bool {
@@ -136,7 +136,7 @@ func Embedded() unpack.Format {
 			case isProgram(p.Type):
 				return true
 			}
-			return holdsPE(p.Type) && p.Source.Size() > smallestPE || !p.Type.Hides() && p.Source.Size() > smallestPayload && (runnable(p.Head) || carries(p.Type))
+			return holdsPE(p.Type) && p.Source.Size() > smallestPE || (!p.Type.Hides() || isZip(p.Type)) && p.Source.Size() > smallestPayload
 		},
 		Walk: func(l showcause.Source, out *unpack.Out) {
 			head := bound.Head(l, unpack.HeadSize)
@@ -144,7 +144,7 @@ func Embedded() unpack.Format {
 			if holdsPE(t) {
 				walkEmbedded(l, out)
 			}
-			walkPayload(l, t, head, out)
+			walkPayload(l, t, head, out, measure)
 		},
 	}
 }

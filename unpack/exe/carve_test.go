@@ -28,7 +28,7 @@ func TestEmbeddedInOthers(t *testing.T) {
 	} {
 		src := showcause.Bytes(append([]byte(c.head), a...))
 		head := src[:min(len(src), unpack.HeadSize)]
-		f := Embedded()
+		f := Embedded(nil)
 		p := &unpack.Probe{Type: filetype.Detect(head, src), Head: head, Source: src}
 		n := 0
 		if f.Match(p) {

@@ -382,28 +382,28 @@ func TestEmbedded(t *testing.T) {
 	a, b := inner.build(), func() []byte { s := inner; s.seed = 78; return s.build() }()
 	host := plainPE().build()
 	file := slices.Concat(host, a, []byte("MZ is no start, nor is PE\x00\x00 one"), b)
-	kids, gaps := walk(Embedded(), file, showcause.Limits{})
+	kids, gaps := walk(Embedded(nil), file, showcause.Limits{})
 	if len(kids) != 2 || len(gaps) != 0 || !bytes.HasPrefix(kids[0], a) || !bytes.Equal(kids[1], b) {
 		t.Errorf("%d children, %v", len(kids), gaps)
 	}
-	if kids, _ := walk(Embedded(), host, showcause.Limits{}); len(kids) != 0 {
+	if kids, _ := walk(Embedded(nil), host, showcause.Limits{}); len(kids) != 0 {
 		t.Errorf("a plain file has %d", len(kids))
 	}
 	// At every place about a chunk's end it is found once.
 	for off := 256<<10 - 1200; off < 256<<10+20; off += 13 {
 		f := slices.Concat(host, make([]byte, off-len(host)), a)
-		if kids, _ := walk(Embedded(), f, showcause.Limits{}); len(kids) != 1 || !bytes.Equal(kids[0], a) {
+		if kids, _ := walk(Embedded(nil), f, showcause.Limits{}); len(kids) != 1 || !bytes.Equal(kids[0], a) {
 			t.Fatalf("at %d: %d children", off, len(kids))
 		}
 	}
-	_, gaps = walk(Embedded(), bytes.Repeat(a, 50), showcause.Limits{Work: 20})
+	_, gaps = walk(Embedded(nil), bytes.Repeat(a, 50), showcause.Limits{Work: 20})
 	if len(gaps) != 1 || gaps[0].Code != showcause.LimitWork {
 		t.Errorf("without work left: %v", gaps)
 	}
 	if p := filepath.Join(testFiles, "clam-fsg.exe"); fileExists(p) {
 		raw, _ := os.ReadFile(p)
 		want, _ := os.ReadFile(filepath.Join(testFiles, "clam.exe"))
-		if kids, _ := walk(Embedded(), raw, showcause.Limits{}); len(kids) != 1 || !bytes.Equal(kids[0], want) {
+		if kids, _ := walk(Embedded(nil), raw, showcause.Limits{}); len(kids) != 1 || !bytes.Equal(kids[0], want) {
 			t.Errorf("clam-fsg.exe: %d children", len(kids))
 		}
 	}
@@ -432,7 +432,7 @@ func everything(b []byte) []any {
 		i, ok := Parse(showcause.Bytes(b), ty)
 		out = append(out, i, ok, Packer(showcause.Bytes(b), ty))
 	}
-	for _, f := range []unpack.Format{Universal(), Embedded()} {
+	for _, f := range []unpack.Format{Universal(), Embedded(nil)} {
 		f.Match(&unpack.Probe{Head: b, Source: showcause.Bytes(b)})
 		kids, gaps := walk(f, b, showcause.Limits{Objects: 100, Work: 1 << 20})
 		out = append(out, kids, gaps)

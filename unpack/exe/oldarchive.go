@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
 )
 
 // What the archives of old begin with. Their marks are short, so that the whole
@@ -123,6 +127,49 @@ func digit(c, base byte) byte {
 		return 255
 	}
 	return c
+}
+
+// cpioBytes follows the headers of a cpio archive in text to the member that ends it
+// (cpio(5), "New ASCII Format"); 0 where it does not come there.
+func cpioBytes(l showcause.Source, off int64, out *unpack.Out) int64 {
+	for at := off; out.Work(16); {
+		b, _ := bound.ReadAt(l, at, 110+trailerName, 110+trailerName)
+		size, from, to, base := cpioShape(b)
+		if size == 0 || len(b) < size || !bytes.HasPrefix(b, []byte("07070")) {
+			return 0
+		}
+		name, n, pad := number(b[from:to], base), number(b[54:62], base), int64(4)
+		if base == 8 {
+			n, pad = number(b[65:76], base), 1
+		}
+		if name < 0 || n < 0 {
+			return 0
+		}
+		end := at + int64(size) + name // at most 2^33 behind at
+		end += (pad - (end-off)%pad) % pad
+		if name == trailerName && bytes.HasPrefix(b[size:], []byte("TRAILER!!!")) {
+			return end - off
+		}
+		end += n
+		at = end + (pad-(end-off)%pad)%pad
+	}
+	return 0
+}
+
+// trailerName is the length of the last member's name, with the byte 0 behind it.
+const trailerName = int64(len("TRAILER!!!") + 1)
+
+// number is the value of digits, -1 if one is none.
+func number(b []byte, base byte) int64 {
+	n := int64(0)
+	for _, c := range b {
+		d := digit(c, base)
+		if d == 255 {
+			return -1
+		}
+		n = n*int64(base) + int64(d)
+	}
+	return n
 }
 
 // likelyCpio looks where the name of the first member ends.

@@ -87,17 +87,17 @@ func TestOldArchives(t *testing.T) {
 				junk[i] = byte(r.Uint32()) | 0x80
 			}
 			all := cat(junk, data)
-			if !Embedded().Match(unpacktest.Probe(showcause.Bytes(all))) {
+			if !Embedded(nil).Match(unpacktest.Probe(showcause.Bytes(all))) {
 				t.Errorf("%s behind %d bytes: no match", name, n)
 				continue
 			}
-			got := unpacktest.Walk(t, Embedded(), all, showcause.Limits{})
+			got := unpacktest.Walk(t, Embedded(nil), all, showcause.Limits{})
 			if len(got.Children) != 1 || len(got.Gaps) > 0 || !bytes.Equal(got.Children[0].Data, data) {
 				t.Errorf("%s behind %d bytes: %s", name, n, got)
 			}
 		}
 		script := cat([]byte("#!/bin/sh\nexit\n"), data)
-		if got := unpacktest.Walk(t, Embedded(), script, showcause.Limits{}); len(got.Children) != 1 || !bytes.Equal(got.Children[0].Data, data) {
+		if got := unpacktest.Walk(t, Embedded(nil), script, showcause.Limits{}); len(got.Children) != 1 || !bytes.Equal(got.Children[0].Data, data) {
 			t.Errorf("%s in a script: %s", name, got)
 		}
 		// Any bit of what is asked changes the answer, but for few.
@@ -105,7 +105,7 @@ func TestOldArchives(t *testing.T) {
 		for i := range 24 {
 			b := bytes.Clone(data)
 			b[i] ^= 0x80
-			if got := unpacktest.Walk(t, Embedded(), cat([]byte{0x91, 0x92, 0x93}, b), showcause.Limits{}); len(got.Children) == 0 {
+			if got := unpacktest.Walk(t, Embedded(nil), cat([]byte{0x91, 0x92, 0x93}, b), showcause.Limits{}); len(got.Children) == 0 {
 				wrong++
 			}
 		}
@@ -132,7 +132,7 @@ func TestOldArchivesWithout(t *testing.T) {
 		"octal, then NUL":   cat([]byte{0x91}, bytes.Repeat([]byte("070707\x00"), 20_000)),
 		"words of old cpio": cat([]byte{0x91}, bytes.Repeat([]byte("\xc7\x71\x71\xc7"), 20_000)),
 	} {
-		if got := unpacktest.Walk(t, Embedded(), b, showcause.Limits{}); len(got.Children)+len(got.Gaps) > 0 {
+		if got := unpacktest.Walk(t, Embedded(nil), b, showcause.Limits{}); len(got.Children)+len(got.Gaps) > 0 {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

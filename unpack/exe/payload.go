@@ -28,10 +28,20 @@ type payload struct {
 	lead    int
 	line    bool
 	script  bool // not looked for in programs: its format does that by itself
+	stream  bool // it is one stream, which a Measure reads
+	// extent returns how many bytes of what stands at off are of it, 0 if that is not known.
+	extent func(l showcause.Source, off int64, out *unpack.Out) int64
 	// likely is asked first, of a start that is no rarity in data. It takes few steps.
 	likely func([]byte) bool
 	fits   func([]byte) bool
+	// sure judges it by more than fits is shown.
+	sure func(l showcause.Source, off int64) bool
 }
+
+// Measure reads the compressed stream at off to its end, off + n, and tells whether
+// it is sound: what is none breaks soon. n is 0 where the end is too far away, or where the stream
+// breaks late.
+type Measure func(l showcause.Source, off int64, out *unpack.Out) (n int64, sound bool)
 
 // smallestPayload is the length in bytes of a script and what it carries.
 const smallestPayload = 24
@@ -39,30 +49,47 @@ const smallestPayload = 24
 // payloadView is how many bytes of a payload fits sees.
 const payloadView = 4096
 
-func payloads() []payload {
-	return append([]payload{
-		{start: "\x1f\x8b\x08", fits: fitsGzip},
-		{start: "\x1f\x9e\x08", fits: fitsGzip},
-		{start: "\xfd7zXZ\x00", fits: func(b []byte) bool {
+// streams are what a Measure reads.
+func streams() []payload {
+	return []payload{
+		{stream: true, start: "\x1f\x8b\x08", fits: fitsGzip},
+		{stream: true, start: "\x1f\x9e\x08", fits: fitsGzip},
+		{stream: true, start: "\xfd7zXZ\x00", fits: func(b []byte) bool {
 			return len(b) >= 12 && crc32.ChecksumIEEE(b[6:8]) == le.Uint32(b[8:])
 		}},
-		{start: "BZh", fits: func(b []byte) bool {
-			return len(b) >= 10 && b[3] >= '1' && b[3] <= '9' && (string(b[4:10]) == "1AY&SY" || string(b[4:10]) == "\x17\x72\x45\x38\x50\x90")
-		}},
-		{start: "\x28\xb5\x2f\xfd", fits: func(b []byte) bool { return len(b) >= 9 && b[4]&0x08 == 0 }},
-		{start: "\x04\x22\x4d\x18", fits: func(b []byte) bool { return len(b) >= 11 && b[4]>>6 == 1 && b[5]&0x8f == 0 && b[5] >= 0x40 }},
-		{start: "LZIP", fits: func(b []byte) bool { return len(b) >= 7 && b[4] <= 1 && b[5]&31 >= 12 && b[5]&31 <= 29 && b[6] == 0 }},
-		{start: "\x89LZO\x00\r\n\x1a\n"},
-		{archive: "squashfs-sfx", start: "hsqs", fits: fitsSquash},
+		{stream: true, start: "1AY&SY", lead: 4, fits: fitsBzip2},
+		{stream: true, start: "\x17\x72\x45\x38\x50\x90", lead: 4, fits: fitsBzip2},
+		{stream: true, start: "\x28\xb5\x2f\xfd", fits: func(b []byte) bool { return len(b) >= 9 && b[4]&0x08 == 0 }},
+		{stream: true, start: "\x04\x22\x4d\x18", fits: func(b []byte) bool { return len(b) >= 11 && b[4]>>6 == 1 && b[5]&0x8f == 0 && b[5] >= 0x40 }},
+		{stream: true, start: "LZIP", fits: func(b []byte) bool { return len(b) >= 7 && b[4] <= 1 && b[5]&31 >= 12 && b[5]&31 <= 29 && b[6] == 0 }},
+		{stream: true, start: "\x89LZO\x00\r\n\x1a\n"},
+	}
+}
+
+// fitsBzip2 asks for a size of blocks in front of what begins a block, or ends the file.
+func fitsBzip2(b []byte) bool {
+	return len(b) >= 10 && string(b[:3]) == "BZh" && b[3] >= '1' && b[3] <= '9'
+}
+
+// trees are what holds files: it is read to where it ends, where that is told.
+func trees() []payload {
+	return []payload{
+		{archive: "squashfs-sfx", start: "hsqs", fits: fitsSquash, extent: func(l showcause.Source, off int64, _ *unpack.Out) int64 { return squashBytes(l, off) }},
+		{start: "ustar", lead: tarMagic, extent: tarBytes, fits: func(b []byte) bool { return len(b) >= 512 && filetype.Detect(b, nil) == filetype.Tar && tarSum(b) }},
+		{start: "CD001", lead: discMark, sure: holdsDisc},
+	}
+}
+
+func payloads() []payload {
+	return slices.Concat(streams(), trees(), []payload{
 		{archive: "7z-sfx", start: "7z\xbc\xaf\x27\x1c", fits: fits7z},
 		{archive: "rar-sfx", start: "Rar!\x1a\x07", fits: fitsRar},
 		{archive: "cab-sfx", start: "MSCF", fits: fitsCab},
-		{start: "ustar", lead: 257, fits: func(b []byte) bool { return len(b) >= 512 && filetype.Detect(b, nil) == filetype.Tar && tarSum(b) }},
 		{start: "\n\x1f\x9d", line: true, fits: func(b []byte) bool {
 			return len(b) >= 5 && b[2]&0x60 == 0 && b[2]&31 >= 9 && b[2]&31 <= 16 && b[4]&1 == 0
 		}},
 		{start: "\n\x5d\x00", line: true, fits: func(b []byte) bool { return filetype.Detect(b, nil) == filetype.LZMA }},
-	}, old()...)
+	}, old())
 }
 
 // old are the archives in front of which their own tools pass over anything: arj,
@@ -73,31 +100,31 @@ func old() []payload {
 		{script: true, start: "-lh", lead: 2, fits: fitsLHA},
 		{script: true, start: "-lz", lead: 2, fits: fitsLHA},
 		{script: true, start: "-pm", lead: 2, fits: fitsLHA},
-		{start: "07070", likely: likelyCpio, fits: fitsCpio},
+		{start: "07070", likely: likelyCpio, fits: fitsCpio, extent: cpioBytes},
 		{start: "\xc7\x71", likely: likelyOldCpio, fits: fitsOldCpio},
 		{start: "\x71\xc7", likely: likelyOldCpio, fits: fitsOldCpio},
 	}
 }
 
-// carries tells in what archives are looked for anywhere though nothing runs it:
-// pictures, sound and video, behind which archives are hidden from those who look at
-// them, and data of no known type. Tools take such a file for the archive.
-func carries(t filetype.Type) bool {
-	switch t.String() {
-	case "data", "text", "utf8-text", "java-class", "swf", "wasm", "lnk", "gif", "png", "jpeg", "tiff", "bmp", "jpeg2000", "ico", "webp", "psd", "riff", "mp3", "mp4", "ogg",
-		"flac", "matroska", "mpeg", "asf", "realmedia", "midi", "icns", "font", "utf16le-text", "utf16be-text":
-		return true
-	}
-	return false
+// anywhere are the payloads that are looked for in any data, each by a sum, by several
+// fields or by what it decodes to.
+func anywhere() []payload {
+	return slices.Concat(streams(), trees(), []payload{
+		{archive: "7z-sfx", start: "7z\xbc\xaf\x27\x1c", fits: func(b []byte) bool { return fits7z(b) && le.Uint32(b[8:]) != 0 }},
+		{archive: "rar-sfx", start: "Rar!\x1a\x07", fits: fitsRar},
+		{archive: "cab-sfx", start: "MSCF", fits: fitsCab},
+	}, old())
 }
 
-// anywhere are the archives that are looked for there, each by a sum or by several fields.
-func anywhere() []payload {
-	return append([]payload{
-		{start: "7z\xbc\xaf\x27\x1c", fits: func(b []byte) bool { return fits7z(b) && le.Uint32(b[8:]) != 0 }},
-		{start: "Rar!\x1a\x07", fits: fitsRar},
-		{start: "MSCF", fits: fitsCab},
-	}, old()...)
+// discMark is where an ISO 9660 image says what it is: the type of its descriptor is in front.
+const discMark = 0x8001
+
+// holdsDisc asks for the first descriptor of an image (ECMA-119, 8.4): its version, a
+// directory of 34 bytes and more than the descriptors.
+func holdsDisc(l showcause.Source, off int64) bool {
+	b, _ := bound.ReadAt(l, off+discMark-1, 200, 200)
+	return len(b) == 200 && b[0] == 1 && b[6] == 1 && b[156] >= 34 && le.Uint16(b[128:]) >= 512 && le.Uint32(b[80:]) > 17 &&
+		le.Uint32(b[80:]) == binary.BigEndian.Uint32(b[84:])
 }
 
 // archives are the payloads that tools look for anywhere in a file.
@@ -201,6 +228,40 @@ func fitsCab(b []byte) bool {
 	return size >= 44 && files >= 44 && files < size && le.Uint16(b[26:]) > 0 && le.Uint16(b[30:]) <= 7
 }
 
+// tarMagic is where in its header a tar file says what it is.
+const tarMagic = 257
+
+// tarBytes follows the headers of a tar file to its end: two blocks of zeros (POSIX.1,
+// pax, "ustar Interchange Format").
+func tarBytes(l showcause.Source, off int64, out *unpack.Out) int64 {
+	for at := off; out.Work(16); {
+		b, _ := bound.ReadAt(l, at, 512, 512)
+		switch {
+		case len(b) < 512:
+			return 0
+		case b[0] == 0:
+			if b, _ = bound.ReadAt(l, at, 1024, 1024); len(b) == 1024 && len(bytes.Trim(b, "\x00")) == 0 {
+				return at + 1024 - off
+			}
+			return 0
+		case !bytes.HasPrefix(b[tarMagic:], []byte("ustar")) || !tarSum(b):
+			return 0
+		}
+		size := int64(0)
+		for _, c := range strings.Trim(string(b[124:136]), " \x00") {
+			if c < '0' || c > '7' {
+				return 0
+			}
+			size = size<<3 | int64(c-'0')
+		}
+		if bytes.IndexByte([]byte("123456"), b[156]) >= 0 {
+			size = 0 // a link, a device, a folder
+		}
+		at = bound.Add(at, 512+(size+511)/512*512)
+	}
+	return 0
+}
+
 // tarSum tells whether the checksum of a header that says "ustar" fits.
 func tarSum(b []byte) bool {
 	b = bytes.Clone(b[:512])
@@ -228,11 +289,12 @@ func tarSum(b []byte) bool {
 // place looks for the payload in s and returns where its first byte is, -1 if
 // nowhere. try is asked before each place is judged.
 func (p *payload) place(s stretch, try func() bool) int {
-	return p.placePast(s, func(from int) int { return from }, try)
+	return p.placePast(s, func(from int) int { return from }, func(int) bool { return true }, try)
 }
 
-// placePast is place where past tells from where on what is at a place is not read yet.
-func (p *payload) placePast(s stretch, past func(from int) int, try func() bool) int {
+// placePast is place where past tells from where on what is at a place is not read yet,
+// and sure is asked last.
+func (p *payload) placePast(s stretch, past func(from int) int, sure func(from int) bool, try func() bool) int {
 	skip := p.lead
 	if p.line {
 		skip = -1 // the newline is not of the payload
@@ -255,7 +317,7 @@ func (p *payload) placePast(s stretch, past func(from int) int, try func() bool)
 		if !try() {
 			return -1
 		}
-		if p.fits == nil || p.fits(view) {
+		if (p.fits == nil || p.fits(view)) && sure(from) {
 			return from
 		}
 		at = i + 1
@@ -265,31 +327,25 @@ func (p *payload) placePast(s stretch, past func(from int) int, try func() bool)
 
 // given are the stretches of a layer that formats before have given as children.
 type given struct {
-	src   showcause.Source
 	spans []unpack.Span
-	known map[int]bool // of spans that were asked for: whether they are read as what they are
 }
 
 // past returns the place from which on nothing has been read that stands at off:
-// off, or the end of the child that it is in. A child of no known type is none that
-// something else would have been looked for in.
+// off, or the end of the child that it is in.
 func (g *given) past(off int64) int64 {
-	i := g.at(off)
-	if i < 0 {
-		return off
+	if i := g.at(off); i >= 0 {
+		return g.spans[i].To
 	}
-	s := g.spans[i]
-	known, ok := g.known[i]
-	if !ok {
-		child := bound.Section(g.src, s.From, s.To-s.From)
-		head := bound.Head(child, unpack.HeadSize)
-		known = runnable(head) || filetype.Detect(head, child) != filetype.Unknown
-		g.known[i] = known
+	return off
+}
+
+// after returns which span is the first behind off, -1 for none.
+func (g *given) after(off int64) int {
+	i, _ := slices.BinarySearchFunc(g.spans, off, func(s unpack.Span, v int64) int { return cmp.Compare(s.From, v) })
+	if i == len(g.spans) {
+		return -1
 	}
-	if off > s.From && !known {
-		return off
-	}
-	return s.To
+	return i
 }
 
 // at returns which span off is in, -1 for none.
@@ -307,43 +363,54 @@ func (g *given) at(off int64) int {
 // endless is from which size on, in bytes, a search is charged for before it is begun.
 const endless = 1 << 39
 
-// findPayload returns where the first of all payloads in [off, end) starts in l
-// that is not in what is given.
-func findPayload(l showcause.Source, off, end int64, all []payload, g *given, out *unpack.Out) (int64, bool) {
-	const keep = 2 * payloadView
-	var buf []byte
-	// What is too large to end is told before it is begun.
-	if n := min(l.Size(), end) - off; n > endless && !out.Work(n>>8) {
-		return 0, false
-	}
-	f := file{src: l, near: out.Places(l)}
-	for at := off; at < min(l.Size(), end); at += chunk - keep {
-		s := f.stretch(&buf, at)
-		n := len(s.b)
-		if !out.Work(int64(n)>>8 + 1) {
-			return 0, false
+// find returns where the first of the payloads from off on starts that is not in what is
+// given, and which it is; nil if there is none.
+func (c *carver) find() (int64, *payload) {
+	f := file{src: c.l, near: c.out.Places(c.l)}
+	for ; c.at < min(c.l.Size(), c.end); c.at += chunk - c.keep {
+		n := min(chunk, c.l.Size()-c.at)
+		if !c.out.Work(n>>8 + 1) {
+			return 0, nil
 		}
-		s = s.upTo(int(min(end-at, chunk)) + payloadView)
-		best := -1
-		for i := range all {
-			view := s
-			if best >= 0 {
-				view = s.upTo(best + payloadView)
-			}
-			past := func(from int) int { return int(g.past(at+int64(from)) - at) }
-			from := all[i].placePast(view, past, func() bool { return out.Work(1 << 14) })
-			if from >= 0 && (best < 0 || from < best) {
-				best = from
-			}
+		if n == chunk && f.near.Free(c.at, c.at+chunk, c.starts...) {
+			continue
 		}
-		if best >= 0 {
-			return at + int64(best), at+int64(best) < end
+		if c.seen.at != int(c.at) || c.seen.b == nil {
+			c.seen = f.stretch(&c.buf, c.at)
+		}
+		n = int64(len(c.seen.b))
+		if from, p := c.first(c.seen.upTo(int(min(c.end-c.at, chunk)) + payloadView)); p != nil {
+			if from >= c.end {
+				return 0, nil
+			}
+			return from, p
 		}
 		if n < chunk {
 			break
 		}
 	}
-	return 0, false
+	return 0, nil
+}
+
+// first is find in a stretch.
+func (c *carver) first(s stretch) (int64, *payload) {
+	best, which := -1, -1
+	past := func(from int) int { return int(c.given.past(max(c.at+int64(from), c.off)) - c.at) }
+	for i := range c.all {
+		p, view := &c.all[i], s
+		if best >= 0 {
+			view = s.upTo(best + max(payloadView, p.lead+len(p.start)))
+		}
+		sure := func(from int) bool { return p.sure == nil || p.sure(c.l, c.at+int64(from)) }
+		from := p.placePast(view, past, sure, func() bool { return c.out.Work(1 << 14) })
+		if from >= 0 && (best < 0 || from < best) {
+			best, which = from, i
+		}
+	}
+	if best < 0 {
+		return 0, nil
+	}
+	return c.at + int64(best), &c.all[which]
 }
 
 // runnable tells whether a shell or another interpreter may take a layer for a
@@ -359,68 +426,146 @@ func runnable(head []byte) bool {
 	return ok && len(line) > 0 && (line[0] < 0x7f || bytes.HasPrefix(line, []byte("\xef\xbb\xbf")))
 }
 
+// carver gives what stands in a layer as it is.
+type carver struct {
+	l        showcause.Source
+	out      *unpack.Out
+	measure  Measure
+	op       string
+	off, end int64
+	near     int64 // before it a stream's header is enough: someone decodes what stands there
+	all      []payload
+
+	given  *given
+	starts []string
+	keep   int64 // what two chunks share: most need what is behind their start, one says far behind it what it is
+	at     int64 // of the chunk
+	buf    []byte
+	seen   stretch
+}
+
 // walkPayload gives what a script, or what stands behind a program's image,
-// carries compressed or archived: one child, from there to the end of the
-// layer.
-func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.Out) {
-	op, off, end, all := "exe.payload", int64(1), l.Size(), payloads()
+// carries compressed or archived, and what data of any kind do: children, each from where it
+// begins to its end if that can be told, or else to the end of the layer.
+func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.Out, measure Measure) {
+	c := carver{l: l, out: out, measure: measure, op: "exe.payload", off: 1, end: l.Size(), near: l.Size(), all: payloads()}
 	switch {
 	case isProgram(t):
-		var known bool
-		op = "exe.overlay"
-		if off, known = imageEnd(file{src: l}, t); off <= 0 {
+		off, known, parsed := imageEnd(file{src: l}, t)
+		if !parsed {
+			c.near, c.all = 0, anywhere()
+		}
+		c.all = slices.DeleteFunc(c.all, func(p payload) bool { return p.archive != "" || p.script }) // Packer tells them
+		switch {
+		case !parsed:
+		case off <= 0:
 			return
+		default:
+			c.op, c.off = "exe.overlay", off
+			if n := squashBytes(l, off); n > 0 { // its blocks are no payloads
+				c.off += n
+			}
+			if known {
+				c.near = c.off + overlayView
+			}
 		}
-		if known {
-			end = off + overlayView
-		}
-		if n := squashBytes(l, off); n > 0 { // its blocks are no payloads
-			off += n
-			end = max(end, off+overlayView)
-		}
-		all = slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" || p.script }) // Packer tells them
-	case t.Hides():
+	case t.Hides() && !isZip(t):
 		return
-	case !runnable(head):
-		if !carries(t) {
+	case isZip(t) || !runnable(head):
+		c.near, c.all = 0, anywhere()
+	}
+	c.walk()
+}
+
+// isZip tells the types of zip files.
+func isZip(t filetype.Type) bool {
+	switch t.String() {
+	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp":
+		return true
+	}
+	return false
+}
+
+// walk gives one payload after the other.
+func (c *carver) walk() {
+	// What is too large to end is told before it is begun.
+	if n := min(c.l.Size(), c.end) - c.off; n > endless && !c.out.Work(n>>8) {
+		return
+	}
+	g := &given{spans: c.out.Covered()}
+	c.given, c.at, c.keep = g, c.off, 2*payloadView
+	for i := range c.all {
+		c.starts = append(c.starts, c.all[i].start)
+		c.keep = max(c.keep, int64(c.all[i].lead)+payloadView)
+	}
+	for c.off < c.end {
+		from, p := c.find()
+		if p == nil {
 			return
 		}
-		all = anywhere()
-	}
-	g := &given{src: l, spans: out.Covered(), known: map[int]bool{}}
-	if from, ok := findPayload(l, off, end, all, g, out); ok {
-		to := l.Size()
+		to := c.l.Size()
 		if i := g.at(from); i >= 0 {
 			to = g.spans[i].To
+		} else if i := g.after(from); i >= 0 && c.near == 0 {
+			to = g.spans[i].From
 		}
-		out.Child(unpack.Child{Op: op, Source: bound.Section(l, from, to-from), Size: to - from})
+		n, ok := c.bytes(p, from, to)
+		if !ok {
+			c.off = from + 1
+			continue
+		}
+		if n > 0 {
+			to = min(to, from+n)
+		}
+		if !c.out.Child(unpack.Child{Op: c.op, Source: bound.Section(c.l, from, to-from), Size: to - from}) {
+			return
+		}
+		if c.off = to; c.off-c.at >= chunk-c.keep {
+			c.at = c.off
+		}
 	}
 }
 
-// overlayView is how far behind an image a payload may start, in bytes.
+// bytes returns how many bytes before to a payload has, 0 if that is not known; it is not ok if
+// it is none.
+func (c *carver) bytes(p *payload, from, to int64) (n int64, ok bool) {
+	switch {
+	case p.stream && c.measure == nil:
+		return 0, from < c.near
+	case p.stream:
+		n, ok = c.measure(bound.Section(c.l, from, to-from), 0, c.out)
+		return n, ok || from < c.near
+	case p.extent != nil:
+		n = p.extent(c.l, from, c.out)
+	}
+	return n, true
+}
+
+// overlayView is how far behind an image a stream may start of which no more than the
+// header is asked, in bytes.
 const overlayView = 4096
 
 // imageEnd returns where the data after a program's image starts, at the
-// earliest where it is not known, and -1 if there is none.
-func imageEnd(f file, t filetype.Type) (off int64, known bool) {
+// earliest where it is not known, and -1 if there is none. What does not parse has no image.
+func imageEnd(f file, t filetype.Type) (off int64, known, parsed bool) {
 	switch t {
 	case filetype.PE, filetype.DOS:
 		if p := readPE(f, false); p != nil {
-			return p.Overlay, true
+			return p.Overlay, true, true
 		}
 	case filetype.ELF:
 		if i := parseELF(f); i != nil {
-			return i.Overlay, true
+			return i.Overlay, true, true
 		}
 		// A kernel runs it without sections, whatever is said of them.
 		if e := readELF(f); e != nil && e.phnum > 0 && e.phnum <= elfSegments && e.phentsize == e.phEntry {
 			e.programs = e.table(f, e.phoff, e.phnum, e.phEntry)
-			return f.overlay(e.segmentsEnd()), false
+			return f.overlay(e.segmentsEnd()), false, true
 		}
 	case filetype.MachO:
 		if i := parseMachO(f); i != nil {
-			return i.Overlay, true
+			return i.Overlay, true, true
 		}
 	}
-	return -1, false
+	return -1, false, false
 }

@@ -81,8 +81,8 @@ func carried() map[string][]byte {
 }
 
 func walkAs(t testing.TB, data []byte) (r unpacktest.Result, match bool) {
-	if match = Embedded().Match(unpacktest.Probe(showcause.Bytes(data))); match {
-		r = unpacktest.Walk(t, Embedded(), data, showcause.Limits{})
+	if match = Embedded(nil).Match(unpacktest.Probe(showcause.Bytes(data))); match {
+		r = unpacktest.Walk(t, Embedded(nil), data, showcause.Limits{})
 	}
 	return r, match
 }
@@ -210,7 +210,7 @@ func TestArchivesAnywhere(t *testing.T) {
 // TestPayloadFlood holds that a flood of magics ends at the limit of work.
 func TestPayloadFlood(t *testing.T) {
 	b := append([]byte("#!/bin/sh\n"), bytes.Repeat([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff"), 100_000)...)
-	r := unpacktest.Walk(t, Embedded(), b, showcause.Limits{Work: 1 << 24})
+	r := unpacktest.Walk(t, Embedded(nil), b, showcause.Limits{Work: 1 << 24})
 	if !r.Has(showcause.LimitWork) {
 		t.Errorf("%s", r)
 	}
@@ -254,11 +254,11 @@ func TestCarried(t *testing.T) {
 		} {
 			data := cat(f, c.data)
 			p := unpacktest.Probe(showcause.Bytes(data))
-			if !Embedded().Match(p) {
+			if !Embedded(nil).Match(p) {
 				t.Errorf("%s (%s), %s: no match", front, p.Type, name)
 				continue
 			}
-			r := unpacktest.Walk(t, Embedded(), data, showcause.Limits{})
+			r := unpacktest.Walk(t, Embedded(nil), data, showcause.Limits{})
 			if len(r.Children) != c.want || len(r.Gaps) > 0 || c.want == 1 && !bytes.Equal(r.Children[0].Data, c.data) {
 				t.Errorf("%s (%s), %s: %s", front, p.Type, name, r)
 			}

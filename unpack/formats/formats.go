@@ -82,6 +82,6 @@ func All() []unpack.Format {
 		document.Mbox(),
 		document.UUEncode(),
 		exe.Universal(),
-		exe.Embedded(),
+		exe.Embedded(stream.Measure),
 	}
 }

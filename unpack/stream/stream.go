@@ -69,6 +69,8 @@ type run interface {
 	end() int64
 	// free lets go of the decoder. Read is not called after it.
 	free()
+	// harmed tells whether damage was noted.
+	harmed() bool
 	// tell gives the gaps of the parts that damage was noted of.
 	tell(out *unpack.Out)
 }
@@ -82,6 +84,8 @@ func (d *damage) note(off int64) {
 		d.at = append(d.at, off)
 	}
 }
+
+func (d *damage) harmed() bool { return len(d.at) > 0 }
 
 func (d *damage) tell(out *unpack.Out) {
 	for _, off := range d.at {
