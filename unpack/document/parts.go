@@ -196,10 +196,7 @@ func (p *part) isText() bool {
 
 // hear looks for passwords in a text. They are tried on what stands behind it.
 func (w *mailWalk) hear(text []byte) {
-	if len(text) > 0 {
-		password.Words(text, w.out.Hear)
-		password.Alone(text, w.out.Overhear)
-	}
+	password.Text(text, w.out.Hear, w.out.Overhear)
 }
 
 // firstBytes keeps the first bytes of what is read.

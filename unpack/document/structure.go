@@ -309,9 +309,7 @@ func (p *mailPass) headerLine(ln *line) {
 	}
 	name, odd := fieldName(t)
 	if name == "subject" && !p.again {
-		text := []byte(shown(string(bytes.TrimSpace(t[min(len("subject:"), len(t)):]))))
-		password.Words(text, p.out.Hear)
-		password.Subject(text, p.out.Overhear)
+		password.Subject(t[min(len("subject:"), len(t)):], p.out.Hear, p.out.Overhear)
 	}
 	if name != "" {
 		p.head.add(name, t[min(bytes.IndexByte(t, ':')+1, len(t)):], odd)

@@ -3,6 +3,8 @@ package password
 
 import (
 	"bytes"
+	"io"
+	"mime"
 	"unicode"
 	"unicode/utf8"
 )
@@ -34,9 +36,37 @@ const (
 	tokensMost  = 12 // words behind one that are looked at
 	longestWord = 64 // bytes
 
+	maxSubject = 4 << 10 // bytes of a subject that are decoded
+
 	shortestAlone = 3 // bytes of a word that nothing says to be a password
 	mostAlone     = 6 // of one text
 )
+
+// Text hands the words of a mail's text to hear that stand behind a word for "password", and
+// to overhear those that stand alone on a line, by every reading of its bytes.
+func Text(text []byte, hear, overhear func([]byte)) {
+	for _, t := range Readings(text) {
+		Words(t, hear)
+		Alone(t, overhear)
+	}
+}
+
+// Subject is Text for a mail's subject, of which each word may be one. Its encoded
+// words (RFC 2047) are decoded.
+func Subject(field []byte, hear, overhear func([]byte)) {
+	text := bytes.TrimSpace(field[:min(len(field), maxSubject)])
+	d := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
+		b, err := io.ReadAll(r)
+		return bytes.NewReader(decoded(charset, b)), err
+	}}
+	if s, err := d.DecodeHeader(string(text)); err == nil {
+		text = []byte(s)
+	}
+	for _, t := range Readings(text) {
+		Words(t, hear)
+		each(t, overhear)
+	}
+}
 
 // Words hands the words of a text to hear that may be passwords: those
 // behind a word for "password". The text may be HTML, whose tags count as spaces.
@@ -93,8 +123,8 @@ func Alone(text []byte, hear func([]byte)) {
 	}
 }
 
-// Subject hands the words of a mail's subject to hear, of which each may be one.
-func Subject(text []byte, hear func([]byte)) {
+// each hands the words of a subject to hear.
+func each(text []byte, hear func([]byte)) {
 	found := 0
 	for word := range bytes.FieldsSeq(text[:min(len(text), 512)]) {
 		bare := bytes.TrimFunc(word, isMark)

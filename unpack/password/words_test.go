@@ -45,7 +45,7 @@ func TestPasswordAlone(t *testing.T) {
 		}
 	}
 	var got []string
-	Subject([]byte("Re: the invoice (Xk4-2209)"), func(w []byte) { got = append(got, string(w)) })
+	each([]byte("Re: the invoice (Xk4-2209)"), func(w []byte) { got = append(got, string(w)) })
 	if !slices.Contains(got, "Xk4-2209") || len(got) > 2*mostAlone {
 		t.Errorf("%q", got)
 	}
@@ -65,7 +65,7 @@ func FuzzPasswordWords(f *testing.F) {
 		if n > maxKeywords*tokensAfter*5 {
 			t.Errorf("%d words", n)
 		}
-		for _, find := range []func([]byte, func([]byte)){Alone, Subject} {
+		for _, find := range []func([]byte, func([]byte)){Alone, each} {
 			n := 0
 			find(b, func(w []byte) {
 				if n++; len(w) == 0 || len(w) > longestWord || n > 2*mostAlone {
