@@ -23,8 +23,9 @@ import (
 //	catalog     key: 1 parent u32, 5 name; value: 0 kind u8 (1 folder, 2 file); of a folder 6 ID u32; of a file 20 ID u32,
 //	            26 size of the data u32, 36 size of the resource fork u32, 74 and 86 their extents
 //
-// A file's data are a child, and its resource fork is another, if it has one. A
-// wrapped volume is a child too.
+// A file's data are a child, and its resource fork is another, if it has one. Blocks
+// that are in use, by the bits from sector 14 u16 on, and in no fork are children,
+// "hfs.lost". A wrapped volume is a child too.
 func HFS() unpack.Format {
 	return unpack.Format{
 		Name:  "hfs",
@@ -69,6 +70,7 @@ func (o *oldHFS) walk() {
 	if o.base+blocks*o.block > o.Src.Size() {
 		o.Corrupt(o.Src.Size())
 	}
+	o.Books = extent.NewBooks(o.base, o.block, blocks)
 	if string(b[124:126]) == "H+" {
 		off, n := o.base+int64(be.Uint16(b[126:]))*o.block, int64(be.Uint16(b[128:]))*o.block
 		if o.Stop = !o.out.Section(o.Src, "hfs.volume", "", min(off, o.Src.Size()), n); o.Stop {
@@ -84,6 +86,7 @@ func (o *oldHFS) walk() {
 	if o.full {
 		o.Out.Gap(showcause.LimitMemory, 0, -1)
 	}
+	o.account(b)
 	end := o.base + blocks*o.block
 	if last, err := bound.ReadAt(o.Src, end, 162, 162); err == nil && string(last[:2]) == string(b[:2]) {
 		end += 162 // the copy of the volume's header
@@ -183,6 +186,10 @@ func (o *oldHFS) entry(key, value []byte) {
 		return
 	}
 	id, name := be.Uint32(value[20:]), folderPath(o.folders, n)
+	data := o.forkBlocks(value[74:86], hfsFork{id: id}, o.TookFile)
+	fork := o.forkBlocks(value[86:98], hfsFork{id, true}, o.TookFile)
+	emptied(&o.Giver, "hfs.file", name, int64(be.Uint32(value[26:])), data)
+	emptied(&o.Giver, "hfs.resource", name, int64(be.Uint32(value[36:])), fork)
 	runs, size := o.runs(value[74:86], be.Uint32(value[26:]), hfsFork{id: id})
 	o.Give("hfs.file", name, size, runs)
 	runs, size = o.runs(value[86:98], be.Uint32(value[36:]), hfsFork{id, true})

@@ -172,7 +172,10 @@ func (w *oldWriter) volume(inner []byte) []byte {
 	copy(m[36:], "\x04Test")
 	out := make([]byte, oldFirst*512)
 	copy(out[1024:], m)
-	for _, b := range w.blocks {
+	for i, b := range w.blocks {
+		if b[0] != 0xee || b[511] != 0xee { // what stands between extents
+			out[3*512+i/8] |= 0x80 >> (i % 8)
+		}
 		out = append(out, b...)
 	}
 	return out

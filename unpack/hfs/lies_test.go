@@ -27,3 +27,18 @@ func TestLies(t *testing.T) {
 		})
 	}
 }
+
+func TestOldLies(t *testing.T) {
+	for name, split := range map[string]int{"in one": 0, "in extents": 2} {
+		t.Run(name, func(t *testing.T) {
+			w := &oldWriter{split: split, id: 15}
+			dir := w.folder(hfsRoot, "dir")
+			w.file(hfsRoot, "few", unpacktest.Marked("few", 4000), unpacktest.Marked("fork", 600))
+			w.file(dir, "more", unpacktest.Marked("more", 9000), nil)
+			w.file(dir, "one", unpacktest.Marked("one", 500), nil)
+			b := w.volume(nil)
+			unpacktest.Lies(t, *full, []unpack.Format{HFSPlus(), HFS()}, b, unpacktest.Harmless{From: 1024, To: 1026, Why: "no reader takes it without"},
+				unpacktest.Harmless{From: 1024 + 14, To: 1024 + 30, Why: "nor with sizes that cannot be"}, unpacktest.Harmless{From: 1024 + 36, To: 1024 + 38, Why: "nor without a name"})
+		})
+	}
+}
