@@ -110,7 +110,7 @@ func (g *Giver) Lost(op string, used List) {
 		return
 	}
 	end := min(b.Count, max(g.Src.Size()-b.base+b.unit-1, 0)/b.unit)
-	n, wrong := 0, b.Twice || g.idle(used, end)
+	n, wrong := 0, !g.Full && (b.Twice || g.idle(used, end))
 	for i := int64(0); g.Work(8); i++ {
 		if i = used.Next(i, end); i >= end {
 			break
@@ -129,7 +129,7 @@ func (g *Giver) Lost(op string, used List) {
 		if off = g.filled(off, to); off >= to {
 			continue
 		}
-		n, wrong = n+1, true
+		n, wrong = n+1, wrong || !g.Full
 		g.Stop = g.Stop || !g.Hand(op, "", bound.Section(g.Src, off, to-off), to-off)
 	}
 	if wrong && !g.Stop {

@@ -106,6 +106,7 @@ type Giver struct {
 	// Hand gives a child, and tells whether to go on.
 	Hand  func(op, name string, src showcause.Source, size int64) bool
 	Stop  bool
+	Full  bool   // the list of what is in use has everything, so that it tells nothing
 	Apart bool   // src is not the layer
 	Books *Books // of what was found; nil where nobody asks
 }

@@ -44,10 +44,22 @@ func (h *hfs) account(b []byte) {
 	}
 	h.forkBlocks(nil, hfsFork{id: badBlocks}, h.Took)
 	runs, size := h.runs(b[112:192], hfsFork{id: 6})
-	if size < (h.blocks+7)/8 || h.files != binary.BigEndian.Uint32(b[32:]) {
+	used := &extent.Bitmap{Src: extent.NewFile(h.Src, size, runs), Big: true}
+	h.Full = binary.BigEndian.Uint32(b[48:]) == 0 && h.Work(h.blocks/16) && allSet(used, h.blocks) // as xorriso writes it
+	if size < (h.blocks+7)/8 || h.files != binary.BigEndian.Uint32(b[32:]) && !h.Full {
 		h.Corrupt(1024)
 	}
-	h.Lost("hfsplus.lost", &extent.Bitmap{Src: extent.NewFile(h.Src, size, runs), Big: true})
+	h.Lost("hfsplus.lost", used)
+}
+
+// allSet tells whether the first n bits are set.
+func allSet(m *extent.Bitmap, n int64) bool {
+	for i := range min(n, m.Src.Size()*8) {
+		if !m.Has(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // headerCopy tells whether the copy of the header, 1,024 bytes in front of the end, is

@@ -328,6 +328,7 @@ func (w *hfsWriter) image() []byte {
 	be.PutUint32(h[36:], uint32(len(w.folders)-1))
 	be.PutUint32(h[40:], uint32(w.block))
 	be.PutUint32(h[44:], uint32(blocks))
+	be.PutUint32(h[48:], uint32(len(w.free)+1))
 	be.PutUint32(h[64:], w.next)
 	copy(h[112:], alloc)
 	copy(h[192:], extents)
