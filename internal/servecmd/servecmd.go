@@ -74,7 +74,7 @@ func (h Host) Commands() []*cobra.Command { return []*cobra.Command{h.Serve(), h
 
 func (h Host) run(c *cobra.Command, s *settings) error {
 	if len(s.listen) == 0 && os.Getenv("LISTEN_FDS") == "" {
-		return errors.New("serve: no door: --socket, --tcp or --api, or LocalSocket or TCPSocket in clamd.conf (--config), or socket activation")
+		return errors.New("serve: no door: --socket, --tcp, --api, --icap or --milter, or LocalSocket or TCPSocket in clamd.conf (--config), or socket activation")
 	}
 	if s.tempDir != "" {
 		os.Setenv("TMPDIR", s.tempDir)
@@ -88,8 +88,10 @@ func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 		Version: h.Version, Listen: s.listen, SelfCheck: s.selfCheck, Policy: s.policy, User: s.user, Supplementary: true, PidFile: s.pidFile,
 		Log: s.log, Notes: s.notes, Control: s.control, Metrics: s.metrics, Drain: s.drain, Stderr: stderr,
 		Doors: map[string]func(*serve.Daemon) (serve.Door, error){
-			"clamd": func(d *serve.Daemon) (serve.Door, error) { return h.clamdDoor(s, d), nil },
-			apiName: func(d *serve.Daemon) (serve.Door, error) { return h.apiDoor(s, d) },
+			"clamd":    func(d *serve.Daemon) (serve.Door, error) { return h.clamdDoor(s, d), nil },
+			apiName:    func(d *serve.Daemon) (serve.Door, error) { return h.apiDoor(s, d) },
+			icapName:   func(d *serve.Daemon) (serve.Door, error) { return h.icapDoor(s, d) },
+			milterName: func(d *serve.Daemon) (serve.Door, error) { return h.milterServer(s, d) },
 		},
 		Rules: func(ctx context.Context) (queue.Database, error) { return h.rules(ctx, s.db, stderr) },
 		State: func() string { return stateOf(s.db) },

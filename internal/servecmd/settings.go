@@ -42,6 +42,7 @@ type settings struct {
 	control      string
 	metrics      string
 	api          apiSettings
+	proxy        proxySettings
 	selfCheck    time.Duration
 	scanTime     time.Duration
 	drain        time.Duration
@@ -92,6 +93,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.String("control", "", "path of the socket that showcause top asks")
 	f.String("metrics", "", "host:port, or path of a socket, that answers GET /metrics for Prometheus")
 	s.api.flags(f)
+	s.proxy.flags(f)
 	f.Duration("drain", time.Minute, "how long requests under way may take after SIGTERM")
 }
 
@@ -214,7 +216,7 @@ func (s *settings) resolve(f *pflag.FlagSet) (err error) {
 	for _, n := range s.file.Notes() {
 		s.notes = append(s.notes, fmt.Sprintf("%s:%d: %s: %s", s.file.Name(), n.Line, n.Option, n.Text))
 	}
-	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest, s.apiDoor} {
+	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest, s.apiDoor, s.proxyDoors} {
 		if err := step(); err != nil {
 			return err
 		}
