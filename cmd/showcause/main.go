@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/internal/extract"
 	"github.com/showcause/showcause/internal/ledgercmd"
 	"github.com/showcause/showcause/internal/reasons"
+	"github.com/showcause/showcause/serve/watch"
 )
 
 // Exit codes, as clamscan's.
@@ -43,6 +44,9 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == reasons.Role {
 		os.Exit(reasons.Read())
+	}
+	if len(os.Args) == 3 && os.Args[1] == watch.Role {
+		os.Exit(watch.Guard(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once

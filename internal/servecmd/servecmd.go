@@ -70,7 +70,7 @@ one, and hands it the sockets.`,
 }
 
 // Commands are all of them.
-func (h Host) Commands() []*cobra.Command { return []*cobra.Command{h.Serve(), h.top()} }
+func (h Host) Commands() []*cobra.Command { return []*cobra.Command{h.Serve(), h.top(), h.watch()} }
 
 func (h Host) run(c *cobra.Command, s *settings) error {
 	if len(s.listen) == 0 && os.Getenv("LISTEN_FDS") == "" {
