@@ -117,7 +117,7 @@ func (p *sarifPrinter) Result(r *Result) error {
 		if !g.Code.Unread() {
 			level, what = "note", "read in every way it can be read: "
 		}
-		p.notify(r.Path, level, what+string(g.Code)+": "+place(r.Path, g.Trail)+stretch(g))
+		p.notify(r.Path, level, what+string(g.Code)+": "+place(r.Path, g.Trail)+stretch(g)+hiddenTail(g.Trail))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (p *sarifPrinter) add(r *Result, f *showcause.Finding, info ruledb.Info) {
 	}
 	res := sarifResult{
 		RuleID: id, RuleIndex: index, Level: "error",
-		Message: sarifText{id + " in " + place(r.Path, f.Trail)}, Locations: []sarifLocation{location(r.Path, f)},
+		Message: sarifText{id + " in " + place(r.Path, f.Trail) + hiddenTail(f.Trail)}, Locations: []sarifLocation{location(r.Path, f)},
 	}
 	if f.Digest != "" {
 		res.Properties = map[string]any{"trail": f.Trail.String(), "matches": f.Matches, "ruleSHA256": f.Digest}
@@ -187,4 +187,12 @@ func (p *sarifPrinter) Finish(t *Totals) error {
 	return e.Encode(sarifLog{
 		Schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{p.run},
 	})
+}
+
+// hiddenTail is HiddenNote behind the place, on a line of its own, where it is to be said.
+func hiddenTail(t showcause.Trail) string {
+	if Hidden(t) {
+		return "\n" + HiddenNote
+	}
+	return ""
 }

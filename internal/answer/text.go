@@ -26,6 +26,15 @@ func place(path string, t showcause.Trail) string {
 	return shown(path) + " / " + t.String()
 }
 
+// HiddenNote is what is said of a file in a layer of a container's image that a layer above
+// removes or replaces.
+const HiddenNote = "hidden in the running container (lower layer)"
+
+// Hidden tells whether something is in such a file.
+func Hidden(t showcause.Trail) bool {
+	return slices.ContainsFunc(t, func(s showcause.Step) bool { return s.Op == "oci.hidden" })
+}
+
 // errorText is what is said of an error over a path: the path is printed already.
 func errorText(err error) string {
 	type unwrapper interface{ Unwrap() error }
@@ -85,6 +94,9 @@ func (p *textPrinter) Result(r *Result) error {
 			continue // two rules of one name, or the same found by another reading of the container
 		}
 		said[key] = true
+		if Hidden(f.Trail) { // on a line of its own, which no name forges
+			line += "    " + HiddenNote + "\n"
+		}
 		if _, err := io.WriteString(p.w, line); err != nil {
 			return err
 		}
@@ -116,7 +128,11 @@ func (p *textPrinter) Result(r *Result) error {
 			group.unknown = true
 		}
 		if p.o.Verbose || len(group.examples) < maxExamples {
-			group.examples = append(group.examples, place(r.Path, g.Trail)+stretch(g))
+			where := place(r.Path, g.Trail) + stretch(g)
+			if Hidden(g.Trail) {
+				where += "\n          " + HiddenNote
+			}
+			group.examples = append(group.examples, where)
 		}
 	}
 	return nil

@@ -102,6 +102,9 @@ func (p *tree) Layer(input string, l *Layer, file string) error {
 	if err == nil && renamed(l, file) {
 		_, err = fmt.Fprintf(p.w, "%13s  %-10s  %-64s  %*sas %s\n", "", "", "", 2*len(l.Trail)+2, "", showcause.Escape(file))
 	}
+	if n := len(l.Trail); err == nil && n > 0 && answer.Hidden(l.Trail[n-1:]) {
+		_, err = fmt.Fprintf(p.w, "%13s  %-10s  %-64s  %*s%s\n", "", "", "", 2*len(l.Trail)+2, "", answer.HiddenNote)
+	}
 	return err
 }
 
