@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -54,6 +55,9 @@ const unpacked = ".unpacked"
 func NewFolder(s *disk.FS, name, input string) (*Folder, error) {
 	d, err := s.MakeDir(name)
 	if err != nil {
+		if at, e := os.Lstat(name); e == nil && at.Mode()&fs.ModeSymlink != 0 {
+			err = fmt.Errorf("%s is a symbolic link, which is not followed: give the folder itself", showcause.Escape(name))
+		}
 		return nil, fmt.Errorf("folder: %w", err)
 	}
 	names, err := d.Names()

@@ -138,8 +138,8 @@ func TestFolderTaken(t *testing.T) {
 		t.Error("one with something in it")
 	}
 	os.Symlink("a", filepath.Join(dir, "link"))
-	if _, err := NewFolder(nil, filepath.Join(dir, "link"), "x"); err == nil {
-		t.Error("a link")
+	if _, err := NewFolder(nil, filepath.Join(dir, "link"), "x"); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("a link: %v", err)
 	}
 	os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
 	if _, err := NewFolder(nil, filepath.Join(dir, "file"), "x"); err == nil {

@@ -76,6 +76,9 @@ const (
 // plain hands a part over as its bytes stand, and what is encoded inside it.
 func (w *mailWalk) plain(p *part, m method) {
 	if p.end-p.start < minPlain && !p.mail {
+		if p.isText() { // it may be a password all the same
+			w.hear(w.head(p.start, p.end, make([]byte, minPlain)))
+		}
 		return
 	}
 	if !w.first(partKey{p.start, p.end, howPlain}) {

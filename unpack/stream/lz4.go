@@ -25,7 +25,7 @@ const (
 
 // LZ4 reads LZ4 files: frames, legacy frames and skippable frames
 // (lz4_Frame_format.md 1.6.4). Frames that follow each other are one child, as
-// lz4 joins them.
+// lz4 joins them; what a skippable frame holds is one too, "lz4.skippable".
 //
 //	frame  = magic, FLG, BD, [content size], [dictionary], header check,
 //	         block*, 0, [content check]
@@ -44,6 +44,7 @@ func lz4Walk(src showcause.Source, out *unpack.Out) {
 		op:    "lz4.stream",
 		magic: lz4Magic,
 		open:  func(off int64) run { return &lz4Run{in: newInput(src, off), out: out} },
+		after: func(r run, _ int64) bool { return r.(*lz4Run).skipped.give(src, out, "lz4.skippable") },
 	})
 }
 
@@ -51,6 +52,7 @@ func lz4Walk(src showcause.Source, out *unpack.Out) {
 // ends.
 type lz4Run struct {
 	damage // frames
+	skipped
 
 	in  *input
 	out *unpack.Out
@@ -109,12 +111,15 @@ func (l *lz4Run) next() error {
 		l.in.Discard(8)
 		n := int64(binary.LittleEndian.Uint32(b[4:]))
 		_, err := io.CopyN(io.Discard, l.in, n)
+		if err == nil {
+			l.pass(l.from+8, n)
+		}
 		return bound.CutShort(err)
 	case bytes.HasPrefix(b, lz4Legacy):
 		l.in.Discard(4)
 		*l = lz4Run{
 			in: l.in, out: l.out, open: true, legacy: true, size: -1, most: lz4LegacyBlock,
-			from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0],
+			from: l.from, damage: l.damage, skipped: l.skipped, comp: l.comp, win: l.win[:0],
 		}
 		return nil
 	case bytes.HasPrefix(b, lz4Magic):
@@ -157,7 +162,7 @@ func (l *lz4Run) header() error {
 	}
 	*l = lz4Run{
 		in: l.in, out: l.out, open: true, linked: flg&0x20 == 0, check: flg&0x10 != 0, size: size,
-		most: 1 << (8 + 2*most), from: l.from, damage: l.damage, comp: l.comp, win: l.win[:0],
+		most: 1 << (8 + 2*most), from: l.from, damage: l.damage, skipped: l.skipped, comp: l.comp, win: l.win[:0],
 	}
 	if flg&4 != 0 {
 		l.sum = newXXH32()

@@ -22,8 +22,7 @@ const zstdWindow = 128 << 20
 const zstdBlock = 128 << 10
 
 // Zstd reads Zstandard files (RFC 8878). Frames that follow each other are one
-// child, as zstd joins them; skippable frames hold no content and stand raw in
-// the layer.
+// child, as zstd joins them; what a skippable frame holds is one too, "zstd.skippable".
 func Zstd() unpack.Format {
 	return unpack.Format{Name: "zstd", Match: zstdMatch, Walk: zstdWalk}
 }
@@ -31,6 +30,31 @@ func Zstd() unpack.Format {
 // skippable tells the magic of a skippable frame (section 3.1.2).
 func skippable(b []byte) bool {
 	return len(b) >= 4 && b[0]&0xf0 == 0x50 && b[1] == 0x2a && b[2] == 0x4d && b[3] == 0x18
+}
+
+// skipped is what stands in skippable frames.
+type skipped []unpack.Span
+
+const (
+	leastSkipped = 24      // bytes; below it nothing hides, and pzstd writes such a frame before each of its own
+	mostSkipped  = 1 << 17 // frames, more than may be children
+)
+
+// pass notes the n bytes at off.
+func (s *skipped) pass(off, n int64) {
+	if n >= leastSkipped && len(*s) < mostSkipped {
+		*s = append(*s, unpack.Span{From: off, To: off + n})
+	}
+}
+
+// give gives them as children, and tells whether to go on.
+func (s skipped) give(src showcause.Source, out *unpack.Out, op string) bool {
+	for _, f := range s {
+		if !out.Section(src, op, "", f.From, f.To-f.From) {
+			return false
+		}
+	}
+	return true
 }
 
 // frames tells whether one of the magics stands in src, at its start or behind
@@ -60,12 +84,14 @@ func zstdWalk(src showcause.Source, out *unpack.Out) {
 		op:    "zstd.stream",
 		magic: zstdMagic,
 		open:  func(off int64) run { return &zstdRun{src: src, out: out, at: off} },
+		after: func(r run, _ int64) bool { return r.(*zstdRun).skipped.give(src, out, "zstd.skippable") },
 	})
 }
 
 // zstdRun reads frames up to the first that does not begin where the one before ends.
 type zstdRun struct {
 	damage // frames
+	skipped
 
 	src showcause.Source
 	out *unpack.Out
@@ -140,6 +166,7 @@ func (z *zstdRun) next() error {
 				z.at = z.src.Size()
 				return io.ErrUnexpectedEOF
 			}
+			z.pass(z.at+8, n-8)
 			z.at += n
 			continue
 		}
