@@ -361,7 +361,7 @@ func (t *tarWalker) entry(h tarHeader, off int64) (int64, bool) {
 	switch h.kind {
 	case 'x', 'X', 'g', 'L', 'K', 'N':
 		t.owed = h.kind != 'g'
-		return t.extended(h, data), true
+		return t.extended(h, data)
 	}
 	t.owed = false
 	size := h.size
@@ -443,13 +443,19 @@ func (t *tarWalker) link(h tarHeader, data, size int64) (int64, bool) {
 }
 
 // extended reads a header that describes the next member, or all that follow.
-func (t *tarWalker) extended(h tarHeader, data int64) int64 {
+func (t *tarWalker) extended(h tarHeader, data int64) (int64, bool) {
 	next := bound.Add(data, padded(h.size))
 	b, err := bound.ReadAt(t.src, data, min(h.size, tarMaxPax), tarMaxPax)
 	if err != nil {
 		t.out.Gap(showcause.Corrupt, min(data+int64(len(b)), t.src.Size()), -1)
 	} else if h.size > tarMaxPax {
 		t.out.Gap(showcause.LimitSize, data+tarMaxPax, h.size-tarMaxPax)
+	}
+	if h.kind == 'N' || strings.ContainsRune("LK", rune(h.kind)) && notName(b) {
+		// Others take the type N for a file's.
+		if !t.out.Section(t.src, "tar.file", h.name, data, h.size) {
+			return next, false
+		}
 	}
 	switch h.kind {
 	case 'L', 'N':
@@ -462,7 +468,14 @@ func (t *tarWalker) extended(h tarHeader, data int64) int64 {
 			t.out.Gap(showcause.Corrupt, data, h.size)
 		}
 	}
-	return next
+	return next, true
+}
+
+// notName says whether what stands where a name does is something else: no name has
+// control characters, nor bytes behind the zero that ends it.
+func notName(b []byte) bool {
+	name, rest, _ := bytes.Cut(b, []byte{0})
+	return bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' }) || len(bytes.Trim(rest, "\x00")) > 0
 }
 
 // parse reads the records "length key=value\n" of an extended header.

@@ -121,6 +121,8 @@ func TestTar(t *testing.T) {
 		{"base 256", cat(file("a", "one", gnu, base256), tarEnd), "a=one"},
 		{"negative size", cat(file("a", "", func(h []byte) { h[124] = 0xff }), file("b", "two"), tarEnd), "b=two corrupt"},
 		{"gnu long name", cat(hdr("././@LongLink", 'L', len(long)+1, gnu), body(long+"\x00"), file("short", "one", gnu), file("b", "two"), tarEnd), long + "=one b=two"},
+		{"type of old names, or of a file", cat(hdr("n", 'N', 3, gnu), body("one"), file("b", "two"), tarEnd), "n=one one=two"},
+		{"a long name that is none", cat(hdr("././@LongLink", 'L', 6, gnu), body("x\x1f\x8b\x08\x00y"), file("short", "one", gnu), tarEnd), "././@LongLink=x\x1f\x8b\x08\x00y x\x1f\x8b\x08=one"},
 		{"gnu long link", cat(hdr("././@LongLink", 'K', len(long)+1, gnu), body(long+"\x00"), hdr("l", '2', 0), file("b", "two"), tarEnd), "b=two"},
 		{"pax", cat(pax('x', "path=\xd0\xb6", "mtime=1.5"), file("a", "one"), file("b", "two"), tarEnd), "\xd0\xb6=one b=two"},
 		{"pax global", cat(pax('g', "comment=x"), file("a", "one"), tarEnd), "a=one"},

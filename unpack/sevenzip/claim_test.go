@@ -50,16 +50,16 @@ func TestUnclaimed(t *testing.T) {
 		files int
 		codes string
 	}{
-		"empty header":             {wrap(hidden, []byte{idHeader, idEnd}), 1, ""},
-		"a stream that none names": {wrap(hidden, unnamed), 1, ""},
+		"empty header":             {wrap(hidden, []byte{idHeader, idEnd}), 1, "corrupt"},
+		"a stream that none names": {wrap(hidden, unnamed), 1, "corrupt"},
 		"in front of the streams":  {wrap(both, folderOf(h, n, n, []byte{1, 0}, file)), 2, ""},
 		"behind the streams":       {wrap(twice, folderOf(0, n, n, []byte{1, 0}, file)), 2, ""},
 		"rest of a stream":         {wrap(twice, folderOf(0, n+h, n, []byte{1, 0}, file)), 2, ""},
 		"rest behind a filter":     {wrap(twice, folderOf(0, n+h, n, []byte{0x21, 3, 1, 0}, delta(file))), 2, "corrupt"},
 		"a folder of nothing":      {wrap(hidden, folderOf(0, h, 0, []byte{1, 0}, nil)), 1, ""},
 		"nothing, compressed":      {wrap(hidden, folderOf(0, h, 0, []byte{0x23, 3, 1, 1, 5, 0x5d, 0, 0, 1, 0}, nil)), 1, "corrupt"},
-		"behind another":           {append(bytes.Clone(lzma), wrap(hidden, []byte{idHeader, idEnd})...), 3, ""},
-		"in a program":             {slices.Concat([]byte("MZ"), make([]byte, 1000), wrap(hidden, []byte{idHeader, idEnd})), 1, ""},
+		"behind another":           {append(bytes.Clone(lzma), wrap(hidden, []byte{idHeader, idEnd})...), 3, "corrupt"},
+		"in a program":             {slices.Concat([]byte("MZ"), make([]byte, 1000), wrap(hidden, []byte{idHeader, idEnd})), 1, "corrupt"},
 		"healthy and empty":        {wrap(nil, nil), 0, ""},
 		"padding":                  {wrap(make([]byte, 5000), []byte{idHeader, idEnd}), 0, ""},
 	} {

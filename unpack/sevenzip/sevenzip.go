@@ -165,7 +165,27 @@ func (a *archive) between() bool {
 	for _, s := range a.claimed {
 		a.out.Cover(a.base+s.From, s.To-s.From)
 	}
+	if n := a.unnamed(); n > 0 { // coded by a folder that the directory keeps to itself, as likely as not
+		a.out.Gap(showcause.Corrupt, a.base+signature, n)
+	}
 	return a.out.Between(a.layer, a.base, a.base+a.end, "7z.rest")
+}
+
+// unnamed is how many bytes behind the first header are packed, as it seems, by an
+// archive whose directory names no folder at all.
+func (a *archive) unnamed() int64 {
+	if a.main != nil && len(a.main.folders) > 0 || len(a.more) > 0 {
+		return 0
+	}
+	to := a.end
+	for _, s := range a.claimed {
+		to = min(to, s.From)
+	}
+	head, _ := bound.ReadAt(a.src, signature, min(to-signature, 64<<10), 64<<10)
+	if len(bytes.Trim(head, "\x00")) == 0 {
+		return 0
+	}
+	return to - signature
 }
 
 // walk reads the archive and tells whether to go on. damaged says that the
