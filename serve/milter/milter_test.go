@@ -95,7 +95,7 @@ var hidden = base64.StdEncoding.EncodeToString([]byte(marker))
 var subject = [][2]string{{"Subject", " x"}}
 
 func TestTalks(t *testing.T) {
-	agree := "O 6 31 1c0382"
+	agree := "O 6 31 1c0380"
 	opt := hello(6, 0x1ff, postfix)
 	status := func(s string) []string {
 		return []string{"h X-Virus-Scanned| showcause 1 at mx|", "h X-Virus-Status| " + s + "|", "a"}
@@ -111,7 +111,7 @@ func TestTalks(t *testing.T) {
 		"found: discard":     {opt + mailOf(subject, marker), Options{OnInfected: Blackhole}, []string{agree, "c", "c", "c", "d"}},
 		"found: accept":      {opt + mailOf(subject, marker), Options{OnInfected: Accept}, append([]string{agree, "c", "c", "c"}, status("Infected (Test.Marker)")...)},
 		"found: quarantine":  {opt + mailOf(subject, marker), Options{OnInfected: Quarantine}, []string{agree, "c", "c", "c", "h X-Virus-Scanned| showcause 1 at mx|", "h X-Virus-Status| Infected (Test.Marker)|", "q Refused: Test.Marker|", "a"}},
-		"no quarantine":      {hello(6, 0x11, postfix) + mailOf(subject, marker), Options{OnInfected: Quarantine}, []string{"O 6 11 1c0382", "c", "c", "c", "y 451 4.7.1 Refused: Test.Marker|"}},
+		"no quarantine":      {hello(6, 0x11, postfix) + mailOf(subject, marker), Options{OnInfected: Quarantine}, []string{"O 6 11 1c0380", "c", "c", "c", "y 451 4.7.1 Refused: Test.Marker|"}},
 		"incomplete":         {opt + mailOf([][2]string{{"fail", ""}}, ""), Options{}, []string{agree, "c", "c", "c", "y 451 4.7.1 Not read whole: encrypted|"}},
 		"incomplete: accept": {opt + mailOf([][2]string{{"fail", ""}}, ""), Options{OnIncomplete: Accept}, append([]string{agree, "c", "c", "c"}, status("Not scanned (Not read whole: encrypted)")...)},
 		"too long":           {opt + mailOf(subject, strings.Repeat("x", 200)), Options{MaxLength: 100}, []string{agree, "c", "c", "c", "y 451 4.7.1 Not read whole: limit.size|"}},
@@ -122,8 +122,8 @@ func TestTalks(t *testing.T) {
 		"aborted":            {opt + pack('M', "<>\x00") + pack('L', "a\x00b\x00") + pack('B', marker) + pack('A', "") + mailOf(nil, "x"), Options{Header: NoHeaders}, []string{agree, "c", "c", "c", "c", "a"}},
 		"replaced":           {opt + mailOf([][2]string{{"x-virus-status", " Clean"}, {"X-Virus-Status", " Clean"}, {"X-Virus-Scanned", " me"}}, "x"), Options{}, append([]string{agree, "c", "c", "c", "m |||\x01X-Virus-Scanned||", "m |||\x02X-Virus-Status||", "m |||\x01X-Virus-Status||"}, status("Clean")...)},
 		"added":              {opt + mailOf([][2]string{{"x-virus-status", " Clean"}}, "x"), Options{Header: AddHeaders}, append([]string{agree, "c", "c", "c"}, status("Clean")...)},
-		"no header":          {hello(6, 0, postfix) + mailOf(subject, "x"), Options{}, []string{"O 6 0 1c0382", "c", "c", "c", "a"}},
-		"version 2":          {hello(2, 0x3f, 0x7f) + pack('C', client) + mailOf(subject, "x"), Options{}, []string{"O 2 31 2", "c", "c", "c", "c", "c", "c", "c", "h X-Virus-Scanned|showcause 1 at mx|", "h X-Virus-Status|Clean|", "a"}},
+		"no header":          {hello(6, 0, postfix) + mailOf(subject, "x"), Options{}, []string{"O 6 0 1c0380", "c", "c", "c", "a"}},
+		"version 2":          {hello(2, 0x3f, 0x7f) + pack('C', client) + mailOf(subject, "x"), Options{}, []string{"O 2 31 0", "c", "c", "c", "c", "c", "c", "c", "h X-Virus-Scanned|showcause 1 at mx|", "h X-Virus-Status|Clean|", "a"}},
 		"version 9":          {hello(9, 0, 0), Options{}, []string{"O 6 0 0"}},
 		"version 1":          {hello(1, 0, 0), Options{}, nil},
 		"options twice":      {opt + opt + mailOf(subject, "x"), Options{}, []string{agree}},

@@ -53,7 +53,6 @@ const (
 
 // What the server is to leave out, of what it can.
 const (
-	noHelo      = 0x2
 	noUnknown   = 0x100
 	noData      = 0x200
 	noReplyHdr  = 0x80

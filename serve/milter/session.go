@@ -121,7 +121,7 @@ func (t *session) options(data []byte) error {
 		return fmt.Errorf("options of version %d, or a second time", theirs.version)
 	}
 	ours := options{version: min(theirs.version, 6), actions: theirs.actions & (canAddHeader | canChgHeader | canQuarantine)}
-	ours.steps = theirs.steps & (noHelo | noUnknown | noData | noReplyHdr | noReplyEOH | noReplyBody | leadSpace)
+	ours.steps = theirs.steps & (noUnknown | noData | noReplyHdr | noReplyEOH | noReplyBody | leadSpace)
 	if ours.version < 6 {
 		ours.steps &= oldSteps
 	}
