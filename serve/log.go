@@ -140,8 +140,10 @@ func (h both) Handle(ctx context.Context, r slog.Record) error {
 	_ = h.b.Handle(ctx, r.Clone())
 	return h.a.Handle(ctx, r)
 }
+
 func (h both) WithAttrs(a []slog.Attr) slog.Handler { return both{h.a.WithAttrs(a), h.b.WithAttrs(a)} }
-func (h both) WithGroup(n string) slog.Handler      { return both{h.a.WithGroup(n), h.b.WithGroup(n)} }
+
+func (h both) WithGroup(n string) slog.Handler { return both{h.a.WithGroup(n), h.b.WithGroup(n)} }
 
 // lines is a handler for logs that are not slog's own.
 type lines struct {

@@ -45,8 +45,17 @@ func Tree(dir string) error {
 		}
 		return os.WriteFile(path, []byte(text), 0o644)
 	}
-	files := [][2]string{{"e.txt", EICAR}, {"d/a", EICAR}, {"d/b", "AAAABBBB hello"}, {"d/x/c", "clean"}, {"empty", ""}, {"name\nwith", EICAR},
-		{"out/e", EICAR}, {"blank end ", "clean"}, {"hole/..dots", "clean"}}
+	files := [][2]string{
+		{"e.txt", EICAR},
+		{"d/a", EICAR},
+		{"d/b", "AAAABBBB hello"},
+		{"d/x/c", "clean"},
+		{"empty", ""},
+		{"name\nwith", EICAR},
+		{"out/e", EICAR},
+		{"blank end ", "clean"},
+		{"hole/..dots", "clean"},
+	}
 	for name, n := range map[string]int{"deep": 20, "deep15": 15, "deep16": 16} {
 		for i := range n {
 			name += fmt.Sprintf("/%d", i+1)

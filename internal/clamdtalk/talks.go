@@ -141,9 +141,11 @@ const (
 func paths() []Talk {
 	var out []Talk
 	for _, cmd := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"} {
-		for _, path := range []string{"/scan/e.txt", "/scan/d", "/scan/d/", "/scan/d//", "/scan/d/b", "/scan/d/x", "/scan/d/x/c", "/scan/empty", "/scan/none",
+		for _, path := range []string{
+			"/scan/e.txt", "/scan/d", "/scan/d/", "/scan/d//", "/scan/d/b", "/scan/d/x", "/scan/d/x/c", "/scan/empty", "/scan/none",
 			"/scan/e.txt/", "/scan/link", "/scan/dirlink", "/scan/dirlink/a", "/scan/dirlink/", "/scan/d/../e.txt", "/scan/./d/x/c", "/scan/pipe", "/dev/null", "/dev", "/scan/bare",
-			"/scan/out", "/scan/out/e", "/scan/deep", "/scan/deep/1/2", "/scan/deep15", "/scan/deep16", "/scan/blank end ", "/scan/hole", "e.txt", ".", "", " /scan/e.txt", "/scan/some", "/proc/self/status", "/proc/self/fd"} {
+			"/scan/out", "/scan/out/e", "/scan/deep", "/scan/deep/1/2", "/scan/deep15", "/scan/deep16", "/scan/blank end ", "/scan/hole", "e.txt", ".", "", " /scan/e.txt", "/scan/some", "/proc/self/status", "/proc/self/fd",
+		} {
 			t := one(cmd+" "+path, "z"+cmd+" "+path+"\x00")
 			if strings.HasPrefix(path, "/scan/some") || path == "." || path == "/scan/d" || cmd == "MULTISCAN" {
 				t = anyOrder(t)
@@ -152,8 +154,10 @@ func paths() []Talk {
 				continue
 			}
 			t.Wait = time.Second
-			if says := map[string]string{"/scan/link": link, "/scan/dirlink": link, "/scan/dirlink/": link, "/scan/pipe": special, "/dev/null": special,
-				"/proc/self/status": special}[path]; says != "" {
+			if says := map[string]string{
+				"/scan/link": link, "/scan/dirlink": link, "/scan/dirlink/": link, "/scan/pipe": special, "/dev/null": special,
+				"/proc/self/status": special,
+			}[path]; says != "" {
 				t = ours(t, true, strings.TrimSuffix(path, "/")+says+"\x00", whyOK)
 			}
 			if below := map[string]string{"/scan/deep": "", "/scan/deep/1/2": "/17/18", "/scan/deep16": ""}[path]; strings.HasPrefix(path, "/scan/deep") && path != "/scan/deep15" {

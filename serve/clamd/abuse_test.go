@@ -110,8 +110,10 @@ func TestGarbage(t *testing.T) {
 	d := open(t, b, Options{CommandTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond, StreamMaxLength: 1 << 20})
 	before, goroutines := descriptors(), runtime.NumGoroutine()
 	r := rand.New(rand.NewPCG(1, 2))
-	words := []string{"zPING\x00", "nPING\n", "PING", "zINSTREAM\x00", "nINSTREAM\r\n", "zIDSESSION\x00", "zEND\x00", "zFILDES\x00", "nFILDES\n", "x", "\x00\x00\x00\x00", "\xff\xff\xff\xff",
-		"\x00\x00\x00\x05abcde", "zSCAN /", "zSCAN /etc/hostname\x00", "\n", "\x00", "zSTATS\x00", "nSHOWCAUSE-INSTREAM record\n", strings.Repeat("A", 5000), "zSHOWCAUSE-FILDES\x00y", "zSHOWCAUSE-STATUS\x00"}
+	words := []string{
+		"zPING\x00", "nPING\n", "PING", "zINSTREAM\x00", "nINSTREAM\r\n", "zIDSESSION\x00", "zEND\x00", "zFILDES\x00", "nFILDES\n", "x", "\x00\x00\x00\x00", "\xff\xff\xff\xff",
+		"\x00\x00\x00\x05abcde", "zSCAN /", "zSCAN /etc/hostname\x00", "\n", "\x00", "zSTATS\x00", "nSHOWCAUSE-INSTREAM record\n", strings.Repeat("A", 5000), "zSHOWCAUSE-FILDES\x00y", "zSHOWCAUSE-STATUS\x00",
+	}
 	var wg sync.WaitGroup
 	for range 400 {
 		var say []string

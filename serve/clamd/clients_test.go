@@ -55,8 +55,10 @@ for c in (pyclamd.ClamdUnixSocket("SOCKET"), pyclamd.ClamdNetworkSocket("127.0.0
         c.scan_stream(b"x" * (2 << 20))
     except (pyclamd.BufferTooLongError, pyclamd.ConnectionError, BrokenPipeError, ConnectionResetError) as e:
         print("long", type(e).__name__)
-`}, 0, []string{"True ClamAV 1.4.6/27700/", "RELOADING", "file {'TREE/e.txt': ('FOUND', '" + hit + "')} None\n", "'TREE/d/b': [('FOUND', 'Test.Sub.UNOFFICIAL'), ('FOUND', 'Test.Sub2.UNOFFICIAL')]", "'TREE/some/13': ('FOUND', '" + hit + "')",
-		"stream {'stream': ('FOUND', '" + hit + "')} None\n", "stats POOLS: 1\n", "long "}, []string{"Traceback"}},
+`}, 0, []string{
+		"True ClamAV 1.4.6/27700/", "RELOADING", "file {'TREE/e.txt': ('FOUND', '" + hit + "')} None\n", "'TREE/d/b': [('FOUND', 'Test.Sub.UNOFFICIAL'), ('FOUND', 'Test.Sub2.UNOFFICIAL')]", "'TREE/some/13': ('FOUND', '" + hit + "')",
+		"stream {'stream': ('FOUND', '" + hit + "')} None\n", "stats POOLS: 1\n", "long ",
+	}, []string{"Traceback"}},
 	{"ClamAV::Client", "perl", []string{"perl", "-e", `
 use ClamAV::Client;
 for my $c (ClamAV::Client->new(socket_name => "SOCKET"), ClamAV::Client->new(socket_host => "127.0.0.1", socket_port => PORT)) {
@@ -90,8 +92,13 @@ c.ping(PORT, "127.0.0.1", 1000, (e) => console.log("ping", e || "good"));
 c.version(PORT, "127.0.0.1", 1000, (e, v) => console.log("version", e || v));
 for (const [n, b] of [["hit", require("fs").readFileSync("TREE/e.txt")], ["clean", Buffer.from("clean")]])
   c.createScanner(PORT, "127.0.0.1").scan(Readable.from([b]), (e, o, m) => console.log(n, e, m));`}, 0, []string{"ping good", "hit undefined " + hit, "clean undefined undefined"}, nil},
-	{"go-clamd", "go github.com/dutchcoders/go-clamd@v0.0.0-20170520113014-b970184f4d9e", []string{"go", "run", "."}, 0,
-		[]string{"ping <nil>\n", "file TREE/e.txt FOUND " + hit, "file TREE/d/x/c OK", "stream FOUND " + hit, "stream OK", "multi FOUND"}, []string{"panic"}},
+	{
+		"go-clamd", "go github.com/dutchcoders/go-clamd@v0.0.0-20170520113014-b970184f4d9e",
+		[]string{"go", "run", "."},
+		0,
+		[]string{"ping <nil>\n", "file TREE/e.txt FOUND " + hit, "file TREE/d/x/c OK", "stream FOUND " + hit, "stream OK", "multi FOUND"},
+		[]string{"panic"},
+	},
 }
 
 const goClient = `package main

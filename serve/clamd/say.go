@@ -62,8 +62,12 @@ func (c *conn) stats() string {
 	for _, t := range tasks[:min(len(tasks), 1000)] {
 		n("\t", t.name, " ", seconds(t.since), " \n")
 	}
-	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"}}
+	m := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+	}
 	metrics.Read(m)
 	mb := func(i int) string { return strconv.FormatFloat(float64(m[i].Value.Uint64())/(1<<20), 'f', 3, 64) + "M" }
 	n("\nMEMSTATS: heap ", mb(1), " mmap 0.000M used ", mb(0), " free ", mb(2), " releasable ", mb(3), " pools 1 pools_used ", mb(0), " pools_total ", mb(1), "\nEND")

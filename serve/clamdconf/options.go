@@ -58,7 +58,7 @@ const (
 	whyPrelude  = "ClamAV of Debian is built without Prelude too; use the log or the metrics"
 )
 
-func yes(name, why string) Option  { return Option{Name: name, Default: "yes", Why: why} }
+func yes(name, why string) Option { return Option{Name: name, Default: "yes", Why: why} }
 func off(name, why string) Option { return Option{Name: name, Why: why} }
 
 func no(o Option, why string) Option {
