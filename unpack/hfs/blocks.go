@@ -1,6 +1,7 @@
 package hfs
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/showcause/showcause/internal/bound"
@@ -89,15 +90,21 @@ func (o *oldHFS) forkBlocks(list []byte, id hfsFork, took func(off, n int64)) (r
 	return runs
 }
 
-// emptied gives the blocks of a fork that is said to be empty.
-func emptied(g *extent.Giver, op, name string, size int64, runs []extent.Run) {
+// longer gives the whole of a fork whose blocks have something behind its end.
+func longer(g *extent.Giver, op, name string, size, block int64, runs []extent.Run) {
 	var all int64
 	for _, r := range runs {
 		all += r.N
 	}
-	if size == 0 && all > 0 {
-		g.Corrupt(g.Src.Size())
-		g.Give(op, name, all, runs)
+	end := bound.Add(size, block-1) / block * block
+	f := extent.NewFile(g.Src, all, runs)
+	for off := end; off < all && g.Work(64); off += extent.Chunk {
+		b, err := bound.ReadAt(f, off, min(extent.Chunk, all-off), extent.Chunk)
+		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
+			g.Corrupt(g.Src.Size())
+			g.Give(op, name, all, runs)
+			return
+		}
 	}
 }
 

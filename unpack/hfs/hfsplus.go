@@ -452,8 +452,8 @@ func (h *hfs) file(value []byte, name string) {
 	h.files++
 	data := h.forkBlocks(value[88:168], hfsFork{id: id}, h.TookFile)
 	resource := h.forkBlocks(value[168:248], hfsFork{id, true}, h.TookFile)
-	emptied(&h.Giver, "hfsplus.file", name, int64(min(binary.BigEndian.Uint64(value[88:]), 1)), data)
-	emptied(&h.Giver, "hfsplus.resource", name, int64(min(binary.BigEndian.Uint64(value[168:]), 1)), resource)
+	longer(&h.Giver, "hfsplus.file", name, int64(min(binary.BigEndian.Uint64(value[88:]), 1<<62)), h.block, data)
+	longer(&h.Giver, "hfsplus.resource", name, int64(min(binary.BigEndian.Uint64(value[168:]), 1<<62)), h.block, resource)
 	runs, size := h.runs(value[88:168], hfsFork{id: id})
 	if binary.BigEndian.Uint16(value[42:])&modeKind != modeLink || size > 1024 { // a symbolic link's data is its target
 		h.Give("hfsplus.file", name, size, runs)

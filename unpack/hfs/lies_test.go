@@ -23,7 +23,7 @@ func TestLies(t *testing.T) {
 				w.file("dir/deep/"+n, unpacktest.Marked(n, 500), nil, nil)
 			}
 			b := w.image()
-			unpacktest.Lies(t, *full, []unpack.Format{HFSPlus(), HFS()}, b, unpacktest.Magic(1024, 4)(b)...)
+			unpacktest.Lies(t, *full, []unpack.Format{HFSPlus(), HFS()}, b, unpacktest.Sizes(1024, 4)(b)...)
 		})
 	}
 }

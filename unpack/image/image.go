@@ -248,13 +248,13 @@ func (d *disk) note(at place) {
 	}
 }
 
-// left gives what nothing in the image leads to, and says that it is damaged. It tells
-// whether to go on.
-func (d *disk) left(out *unpack.Out, op string) bool {
+// left gives what stands in front of end and nothing in the image leads to, and says that
+// it is damaged. It tells whether to go on.
+func (d *disk) left(out *unpack.Out, op string, end int64) bool {
 	for i := range d.all.bits {
 		d.all.bits[i] |= d.meta.bits[i]
 	}
-	some, more := d.all.left(d.src, out, op, d.end, nil)
+	some, more := d.all.left(d.src, out, op, end, nil)
 	if some && !d.bad {
 		out.Gap(showcause.Corrupt, 0, -1)
 	}

@@ -60,7 +60,7 @@ func walkParallels(src showcause.Source, out *unpack.Out) {
 		}
 		return place{kind: zeros}
 	}}
-	if d.give(out, "parallels.disk", "", showcause.Corrupt) && d.left(out, "parallels.rest") {
+	if d.give(out, "parallels.disk", "", showcause.Corrupt) && d.left(out, "parallels.rest", max(64+int64(len(bat)), d.end)) {
 		out.Tail(src, max(64+int64(len(bat)), d.end), "parallels.rest")
 	}
 }

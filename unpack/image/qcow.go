@@ -204,7 +204,7 @@ func (q *qcow) disk(op, name string, l1, entries, size int64) bool {
 	q.used(l1, int64(len(table)))
 	more := d.give(q.out, op, name, qcowBacking)
 	q.used(d.end-1, 1)
-	return more && (q.version > 1 || d.left(q.out, "qcow2.rest"))
+	return more && (q.version > 1 || d.left(q.out, "qcow2.rest", max(q.end, d.end)))
 }
 
 // qcowTable finds clusters. It keeps a few tables of the second level.

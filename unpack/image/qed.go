@@ -97,7 +97,7 @@ func walkQED(src showcause.Source, out *unpack.Out) {
 			return place{off: int64(min(e, 1<<62)), kind: stored}
 		}
 	}}
-	if d.give(out, "qed.disk", "", qedBacking) && d.left(out, "qed.rest") {
+	if d.give(out, "qed.disk", "", qedBacking) && d.left(out, "qed.rest", max(end, d.end)) {
 		out.Tail(src, max(end, d.end), "qed.rest")
 	}
 }

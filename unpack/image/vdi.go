@@ -81,7 +81,7 @@ func walkVDI(src showcause.Source, out *unpack.Out) {
 		}
 		return place{kind: zeros}
 	}}
-	if d.give(out, "vdi.disk", "", vdiParent) && d.left(out, "vdi.rest") {
+	if d.give(out, "vdi.disk", "", vdiParent) && d.left(out, "vdi.rest", max(512, table+int64(len(bat)), d.end)) {
 		out.Tail(src, max(512, table+int64(len(bat)), d.end), "vdi.rest")
 	}
 }

@@ -92,7 +92,7 @@ func walkVHD(src showcause.Source, out *unpack.Out) {
 		return place{kind: zeros}
 	}}
 	d.absent = kind == 4 // sectors that a block lacks are the parent's
-	if d.give(out, "vhd.disk", "", vhdParent) && d.left(out, "vhd.rest") {
+	if d.give(out, "vhd.disk", "", vhdParent) && d.left(out, "vhd.rest", max(at+1024, table+int64(len(bat)), d.end)) {
 		vhdRest(src, out, foot, max(at+1024, table+int64(len(bat)), d.end))
 	}
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math/bits"
 
 	"github.com/showcause/showcause"
@@ -111,12 +112,30 @@ func (v *vhdx) pending() bool {
 	return log
 }
 
+// vhdxSum tells whether the sum of n bytes at off is right, which stands at 4 in them.
+func vhdxSum(src showcause.Source, off, n int64) bool {
+	b, err := bound.ReadAt(src, off, n, 64<<10)
+	if err != nil {
+		return false
+	}
+	sum := binary.LittleEndian.Uint32(b[4:])
+	clear(b[4:8])
+	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) == sum
+}
+
+// regions are the parts of the file, by the first of two tables whose sum is right.
 func (v *vhdx) regions() map[string]extent {
 	le := binary.LittleEndian
 	for _, at := range []int64{192 << 10, 256 << 10} {
 		h, err := bound.ReadAt(v.src, at, 16, 16)
 		if err != nil || string(h[:4]) != "regi" {
 			continue
+		}
+		if !vhdxSum(v.src, at, 64<<10) {
+			v.out.Gap(showcause.Corrupt, at, 64<<10)
+			if at == 192<<10 {
+				continue // there is another
+			}
 		}
 		out := map[string]extent{}
 		for i := range min(int64(le.Uint32(h[8:])), 2047) {

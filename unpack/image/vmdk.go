@@ -135,7 +135,7 @@ func (v *vmdk) walk() {
 	v.doubled(int64(min(le.Uint64(h[48:]), 1<<50))*sector, n)
 	d := &disk{src: v.src, size: size, block: v.grain, room: n * v.perGT, find: v.find, unpack: unpackGrain, all: newUsage(v.src.Size()), meta: v.meta}
 	v.end = max(v.end, bound.Add(at, int64(len(dir))))
-	if d.give(v.out, "vmdk.disk", "", vmdkExtent) && d.left(v.out, "vmdk.rest") {
+	if d.give(v.out, "vmdk.disk", "", vmdkExtent) && d.left(v.out, "vmdk.rest", max(v.end, d.end)) {
 		v.out.Tail(v.src, max(v.end, d.end), "vmdk.rest")
 	}
 }
