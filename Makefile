@@ -9,7 +9,7 @@
 
 GO ?= go
 FUZZTIME ?= 60s
-PEERS = clamav clamav-testfiles clamav-daemon clamdscan python3-pyclamd libclamav-client-perl yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2
+PEERS = clamav clamav-testfiles clamav-daemon clamdscan python3-pyclamd libclamav-client-perl yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2 c-icap squid miltertest
 
 .PHONY: build test check fuzz bench bench-quick diff soak deps
 
