@@ -234,7 +234,7 @@ func cut(err error) error {
 const maxForm = 256 << 10
 
 // readForm reads multipart/form-data (RFC 7578): one part "file", and "password", "name".
-func readForm(body io.Reader, boundary string, spool *queue.Spool, want *wanted) error {
+func readForm(body io.Reader, boundary string, spool io.Writer, want *wanted) error {
 	if boundary == "" {
 		return problem(http.StatusBadRequest, "form", "the form has no boundary")
 	}
