@@ -138,13 +138,13 @@ func (h Host) behind(door string, s *settings, d *serve.Daemon) *accept.Behind {
 
 func (h Host) icapDoor(s *settings, d *serve.Daemon) (serve.Door, error) {
 	o := s.proxy.icap
-	o.Version, o.Log = h.Version, d.Log()
+	o.Version, o.Log = strings.TrimPrefix(h.Version, "showcause "), d.Log()
 	return icap.New(h.behind(icapName, s, d), o), nil
 }
 
 func (h Host) milterServer(s *settings, d *serve.Daemon) (serve.Door, error) {
 	o := s.proxy.milter
-	o.Version, o.Log = h.Version, d.Log()
+	o.Version, o.Log = strings.TrimPrefix(h.Version, "showcause "), d.Log()
 	if o.OnInfected == milter.Accept || o.OnFail == milter.Accept || o.OnIncomplete == milter.Accept {
 		d.Log().Warn("mail that is infected, or not scanned, is taken: a setting says so", "on_infected", o.OnInfected.String(), "on_fail", o.OnFail.String(), "on_incomplete", o.OnIncomplete.String())
 	}

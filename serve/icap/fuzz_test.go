@@ -19,6 +19,7 @@ type scripted struct {
 	say   []byte
 	piece int
 	heard bytes.Buffer
+	done  chan struct{}
 }
 
 func (s *scripted) Read(p []byte) (int, error) {
@@ -31,7 +32,7 @@ func (s *scripted) Read(p []byte) (int, error) {
 }
 
 func (s *scripted) Write(p []byte) (int, error)      { return s.heard.Write(p) }
-func (s *scripted) Close() error                     { return nil }
+func (s *scripted) Close() error                     { close(s.done); return nil }
 func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 
@@ -52,8 +53,9 @@ func (o *once) Accept() (net.Conn, error) {
 // talked holds a conversation without sockets.
 func talked(f *fake, text []byte, piece int) string {
 	s := New(f, Options{MaxLength: 1 << 20, Connections: accept.Options{Max: 4}})
-	c := &scripted{say: text, piece: piece}
+	c := &scripted{say: text, piece: piece, done: make(chan struct{})}
 	_ = s.Serve(context.Background(), &once{c: c})
+	<-c.done // the end of the service would end it before it is heard
 	_ = s.Shutdown(context.Background())
 	return c.heard.String()
 }
