@@ -160,8 +160,8 @@ func Magic(from, n int64) func([]byte) []Harmless {
 func Sizes(from, n int64) func([]byte) []Harmless {
 	return func(b []byte) []Harmless {
 		out := []Harmless{{From: from, To: from + n, Why: "no reader takes it without"}}
-		for _, size := range []uint32{40, 500, 700} {
-			for at := 0; at+4 <= len(b); at += 4 {
+		for _, size := range []uint32{40, 500, 600, 700} {
+			for at := 0; at+4 <= len(b); at += 2 {
 				if binary.LittleEndian.Uint32(b[at:]) == size || binary.BigEndian.Uint32(b[at:]) == size {
 					out = append(out, Harmless{From: int64(at), To: int64(at) + 4, Why: "the rest of a cluster is nobody's"})
 				}
