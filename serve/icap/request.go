@@ -53,16 +53,6 @@ type part struct {
 	at   int
 }
 
-// get returns the first field of a name.
-func (r *request) get(name string) (string, bool) {
-	for _, f := range r.fields {
-		if strings.EqualFold(f.name, name) {
-			return f.value, true
-		}
-	}
-	return "", false
-}
-
 // readLine reads a line that ends in CR LF, without these. left is what may still be read.
 func readLine(br *bufio.Reader, left *int) (string, error) {
 	line, err := br.ReadSlice('\n')

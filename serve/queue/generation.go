@@ -21,7 +21,6 @@ type generation struct {
 	mu    sync.Mutex // guards what follows
 	holds int
 	spare *spare // readers with other options than the service's, the last that were asked for
-	ended bool
 }
 
 // spare are readers with other options.

@@ -218,8 +218,10 @@ func TestWritten(t *testing.T) {
 			file := filepath.Join(dir, "file")
 			put(t, file, strings.Repeat("a", 100), 0o700)
 			p := start(t, "-block", ignore, dir)
-			if !read(t, file) || !read(t, file) {
-				t.Fatal("clean is refused")
+			for range 2 { // the second time it is known
+				if !read(t, file) {
+					t.Fatal("clean is refused")
+				}
 			}
 			f, err := os.OpenFile(file, os.O_RDWR, 0)
 			if err != nil {
