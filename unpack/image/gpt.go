@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"slices"
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -33,11 +35,36 @@ func GPT() unpack.Format {
 			if p.Is("gpt") || p.Source == nil {
 				return p.Is("gpt")
 			}
-			_, n := gptPlaces(p.Source)
-			return n != 0
+			return (p.Type == filetype.Unknown || p.Type.String() == "mbr") && gptByCopy(p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
 	}
+}
+
+// gptByCopy tells whether a header that is whole stands where its own number says: the
+// files of virtual machines, and bytes that were put together, may end with any sector.
+func gptByCopy(src showcause.Source) bool {
+	list, n := gptPlaces(src)
+	return slices.ContainsFunc(list, func(at int64) bool {
+		h, err := bound.ReadAt(src, at, min(n, src.Size()-at), 4096)
+		return err == nil && gptWhole(h, at/n)
+	})
+}
+
+// gptWhole tells whether h is a header for the sector of that number, with the right
+// sum, which it sets to 0.
+func gptWhole(h []byte, number int64) bool {
+	if len(h) < 92 || string(h[:8]) != gptMagic {
+		return false
+	}
+	le := binary.LittleEndian
+	size := int64(le.Uint32(h[12:]))
+	if size < 92 || size > int64(len(h)) || int64(le.Uint64(h[24:])) != number {
+		return false
+	}
+	sum := le.Uint32(h[16:])
+	clear(h[16:20])
+	return crc32.ChecksumIEEE(h[:size]) == sum
 }
 
 // gptPlaces are where headers stand without being led to, and the size of a sector, 0 if
@@ -115,12 +142,7 @@ func gptRead(src showcause.Source, out *unpack.Out, sector, off int64) (g gptHea
 		return g, false
 	}
 	le := binary.LittleEndian
-	size := int64(le.Uint32(h[12:]))
-	if ok = size >= 92 && size <= int64(len(h)) && int64(le.Uint64(h[24:])) == off/sector; ok {
-		sum := le.Uint32(h[16:])
-		clear(h[16:20])
-		ok = crc32.ChecksumIEEE(h[:size]) == sum
-	}
+	ok = gptWhole(h, off/sector)
 	g.other = bound.Mul(int64(min(le.Uint64(h[32:]), 1<<50)), sector)
 	g.at = bound.Mul(int64(min(le.Uint64(h[72:]), 1<<50)), sector)
 	n, each := int64(le.Uint32(h[80:])), int64(le.Uint32(h[84:]))

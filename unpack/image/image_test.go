@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -281,3 +282,25 @@ func TestAPM(t *testing.T) {
 
 func FuzzMBR(f *testing.F) { unpacktest.Fuzz(f, MBR(), table()) }
 func FuzzAPM(f *testing.F) { unpacktest.Fuzz(f, APM(), apmImage()) }
+
+// TestGPTElsewhere holds that a header is taken for the copy of a lost table only where
+// it says that it stands: the file of a virtual machine ends with that of its disk.
+func TestGPTElsewhere(t *testing.T) {
+	h := make([]byte, 512)
+	copy(h, gptMagic)
+	le := binary.LittleEndian
+	le.PutUint32(h[12:], 92)
+	for number, want := range map[uint64]bool{99: true, 98: false, 100: false, 1: false} {
+		le.PutUint64(h[24:], number)
+		le.PutUint32(h[16:], 0)
+		le.PutUint32(h[16:], crc32.ChecksumIEEE(h[:92]))
+		disk := append(make([]byte, 99*512), h...)
+		if got := gptByCopy(showcause.Bytes(disk)); got != want {
+			t.Errorf("the last of 100 sectors says that it is %d: %v, want %v", number, got, want)
+		}
+		disk[99*512+40] ^= 1
+		if gptByCopy(showcause.Bytes(disk)) {
+			t.Errorf("%d: the sum is wrong, and it is taken", number)
+		}
+	}
+}
