@@ -8,11 +8,12 @@ type Limits struct {
 	ScanSize int64 `json:"scan_size"` // bytes of all layers below the input together; default 4 GiB
 	Objects  int64 `json:"objects"`   // layers below the input; default 100,000
 	Depth    int   `json:"depth"`     // steps of a trail; default 32
-	Ratio    int64 `json:"ratio"`     // expanded bytes for each byte of input, once RatioFloor bytes came out; default 250
+	Ratio    int64 `json:"ratio"`     // expanded bytes for each byte of input, once RatioFloor bytes came out, and 2 GiB of zeros out of deflate; default 250
 	Work     int64 `json:"work"`      // steps; default 4e9
 }
 
-// RatioFloor is the expanded size in bytes below which no ratio is judged.
+// RatioFloor is the expanded size in bytes below which no ratio is judged. Zeros out of
+// deflate raise it, by 2 GiB and a little at most.
 const RatioFloor = 256 << 20
 
 // WithDefaults returns the limits with every zero field at its default.

@@ -6,6 +6,7 @@ import "github.com/showcause/showcause"
 type Cost struct {
 	Spent    showcause.Spent // Depth counts from the layer
 	expanded int64
+	zeros    int64
 	asked    int64
 	above    int // the deepest trail before
 	depth    int // of the layer's own trail
@@ -14,7 +15,7 @@ type Cost struct {
 // Mark begins to count what a layer at the given depth costs. Marks nest; each
 // is ended by Since.
 func (b *Budget) Mark(depth int) Cost {
-	m := Cost{Spent: b.Spent, expanded: b.expanded, asked: b.guess.asked, above: b.Spent.Depth, depth: depth}
+	m := Cost{Spent: b.Spent, expanded: b.expanded, zeros: b.zeros, asked: b.guess.asked, above: b.Spent.Depth, depth: depth}
 	b.Spent.Depth = depth
 	return m
 }
@@ -28,6 +29,7 @@ func (b *Budget) Since(m Cost) (c Cost, ok bool) {
 			Depth: b.Spent.Depth - m.depth, Work: b.Spent.Work - m.Spent.Work,
 		},
 		expanded: b.expanded - m.expanded,
+		zeros:    b.zeros - m.zeros,
 	}
 	b.Spent.Depth = max(b.Spent.Depth, m.above)
 	return c, b.guess.asked == m.asked
@@ -40,11 +42,12 @@ func (b *Budget) Repeat(c Cost, depth int) bool {
 	room, _ := b.room()
 	// Some stages ask for room for more work than they take then.
 	work := c.Spent.Work + c.Spent.Bytes/8
-	if c.expanded > room || c.Spent.Objects > b.Limits.Objects-b.Spent.Objects || depth+c.Spent.Depth > b.Limits.Depth ||
+	if b.zeros+c.zeros > freeZeros || c.zeros > 0 && b.zeros+c.zeros == freeZeros || c.expanded > room || c.Spent.Objects > b.Limits.Objects-b.Spent.Objects || depth+c.Spent.Depth > b.Limits.Depth ||
 		work >= b.Limits.Work-b.Spent.Work {
 		return false
 	}
 	b.expanded += c.expanded
+	b.zeros += c.zeros
 	b.Spent.Bytes += c.Spent.Bytes
 	b.Spent.Objects += c.Spent.Objects
 	b.Spent.Work += c.Spent.Work

@@ -24,6 +24,7 @@ type Budget struct {
 
 	guess    guessing
 	expanded int64 // bytes of all children so far
+	zeros    int64 // of these, those that raise RatioFloor; freeZeros at most
 	free     [][]byte
 	held     int64  // bytes of the buffers that children hold
 	windows  int64  // bytes of the decoders that live while children are visited
@@ -42,11 +43,15 @@ func (b *Budget) Work(n int64) bool {
 	return b.Spent.Work <= b.Limits.Work
 }
 
+// freeZeros is how many bytes of zeros out of deflate do not count for the ratio, in
+// stretches that are not held in memory: what stands behind them in a sparse file is found.
+const freeZeros = 2<<30 + 64<<20
+
 // room returns how many more bytes may be derived, and the code of the limit
 // that says so.
 func (b *Budget) room() (int64, showcause.Code) {
 	room, code := b.Limits.ScanSize-b.expanded, showcause.LimitSize
-	if r := max(b.Limits.Ratio*max(b.Input, 1), showcause.RatioFloor) - b.expanded; r < room {
+	if r := max(b.Limits.Ratio*max(b.Input, 1), showcause.RatioFloor+b.zeros) - b.expanded; r < room {
 		room, code = r, showcause.LimitRatio
 	}
 	return max(room, 0), code
@@ -209,14 +214,14 @@ func (o *Out) section(c Child, t showcause.Trail) bool {
 // derive reads a child to its end or to a limit, and visits it.
 func (o *Out) derive(c Child, t showcause.Trail) bool {
 	b := o.budget
-	room, code := b.room()
-	capped := min(room, b.Limits.FileSize)
-	s := spool{budget: b}
+	s := spool{budget: b, thin: c.Deflate}
 	defer s.close()
-	err := s.fill(c.Reader, capped)
+	err := s.fill(c.Reader, s.most())
 	if r, ok := c.Reader.(io.Closer); ok {
 		r.Close()
 	}
+	room, code := b.room()
+	capped := min(room, b.Limits.FileSize)
 	b.expanded += s.n
 	if s.n > 0 || err == nil {
 		o.visit(showcause.Layer{Trail: t, Source: s.source()})

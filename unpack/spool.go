@@ -37,6 +37,13 @@ type spool struct {
 	file   File
 	n      int64
 	holes  []Span // of the file, the long ones
+	thin   bool   // zeros raise the limit; see freeZeros
+}
+
+// most is the limit of the bytes: that of one layer, or what is left of the input's.
+func (s *spool) most() int64 {
+	room, _ := s.budget.room()
+	return min(room, s.budget.Limits.FileSize)
 }
 
 // fill reads r to its end (nil), to the limit (errFull, when r has more), or to r's error.
@@ -127,15 +134,26 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 				s.n = at
 				return Fail(showcause.LimitSpill)
 			}
-		} else if k := len(s.holes) - 1; k >= 0 && s.holes[k].To == at {
-			s.holes[k].To += int64(n)
 		} else if n > 0 {
-			s.holes = append(s.holes, Span{at, at + int64(n)})
+			s.hole(at, int64(n))
+			if s.thin {
+				s.budget.zeros = min(s.budget.zeros+int64(n), freeZeros)
+				limit = s.most()
+			}
 		}
 		if err != nil {
 			return clean(err)
 		}
 	}
+}
+
+// hole notes n zeros at at that are not written.
+func (s *spool) hole(at, n int64) {
+	if k := len(s.holes) - 1; k >= 0 && s.holes[k].To == at {
+		s.holes[k].To += n
+		return
+	}
+	s.holes = append(s.holes, Span{at, at + n})
 }
 
 // refuse ends a child for which there is no scratch space, unless it ends here anyway.
@@ -196,7 +214,12 @@ func (s *spilled) ReadAt(p []byte, off int64) (int, error) {
 	if left := s.n - off; int64(len(p)) > left {
 		p, end = p[:left], io.EOF
 	}
-	n, err := s.f.ReadAt(p, off)
+	n, err := len(p), error(nil)
+	if Zeros(s, off) >= int64(len(p)) {
+		clear(p)
+	} else {
+		n, err = s.f.ReadAt(p, off)
+	}
 	if err == io.EOF {
 		clear(p[n:])
 		n, err = len(p), nil

@@ -168,7 +168,7 @@ func (s scale) long() []Input {
 	var out []Input
 	for _, n := range []int64{120 << 20, 2<<30 + 1} {
 		late := func(name string, f func() []byte) Input {
-			i := in(13, fmt.Sprintf("%s: the marker after %d MiB of zeros", name, n>>20), Either, f)
+			i := in(13, fmt.Sprintf("%s: the marker after %d MiB of zeros", name, n>>20), Found, f)
 			i.Big = n > 1<<30
 			return i
 		}

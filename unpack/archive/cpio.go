@@ -135,6 +135,7 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 			out.Gap(showcause.Corrupt, off, src.Size()-off)
 			return
 		}
+		out.Cover(off, data-off)
 		if cstring(name) == cpioTrailer {
 			var more bool
 			if off, more = cpioEnd(src, out, data); !more {

@@ -136,7 +136,7 @@ func Embedded(measure Measure) unpack.Format {
 			case isProgram(p.Type):
 				return true
 			}
-			return holdsPE(p.Type) && p.Source.Size() > smallestPE || (!p.Type.Hides() || isZip(p.Type)) && p.Source.Size() > smallestPayload
+			return holdsPE(p.Type) && p.Source.Size() > smallestPE || (!p.Type.Hides() || apart(p.Type)) && p.Source.Size() > smallestPayload
 		},
 		Walk: func(l showcause.Source, out *unpack.Out) {
 			head := bound.Head(l, unpack.HeadSize)
@@ -177,6 +177,9 @@ func walkEmbedded(l showcause.Source, out *unpack.Out) {
 	last := int64(-1) // the start of the file that is not handed over yet
 	var room []byte
 	for at := int64(0); at < l.Size(); at += chunk - lookAhead {
+		if unpack.Zeros(l, at) >= chunk && out.Work(chunk>>10+1) {
+			continue
+		}
 		buf := file{src: l}.stretch(&room, at).b
 		n := len(buf)
 		if !out.Work(int64(n)>>10 + 1) {

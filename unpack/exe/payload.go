@@ -469,18 +469,19 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 				c.near = c.off + overlayView
 			}
 		}
-	case t.Hides() && !isZip(t):
+	case t.Hides() && !apart(t):
 		return
-	case isZip(t) || !runnable(head):
+	case apart(t) || !runnable(head):
 		c.near, c.all = 0, anywhere()
 	}
 	c.walk()
 }
 
-// isZip tells the types of zip files.
-func isZip(t filetype.Type) bool {
+// apart tells the archives that say of each member where it stands: what is in none is
+// searched, fields of headers, padding and what is between.
+func apart(t filetype.Type) bool {
 	switch t.String() {
-	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp":
+	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "tar", "tar-old", "ar", "cpio-odc", "cpio-newc", "cpio-crc":
 		return true
 	}
 	return false

@@ -48,6 +48,7 @@ func Gzip() unpack.Format {
 func gzipWalk(src showcause.Source, out *unpack.Out) {
 	walkRuns(src, out, streams{
 		op:    "gzip.deflate",
+		flat:  true,
 		magic: gzipMagic,
 		head:  func(b []byte) bool { return len(b) >= 10 && b[3]&0xe0 == 0 },
 		open:  func(off int64) run { return newGzipRun(src, off, out) },

@@ -98,6 +98,7 @@ func (d *damage) tell(out *unpack.Out) {
 type streams struct {
 	op    string
 	magic []byte
+	flat  bool  // it is deflate; see unpack.Child
 	cost  int64 // steps for each byte that is read only to find the end; at least 2
 	// head tells whether a run begins at off; b are the bytes there, at least
 	// those of magic, which match.
@@ -121,7 +122,7 @@ func walkRuns(src showcause.Source, out *unpack.Out, s streams) {
 	for off, cost := int64(0), int64(firstRun); out.Work(cost); cost = laterRun {
 		open := func() run { return s.open(off) }
 		r := open()
-		c := unpack.Child{Op: s.op, Size: -1}
+		c := unpack.Child{Op: s.op, Size: -1, Deflate: s.flat}
 		if s.name != nil {
 			c.Name = s.name(r)
 		}

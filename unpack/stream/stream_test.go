@@ -343,7 +343,7 @@ func TestBombs(t *testing.T) {
 		code showcause.Code
 		l    showcause.Limits
 	}{
-		"gzip": {Gzip(), g.Bytes(), showcause.LimitRatio, showcause.Limits{}},
+		"gzip": {Gzip(), g.Bytes(), showcause.LimitSize, showcause.Limits{ScanSize: 20 << 20}},
 		"xz":   {Xz(), x.Bytes(), showcause.LimitSize, showcause.Limits{ScanSize: 20 << 20}},
 		"zstd": {Zstd(), z, showcause.LimitRatio, showcause.Limits{}},
 	} {

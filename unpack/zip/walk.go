@@ -167,7 +167,7 @@ func (z *zipWalk) members() {
 		} else if ok {
 			z.inExtra(m)
 			end := z.member(m, z.refs[i:j], z.after(j))
-			z.out.Cover(m.at, end-m.at)
+			z.read(m, end)
 			pos = max(pos, end)
 		} else {
 			z.gap(showcause.Corrupt, next, zipLocalLen) // the layer ends inside the header
@@ -220,7 +220,7 @@ func (z *zipWalk) straggler(at, next int64) int64 {
 		z.note(zipNoteEntry, at, m.length)
 	}
 	end := z.member(m, nil, next)
-	z.out.Cover(m.at, end-m.at)
+	z.read(m, end)
 	if slices.ContainsFunc(z.dirs, func(d int64) bool { return m.data < d && d <= end }) {
 		z.lost = true // that directory is of an archive inside this member
 	}
@@ -235,6 +235,18 @@ func (z *zipWalk) inExtra(m zipMeta) {
 			z.straggler(at, m.data)
 		}
 	}
+}
+
+// read says that a member was read, but for an extra field that has room for something
+// else. Behind the directory all of it was: what was not is a layer there.
+func (z *zipWalk) read(m zipMeta, end int64) {
+	const least = 24
+	extra := m.at + zipLocalLen + int64(len(m.name))
+	if m.data-extra < least || m.at >= z.dirEnd {
+		extra = m.data
+	}
+	z.out.Cover(m.at, extra-m.at)
+	z.out.Cover(m.data, end-m.data)
 }
 
 // isStream tells the compressed streams that say what stands behind them.
@@ -426,7 +438,7 @@ func (z *zipWalk) child(name string, j zipJob) *zipStream {
 
 func (z *zipWalk) childAs(name, op string, j zipJob) *zipStream {
 	s := z.open(j)
-	z.stop = !z.out.Child(unpack.Child{Name: name, Op: op, Reader: s, Size: j.said}) || z.stop
+	z.stop = !z.out.Child(unpack.Child{Name: name, Op: op, Reader: s, Size: j.said, Deflate: j.method == 8 && j.sealed == nil}) || z.stop
 	return s
 }
 
