@@ -178,7 +178,7 @@ check_reader() { # PID
 		case $fd:$target in
 		0:/dev/null | 1:pipe:* | 2:pipe:* | 3:socket:*) ;;
 		*:"anon_inode:[eventpoll]" | *:"anon_inode:[eventfd]") ;;
-		4:*memfd:*) ;;
+		4:*memfd:* | 6:*memfd:showcause-rules*) ;;
 		5:*"(deleted)") ;;
 		*:"$work/proc/"*)
 			# Read-only: the last digit of the flags is 0. A file that is closed meanwhile has none.
