@@ -153,6 +153,8 @@ filters() { # PID
 
 # A reader that holds a file to scan, or has a filter more than the broker, whose own it inherits.
 reading() { # PID
+	# Between its fork and its start a child has all that the broker has open, and the broker's command line still.
+	cmp -s "/proc/$1/cmdline" "/proc/$scan/cmdline" && return 1
 	ls -l "/proc/$1/fd" 2>/dev/null | grep -qF -- "-> $work/proc/" && return 0
 	[ "$(filters "$1")" -gt "$(filters "$scan")" ] 2>/dev/null
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,8 +17,9 @@ import (
 )
 
 // pythonStore lays out a host's folder: key, records, and a log of them and of
-// more digests.
-func pythonStore(t *testing.T, dir string, ed *Key, more int) {
+// more digests, which end in tag. A log of fewer with the same tag is an
+// earlier time of it.
+func pythonStore(t *testing.T, dir string, ed *Key, more int, tag byte) {
 	t.Helper()
 	write := func(name string, b []byte) {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
@@ -33,12 +36,14 @@ func pythonStore(t *testing.T, dir string, ed *Key, more int) {
 	}
 	defer l.Close()
 	var ds []translog.Digest
-	for _, r := range samples(t, ed) {
+	records := slices.Collect(maps.Values(samples(t, ed)))
+	slices.SortFunc(records, func(a, b *Record) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, r := range records {
 		ds = append(ds, r.Digest())
 		write(filepath.Join(dir, "records", r.Name()[:2], r.Name()+".scf"), r.Bytes())
 	}
 	for i := range more {
-		ds = append(ds, translog.Digest{byte(i), byte(i >> 8), 9})
+		ds = append(ds, translog.Digest{byte(i), byte(i >> 8), tag})
 	}
 	if _, err := l.Append(ds); err != nil {
 		t.Fatal(err)
@@ -106,7 +111,7 @@ func TestPythonStore(t *testing.T) {
 		{"no log", "log.checkpoint", func(dir, _ string) error { return os.RemoveAll(filepath.Join(dir, "log")) }},
 	} {
 		dir := t.TempDir()
-		pythonStore(t, dir, ed, 0)
+		pythonStore(t, dir, ed, 0, 9)
 		records, err := filepath.Glob(filepath.Join(dir, "records", "*", "*.scf"))
 		if err != nil || len(records) != 5 {
 			t.Fatalf("%d records, %v", len(records), err)
@@ -136,11 +141,13 @@ func TestPythonLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := t.TempDir()
-	pythonStore(t, whole, ed, 600)
+	pythonStore(t, whole, ed, 600, 9)
 	foreign := t.TempDir()
-	pythonStore(t, foreign, other, 600)
+	pythonStore(t, foreign, other, 600, 9)
 	shorter := t.TempDir()
-	pythonStore(t, shorter, ed, 500)
+	pythonStore(t, shorter, ed, 500, 9)
+	forked := t.TempDir()
+	pythonStore(t, forked, ed, 500, 8)
 	from := os.DirFS(filepath.Join(whole, "log"))
 	var folders, names []string
 	add := func(name string, do func(dir string) error) {
@@ -201,7 +208,7 @@ func TestPythonLog(t *testing.T) {
 		s := fmt.Sprintf("showcause-log-pending/v1\n%s\n604\n605\n%s\n%s\n", origin, root, sum("entry"))
 		return []byte(s + "sum " + sum(s) + "\n")
 	}
-	good := map[string]bool{"as it is": true, "a journal whose end is missing": true, "cosigned as it is": true}
+	good := map[string]bool{"as it is": true, "a journal whose end is missing": true, "cosigned as it is": true, "cosigned of an earlier time": true}
 	beside("a journal whose end is missing", "pending", journal(lines[0], lines[2]))
 	beside("a journal of another tree", "pending", journal(lines[0], strings.Repeat("A", 43)+"="))
 	beside("a journal of another log", "pending", journal(lines[0]+"0", lines[2]))
@@ -210,7 +217,7 @@ func TestPythonLog(t *testing.T) {
 	beside("an empty journal", "pending", nil)
 	beside("cosigned as it is", "cosigned", checkpoint)
 	beside("cosigned, of junk", "cosigned", []byte("junk\n"))
-	for name, d := range map[string]string{"of another key": foreign, "of another history": shorter} {
+	for name, d := range map[string]string{"of another key": foreign, "of another history": forked, "of an earlier time": shorter} {
 		b, err := os.ReadFile(filepath.Join(d, "log", "checkpoint"))
 		if err != nil {
 			t.Fatal(err)

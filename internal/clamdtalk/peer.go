@@ -28,6 +28,7 @@ func Database() map[string]string {
 //	e.txt  d/a           EICAR
 //	d/b                  what two rules hit
 //	d/x/c                clean
+//	lone/a  lone/x/c     EICAR, clean
 //	empty                no byte
 //	link  dirlink        symbolic links to e.txt and d
 //	pipe                 a named pipe
@@ -50,6 +51,8 @@ func Tree(dir string) error {
 		{"d/a", EICAR},
 		{"d/b", "AAAABBBB hello"},
 		{"d/x/c", "clean"},
+		{"lone/a", EICAR},
+		{"lone/x/c", "clean"},
 		{"empty", ""},
 		{"name\nwith", EICAR},
 		{"out/e", EICAR},

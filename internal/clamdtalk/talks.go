@@ -142,12 +142,16 @@ func paths() []Talk {
 	var out []Talk
 	for _, cmd := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"} {
 		for _, path := range []string{
-			"/scan/e.txt", "/scan/d", "/scan/d/", "/scan/d//", "/scan/d/b", "/scan/d/x", "/scan/d/x/c", "/scan/empty", "/scan/none",
+			"/scan/e.txt", "/scan/d", "/scan/d/", "/scan/d//", "/scan/lone", "/scan/lone/", "/scan/lone//", "/scan/d/b", "/scan/d/x", "/scan/d/x/c", "/scan/empty", "/scan/none",
 			"/scan/e.txt/", "/scan/link", "/scan/dirlink", "/scan/dirlink/a", "/scan/dirlink/", "/scan/d/../e.txt", "/scan/./d/x/c", "/scan/pipe", "/dev/null", "/dev", "/scan/bare",
 			"/scan/out", "/scan/out/e", "/scan/deep", "/scan/deep/1/2", "/scan/deep15", "/scan/deep16", "/scan/blank end ", "/scan/hole", "e.txt", ".", "", " /scan/e.txt", "/scan/some", "/proc/self/status", "/proc/self/fd",
 		} {
 			t := one(cmd+" "+path, "z"+cmd+" "+path+"\x00")
-			if strings.HasPrefix(path, "/scan/some") || path == "." || path == "/scan/d" || cmd == "MULTISCAN" {
+			folder := strings.TrimRight(path, "/")
+			if folder == "/scan/d" && (cmd == "SCAN" || cmd == "ALLMATCHSCAN") {
+				continue // which of two is first is the file system's affair: /scan/lone has one
+			}
+			if folder == "/scan/some" || folder == "/scan/d" || path == "." || cmd == "MULTISCAN" {
 				t = anyOrder(t)
 			}
 			if path == "." || path == "/dev" || path == "/proc/self/fd" {
