@@ -162,7 +162,7 @@ func receive(c net.Conn, silence time.Duration, sent <-chan struct{}) Reply {
 
 var (
 	fdNumber = regexp.MustCompile(`fd\[\d+\]`)
-	statLine = regexp.MustCompile(`POOLS: \d+\n\nSTATE: VALID PRIMARY\nTHREADS: live \d+  idle \d+ max \d+ idle-timeout \d+\nQUEUE: \d+ items\n(\t[A-Z]+ \d+\.\d+ [^\n]*\n)*\n` +
+	statLine = regexp.MustCompile(`POOLS: \d+\n\nSTATE: VALID PRIMARY\nTHREADS: live \d+  idle \d+ max \d+ idle-timeout \d+\nQUEUE: \d+ items[^\n]*\n(\t[A-Z]+ \d+\.\d+ [^\n]*\n)*\n` +
 		`MEMSTATS: heap (N/A|[\d.]+M) mmap (N/A|[\d.]+M) used (N/A|[\d.]+M) free (N/A|[\d.]+M) releasable (N/A|[\d.]+M) pools \d+ pools_used [\d.]+M pools_total [\d.]+M\nEND`)
 )
 

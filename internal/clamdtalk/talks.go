@@ -148,10 +148,11 @@ func paths() []Talk {
 		} {
 			t := one(cmd+" "+path, "z"+cmd+" "+path+"\x00")
 			folder := strings.TrimRight(path, "/")
-			if folder == "/scan/d" && (cmd == "SCAN" || cmd == "ALLMATCHSCAN") {
+			several := folder == "/scan/d" || folder == "/scan/some"
+			if several && (cmd == "SCAN" || cmd == "ALLMATCHSCAN") {
 				continue // which of two is first is the file system's affair: /scan/lone has one
 			}
-			if folder == "/scan/some" || folder == "/scan/d" || path == "." || cmd == "MULTISCAN" {
+			if several || path == "." || cmd == "MULTISCAN" {
 				t = anyOrder(t)
 			}
 			if path == "." || path == "/dev" || path == "/proc/self/fd" {
