@@ -29,7 +29,8 @@ type Status struct {
 	Version string       `json:"version"`
 	Pid     int          `json:"pid"`
 	Since   time.Time    `json:"since"`
-	Doors   []Listen     `json:"doors"`
+	Now     time.Time    `json:"now"`
+	Doors   []DoorStatus `json:"doors"`
 	Rules   RulesStatus  `json:"rules"`
 	Queue   queue.Stats  `json:"queue"`
 	Jail    []jail.Given `json:"jail,omitempty"`
@@ -40,9 +41,12 @@ type Status struct {
 
 // RulesStatus says what is scanned with.
 type RulesStatus struct {
-	Count   int    `json:"count"`
-	Version string `json:"version,omitempty"`
-	Failed  string `json:"failed,omitempty"` // why the last reload did not change them
+	Count    int       `json:"count"`
+	Version  string    `json:"version,omitempty"`
+	Digest   string    `json:"digest,omitempty"`
+	Released time.Time `json:"released,omitzero"` // when ClamAV's among them were made
+	Loaded   time.Time `json:"loaded"`
+	Failed   string    `json:"failed,omitempty"` // why the last reload did not change them
 }
 
 // control is the door of status and top. Its socket is its owner's and root's alone.

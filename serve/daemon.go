@@ -70,12 +70,14 @@ type Daemon struct {
 	sockets []opened
 	doors   map[string]Door
 	began   time.Time
+	tallies map[string]*tally
 	cancel  context.CancelFunc // of what ends the service
 	gone    bool               // another process has taken this one's place, or still has it: the paths are its
 
 	reload sync.Mutex // held while rules are changed
 	state  string     // of the rules; guarded by reload
 	failed string     // why the last reload did not change them; guarded by mu
+	loaded time.Time  // when they were; guarded by mu
 	mu     sync.Mutex
 }
 
@@ -219,6 +221,10 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.loaded, d.tallies = time.Now(), map[string]*tally{}
+	for _, s := range d.sockets {
+		d.tallies[s.Door] = &tally{}
+	}
 	qo := d.o.Queue
 	qo.Rules, qo.Told = rules, d.told
 	if d.queue, err = queue.New(qo); err != nil {
@@ -345,6 +351,8 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	d.failed = ""
 	if err != nil {
 		d.failed = err.Error()
+	} else {
+		d.loaded = time.Now()
 	}
 	d.mu.Unlock()
 	if err != nil {
@@ -420,6 +428,7 @@ func (d *Daemon) addresses() string {
 
 // told logs what came of a job: who asked, and what was said.
 func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
+	d.count(j, a, err)
 	name := j.Name
 	if name == "" {
 		name = "stream"

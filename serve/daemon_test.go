@@ -693,40 +693,7 @@ func TestUser(t *testing.T) {
 		t.Error(err)
 	}
 	b, err := os.ReadFile(dir + "/log")
-	if err != nil || !strings.Contains(string(b), "stream: First.UNOFFICIAL FOUND") || !strings.HasSuffix(string(b), "stopped\n") {
+	if err != nil || !strings.Contains(string(b), "instream(x): First.UNOFFICIAL FOUND") || !strings.HasSuffix(string(b), "stopped\n") {
 		t.Errorf("log: %s %v", b, err)
-	}
-}
-
-// TestLogs holds the forms of the log.
-func TestLogs(t *testing.T) {
-	r := record{time: time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC), text: "a\nb: X FOUND"}
-	if got := string(r.clamd(true)); got != "Mon Nov  2 03:04:05 2026 -> a\\nb: X FOUND\n" {
-		t.Errorf("%q", got)
-	}
-	if got := string(r.syslog()); !strings.HasPrefix(got, "<30>Nov  2 03:04:05 showcause[") {
-		t.Errorf("%q", got)
-	}
-	if got := string(r.journal()); !strings.HasPrefix(got, "MESSAGE=a\\nb: X FOUND\nPRIORITY=6\n") {
-		t.Errorf("%q", got)
-	}
-	path := filepath.Join(t.TempDir(), "log")
-	log, file, err := newLog(LogOptions{File: path, MaxBytes: 40}, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log.Info("one")
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.reopen(); err != nil {
-		t.Fatal(err)
-	}
-	log.Warn("two", "key", "a b")
-	log.Info("three, which is more than fits")
-	for name, want := range map[string]string{path: "WARNING: two key=\"a b\"\n", path + ".1": "one\n"} {
-		if b, err := os.ReadFile(name); err != nil || string(b) != want {
-			t.Errorf("%s: %q %v", name, b, err)
-		}
 	}
 }

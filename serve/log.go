@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,9 +24,11 @@ type LogOptions struct {
 	Format   string // "text", "json", "journald", "clamd"; default text, or clamd for a file
 	Time     bool   // with clamd: each line has the time
 	Clean    bool   // what nothing was found in is logged too
+	Extended bool   // with clamd: what is found has its SHA-256 and size
 	Syslog   bool   // besides
+	Facility string // of Syslog, as syslog(3) has it; default LOG_DAEMON
 	Verbose  bool
-	MaxBytes int64 // of File, after which nothing more is written; 0 is no limit
+	MaxBytes int64 // of File, above which it is put aside and begun anew; 0 is no limit
 }
 
 // Formats of the log.
@@ -42,20 +47,29 @@ const (
 
 // logFile is a file that can be opened again.
 type logFile struct {
-	path string
-	max  int64
+	path   string
+	max    int64
+	stderr io.Writer
 
-	mu sync.Mutex // guards what follows
-	f  *os.File
-	n  int64
+	mu    sync.Mutex // guards what follows
+	f     *os.File
+	n     int64
+	again int64 // n at which it is tried again to put it aside
 }
 
-func openLog(path string, limit int64) (*logFile, error) {
-	l := &logFile{path: path, max: limit}
+func openLog(path string, limit int64, stderr io.Writer) (*logFile, error) {
+	l := &logFile{path: path, max: limit, stderr: stderr}
 	return l, l.reopen()
 }
 
 func (l *logFile) reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open()
+}
+
+// open opens the file of the path; on an error the one that is open stays. l.mu is held.
+func (l *logFile) open() error {
 	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 	if err != nil {
 		return err
@@ -65,25 +79,43 @@ func (l *logFile) reopen() error {
 		f.Close()
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.f != nil {
 		l.f.Close()
 	}
-	l.f, l.n = f, st.Size()
+	l.f, l.n, l.again = f, st.Size(), 0
 	return nil
 }
 
-// Write appends. What is over the limit is dropped, as clamd does it.
+// Write appends. A file that has grown above the limit is put aside before, as clamd does
+// it; where that cannot be, it grows on, since a log that stops says nothing.
 func (l *logFile) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.max > 0 && l.n+int64(len(b)) > l.max {
-		return len(b), nil
+	if l.max > 0 && l.n > l.max && l.n >= l.again {
+		if err := l.aside(time.Now()); err != nil {
+			l.again = l.n + l.max
+			fmt.Fprintf(l.stderr, "log: it is not put aside, and grows on: %v\n", err)
+		}
 	}
 	n, err := l.f.Write(b)
 	l.n += int64(n)
 	return n, err
+}
+
+// aside renames the file to clamd's NAME-20261121_234501.log and begins a new one. l.mu is held.
+func (l *logFile) aside(now time.Time) error {
+	base := strings.TrimSuffix(l.path, ".log") + now.Format("-20060102_150405")
+	name := base + ".log"
+	for i := 1; i < 100; i++ { // several in a second
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		name = fmt.Sprintf("%s-%d.log", base, i)
+	}
+	if err := os.Rename(l.path, name); err != nil {
+		return err
+	}
+	return l.open()
 }
 
 // newLog returns the log, and what opens its file again.
@@ -96,7 +128,7 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 	var file *logFile
 	if o.File != "" {
 		var err error
-		if file, err = openLog(o.File, o.MaxBytes); err != nil {
+		if file, err = openLog(o.File, o.MaxBytes, stderr); err != nil {
 			return nil, nil, fmt.Errorf("log: %w", err)
 		}
 		out = file
@@ -115,7 +147,7 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 	case FormatClamd:
 		var mu sync.Mutex
 		h = &lines{level: level, write: func(r *record) {
-			b := r.clamd(o.Time)
+			b := r.clamd(&o)
 			mu.Lock()
 			defer mu.Unlock()
 			_, _ = out.Write(b) // there is nobody to tell
@@ -124,7 +156,11 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 		return nil, nil, fmt.Errorf("log format %q is not one of text, json, journald, clamd", format)
 	}
 	if o.Syslog {
-		h = both{h, &lines{level: level, write: func(r *record) { _ = datagram(syslogSocket, r.syslog()) }}}
+		facility, err := facilityOf(o.Facility)
+		if err != nil {
+			return nil, nil, err
+		}
+		h = both{h, &lines{level: level, write: func(r *record) { _ = datagram(syslogSocket, r.syslog(facility)) }}}
 	}
 	return slog.New(h), file, nil
 }
@@ -178,10 +214,10 @@ func (h *lines) WithAttrs(a []slog.Attr) slog.Handler {
 
 func (h *lines) WithGroup(string) slog.Handler { return h }
 
-// clamd is a line as clamd writes it. What is found is its own text alone.
-func (r *record) clamd(when bool) []byte {
+// clamd is a line as clamd writes it, so that what reads clamd's log reads this one.
+func (r *record) clamd(o *LogOptions) []byte {
 	var b []byte
-	if when {
+	if o.Time {
 		b = append(r.time.AppendFormat(b, time.ANSIC), " -> "...)
 	}
 	switch {
@@ -190,8 +226,43 @@ func (r *record) clamd(when bool) []byte {
 	case r.level >= slog.LevelWarn:
 		b = append(b, "WARNING: "...)
 	}
-	b = append(b, r.line()...)
+	if verdict := r.verdict(o.Extended); verdict != "" && !o.Verbose {
+		b = append(b, verdict...)
+	} else {
+		b = append(b, r.line()...)
+	}
 	return append(b, '\n')
+}
+
+// verdict is what clamd's log has of a file: "/path: Name FOUND", and of a stream
+// "instream(client): OK"; extended, "Name(SHA-256:size) FOUND". It is "" for other lines.
+func (r *record) verdict(extended bool) string {
+	fields := map[string]string{}
+	for _, a := range r.attrs {
+		switch a.Key {
+		case "door", "client", "size", "sha256":
+			fields[a.Key] = a.Value.String()
+		default:
+			return "" // there is more to say than clamd does
+		}
+	}
+	if fields["door"] == "" {
+		return ""
+	}
+	name, found := strings.CutSuffix(r.text, " FOUND")
+	if !found && !strings.HasSuffix(r.text, " OK") && !strings.HasSuffix(r.text, " ERROR") {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(name, "stream: "); ok {
+		name = "instream(" + fields["client"] + "): " + rest
+	}
+	if name = showcause.Escape(name); !found {
+		return name
+	}
+	if extended && fields["sha256"] != "" {
+		name += "(" + fields["sha256"] + ":" + fields["size"] + ")"
+	}
+	return name + " FOUND"
 }
 
 // line is the text, and the fields behind it.
@@ -224,9 +295,26 @@ func (r *record) priority() int {
 	return 7
 }
 
-// syslog is a datagram of RFC 3164, of the facility daemon.
-func (r *record) syslog() []byte {
-	return fmt.Appendf(nil, "<%d>%s showcause[%d]: %s", 3<<3|r.priority(), r.time.Format(time.Stamp), os.Getpid(), r.line())
+// facilities are those of syslog(3), in the order of their numbers; "" has no name there.
+var facilities = [...]string{
+	"LOG_KERN", "LOG_USER", "LOG_MAIL", "LOG_DAEMON", "LOG_AUTH", "LOG_SYSLOG", "LOG_LPR", "LOG_NEWS", "LOG_UUCP", "LOG_CRON", "LOG_AUTHPRIV", "LOG_FTP",
+	"", "", "", "", "LOG_LOCAL0", "LOG_LOCAL1", "LOG_LOCAL2", "LOG_LOCAL3", "LOG_LOCAL4", "LOG_LOCAL5", "LOG_LOCAL6", "LOG_LOCAL7",
+}
+
+func facilityOf(name string) (int, error) {
+	if name == "" {
+		name = "LOG_DAEMON"
+	}
+	i := slices.Index(facilities[:], name)
+	if i < 0 {
+		return 0, fmt.Errorf("log: facility %q is not one of syslog(3)", name)
+	}
+	return i, nil
+}
+
+// syslog is a datagram of RFC 3164.
+func (r *record) syslog(facility int) []byte {
+	return fmt.Appendf(nil, "<%d>%s showcause[%d]: %s", facility<<3|r.priority(), r.time.Format(time.Stamp), os.Getpid(), r.line())
 }
 
 // journal is a datagram of systemd's native protocol: NAME=value, or NAME, the

@@ -51,15 +51,12 @@ func (m *metrics) Shutdown(ctx context.Context) error { return m.s.Shutdown(ctx)
 func (d *Daemon) status() Status {
 	r := d.queue.Rules()
 	s := Status{
-		Version: d.o.Version, Pid: os.Getpid(), Since: d.began, Queue: d.queue.Stats(), Readers: d.queue.Readers(),
-		Rules: RulesStatus{Count: r.DB.Len(), Version: r.Version},
+		Version: d.o.Version, Pid: os.Getpid(), Since: d.began, Now: time.Now(), Queue: d.queue.Stats(), Readers: d.queue.Readers(), Doors: d.doorStatus(),
+		Rules: RulesStatus{Count: r.DB.Len(), Version: r.Version, Digest: r.Digest, Released: Released(r.Version)},
 	}
 	d.mu.Lock()
-	s.Rules.Failed = d.failed
+	s.Rules.Failed, s.Rules.Loaded = d.failed, d.loaded
 	d.mu.Unlock()
-	for _, o := range d.sockets {
-		s.Doors = append(s.Doors, o.Listen)
-	}
 	if st, ok := d.queue.Status(); ok {
 		s.Jail, s.Sealed = st.Walls, st.Sealed()
 	}
@@ -69,6 +66,10 @@ func (d *Daemon) status() Status {
 // Metrics is the text for Prometheus (exposition format 0.0.4).
 func (d *Daemon) Metrics() string {
 	s := d.status()
+	return s.metrics()
+}
+
+func (s *Status) metrics() string {
 	q := &s.Queue
 	var b strings.Builder
 	one := func(name, kind, help string, value any) {
@@ -91,6 +92,7 @@ func (d *Daemon) Metrics() string {
 	}{{"busy", q.Busy}, {"deadline", q.Late}, {"failed", q.Failed}} {
 		fmt.Fprintf(&b, "showcause_refusals_total{reason=%q} %d\n", v.reason, v.n)
 	}
+	s.doorMetrics(&b, head)
 	one("cached_total", "counter", "Answers that were kept from before.", q.Cached)
 	one("bytes_total", "counter", "Bytes of what was answered.", q.Bytes)
 	one("reloads_total", "counter", "Changes of the rules under way.", q.Reloads)
@@ -113,6 +115,11 @@ func (d *Daemon) Metrics() string {
 	one("received_memory_bytes", "gauge", "What was received and is held in memory.", q.Memory)
 	one("received_disk_bytes", "gauge", "What was received and is held in files.", q.Disk)
 	one("rules", "gauge", "Rules that are scanned with.", s.Rules.Count)
+	if !s.Rules.Released.IsZero() {
+		one("rules_released_seconds", "gauge", "When ClamAV's rules among them were made, seconds since 1970.", s.Rules.Released.Unix())
+	}
+	one("rules_loaded_seconds", "gauge", "When they were loaded, seconds since 1970.", s.Rules.Loaded.Unix())
+	one("readers", "gauge", "Readers that there are at most.", s.Readers)
 	reloaded := 1
 	if s.Rules.Failed != "" {
 		reloaded = 0
@@ -127,4 +134,29 @@ func (d *Daemon) Metrics() string {
 	head("build_info", "gauge", "Always 1.")
 	fmt.Fprintf(&b, "showcause_build_info{version=%q,rules_version=%q} 1\n", s.Version, s.Rules.Version)
 	return b.String()
+}
+
+// doorMetrics are what the doors have counted.
+func (s *Status) doorMetrics(b *strings.Builder, head func(name, kind, help string)) {
+	head("door_connections", "gauge", "Connections that there are.")
+	for _, d := range s.Doors {
+		fmt.Fprintf(b, "showcause_door_connections{door=%q} %d\n", d.Door, d.Open)
+	}
+	head("door_connections_total", "counter", "Connections that were taken.")
+	for _, d := range s.Doors {
+		fmt.Fprintf(b, "showcause_door_connections_total{door=%q} %d\n", d.Door, d.Connections)
+	}
+	head("door_answers_total", "counter", "Requests that were answered, by door and verdict.")
+	for _, d := range s.Doors {
+		for _, v := range []struct {
+			verdict string
+			n       int64
+		}{{"found", d.Found}, {"incomplete", d.Incomplete}, {"nothing-found", d.Clean}} {
+			fmt.Fprintf(b, "showcause_door_answers_total{door=%q,verdict=%q} %d\n", d.Door, v.verdict, v.n)
+		}
+	}
+	head("door_refusals_total", "counter", "Requests that were not, by door.")
+	for _, d := range s.Doors {
+		fmt.Fprintf(b, "showcause_door_refusals_total{door=%q} %d\n", d.Door, d.Refused)
+	}
 }

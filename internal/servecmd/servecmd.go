@@ -1,5 +1,5 @@
-// Package servecmd are the commands about the service: serve, and top, which looks at
-// one that runs.
+// Package servecmd are the commands about the service: serve, and status and top, which
+// look at one that runs.
 package servecmd
 
 import (
@@ -70,7 +70,9 @@ one, and hands it the sockets.`,
 }
 
 // Commands are all of them.
-func (h Host) Commands() []*cobra.Command { return []*cobra.Command{h.Serve(), h.top(), h.watch()} }
+func (h Host) Commands() []*cobra.Command {
+	return []*cobra.Command{h.Serve(), h.status(), h.top(), h.watch()}
+}
 
 func (h Host) run(c *cobra.Command, s *settings) error {
 	if len(s.listen) == 0 && os.Getenv("LISTEN_FDS") == "" {
@@ -93,7 +95,9 @@ func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 			icapName:   func(d *serve.Daemon) (serve.Door, error) { return h.icapDoor(s, d) },
 			milterName: func(d *serve.Daemon) (serve.Door, error) { return h.milterServer(s, d) },
 		},
-		Rules: func(ctx context.Context) (queue.Database, error) { return h.rules(ctx, s.db, stderr) },
+		Rules: func(ctx context.Context) (queue.Database, error) {
+			return young(s.oldest, time.Now)(h.rules(ctx, s.db, stderr))
+		},
 		State: func() string { return stateOf(s.db) },
 		Queue: queue.Options{
 			Scratch: h.Scratch, MaxWaiting: s.queue, MaxMemory: s.memory, MaxSpool: s.spool, CacheMemory: s.cache,
@@ -129,6 +133,21 @@ func (h Host) rules(ctx context.Context, paths []string, stderr io.Writer) (queu
 		return queue.Database{}, fmt.Errorf("rules: %w", err)
 	}
 	return queue.Database{DB: db, Version: versionOf(db.Meta()), Digest: sum, Close: func() { _ = db.Close() }}, nil
+}
+
+// young refuses ClamAV's rules that are older than they may be (FailIfCvdOlderThan).
+// Rules that do not say of when they are have no age.
+func young(oldest time.Duration, now func() time.Time) func(queue.Database, error) (queue.Database, error) {
+	return func(db queue.Database, err error) (queue.Database, error) {
+		made := serve.Released(db.Version)
+		if err != nil || oldest <= 0 || made.IsZero() || now().Sub(made) <= oldest {
+			return db, err
+		}
+		if db.Close != nil {
+			db.Close()
+		}
+		return queue.Database{}, fmt.Errorf("rules: of %s, which is longer ago than FailIfCvdOlderThan has it", made.Format(time.DateOnly))
+	}
 }
 
 // digestOf is the SHA-256 that records name a database by.

@@ -45,6 +45,7 @@ type settings struct {
 	proxy        proxySettings
 	selfCheck    time.Duration
 	scanTime     time.Duration
+	oldest       time.Duration // of ClamAV's rules; 0 is no bound
 	drain        time.Duration
 	readers      int
 	recycle      int
@@ -334,11 +335,7 @@ func (s *settings) bounds() (err error) {
 	size(&s.readerMemory, source{flag: "max-memory"}, 1<<30)
 	size(&s.memory, source{flag: "receive-memory"}, 32<<20)
 	size(&s.spool, source{flag: "receive-disk"}, 16<<30)
-	cached := int64(16 << 20)
-	if s.file.Bool("DisableCache") {
-		cached = 0
-	}
-	size(&s.cache, source{flag: "cache"}, cached)
+	size(&s.cache, source{flag: "cache"}, s.cached())
 	if err != nil {
 		return err
 	}
@@ -361,6 +358,49 @@ func (s *settings) bounds() (err error) {
 		return errors.New("flags --readers, --max-queue: want at least 1; --recycle: at least 0")
 	}
 	return nil
+}
+
+// answerBytes is what an answer that is kept takes, about.
+const answerBytes = 400
+
+// cached is what clamd.conf has for the cache, in bytes. clamd's default of 65,536 entries
+// counts only where the file has it: here it is memory that is bounded.
+func (s *settings) cached() int64 {
+	switch n := s.file.Number("CacheSize"); {
+	case s.file.Bool("DisableCache"):
+		return 0
+	case s.file.Given("CacheSize") > 0 && n > 0:
+		return int64(n) * answerBytes
+	}
+	return 16 << 20
+}
+
+// logging is where the log goes. clamd's bound of its file counts for the file that
+// clamd.conf names, whether that says it or not.
+func (s *settings) logging() {
+	l := &s.log
+	*l = serve.LogOptions{
+		File: s.text(source{"log-file", "LogFile"}, ""), Format: s.text(source{flag: "log-format"}, ""), Clean: s.yes(source{"log-clean", "LogClean"}),
+		Verbose: s.yes(source{"log-verbose", "LogVerbose"}) || s.file.Bool("Debug"), Time: s.file.Bool("LogTime"), Extended: s.file.Bool("ExtendedDetectionInfo"),
+		Syslog: s.file.Bool("LogSyslog"),
+	}
+	if l.Syslog {
+		l.Facility = s.file.Text("LogFacility")
+	}
+	if s.file.Given("LogFileMaxSize") > 0 || s.file.Given("LogFile") > 0 && !s.given.Changed("log-file") {
+		if n := s.file.Size("LogFileMaxSize"); n < math.MaxInt64 && l.File != "" {
+			l.MaxBytes = n
+		}
+	}
+	for _, x := range [...]struct {
+		name, option string
+		value        any
+	}{
+		{"log-time", "LogTime", l.Time}, {"log-extended", "ExtendedDetectionInfo", l.Extended}, {"log-max-size", "LogFileMaxSize", l.MaxBytes},
+		{"log-syslog", "LogSyslog", l.Syslog}, {"log-facility", "LogFacility", l.Facility}, {"debug", "Debug", s.file.Bool("Debug")},
+	} {
+		s.row(x.name, x.value, s.from(source{option: x.option}))
+	}
 }
 
 // rest are all others.
@@ -389,17 +429,9 @@ func (s *settings) rest() error {
 	s.control = s.text(source{flag: "control"}, "")
 	s.metrics = s.text(source{flag: "metrics"}, "")
 	s.drain = s.time(source{flag: "drain"}, time.Minute, 0)
-	s.log = serve.LogOptions{
-		File: s.text(source{"log-file", "LogFile"}, ""), Format: s.text(source{flag: "log-format"}, ""), Clean: s.yes(source{"log-clean", "LogClean"}),
-		Verbose: s.yes(source{"log-verbose", "LogVerbose"}), Time: s.file.Bool("LogTime"), Syslog: s.file.Bool("LogSyslog"),
-	}
-	if s.file.Given("LogFileMaxSize") > 0 && s.log.File != "" {
-		if n := s.file.Size("LogFileMaxSize"); n < math.MaxInt64 {
-			s.log.MaxBytes = n
-		}
-	}
-	s.row("log-time", s.log.Time, s.from(source{option: "LogTime"}))
-	s.row("log-syslog", s.log.Syslog, s.from(source{option: "LogSyslog"}))
+	s.oldest = time.Duration(s.file.Number("FailIfCvdOlderThan")) * 24 * time.Hour
+	s.row("fail-if-older-than", s.oldest, s.from(source{option: "FailIfCvdOlderThan"}))
+	s.logging()
 	if s.user == "root" && os.Geteuid() == 0 {
 		s.user = ""
 	}
@@ -416,7 +448,7 @@ func (s *settings) print(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "%-18s %-40s # %s\n", r.name, showcause.Escape(v), showcause.Escape(r.from))
 	}
-	b.WriteString("\n# clamd.conf: what the protocol's door takes over\n")
+	b.WriteString("\n# clamd.conf: what is honoured\n")
 	for _, o := range s.file.Settings() {
 		if o.Fate != clamdconf.Honoured {
 			continue

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,16 +58,52 @@ func (s *session) ask(op string) (st serve.Status, err error) {
 	return st, nil
 }
 
+// status is the command "status".
+func (h Host) status() *cobra.Command {
+	var path string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Say how a service that runs stands: doors, queue, readers, rules, jail",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := dial(c.Context(), path)
+			if err != nil {
+				return err
+			}
+			defer s.conn.Close()
+			st, err := s.ask("status")
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(st)
+			}
+			return show(c.OutOrStdout(), &st, nil, 0)
+		},
+	}
+	c.Flags().StringVar(&path, "control", DefaultControl, "the service's control socket")
+	c.Flags().BoolVar(&asJSON, "json", false, "a line of JSON")
+	c.SetFlagErrorFunc(h.FlagError)
+	return c
+}
+
 // top is the command "top".
 func (h Host) top() *cobra.Command {
 	var path, format string
-	var once bool
+	var once, asJSON bool
 	var every time.Duration
 	c := &cobra.Command{
 		Use:   "top [flags]",
-		Short: "Look at a service that runs: doors, queue, readers, rules, throughput",
+		Short: "Look at a service that runs, live: doors, queue, readers, rules, throughput",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if every <= 0 {
+				return errors.New("flag --every: more than 0")
+			}
+			if asJSON {
+				format = "json"
+			}
 			s, err := dial(c.Context(), path)
 			if err != nil {
 				return err
@@ -106,6 +144,7 @@ func (h Host) top() *cobra.Command {
 	c.Flags().BoolVarP(&once, "once", "1", false, "once, and end")
 	c.Flags().DurationVar(&every, "every", time.Second, "time between two looks")
 	c.Flags().StringVar(&format, "format", "text", "output: text, json (a line each)")
+	c.Flags().BoolVar(&asJSON, "json", false, "as --format json")
 	c.SetFlagErrorFunc(h.FlagError)
 	return c
 }
@@ -113,31 +152,101 @@ func (h Host) top() *cobra.Command {
 // show writes how things stand; with a last look, what came to pass since.
 func show(w io.Writer, s, last *serve.Status, since time.Duration) error {
 	q := &s.Queue
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s, process %d, since %s\n", showcause.Escape(s.Version), s.Pid, s.Since.Format(time.DateTime))
+	fmt.Fprintf(t, "rules\t%s\n", rulesLine(&s.Rules, s.Now))
 	jail := "NOT SEALED"
 	if s.Sealed {
 		jail = "sealed"
 	}
-	fmt.Fprintf(w, "showcause %s, process %d, since %s\n", showcause.Escape(s.Version), s.Pid, s.Since.Format(time.DateTime))
-	for _, d := range s.Doors {
-		fmt.Fprintf(w, "door     %s %s %s\n", showcause.Escape(d.Door), d.Network, showcause.Escape(d.Address))
+	fmt.Fprintf(t, "readers\t%d at most, %s\n", s.Readers, jail)
+	for _, g := range s.Jail {
+		if !g.On {
+			fmt.Fprintf(t, "\tnot there: %s: %s\n", showcause.Escape(g.Wall), showcause.Escape(g.Why))
+		}
 	}
-	fmt.Fprintf(w, "rules    %d", s.Rules.Count)
-	if s.Rules.Version != "" {
-		fmt.Fprintf(w, ", %s", showcause.Escape(s.Rules.Version))
-	}
-	if s.Rules.Failed != "" {
-		fmt.Fprintf(w, "; the last reload failed: %s", showcause.Escape(s.Rules.Failed))
-	}
-	fmt.Fprintf(w, "\nreaders  %d, %s; %d requests are read, %d wait, of %d clients\n", s.Readers, jail, q.Reading, q.Waiting, q.Clients)
-	fmt.Fprintf(w, "answers  %d: %d found, %d incomplete, %d nothing found; %d from the cache (%d kept)\n", q.Requests, q.Found, q.Incomplete, q.Clean, q.Cached, q.Kept)
-	fmt.Fprintf(w, "refused  %d busy, %d late, %d failed\n", q.Busy, q.Late, q.Failed)
-	fmt.Fprintf(w, "times    half below %v, 99 of 100 below %v\n", quantile(q, 0.5), quantile(q, 0.99))
-	if last != nil && since > 0 {
-		l := &last.Queue
-		_, err := fmt.Fprintf(w, "now      %.0f answers/s, %.1f MB/s\n", float64(q.Requests-l.Requests)/since.Seconds(), float64(q.Bytes-l.Bytes)/1e6/since.Seconds())
+	fmt.Fprintf(t, "queue\t%d with readers, %d waiting, of %d clients; %s received and held\n", q.Reading, q.Waiting, q.Clients, sized(q.Memory+q.Disk))
+	fmt.Fprintf(t, "answers\t%d: %d found, %d incomplete, %d nothing found; %d from the cache (%d kept)\n", q.Requests, q.Found, q.Incomplete, q.Clean, q.Cached, q.Kept)
+	fmt.Fprintf(t, "refused\t%d busy, %d late, %d failed\n", q.Busy, q.Late, q.Failed)
+	fmt.Fprintf(t, "times\thalf below %v, 99 of 100 below %v\n", quantile(q, 0.5), quantile(q, 0.99))
+	fmt.Fprintf(t, "%s\t%s\n", "rate", rate(s, last, since))
+	if err := t.Flush(); err != nil {
 		return err
 	}
-	return nil
+	return showDoors(w, s, last, since)
+}
+
+// rulesLine says what is scanned with, and how old it is.
+func rulesLine(r *serve.RulesStatus, now time.Time) string {
+	out := fmt.Sprint(r.Count)
+	if r.Version != "" {
+		out += ", " + showcause.Escape(r.Version)
+	}
+	if !r.Released.IsZero() {
+		out += ", " + age(now.Sub(r.Released)) + " old"
+	}
+	out += ", loaded " + age(now.Sub(r.Loaded)) + " ago"
+	if r.Failed != "" {
+		out += "; THE LAST RELOAD FAILED: " + showcause.Escape(r.Failed)
+	}
+	return out
+}
+
+// age is a time in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", max(d, 0)/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
+}
+
+// sized is a number of bytes for people.
+func sized(n int64) string {
+	for _, u := range [...]struct {
+		shift int
+		name  string
+	}{{30, "GiB"}, {20, "MiB"}, {10, "KiB"}} {
+		if n >= 1<<u.shift {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(int64(1)<<u.shift), u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// rate is what passes in a second, since the last look or since the start.
+func rate(s, last *serve.Status, since time.Duration) string {
+	when := "since the last look"
+	if last == nil {
+		last, since, when = &serve.Status{}, s.Now.Sub(s.Since), "since the start"
+	}
+	if since <= 0 {
+		return "none yet"
+	}
+	q, l := &s.Queue, &last.Queue
+	return fmt.Sprintf("%.1f answers/s, %.2f MB/s %s", float64(q.Requests-l.Requests)/since.Seconds(), float64(q.Bytes-l.Bytes)/1e6/since.Seconds(), when)
+}
+
+func showDoors(w io.Writer, s, last *serve.Status, since time.Duration) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "\nDOOR\tOPEN\tTAKEN\tANSWERS\tFOUND\tINCOMPLETE\tREFUSED\t/S\tADDRESSES\n")
+	for i := range s.Doors {
+		d := &s.Doors[i]
+		var at []string
+		for _, l := range d.Sockets {
+			at = append(at, showcause.Escape(l.Address))
+		}
+		now := "-"
+		if last != nil && since > 0 && i < len(last.Doors) && last.Doors[i].Door == d.Door {
+			now = fmt.Sprintf("%.1f", float64(d.Answers()-last.Doors[i].Answers())/since.Seconds())
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", showcause.Escape(d.Door), d.Open, d.Connections, d.Answers(), d.Found, d.Incomplete, d.Refused, now, strings.Join(at, " "))
+	}
+	return t.Flush()
 }
 
 // quantile is the bound of the class that a share of the answers is below.

@@ -40,6 +40,7 @@ type Server struct {
 	mu      sync.Mutex // guards what follows
 	conns   map[*Conn]struct{}
 	clients map[string]int
+	ever    int64
 	closing bool
 	wg      sync.WaitGroup
 	gone    chan struct{} // told when a connection ends
@@ -76,6 +77,13 @@ func descriptors() int {
 
 // Max is the number of connections that there may be.
 func (s *Server) Max() int { return s.o.Max }
+
+// Connections is the number of them, and of those that there ever were.
+func (s *Server) Connections() (open int, ever int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns), s.ever
+}
 
 // Serve takes the connections of a listener until it is closed. Several may be served at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -122,6 +130,7 @@ func (s *Server) take(nc net.Conn) *Conn {
 	}
 	s.conns[c] = struct{}{}
 	s.clients[c.Client]++
+	s.ever++
 	s.wg.Add(1)
 	return c
 }

@@ -118,6 +118,7 @@ type Server struct {
 	mu      sync.Mutex // guards what follows
 	conns   map[*conn]struct{}
 	clients map[string]int // connections of each
+	ever    int64
 	tasks   map[*task]struct{}
 	freed   chan struct{} // closed and made anew when a connection ends, if full
 	full    bool          // somebody waits for that
@@ -163,6 +164,13 @@ func New(b Backend, o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Server{o: o, b: b, conns: map[*conn]struct{}{}, clients: map[string]int{}, tasks: map[*task]struct{}{}, freed: make(chan struct{})}
+}
+
+// Connections is the number of them, and of those that there ever were.
+func (s *Server) Connections() (open int, ever int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns), s.ever
 }
 
 // connections is the number of them that descriptors allow: each may have a file besides.
@@ -260,6 +268,7 @@ func (s *Server) take(ctx context.Context, nc net.Conn) *conn {
 	}
 	s.conns[c] = struct{}{}
 	s.clients[c.client]++
+	s.ever++
 	s.wg.Add(1)
 	return c
 }

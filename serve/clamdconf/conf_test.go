@@ -1,12 +1,16 @@
 package clamdconf
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -205,6 +209,50 @@ func TestAgainstClamconf(t *testing.T) {
 	}
 	for name := range theirs {
 		t.Errorf("%s is missing", name)
+	}
+}
+
+// Every option of the manual page and the sample that ClamAV ships is in the table.
+func TestAgainstManual(t *testing.T) {
+	known := map[string]bool{"Example": true}
+	for _, o := range Options() {
+		known[o.Name] = true
+	}
+	read := false
+	for path, form := range map[string]string{
+		"/usr/share/man/man5/clamd.conf.5.gz":                     `(?m)^\\fB([A-Z][A-Za-z0-9]+)(?: [A-Z]+)?\\fR$`,
+		"/usr/share/doc/clamav-daemon/examples/clamd.conf.sample": `(?m)^#?([A-Z][A-Za-z0-9]+)(?: [^ \n]+)?$`,
+	} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if strings.HasSuffix(path, ".gz") {
+			z, err := gzip.NewReader(bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err = io.ReadAll(z); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read = true
+		names := regexp.MustCompile(form).FindAllSubmatch(b, -1)
+		for _, n := range names {
+			switch name := string(n[1]); name {
+			case "BOOL", "STRING", "SIZE", "NUMBER": // kinds
+			default:
+				if !known[name] {
+					t.Errorf("%s: %s is not in the table", path, name)
+				}
+			}
+		}
+		if len(names) < 90 {
+			t.Errorf("%s names %d options", path, len(names))
+		}
+	}
+	if !read {
+		t.Skip("neither ClamAV's manual page nor its sample is installed")
 	}
 }
 
