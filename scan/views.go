@@ -104,10 +104,14 @@ func (in *input) dataURIs(l *layer) {
 	if n == 0 || !l.out.Work(n/16) {
 		return
 	}
-	err := view.DataURIs(bound.Reader(l.Source, 0, -1), func(u view.URI) bool {
+	each := func(u view.URI) bool {
 		return l.out.Child(unpack.Child{Op: view.OpData, Reader: u.Decode(bound.Reader(l.Source, u.Offset, u.Length)), Size: -1})
-	})
-	if err != nil {
+	}
+	if b, ok := l.Source.(showcause.Bytes); ok {
+		view.DataURIsOf(b, each)
+		return
+	}
+	if err := view.DataURIs(bound.Reader(l.Source, 0, -1), each); err != nil {
 		in.cannotRead(l, 0, -1, err)
 	}
 }

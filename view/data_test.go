@@ -30,6 +30,18 @@ func dataOf(t testing.TB, text string, wrap func(io.Reader) io.Reader) []string 
 	if err != nil {
 		t.Fatal(err)
 	}
+	n := 0
+	DataURIsOf([]byte(text), func(u URI) bool {
+		b, err := io.ReadAll(u.Decode(strings.NewReader(text[u.Offset:][:u.Length])))
+		if err != nil || n >= len(got) || string(b) != got[n] {
+			t.Fatalf("%q in memory: the URI %d is %q", text, n, b)
+		}
+		n++
+		return true
+	})
+	if n != len(got) {
+		t.Fatalf("%q in memory: %d URIs, want %d", text, n, len(got))
+	}
 	return got
 }
 
@@ -149,6 +161,22 @@ func TestDataURILinear(t *testing.T) {
 		}
 		if sum > int(delims)*n {
 			t.Errorf("%q: %d bytes", s, sum)
+		}
+	}
+}
+
+// Where a URI stands makes no difference: what goes before is passed over many bytes at once.
+func TestDataURIsBehind(t *testing.T) {
+	for _, before := range []string{"It's a word: \"this\" one, <b>data</b>. ", "x", "a:", "d\x00", "dat ", "'", "\"", "<'", ">\"\"'\n"} {
+		for i := 0; i < len(dataCases); i += 4 {
+			in := strings.ReplaceAll(dataCases[i].in, "@", long64)
+			for _, n := range []int{quietWindow - 9, quietWindow - 2, quietWindow + 1} {
+				text := strings.Repeat(before, n/len(before)+1)[:n] + in
+				got, want := dataOf(t, text, plain), dataOf(t, text, iotest.OneByteReader)
+				if fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Fatalf("%d bytes of %q and %q: %q, want %q", n, before, in, got, want)
+				}
+			}
 		}
 	}
 }

@@ -359,3 +359,36 @@ func FuzzHTML(f *testing.F) {
 		}
 	})
 }
+
+// Eight bytes at once give what one byte after the other gives.
+func TestTextWords(t *testing.T) {
+	rnd := rand.New(rand.NewSource(7))
+	alphabets := []string{"abc XYZ", "a b", "aZ[`{@ \t\n\x00\x7f\x80\xff", " ", "Hello, world. "}
+	for i := range 20000 {
+		from := alphabets[i%len(alphabets)]
+		in := make([]byte, rnd.Intn(64))
+		for j := range in {
+			in[j] = from[rnd.Intn(len(from))]
+		}
+		if i%7 == 0 && len(in) > 0 {
+			in[rnd.Intn(len(in))] = byte(rnd.Uint32())
+		}
+		var want []byte
+		gap := false
+		for _, c := range in {
+			switch {
+			case space(c) && !gap:
+				want, gap = append(want, ' '), true
+			case c > ' ' && c < 0x80:
+				want, gap = append(want, bytes.ToLower([]byte{c})...), false
+			}
+		}
+		got, err := io.ReadAll(Text(iotest.OneByteReader(bytes.NewReader(in))))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%q by bytes: %q, want %q", in, got, want)
+		}
+		if got, err = io.ReadAll(Text(bytes.NewReader(in))); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

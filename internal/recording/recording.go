@@ -131,7 +131,10 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 	if r.fail(r.identified()) {
 		return
 	}
-	name := absolute(res.Path)
+	name := res.Path
+	if res.Err != nil || len(res.Report.Gaps)+len(res.Report.Findings) > 0 {
+		name = absolute(name) // of what is not told, coverage keeps no name; this asks the kernel once for each folder above
+	}
 	r.coverage.File(name, subject, &res.Report, res.Err != nil)
 	if res.Err != nil {
 		return

@@ -127,6 +127,35 @@ func holdsDisc(l showcause.Source, off int64) bool {
 		le.Uint32(b[80:]) == binary.BigEndian.Uint32(b[84:])
 }
 
+// table is a list of payloads, with what is the same for every layer.
+type table struct {
+	all    []payload
+	starts []string
+	keep   int64 // what two chunks share: most need what is behind their start, one says far behind it what it is
+}
+
+func tableOf(all []payload) *table {
+	t := &table{all: all, keep: 2 * payloadView}
+	for i := range all {
+		t.starts = append(t.starts, all[i].start)
+		t.keep = max(t.keep, int64(all[i].lead)+payloadView)
+	}
+	return t
+}
+
+// unpacked is a list without what Packer tells of programs.
+func unpacked(all []payload) []payload {
+	return slices.DeleteFunc(all, func(p payload) bool { return p.archive != "" || p.script })
+}
+
+// The lists by what a layer is: never changed.
+var (
+	ofScripts   = tableOf(payloads())
+	ofData      = tableOf(anywhere())
+	ofPrograms  = tableOf(unpacked(payloads()))
+	ofNoProgram = tableOf(unpacked(anywhere()))
+)
+
 // archives are the payloads that tools look for anywhere in a file.
 func archives() []payload {
 	return slices.DeleteFunc(payloads(), func(p payload) bool { return p.archive == "" })
@@ -417,13 +446,16 @@ func (c *carver) first(s stretch) (int64, *payload) {
 // script, whatever else it is: it has a first line, of text.
 func runnable(head []byte) bool {
 	line, _, ok := bytes.Cut(head, []byte{'\n'})
+	if !ok {
+		return false
+	}
 	line = bytes.TrimSuffix(line, []byte{'\r'})
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
-	return ok && len(line) > 0 && (line[0] < 0x7f || bytes.HasPrefix(line, []byte("\xef\xbb\xbf")))
+	return len(line) > 0 && (line[0] < 0x7f || bytes.HasPrefix(line, []byte("\xef\xbb\xbf")))
 }
 
 // carver gives what stands in a layer as it is.
@@ -434,30 +466,26 @@ type carver struct {
 	op       string
 	off, end int64
 	near     int64 // before it a stream's header is enough: someone decodes what stands there
-	all      []payload
+	*table
 
-	given  *given
-	starts []string
-	keep   int64 // what two chunks share: most need what is behind their start, one says far behind it what it is
-	at     int64 // of the chunk
-	buf    []byte
-	seen   stretch
+	given *given
+	at    int64 // of the chunk
+	buf   []byte
+	seen  stretch
 }
 
 // walkPayload gives what a script, or what stands behind a program's image,
 // carries compressed or archived, and what data of any kind do: children, each from where it
 // begins to its end if that can be told, or else to the end of the layer.
 func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.Out, measure Measure) {
-	c := carver{l: l, out: out, measure: measure, op: "exe.payload", off: 1, end: l.Size(), near: l.Size(), all: payloads()}
+	c := carver{l: l, out: out, measure: measure, op: "exe.payload", off: 1, end: l.Size(), near: l.Size(), table: ofScripts}
 	switch {
 	case isProgram(t):
 		off, known, parsed := imageEnd(file{src: l}, t)
-		if !parsed {
-			c.near, c.all = 0, anywhere()
-		}
-		c.all = slices.DeleteFunc(c.all, func(p payload) bool { return p.archive != "" || p.script }) // Packer tells them
+		c.table = ofPrograms
 		switch {
 		case !parsed:
+			c.near, c.table = 0, ofNoProgram
 		case off <= 0:
 			return
 		default:
@@ -472,7 +500,7 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 	case t.Hides() && !apart(t):
 		return
 	case apart(t) || !runnable(head):
-		c.near, c.all = 0, anywhere()
+		c.near, c.table = 0, ofData
 	}
 	c.walk()
 }
@@ -494,11 +522,7 @@ func (c *carver) walk() {
 		return
 	}
 	g := &given{spans: c.out.Covered()}
-	c.given, c.at, c.keep = g, c.off, 2*payloadView
-	for i := range c.all {
-		c.starts = append(c.starts, c.all[i].start)
-		c.keep = max(c.keep, int64(c.all[i].lead)+payloadView)
-	}
+	c.given, c.at = g, c.off
 	for c.off < c.end {
 		from, p := c.find()
 		if p == nil {
