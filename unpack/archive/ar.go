@@ -15,6 +15,9 @@ var (
 	arThin  = []byte("!<thin>\n")
 )
 
+// arOutside says of a thin archive that its members stand elsewhere.
+const arOutside = showcause.Unsupported + ".format.ar-thin"
+
 // arHeader is the size in bytes of a member's header.
 const arHeader = 60
 
@@ -25,7 +28,8 @@ const arHeader = 60
 //
 // Long names stand in a member "//" (System V, GNU: "/123") or before the
 // content (BSD: "#1/20"). Every member is a child, "ar.file", the tables too.
-// The members of a thin archive are other files; only its tables stand in it.
+// The members of a thin archive are other files, which is a gap; only its tables
+// stand in it.
 func Ar() unpack.Format {
 	return unpack.Format{
 		Name:  "ar",
@@ -38,6 +42,7 @@ func arWalk(src showcause.Source, out *unpack.Out) {
 	magic := bound.Head(src, len(arMagic))
 	thin := bytes.Equal(magic, arThin)
 	var names []byte
+	outside := false
 	for off := int64(len(arMagic)); off < src.Size() && out.Work(1024); {
 		b, _ := bound.ReadAt(src, off, min(arHeader, src.Size()-off), arHeader)
 		name, size, ok := parseAr(b)
@@ -60,6 +65,10 @@ func arWalk(src showcause.Source, out *unpack.Out) {
 		case name == "//":
 			names, _ = bound.ReadAt(src, data, min(size, tarMaxPax), tarMaxPax)
 		case thin && !table:
+			if !outside {
+				out.Gap(arOutside, off, -1)
+			}
+			outside = true
 			off = data
 			continue
 		case strings.HasPrefix(name, "#1/"):

@@ -68,6 +68,8 @@ func All() []unpack.Format {
 		stream.Lzop(),
 		stream.Compress(),
 		stream.Snappy(),
+		legacy.Mozilla(),
+		archive.Pbzx(stream.OpenXz),
 		stream.Brotli(),
 		stream.Zlib(),
 		stream.WOFF(),

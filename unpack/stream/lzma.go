@@ -25,7 +25,7 @@ func LZMA() unpack.Format {
 
 // lzmaPlausible judges the header as xz does, and the first coded byte.
 func lzmaPlausible(b []byte) bool {
-	if len(b) < lzmaHeader+1 || b[0] >= 9*5*5 || b[0]%9+b[0]/9%5 > 4 || b[lzmaHeader] != 0 {
+	if len(b) < lzmaHeader+1 || b[0] >= badProps || b[0]%9+b[0]/9%5 > 4 || b[lzmaHeader] != 0 {
 		return false
 	}
 	if !roundDict(lzmaDict(b)) {
@@ -57,9 +57,27 @@ func roundDict(n uint32) bool {
 // lzmaOdd judges a header that no encoder writes and decoders read all the same:
 // any dictionary, any size below 2^56. The properties are the usual ones.
 func lzmaOdd(b []byte) bool {
-	return len(b) > lzmaHeader+5 && b[0] == 0x5d && b[lzmaHeader] == 0 && (b[12] == 0 || binary.LittleEndian.Uint64(b[5:]) == 1<<64-1) &&
+	return len(b) > lzmaHeader+5 && b[0] == usualProps && b[lzmaHeader] == 0 && (b[12] == 0 || binary.LittleEndian.Uint64(b[5:]) == 1<<64-1) &&
 		len(bytes.Trim(b[lzmaHeader:lzmaHeader+5], "\x00")) > 0
 }
+
+// lzmaLies judges a header of which one field is what no decoder takes, properties or a
+// size, and all others are as encoders write them.
+func lzmaLies(b []byte) bool {
+	if len(b) <= lzmaHeader+5 || b[lzmaHeader] != 0 || len(bytes.Trim(b[lzmaHeader:lzmaHeader+5], "\x00")) == 0 ||
+		!roundDict(lzmaDict(b)) || lzmaDict(b) < smallDict {
+		return false
+	}
+	size := binary.LittleEndian.Uint64(b[5:])
+	if b[0] >= badProps {
+		return size == 1<<64-1 || size > 0 && size < 1<<38
+	}
+	return b[0]%9+b[0]/9%5 <= 4 && size >= 1<<38
+}
+
+// Properties from badProps on are none; encoders write usualProps where nobody asks for
+// others (lc 3, lp 0, pb 2).
+const badProps, usualProps = 9 * 5 * 5, 0x5d
 
 // lzmaOddDecodes tells whether something decodes: of other bytes, the first
 // distance leads nowhere.
@@ -74,7 +92,7 @@ func lzmaOddDecodes(b []byte) bool {
 
 func lzmaMatch(p *unpack.Probe) bool {
 	if !lzmaPlausible(p.Head) {
-		return lzmaOdd(p.Head) && lzmaOddDecodes(p.Head)
+		return (lzmaOdd(p.Head) || lzmaLies(p.Head)) && lzmaOddDecodes(p.Head)
 	}
 	d, err := openLZMA(bytes.NewReader(p.Head))
 	if err != nil {
@@ -89,11 +107,14 @@ func lzmaMatch(p *unpack.Probe) bool {
 	return err == nil || err == io.EOF || err == io.ErrUnexpectedEOF
 }
 
-// openLZMA reads the header from r.
+// openLZMA reads the header from r. Properties that are none are taken for the usual ones.
 func openLZMA(r codec.ByteReader) (*codec.LZMA, error) {
 	var h [lzmaHeader]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
 		return nil, bound.CutShort(err)
+	}
+	if h[0] >= badProps {
+		h[0] = usualProps
 	}
 	return codec.NewLZMA(r, [5]byte(h[:5]), max(int64(binary.LittleEndian.Uint64(h[5:])), -1))
 }
@@ -106,6 +127,9 @@ func lzmaWalk(src showcause.Source, out *unpack.Out) {
 	r, ok := give(out, unpack.Child{Op: "lzma.stream", Size: -1}, open(), open, lzmaCost)
 	if !ok {
 		return
+	}
+	if b := bound.Head(src, 1); len(b) > 0 && b[0] >= badProps {
+		out.Gap(showcause.Corrupt, 0, 1)
 	}
 	if junk, more := bound.SkipZeros(src, r.in.offset()); more {
 		out.Gap(showcause.Corrupt, junk, src.Size()-junk)

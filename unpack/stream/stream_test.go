@@ -452,6 +452,29 @@ func TestLZMASmallDictionary(t *testing.T) {
 	}
 }
 
+// A header of which one field lies is read by the others.
+func TestLZMALies(t *testing.T) {
+	for name, edit := range map[string]func([]byte){
+		"a size of 2^62":          func(b []byte) { copy(b[5:], "\x00\x00\x00\x00\x00\x00\x00\x40") },
+		"a size of 2^38 and more": func(b []byte) { copy(b[5:], "\x05\x00\x00\x00\x40\x00\x00\x00") },
+		"a negative size":         func(b []byte) { copy(b[5:], "\x00\x00\x00\x00\x00\x00\x00\x80") },
+		"properties 225":          func(b []byte) { b[0] = 225 },
+		"properties 255":          func(b []byte) { b[0] = 255 },
+	} {
+		b := lzmaed(t, payload(), false, true)
+		edit(b)
+		if !LZMA().Match(unpacktest.Probe(showcause.Bytes(b))) {
+			t.Errorf("%s: no match", name)
+			continue
+		}
+		r := unpacktest.Walk(t, LZMA(), b, showcause.Limits{})
+		one(t, r, payload())
+		if b[0] != usualProps && !r.Has(showcause.Corrupt) { // the end mark ends what has too large a size
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+}
+
 func TestLZMAMatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		data []byte

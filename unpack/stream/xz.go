@@ -44,6 +44,12 @@ func xzWalk(src showcause.Source, out *unpack.Out) {
 	})
 }
 
+// OpenXz opens a layer. sound tells at the end whether it is the layer's, and checks fit.
+func OpenXz(src showcause.Source, out *unpack.Out) (r io.Reader, sound func() bool) {
+	x := &xzRun{in: newInput(src, 0), out: out}
+	return x, func() bool { return x.end() == src.Size() && !x.harmed() }
+}
+
 // xzRun reads streams up to the first that does not begin where the one before
 // and its padding end.
 type xzRun struct {

@@ -793,6 +793,7 @@ func (z *zipWalk) zombie(name string, at int64, w zipWay, n int64, cut bool) boo
 	j.bytes = nil
 	z.note(zipNoteMethod, at, zipLocalLen)
 	z.child(name, j)
+	z.deeper(name, j)
 	return true
 }
 

@@ -262,6 +262,16 @@ func zipTestHostile() []zipTestCase {
 	honest.crc = crc32.ChecksumIEEE(D)
 	add("zombie with the stored CRC", "ambiguous.zip.method", zipTestBuild(zipTestEntry{data: D, local: honest, central: honest}))
 
+	for i := range 3 {
+		in := zipTestDeflate(D)
+		for range i {
+			in = zipTestDeflate(in)
+		}
+		n := uint64(len(in))
+		h := zipTestHead{crc: crc, packed: n, size: n, name: "zombie"}
+		add(fmt.Sprintf("zombie in zombie, %d", i), "ambiguous.zip.method", zipTestBuild(zipTestEntry{data: in, local: h, central: h}))
+	}
+
 	e := evil
 	e.local.method, e.local.size = 0, n
 	add("method: local stored", "ambiguous.zip.method ambiguous.zip.size", zipTestBuild(e))

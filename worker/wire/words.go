@@ -111,7 +111,7 @@ func packers() []string {
 // allOps are the ways in which layers are derived, each once, in order.
 func allOps() []string {
 	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse oci.layer oci.file oci.hidden
-		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream zstd.skippable lz4.stream lz4.skippable lzip.lzma lzop.lzo compress.lzw snappy.stream brotli.stream zlib.deflate woff.table woff.metadata woff2.tables woff2.metadata
+		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream zstd.skippable lz4.stream lz4.skippable lzip.lzma lzop.lzo compress.lzw snappy.stream mozlz4.stream mozlz4.rest pbzx.stream pbzx.rest brotli.stream zlib.deflate woff.table woff.metadata woff2.tables woff2.metadata
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
 		macho.slice exe.embedded exe.payload exe.overlay
 		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
@@ -158,7 +158,7 @@ func allCodes() []showcause.Code {
 		7z-alpha 7z-m68k 7z-experimental 7z-nsis 7z-lzham 7z-lz5 7z-lizard 7z-splitter
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
-	add(showcause.Unsupported+".format", "tar-volume", "zip-split", "split-volume", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
+	add(showcause.Unsupported+".format", "tar-volume", "ar-thin", "zip-split", "split-volume", "cab-volume", "arj-volume", "rar-volume", "alz-volume", "egg-volume", "macho-universal-nested",
 		"qcow2-backing", "vhd-parent", "vhdx-parent", "vmdk-extent", "vdi-parent", "qed-backing", "dmg-segment", "oci-remote")
 	for _, t := range filetype.All() {
 		add(showcause.Unsupported+".format", t.String())
