@@ -13,7 +13,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -113,6 +112,7 @@ type squash struct {
 	claimed    []unpack.Span // of the blocks of files
 	tails      []squashTail  // that are in fragments
 	opened     map[uint32]int64
+	lz         codec.LZMA2 // of xz
 }
 
 // squashTail is the end of a file in a fragment.
@@ -208,7 +208,11 @@ func (s *squash) unpackBlock(b []byte, size int64) ([]byte, error) {
 	case 3:
 		return codec.LZO(b, int(size))
 	case 4:
-		r, err = xz.ReaderConfig{DictCap: 1 << 20, SingleStream: true}.NewReader(bytes.NewReader(b))
+		out, err := s.xzBlock(b, size)
+		if err == nil && int64(len(out)) > size {
+			err = errSquash
+		}
+		return out, err
 	case 5:
 		out := make([]byte, size)
 		n, err := lz4.UncompressBlock(b, out)

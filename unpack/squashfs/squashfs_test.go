@@ -1,10 +1,13 @@
 package squashfs
 
 import (
+	"bytes"
+	"encoding/binary"
 	"flag"
 	"path/filepath"
 	"testing"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
@@ -20,6 +23,9 @@ func TestSquashFS(t *testing.T) {
 		"lzo":          {"-comp", "lzo"},
 		"lzma":         {"-comp", "lzma"},
 		"plain":        {"-noI", "-noD", "-noF"},
+		"xz, x86":      {"-comp", "xz", "-Xbcj", "x86"},
+		"xz, arm":      {"-comp", "xz", "-Xbcj", "arm"},
+		"xz, all":      {"-comp", "xz", "-Xbcj", "x86,arm,armthumb,powerpc,sparc,ia64"},
 		"no fragments": {"-no-fragments", "-b", "4096"},
 		"large blocks": {"-b", "1M"},
 	} {
@@ -30,6 +36,37 @@ func TestSquashFS(t *testing.T) {
 			unpacktest.Holds(t, Format(), unpacktest.ReadFile(t, filepath.Join(dir, "image")), files)
 		})
 	}
+}
+
+// TestFilters reads images by mksquashfs -comp xz -Xbcj whose one file is 6000 bytes that
+// look like calls, so that the filter is used.
+func TestFilters(t *testing.T) {
+	for _, name := range []string{"x86", "arm", "powerpc"} {
+		got := unpacktest.Walk(t, Format(), unpacktest.ReadFile(t, filepath.Join("testdata", name+".sq")), showcause.Limits{})
+		if len(got.Gaps) > 0 || len(got.Children) != 1 || !bytes.Equal(got.Children[0].Data, calls(name)) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// calls are instructions that call one place from many.
+func calls(kind string) []byte {
+	b := make([]byte, 6000)
+	for i := 0; i+8 <= len(b); i += 8 {
+		switch kind {
+		case "x86":
+			b[i] = 0xe8
+			binary.LittleEndian.PutUint32(b[i+1:], uint32(5000-i-5))
+			copy(b[i+5:], "\x90\x58\xc3")
+		case "arm":
+			binary.LittleEndian.PutUint32(b[i:], 0xeb000000|uint32((5000-i-8)>>2)&0xffffff)
+			copy(b[i+4:], "\x00\x00\xa0\xe1")
+		case "powerpc":
+			binary.BigEndian.PutUint32(b[i:], 0x48000001|uint32(5000-i)&0x03fffffc)
+			copy(b[i+4:], "\x60\x00\x00\x00")
+		}
+	}
+	return b
 }
 
 func squashSmall(t testing.TB, arg ...string) []byte {
@@ -43,6 +80,7 @@ func TestSquashFSDamaged(t *testing.T) {
 		"gzip":  squashSmall(t),
 		"zstd":  squashSmall(t, "-comp", "zstd", "-no-fragments", "-b", "4096"),
 		"plain": squashSmall(t, "-noI", "-noD", "-noF"),
+		"xz":    unpacktest.ReadFile(t, filepath.Join("testdata", "x86.sq")),
 	})
 }
 
@@ -59,5 +97,5 @@ func TestLies(t *testing.T) {
 }
 
 func FuzzSquashFS(f *testing.F) {
-	unpacktest.Fuzz(f, Format(), squashSmall(f), squashSmall(f, "-noI", "-noD", "-noF"))
+	unpacktest.Fuzz(f, Format(), squashSmall(f), squashSmall(f, "-noI", "-noD", "-noF"), unpacktest.ReadFile(f, filepath.Join("testdata", "x86.sq")))
 }

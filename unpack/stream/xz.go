@@ -189,42 +189,17 @@ func (x *xzRun) blockStart(c byte) error {
 		return err
 	}
 	x.verify(x.from, h[:len(h)-4], h[len(h)-4:])
-	f := xzFields{h[2 : len(h)-4]}
-	if h[1]&0x40 != 0 {
-		f.number()
-	}
-	if h[1]&0x80 != 0 {
-		f.number()
-	}
-	n := int(h[1]&3) + 1
-	var filters []xzFilter
-	for range n {
-		id, ok := f.number()
-		size, ok2 := f.number()
-		if !ok || !ok2 || size > uint64(len(f.b)) {
-			return codec.ErrLZMA
-		}
-		filters = append(filters, xzFilter{id, f.b[:size]})
-		f.b = f.b[size:]
-	}
-	last := filters[n-1]
-	if last.id != 0x21 || len(last.props) != 1 {
-		return unpack.Fail(xzFilterGap)
-	}
-	if last.props[0] > 40 {
-		return codec.ErrLZMA
-	}
 	x.data = x.in.offset()
 	if x.lz == nil {
 		x.lz = &codec.LZMA2{Work: x.out.Work}
 	}
-	x.lz.Reset(x.in, lzma2Dict(last.props[0]))
-	x.block = x.lz
-	for i := n - 2; i >= 0; i-- {
-		var err error
-		if x.block, err = filters[i].reader(x.block); err != nil {
-			return err
+	var err error
+	if x.block, err = codec.XZBlock(h, x.lz, x.in); err != nil {
+		x.block = nil
+		if err == codec.ErrFilter {
+			return unpack.Fail(xzFilterGap)
 		}
+		return err
 	}
 	if x.sum != nil {
 		x.sum.Reset()
@@ -312,62 +287,4 @@ func (x *xzRun) index() error {
 	}
 	x.verify(x.from, foot[8:14], foot[4:8])
 	return nil
-}
-
-// xzFields reads the fields of a block's header.
-type xzFields struct{ b []byte }
-
-// number reads a variable-length integer (section 1.2).
-func (f *xzFields) number() (v uint64, ok bool) {
-	for i, c := range f.b[:min(len(f.b), 9)] {
-		if v |= uint64(c&0x7f) << (7 * i); c < 0x80 {
-			f.b = f.b[i+1:]
-			return v, true
-		}
-	}
-	f.b = nil
-	return 0, false
-}
-
-// lzma2Dict is the size in bytes that a dictionary's properties stand for
-// (section 5.3.1).
-func lzma2Dict(p byte) int64 {
-	if p >= 40 {
-		return 1<<32 - 1
-	}
-	return int64(2|p&1) << (p/2 + 11)
-}
-
-// xzFilter is one filter of a block's chain.
-type xzFilter struct {
-	id    uint64
-	props []byte
-}
-
-// reader undoes the filter (xz-file-format, section 5.3).
-func (f xzFilter) reader(r io.Reader) (io.Reader, error) {
-	if f.id == 3 {
-		if len(f.props) != 1 {
-			return nil, codec.ErrLZMA
-		}
-		return codec.NewDelta(r, int(f.props[0])+1), nil
-	}
-	start := uint32(0)
-	switch len(f.props) {
-	case 0:
-	case 4:
-		for i, b := range f.props {
-			start |= uint32(b) << (8 * i)
-		}
-	default:
-		return nil, codec.ErrLZMA
-	}
-	if f.id > 11 {
-		return nil, unpack.Fail(xzFilterGap)
-	}
-	b, ok := codec.NewBranch(r, codec.Branch(f.id), start)
-	if !ok {
-		return nil, unpack.Fail(xzFilterGap)
-	}
-	return b, nil
 }
