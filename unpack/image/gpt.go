@@ -33,12 +33,37 @@ func GPT() unpack.Format {
 		Name: "gpt",
 		Match: func(p *unpack.Probe) bool {
 			if p.Is("gpt") || p.Source == nil {
-				return p.Is("gpt")
+				return p.Is("gpt") && (p.Source == nil || !blocks(p.Type) || gptSound(p.Source))
 			}
 			return (p.Type == filetype.Unknown || p.Type.String() == "mbr") && gptByCopy(p.Source)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
 	}
+}
+
+// blocks tells whether a layer holds a disk in blocks, in whatever order, so that its
+// own second sector is not the disk's.
+func blocks(t filetype.Type) bool {
+	switch t.String() {
+	case "qcow2", "vmdk", "vhd", "vhdx", "vdi", "parallels", "qed", "dmg":
+		return true
+	}
+	return false
+}
+
+// gptSound tells whether there is a header that is whole, with entries whose sum is right.
+func gptSound(src showcause.Source) bool {
+	const most = 1 << 20
+	le := binary.LittleEndian
+	list, n := gptPlaces(src)
+	return slices.ContainsFunc(list, func(at int64) bool {
+		h, err := bound.ReadAt(src, at, min(n, src.Size()-at), 4096)
+		if err != nil || !gptWhole(h, at/n) {
+			return false
+		}
+		b, err := bound.ReadAt(src, bound.Mul(int64(min(le.Uint64(h[72:]), 1<<50)), n), bound.Mul(int64(le.Uint32(h[80:])), int64(le.Uint32(h[84:]))), most)
+		return err == nil && crc32.ChecksumIEEE(b) == le.Uint32(h[88:])
+	})
 }
 
 // gptByCopy tells whether a header that is whole stands where its own number says: the
