@@ -81,12 +81,15 @@ type iso struct {
 	given   map[[32]byte]int // files by a digest of their extents; the trees that have them, as bits
 	visited map[int64]bool   // directories of the tree, by extent
 	claimed []unpack.Span
+	base    int64 // what the places of the trees that are read now count from
+	end     int64 // of the trees, as their descriptors say
 	endian  bool
 	stop    bool
 }
 
 // volume is one descriptor.
 type volume struct {
+	base   int64 // what places count from
 	block  int64
 	joliet bool
 	root   []byte   // nil if there is no tree
@@ -120,7 +123,7 @@ func (i *iso) walk() {
 	}
 	i.sessions()
 	if !i.stop {
-		udfClaims(i.src, i.out, i.claim) // which gives its files itself
+		i.end = max(i.end, udfClaims(i.src, i.out, i.claim)) // which gives its files itself
 	}
 	i.rest()
 	i.notes()
@@ -171,6 +174,8 @@ func (i *iso) descriptors(off int64) (vols []volume) {
 			break
 		}
 		switch id := b[1:6]; {
+		case bytes.Equal(id, isoMagic) && ended && b[0] == 1:
+			return vols // others begin, whose places may count from elsewhere
 		case bytes.Equal(id, isoMagic):
 			i.claim(off, sector)
 		case bytes.HasPrefix(id, []byte("NSR0")), bytes.HasPrefix(id, []byte("BEA0")), bytes.HasPrefix(id, []byte("TEA0")), bytes.HasPrefix(id, []byte("BOOT2")):
@@ -188,9 +193,10 @@ func (i *iso) descriptors(off int64) (vols []volume) {
 			i.out.Gap(showcause.Corrupt, off, -1)
 			return vols
 		case b[0] == 0 && bytes.HasPrefix(b[7:], isoElTorito):
-			i.boot(int64(binary.LittleEndian.Uint32(b[71:])) * sector)
+			i.boot(i.base + int64(binary.LittleEndian.Uint32(b[71:]))*sector)
 		case b[0] == 1 || b[0] == 2:
-			v := newVolume(b)
+			v := newVolume(b, i.base)
+			i.end = max(i.end, v.base+int64(binary.LittleEndian.Uint32(b[80:]))*v.block)
 			if v.root[0] < 34 || v.root[25]&2 == 0 || int64(binary.LittleEndian.Uint32(v.root[2:]))*v.block < isoData {
 				i.out.Gap(showcause.Corrupt, off, sector)
 				v.root = nil
@@ -204,16 +210,26 @@ func (i *iso) descriptors(off int64) (vols []volume) {
 	return vols
 }
 
-func newVolume(b []byte) volume {
+// newVolume reads a descriptor whose places count from base.
+func newVolume(b []byte, base int64) volume {
 	le, be := binary.LittleEndian, binary.BigEndian
-	v := volume{block: int64(le.Uint16(b[128:])), root: b[156:190], size: int64(le.Uint32(b[132:]))}
+	v := volume{base: base, block: int64(le.Uint16(b[128:])), root: b[156:190], size: int64(le.Uint32(b[132:]))}
 	if v.block < 512 || v.block > 32<<10 || v.block&(v.block-1) != 0 {
 		v.block = sector
 	}
-	v.tables = [2]int64{int64(le.Uint32(b[140:])) * v.block, int64(be.Uint32(b[148:])) * v.block}
+	for k, at := range [2]uint32{le.Uint32(b[140:]), be.Uint32(b[148:])} {
+		if at != 0 {
+			v.tables[k] = base + int64(at)*v.block
+		}
+	}
 	esc := b[88:120]
 	v.joliet = b[0] == 2 && (bytes.HasPrefix(esc, []byte("%/@")) || bytes.HasPrefix(esc, []byte("%/C")) || bytes.HasPrefix(esc, []byte("%/E")))
 	return v
+}
+
+// rootAt is where the root is.
+func (v volume) rootAt() int64 {
+	return v.base + int64(binary.LittleEndian.Uint32(v.root[2:]))*v.block
 }
 
 // rockRidge tells whether the first record of the root has a field of SUSP.
@@ -221,8 +237,7 @@ func (i *iso) rockRidge(v volume) bool {
 	if v.root == nil {
 		return false
 	}
-	at := int64(binary.LittleEndian.Uint32(v.root[2:])) * v.block
-	b, _ := bound.ReadAt(i.src, at, 64, 64)
+	b, _ := bound.ReadAt(i.src, v.rootAt(), 64, 64)
 	return len(b) >= 41 && bytes.Equal(b[34:36], []byte("SP"))
 }
 
@@ -255,7 +270,7 @@ func (i *iso) paths(v volume, at int64, big bool) {
 		if err != nil || b[0] == 0 {
 			return
 		}
-		extent := (int64(order.Uint32(b[2:])) + int64(b[1])) * v.block
+		extent := v.base + (int64(order.Uint32(b[2:]))+int64(b[1]))*v.block
 		if !i.visited[extent] {
 			// Its size stands in its own first record.
 			h, err := bound.ReadAt(i.src, extent, 34, 34)
@@ -286,9 +301,9 @@ func (r record) isDir() bool { return r.flags&2 != 0 }
 func (i *iso) records(b []byte, v volume) []record {
 	le, be := binary.LittleEndian, binary.BigEndian
 	ext := int64(b[1])
-	r := record{at: (int64(le.Uint32(b[2:])) + ext) * v.block, size: int64(le.Uint32(b[10:])), flags: b[25], unit: b[26]}
+	r := record{at: v.base + (int64(le.Uint32(b[2:]))+ext)*v.block, size: int64(le.Uint32(b[10:])), flags: b[25], unit: b[26]}
 	o := r
-	o.at, o.size = (int64(be.Uint32(b[6:]))+ext)*v.block, int64(be.Uint32(b[14:]))
+	o.at, o.size = v.base+(int64(be.Uint32(b[6:]))+ext)*v.block, int64(be.Uint32(b[14:]))
 	if o == r {
 		return []record{r}
 	}
@@ -447,7 +462,7 @@ func (i *iso) susp(b []byte, v volume) (name string, packed bool) {
 				packed = true
 			case "CE":
 				if len(f) >= 28 {
-					at := int64(binary.LittleEndian.Uint32(f[4:]))*v.block + int64(binary.LittleEndian.Uint32(f[12:]))
+					at := v.base + int64(binary.LittleEndian.Uint32(f[4:]))*v.block + int64(binary.LittleEndian.Uint32(f[12:]))
 					size := int64(min(binary.LittleEndian.Uint32(f[20:]), 32<<10))
 					next, _ = bound.ReadAt(i.src, at, size, size)
 					i.claim(at, size)
@@ -534,7 +549,7 @@ func (i *iso) boot(at int64) {
 		case 3:
 			size = 2880 << 10
 		}
-		from := int64(binary.LittleEndian.Uint32(b[8:])) * sector
+		from := i.base + int64(binary.LittleEndian.Uint32(b[8:]))*sector
 		if size = min(size, i.src.Size()-from); size <= 0 {
 			continue
 		}
@@ -560,7 +575,8 @@ func (i *iso) gaps() (out []unpack.Span) {
 }
 
 // sessions reads trees whose descriptors stand elsewhere: a writer of sessions
-// leaves those before.
+// leaves those before, and one for sticks writes a second for a partition that does
+// not begin where the image does (xorriso's -partition_offset).
 func (i *iso) sessions() {
 	for _, g := range i.gaps() {
 		for off := g.From; !i.stop; {
@@ -573,38 +589,87 @@ func (i *iso) sessions() {
 				off = at + 1
 				continue
 			}
-			for _, v := range i.descriptors(at) {
-				off += sector
-				i.volume(v)
+			for _, base := range i.bases(at) {
+				i.base = base
+				for n, v := range i.descriptors(at) {
+					off = max(off, at+int64(n+2)*sector)
+					i.volume(v)
+				}
 			}
+			i.base = 0
 		}
 	}
 }
 
-// rest gives what stands in no file. Where an HFS Plus volume begins there,
-// which has its files in common with the image, it is given to its end.
+// bases are what the places of the descriptor at at may count from: the image's start,
+// or what would be the start if its descriptor stood where the first one of an image does.
+// The root names itself there, and where it does so in both the table of paths decides.
+func (i *iso) bases(at int64) []int64 {
+	le := binary.LittleEndian
+	b, err := bound.ReadAt(i.src, at, sector, sector)
+	if err != nil || at <= isoData {
+		return []int64{0}
+	}
+	var rooted, sure []int64
+	for _, base := range []int64{0, at - isoData} {
+		v := newVolume(b, base)
+		h, err := bound.ReadAt(i.src, v.rootAt(), 34, 34)
+		if err != nil || h[0] < 34 || h[32] != 1 || h[33] != 0 || !bytes.Equal(h[2:6], v.root[2:6]) {
+			continue
+		}
+		rooted = append(rooted, base)
+		if t, err := bound.ReadAt(i.src, v.tables[0], 6, 6); err == nil && t[0] == 1 && le.Uint32(t[2:]) == le.Uint32(v.root[2:]) {
+			sure = append(sure, base)
+		}
+	}
+	switch {
+	case len(sure) > 0:
+		return sure
+	case len(rooted) > 0:
+		return rooted
+	}
+	return []int64{0}
+}
+
+// rest gives what stands in no file, and what is behind the end of the trees apart from
+// what is in front of it.
 func (i *iso) rest() {
-	volume := int64(0) // the end of one
+	volume := int64(0) // the end of one of HFS Plus
 	for _, g := range i.gaps() {
-		if g.From = max(g.From, volume); g.From >= g.To {
-			continue
+		if g.From < i.end && i.end < g.To {
+			if !i.piece(unpack.Span{From: g.From, To: i.end}, &volume) {
+				return
+			}
+			g.From = i.end
 		}
-		if !i.work((g.To - g.From) / 16) {
-			return
-		}
-		from, ok := bound.SkipZeros(bound.Section(i.src, 0, g.To), g.From)
-		if !ok {
-			continue
-		}
-		from = max(from/sector*sector, g.From)
-		if n := hfsSize(i.src, from); n > g.To-from && n <= i.src.Size()-from {
-			g.To = from + n
-			volume = g.To
-		}
-		if !i.out.Child(unpack.Child{Op: "iso9660.rest", Source: bound.Section(i.src, from, g.To-from), Size: g.To - from}) {
+		if !i.piece(g, &volume) {
 			return
 		}
 	}
+}
+
+// piece gives a stretch that is in no file. Where an HFS Plus volume begins there, which
+// has its files in common with the image, it is given to its end. It tells whether to go on.
+func (i *iso) piece(g unpack.Span, volume *int64) bool {
+	const op = "iso9660.rest"
+	if g.From = max(g.From, *volume); g.From >= g.To {
+		return true
+	}
+	if !i.work((g.To - g.From) / 16) {
+		return false
+	}
+	from, ok := bound.SkipZeros(bound.Section(i.src, 0, g.To), g.From)
+	if !ok {
+		return true
+	}
+	from = max(from/sector*sector, g.From)
+	if n := hfsSize(i.src, from); n > 0 && n <= i.src.Size()-from {
+		g.To = max(g.To, from+n)
+		*volume = g.To
+	} else if g.From >= i.end {
+		return i.out.Between(i.src, g.From, g.To, op)
+	}
+	return i.out.Child(unpack.Child{Op: op, Source: bound.Section(i.src, from, g.To-from), Size: g.To - from})
 }
 
 // hfsSize is the size in bytes of an HFS Plus volume at off, 0 if there is none

@@ -136,6 +136,8 @@ type udf struct {
 	claim   func(off, n int64) // if not nil, it gets where files and directories are, and nothing is given
 	end     int64              // of the last partition, in the layer
 	anchor  []byte
+	// integrity is where the descriptors are that say whether the volume was closed.
+	integrity []byte
 }
 
 // udfMap is a partition as places name it.
@@ -169,11 +171,46 @@ func (u *udf) gap(code showcause.Code) {
 	}
 }
 
-// udfClaims tells where the files of a tree of UDF are, if there is one.
-func udfClaims(src showcause.Source, out *unpack.Out, claim func(off, n int64)) {
-	if udfAnnounced(src) || udfAnchored(src) {
-		(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, claim: claim}).walk()
+// udfClaims tells where the files of a tree of UDF are, and its descriptors, if there
+// is one, and returns the end of its partitions.
+func udfClaims(src showcause.Source, out *unpack.Out, claim func(off, n int64)) (end int64) {
+	if !udfAnnounced(src) && !udfAnchored(src) {
+		return 0
 	}
+	u := &udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, claim: claim}
+	u.walk()
+	if u.anchor != nil && !u.stop {
+		u.claims()
+	}
+	return u.end
+}
+
+// claims claims what descriptors take: those of the volume, in both copies, that of the
+// set of files, and the anchors.
+func (u *udf) claims() {
+	le := binary.LittleEndian
+	own := func(at int64) bool {
+		b, err := bound.ReadAt(u.src, at, u.block, 4096)
+		if err != nil || !u.work(8) || !summed(b) || len(bytes.Trim(b[512:], "\x00")) > 0 {
+			return false
+		}
+		u.claim(at, u.block)
+		return true
+	}
+	run := func(extent []byte) { // length u32, place u32
+		at, n := int64(le.Uint32(extent[4:])), int64(le.Uint32(extent))/u.block
+		for i := int64(0); i < min(n, 256) && own((at+i)*u.block); i++ {
+		}
+	}
+	for _, extent := range [][]byte{u.anchor[16:24], u.anchor[24:32], u.integrity} {
+		if len(extent) == 8 {
+			run(extent)
+		}
+	}
+	if at := u.at(u.root); len(u.root) == 16 && at > 0 && own(at) {
+		own(at + u.block) // which says that there is no more
+	}
+	u.anchors(0, u.claim)
 }
 
 func (u *udf) walk() {
@@ -231,13 +268,7 @@ func (u *udf) walk() {
 // the descriptors are, and descriptors of the reserve that are as the others.
 func (u *udf) copies() {
 	le := binary.LittleEndian
-	n := u.src.Size() / u.block
-	for at := max(u.end/u.block, n-1<<10); at < n && u.work(8); at++ { // genisoimage writes 150 of them
-		b, err := bound.ReadAt(u.src, at*u.block, u.block, 4096)
-		if err == nil && bytes.Equal(b[16:32], u.anchor[16:32]) && len(bytes.Trim(b[32:], "\x00")) == 0 {
-			u.out.Cover(at*u.block, u.block)
-		}
-	}
+	u.anchors(u.end, u.out.Cover)
 	first, second := int64(le.Uint32(u.anchor[20:])), int64(le.Uint32(u.anchor[28:]))
 	for i := int64(0); i < min(int64(le.Uint32(u.anchor[24:]))/u.block, 256) && u.work(64); i++ {
 		a, err := bound.ReadAt(u.src, (first+i)*u.block, u.block, 4096)
@@ -246,6 +277,25 @@ func (u *udf) copies() {
 			return
 		}
 		u.out.Cover((second+i)*u.block, u.block)
+	}
+}
+
+// anchors hands over the sectors from off on that are anchors and nothing else.
+func (u *udf) anchors(off int64, take func(off, n int64)) {
+	try := func(at int64) {
+		b, err := bound.ReadAt(u.src, at, u.block, 4096)
+		if err == nil && at >= off && bytes.Equal(b[16:32], u.anchor[16:32]) && len(bytes.Trim(b[32:], "\x00")) == 0 {
+			take(at, u.block)
+		}
+	}
+	n := u.src.Size() / u.block
+	for at := max(off/u.block, n-1<<10, 0); at < n && u.work(8); at++ { // genisoimage writes 150 of them
+		try(at * u.block)
+	}
+	for _, at := range udfAnchors(u.src, u.block) {
+		if at < (n-1<<10)*u.block {
+			try(at)
+		}
 	}
 }
 
@@ -276,7 +326,7 @@ func (u *udf) descriptors(at, size int64) bool {
 			u.parts[le.Uint16(b[22:])] = int64(le.Uint32(b[188:])) * u.block
 			u.end = max(u.end, (int64(le.Uint32(b[188:]))+int64(le.Uint32(b[192:])))*u.block)
 		case tagVolume:
-			u.root = b[248:264]
+			u.root, u.integrity = b[248:264], b[432:440]
 			u.maps = nil
 			list := b[440:min(440+int(min(le.Uint32(b[264:]), 1<<12)), len(b))]
 			for len(list) >= 6 && len(u.maps) < 64 {

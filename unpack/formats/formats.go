@@ -31,13 +31,13 @@ func All() []unpack.Format {
 		archive.Ar(),
 		archive.RPM(),
 		archive.Xar(),
+		image.VHD(), // in front of those that look at what stands behind a disk: its footer does
 		disc.ISO9660(),
 		disc.UDF(), // behind ISO 9660, which may have given its files
 		image.GPT(),
 		image.MBR(),
 		image.APM(),
 		image.QCOW(),
-		image.VHD(),
 		image.VHDX(),
 		image.VMDK(),
 		image.VDI(),

@@ -29,8 +29,8 @@ func partitions(src showcause.Source, out *unpack.Out, op string, list []extent)
 			continue
 		}
 		seen[k] = true
-		if e.off == 0 && e.size >= src.Size() {
-			continue // the layer itself
+		if e.off == 0 && (e.size >= src.Size() || isDisc(src)) {
+			continue // the layer itself; the tables of a disc lie over it
 		}
 		if e.off < 0 || e.off >= src.Size() {
 			out.Gap(showcause.Corrupt, src.Size(), -1)
@@ -224,10 +224,12 @@ func (d *disk) longer(i int64) bool {
 	past := d.size % d.block
 	for end := min(d.block, past+1<<20); past > 0 && past < end; past += int64(len(b)) {
 		b = b[:min(int64(len(b)), end-past)]
-		if at := d.find(i); at.kind == zeros || at.kind == absent {
+		at := d.find(i)
+		if at.kind == zeros || at.kind == absent {
 			return false
 		}
-		if d.fill(b, i, past) != nil || len(bytes.Trim(b, "\x00")) > 0 {
+		// The image may end where the disk does, within a block.
+		if err := d.fill(b, i, past); err != nil && at.kind != stored || len(bytes.Trim(b, "\x00")) > 0 {
 			return true
 		}
 	}
