@@ -138,9 +138,9 @@ func TestOdd(t *testing.T) {
 		"no descriptor": {edit(false, func(m *image) { m.sector(16)[0] = 9 }), "#0 iso9660.rest", "corrupt"},
 		"in no file":    {edit(false, func(m *image) { m.put(27, "hidden") }), "ALONGNAM.TXT FOLDER/second #2 iso9660.rest", ""},
 		"an earlier session": {edit(false, func(m *image) {
-			m.descriptor(30, 1, 31)
-			m.descriptor(32, 255, 0)
-			m.dir(31, rec("OLD;1", 33, 5, 0, ""))
+			m.descriptor(30, 1, 32)
+			m.descriptor(31, 255, 0)
+			m.dir(32, rec("OLD;1", 33, 5, 0, ""))
 			m.put(33, "older")
 		}), "ALONGNAM.TXT FOLDER/second OLD", "ambiguous.iso9660.tree"},
 		"paths of their own": {edit(false, func(m *image) { m.paths(); m.dir(20) }), "second #1 iso9660.rest", ""},

@@ -114,6 +114,11 @@ func holds(t filetype.Type) bool {
 	}
 }
 
+// onVHD tells whether a dynamic VHD ends as it begins: mails are files on its disk (image.VHD).
+func onVHD(head []byte, src showcause.Source) bool {
+	return len(head) >= 512 && string(head[:8]) == "conectix" && head[63] == 3 && src != nil && bytes.Equal(bound.Head(bound.Section(src, src.Size()-512, -1), 512), head[:512])
+}
+
 // readAsMail tells whether a layer that is no mailbox is read as a mail: its
 // first line is a header's, or it is no archive and something in its head
 // speaks for a mail.
@@ -122,7 +127,7 @@ func readAsMail(head []byte, src showcause.Source, kind func() filetype.Type) bo
 	case cleanMail:
 		return true
 	case oddMail, markedMail:
-		return !holds(kind())
+		return !holds(kind()) && !onVHD(head, src)
 	}
 	if t := kind(); t == filetype.Mail || t == filetype.MHTML {
 		return true

@@ -54,9 +54,10 @@ type fat struct {
 	cached          int64
 	value           int64 // what the table says of the cluster that next was asked for
 	given           map[[32]byte]bool
-	seen            map[int64]bool // directories by their first cluster
-	copies          bool           // the table is not the first
-	bad             bool           // the entries of a directory are none, and it was said
+	seen            map[int64]bool     // directories by their first cluster
+	chains          map[int64]fatChain // those of files, by their first cluster
+	copies          bool               // the table is not the first
+	bad             bool               // the entries of a directory are none, and it was said
 }
 
 func (f *fat) walk() {
@@ -108,7 +109,7 @@ func (f *fat) walk() {
 	}
 	f.Books = extent.NewBooks(f.data, f.cluster, max(f.count, 0))
 	for i, t := range f.tables(first, min(tables, 4)) {
-		f.table, f.cache, f.seen, f.copies = t, nil, map[int64]bool{}, i > 0
+		f.table, f.cache, f.seen, f.chains, f.copies = t, nil, map[int64]bool{}, map[int64]fatChain{}, i > 0
 		if id, err := bound.ReadAt(f.Src, t, 2, 2); err != nil || id[0] != b[21] || id[1] != 0xff {
 			f.Corrupt(t) // a table begins with the kind of the medium
 		}
@@ -421,11 +422,23 @@ func fatEntry(b []byte) bool {
 	return b[11]&0xc0 == 0
 }
 
+// fatChain is what is known of a chain that was followed to its end: its bytes, and
+// whether it ends as it should.
+type fatChain struct {
+	n  int64
+	ok bool
+}
+
 func (f *fat) file(c, size int64, name string) {
 	if size == 0 && c == 0 {
 		return
 	}
+	if whole, ok := f.chains[c]; ok {
+		f.again(c, size, whole, name)
+		return
+	}
 	runs, n, ok := f.chain(c, -1)
+	f.chains[c] = fatChain{n, ok}
 	if n == 0 {
 		f.Corrupt(f.Src.Size())
 		return
@@ -437,6 +450,17 @@ func (f *fat) file(c, size int64, name string) {
 		ok = ok && n >= size
 	}
 	if !ok {
+		f.Corrupt(f.Src.Size())
+	}
+	f.once("fat.file", name, min(size, n), runs)
+}
+
+// again gives a file that begins where another does, which was followed to its end: a
+// directory may have very many entries for one long chain.
+func (f *fat) again(c, size int64, whole fatChain, name string) {
+	f.Books.Twice = f.Books.Twice || !f.copies
+	runs, n, _ := f.chain(c, size)
+	if !whole.ok || n < size {
 		f.Corrupt(f.Src.Size())
 	}
 	f.once("fat.file", name, min(size, n), runs)

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -145,4 +146,55 @@ func TestExFAT(t *testing.T) {
 func FuzzExFAT(f *testing.F) {
 	b, _ := exfatImage(f)
 	unpacktest.Fuzz(f, ExFAT(), b)
+}
+
+// TestFATSameChain has 512 entries for one chain of 4000 clusters: it is followed once
+// or twice, and not for each.
+func TestFATSameChain(t *testing.T) {
+	le := binary.LittleEndian
+	const clusters, entries, reserved, table = 4000, 512, 1, 12
+	for _, size := range []uint32{0, 1, 600} {
+		b := make([]byte, 512*(reserved+table+entries/16+clusters))
+		copy(b, "\xeb\x3c\x90program ")
+		le.PutUint16(b[11:], 512)
+		b[13], b[16], b[21] = 1, 1, 0xf8
+		le.PutUint16(b[14:], reserved)
+		le.PutUint16(b[17:], entries)
+		le.PutUint16(b[19:], uint16(len(b)/512))
+		le.PutUint16(b[22:], table)
+		copy(b[54:], "FAT12   ")
+		copy(b[510:], "\x55\xaa")
+		fat := b[512*reserved:]
+		set := func(c, v int) {
+			at := c * 3 / 2
+			w := le.Uint16(fat[at:])
+			if c&1 == 1 {
+				w = w&0xf | uint16(v)<<4
+			} else {
+				w = w&0xf000 | uint16(v)
+			}
+			le.PutUint16(fat[at:], w)
+		}
+		set(0, 0xff8)
+		set(1, 0xfff)
+		for c := 2; c < clusters+1; c++ {
+			set(c, c+1)
+		}
+		set(clusters+1, 0xfff)
+		root := b[512*(reserved+table):]
+		for i := range entries {
+			copy(root[32*i:], fmt.Sprintf("FILE%04dTXT", i))
+			le.PutUint16(root[32*i+26:], 2)
+			le.PutUint32(root[32*i+28:], size)
+		}
+		data := b[512*(reserved+table)+32*entries:]
+		copy(data[len(data)-512:], "the last cluster")
+		if !FAT().Match(unpacktest.Probe(showcause.Bytes(b))) {
+			t.Fatal("no match")
+		}
+		got := unpacktest.Walk(t, FAT(), b, showcause.Limits{Work: 200_000})
+		if got.Has(showcause.LimitWork) || !got.Has(showcause.Corrupt) || !got.Has(fatSize) || len(got.Children) == 0 || got.Children[0].Size != 512*clusters {
+			t.Errorf("size %d: %d children of %d steps, %v", size, len(got.Children), got.Spent.Work, got.Gaps)
+		}
+	}
 }
