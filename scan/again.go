@@ -4,12 +4,10 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"io"
 	"path"
 	"strings"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -35,8 +33,9 @@ const (
 // less than 2^-90 (D. McGrew, J. Viega, "The Galois/Counter Mode of
 // Operation", 2004, section 5).
 type tagger struct {
-	gcm cipher.AEAD
-	buf []byte
+	gcm   cipher.AEAD
+	buf   []byte
+	zeros []byte // the tag of a piece of zeros, once it was asked for
 }
 
 // newTagger returns nil where there is no cipher: nothing is remembered then. It
@@ -73,20 +72,28 @@ func (g *tagger) of(src showcause.Source) (tag [tagSize]byte, ok bool) {
 		if g.buf == nil {
 			g.buf = make([]byte, tagPiece)
 		}
-		r := bound.Reader(src, 0, -1)
-		for left := src.Size(); ; {
-			n, err := io.ReadFull(r, g.buf[:min(left, tagPiece)])
-			if err != nil {
+		for off := int64(0); off < src.Size(); {
+			b := g.buf[:min(src.Size()-off, tagPiece)]
+			if unpack.Zeros(src, off) >= tagPiece {
+				pieces = append(pieces, g.ofZeros()...)
+			} else if n, _ := src.ReadAt(b, off); n < len(b) {
 				return tag, false
+			} else {
+				pieces = g.sum(pieces, b)
 			}
-			pieces = g.sum(pieces, g.buf[:n])
-			if left -= int64(n); left == 0 {
-				break
-			}
+			off += int64(len(b))
 		}
 	}
 	copy(tag[:], g.sum(nil, pieces))
 	return tag, true
+}
+
+// ofZeros returns the tag of a piece of zeros.
+func (g *tagger) ofZeros() []byte {
+	if g.zeros == nil {
+		g.zeros = g.sum(nil, make([]byte, tagPiece))
+	}
+	return g.zeros
 }
 
 // tagOf returns the tag of a layer that is not empty, which is worked out once.

@@ -3,7 +3,6 @@ package stream
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"io"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/codec"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -246,7 +246,7 @@ func (g *gzipRun) Read(p []byte) (int, error) {
 			return 0, g.err
 		}
 		n, err := g.fl.Read(p)
-		g.crc = crc32.Update(g.crc, crc32.IEEETable, p[:n])
+		g.crc = codec.UpdateCRC(g.crc, p[:n])
 		g.size += uint32(n)
 		g.take(p[:n])
 		if err != nil {

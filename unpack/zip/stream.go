@@ -245,7 +245,7 @@ func (s *zipStream) sum(p []byte) {
 			}
 		}
 	}
-	s.crc = crc32.Update(s.crc, crc32.IEEETable, p)
+	s.crc = codec.UpdateCRC(s.crc, p)
 	s.n += int64(len(p))
 }
 
