@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -185,6 +186,9 @@ func (o *scanOptions) check() error {
 func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	if err := o.check(); err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // the heap is a few megabytes: the same in the readers
 	}
 	out := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
 	if _, err := answer.New(o.format, out, answer.Options{}, nil); err != nil {
