@@ -1,4 +1,5 @@
 # make test    install what the tests need, check the source, run every test
+# make test-integrations  the recipes of docs/recipes.md against the real programs, some of which are large
 # make check   formatting, vet, staticcheck, known vulnerabilities
 # make fuzz    every fuzz target, FUZZTIME each (default 60s)
 # make bench   everything that is measured, beside ClamAV and YARA, on this machine: an hour or more, 5 GB of scratch space
@@ -10,14 +11,19 @@
 GO ?= go
 FUZZTIME ?= 60s
 PEERS = clamav clamav-testfiles clamav-daemon clamdscan python3-pyclamd libclamav-client-perl yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2 c-icap squid miltertest
+# What docs/recipes.md is tried on besides; the libraries are Exim's, which cannot be installed beside Postfix.
+RECIPES = clamav-daemon clamdscan python3-pyclamd libclamav-client-perl postfix clamav-milter rspamd amavisd-new proftpd-core proftpd-mod-clamav openssl samba samba-common-bin samba-vfs-modules smbclient libidn12 libldap-2.5-0 libmariadb3 libperl5.36 libpq5 libspf2-2 libgnutls-dane0 libnsl2
 
-.PHONY: build test check fuzz bench bench-quick diff soak deps
+.PHONY: build test test-integrations check fuzz bench bench-quick diff soak deps
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o showcause ./cmd/showcause
 
 test: deps check
 	$(GO) tool -modfile=tools/go.mod gotestsum --format pkgname -- -timeout 30m ./...
+
+test-integrations:
+	GO="$(GO)" sh tools/integrations.sh $(RECIPES)
 
 deps:
 	sh tools/deps.sh $(PEERS)
