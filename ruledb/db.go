@@ -144,6 +144,17 @@ func newDB(data []byte, cold io.ReaderAt, size uint64) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What is proven of the content holds for any bytes, so that the checksums can be beside it.
+	sums := make(chan error, 1)
+	go func() { sums <- checksums(data, places) }()
+	db, err := loadDB(data, cold, size, places, secs)
+	if bad := <-sums; bad != nil {
+		return nil, bad
+	}
+	return db, err
+}
+
+func loadDB(data []byte, cold io.ReaderAt, size uint64, places []place, secs map[kind]map[uint32][]byte) (*DB, error) {
 	db := &DB{data: data, size: int64(size), cold: cold}
 	l := loader{secs: secs, places: places, cold: cold}
 	l.sums = load[pageSum](&l, secSums, 0)
@@ -253,22 +264,42 @@ func (db *DB) proveRows() error {
 	return nil
 }
 
+// loadPartitions loads and proves each partition beside the others.
 func (db *DB) loadPartitions(l *loader) error {
+	type one struct {
+		part uint32
+		p    *Partition
+		err  error
+	}
+	var all []*one
+	for t := range uint32(rule.Targets) {
+		for _, part := range []uint32{t, t | partPlain} {
+			if _, ok := l.secs[secEager][part]; ok {
+				all = append(all, &one{part: part})
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for _, o := range all {
+		wg.Go(func() { o.p, o.err = db.loadPartition(loader{secs: l.secs}, o.part) })
+	}
+	wg.Wait()
+	loaded := map[uint32]*Partition{}
+	for _, o := range all {
+		if o.err != nil {
+			return fmt.Errorf("target %d: %w", o.part&^partPlain, o.err)
+		}
+		loaded[o.part] = o.p
+	}
 	for t := range rule.Targets {
-		part := uint32(t)
-		if _, ok := l.secs[secEager][part]; !ok {
+		p := loaded[uint32(t)]
+		if p == nil {
 			db.partitions[t] = db.partitions[rule.Any]
 			continue
 		}
-		p, err := db.loadPartition(l, part)
-		if err != nil {
-			return fmt.Errorf("target %d: %w", t, err)
-		}
 		p.plain = p
-		if _, ok := l.secs[secEager][part|partPlain]; ok {
-			if p.plain, err = db.loadPartition(l, part|partPlain); err != nil {
-				return fmt.Errorf("target %d: %w", t, err)
-			}
+		if plain := loaded[uint32(t)|partPlain]; plain != nil {
+			p.plain = plain
 		}
 		db.partitions[t] = p
 	}
@@ -293,8 +324,11 @@ func (db *DB) loadPartitions(l *loader) error {
 	return l.err
 }
 
-func (db *DB) loadPartition(l *loader, part uint32) (p *Partition, err error) {
-	p = &Partition{Always: load[uint32](l, secAlways, part)}
+func (db *DB) loadPartition(l loader, part uint32) (p *Partition, err error) {
+	p = &Partition{Always: load[uint32](&l, secAlways, part)}
+	if l.err != nil {
+		return nil, l.err
+	}
 	for _, i := range p.Always {
 		if int(i) >= len(db.rules) {
 			return nil, fmt.Errorf("always %d: %w", i, ErrCorrupt)

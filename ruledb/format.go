@@ -290,7 +290,8 @@ func hotPart(places []place, size uint64) uint64 {
 }
 
 // dissect finds the sections of a file whose first bytes are data, and whose size is
-// size, and proves their places and the hot ones' checksums. A cold one is known by its place alone.
+// size, and proves their places; checksums proves the content of the hot ones. A cold one is
+// known by its place alone.
 func dissect(data []byte, size uint64) ([]place, map[kind]map[uint32][]byte, error) {
 	bad := func(format string, a ...any) ([]place, map[kind]map[uint32][]byte, error) {
 		return nil, nil, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrCorrupt)
@@ -318,13 +319,19 @@ func dissect(data []byte, size uint64) ([]place, map[kind]map[uint32][]byte, err
 		if p.off+p.n > hot {
 			return bad("section %d stands among those that are not read at start", i)
 		}
-		s := data[p.off : p.off+p.n : p.off+p.n]
-		if xxhash.Sum64(s) != p.check {
-			return bad("checksum of section %d", i)
-		}
-		out[p.kind][p.part] = s
+		out[p.kind][p.part] = data[p.off : p.off+p.n : p.off+p.n]
 	}
 	return places, out, nil
+}
+
+// checksums proves the checksums of the hot sections that dissect found.
+func checksums(data []byte, places []place) error {
+	for i, p := range places {
+		if !p.kind.cold() && xxhash.Sum64(data[p.off:p.off+p.n]) != p.check {
+			return fmt.Errorf("checksum of section %d: %w", i, ErrCorrupt)
+		}
+	}
+	return nil
 }
 
 // sections reads the header of a file of size bytes that begins with data.
