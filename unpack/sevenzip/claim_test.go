@@ -125,3 +125,21 @@ func TestFiltersAgree(t *testing.T) {
 		}
 	}
 }
+
+// Packed bytes behind a first header that says that there is no directory are a gap; what is
+// something by itself is none.
+func TestNoDirectory(t *testing.T) {
+	packed := golden(t)["lzma"][signature:][:60]
+	for name, c := range map[string]struct {
+		rest     []byte
+		children int
+		corrupt  bool
+	}{
+		"packed": {packed, 1, true}, "a text": {[]byte("a text that stands behind it"), 1, false}, "zeros": {make([]byte, 600), 0, false}, "nothing": {nil, 0, false},
+	} {
+		r := unpacktest.Walk(t, Format(), append(wrap(nil, nil), c.rest...), showcause.Limits{})
+		if len(r.Children) != c.children || r.Has(showcause.Corrupt) != c.corrupt {
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+}

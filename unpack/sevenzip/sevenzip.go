@@ -202,6 +202,7 @@ func (a *archive) walk(damaged bool) bool {
 	}
 	if n == 0 && off == 0 && !damaged && binary.LittleEndian.Uint32(h[8:]) != 0 {
 		a.end = signature
+		a.orphans()
 		return true // an empty archive
 	}
 	if off < 0 || n <= 0 || n > maxHeader || !a.out.Work(n/4) {
@@ -222,6 +223,16 @@ func (a *archive) walk(damaged bool) bool {
 		a.gap(nil)
 	}
 	return a.directory(b)
+}
+
+// orphans says of an archive without a directory that something stands where its packed
+// bytes would, if that is nothing by itself.
+func (a *archive) orphans() {
+	rest := bound.Section(a.src, signature, -1)
+	head := bound.Head(rest, unpack.HeadSize)
+	if a.base == 0 && len(bytes.Trim(head, "\x00")) > 0 && filetype.Detect(head, rest) == filetype.Unknown {
+		a.out.Gap(showcause.Corrupt, signature, rest.Size())
+	}
 }
 
 // directory reads the directory, through as many folders as it is in.
