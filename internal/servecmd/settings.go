@@ -396,8 +396,12 @@ func (s *settings) logging() {
 		name, option string
 		value        any
 	}{
-		{"log-time", "LogTime", l.Time}, {"log-extended", "ExtendedDetectionInfo", l.Extended}, {"log-max-size", "LogFileMaxSize", l.MaxBytes},
-		{"log-syslog", "LogSyslog", l.Syslog}, {"log-facility", "LogFacility", l.Facility}, {"debug", "Debug", s.file.Bool("Debug")},
+		{"log-time", "LogTime", l.Time},
+		{"log-extended", "ExtendedDetectionInfo", l.Extended},
+		{"log-max-size", "LogFileMaxSize", l.MaxBytes},
+		{"log-syslog", "LogSyslog", l.Syslog},
+		{"log-facility", "LogFacility", l.Facility},
+		{"debug", "Debug", s.file.Bool("Debug")},
 	} {
 		s.row(x.name, x.value, s.from(source{option: x.option}))
 	}
