@@ -10,6 +10,7 @@ import (
 
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 )
 
 // Names of the doors that this package has itself.
@@ -25,18 +26,19 @@ type Asked struct {
 
 // Status is its answer, a line of JSON.
 type Status struct {
-	Error   string       `json:"error,omitempty"`
-	Version string       `json:"version"`
-	Pid     int          `json:"pid"`
-	Since   time.Time    `json:"since"`
-	Now     time.Time    `json:"now"`
-	Doors   []DoorStatus `json:"doors"`
-	Rules   RulesStatus  `json:"rules"`
-	Queue   queue.Stats  `json:"queue"`
-	Jail    []jail.Given `json:"jail,omitempty"`
-	Sealed  bool         `json:"sealed"`
-	Readers int          `json:"readers"` // at most
-	Metrics string       `json:"metrics,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Version string          `json:"version"`
+	Pid     int             `json:"pid"`
+	Since   time.Time       `json:"since"`
+	Now     time.Time       `json:"now"`
+	Doors   []DoorStatus    `json:"doors"`
+	Rules   RulesStatus     `json:"rules"`
+	Queue   queue.Stats     `json:"queue"`
+	Jail    []jail.Given    `json:"jail,omitempty"`
+	Sealed  bool            `json:"sealed"`
+	Readers int             `json:"readers"` // at most
+	Metrics string          `json:"metrics,omitempty"`
+	Records *records.Status `json:"records,omitempty"` // none: no evidence is kept
 }
 
 // RulesStatus says what is scanned with.

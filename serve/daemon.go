@@ -18,7 +18,9 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 )
 
 // Door answers one protocol.
@@ -44,6 +46,13 @@ type Options struct {
 	SelfCheck time.Duration // how often State is looked at; 0 is never
 	Queue     queue.Options
 	Policy    queue.Policy
+	// Records opens where evidence is kept, once this process is the user that it stays; a
+	// nil Keeper keeps none.
+	Records func(*slog.Logger) (*records.Keeper, error)
+	// Event is a command of the shell that is run for each finding, as clamd's VirusEvent; ""
+	// is none. EventArgs are the arguments of the process that runs it; default {"showcause", event.Role}.
+	Event     string
+	EventArgs []string
 
 	User          string
 	Supplementary bool   // groups of User
@@ -57,6 +66,9 @@ type Options struct {
 	Program       string // what SIGUSR2 starts; default this program's path at start
 	Stderr        io.Writer
 }
+
+// recordTime is how long records that wait may take to be written at the end.
+const recordTime = 10 * time.Second
 
 // defaultDrain is how long jobs that are under way may take after SIGTERM.
 const defaultDrain = 60 * time.Second
@@ -72,6 +84,8 @@ type Daemon struct {
 	began   time.Time
 	tallies map[string]*tally
 	cancel  context.CancelFunc // of what ends the service
+	records *records.Keeper    // nil: none
+	event   *event.Teller      // nil: none
 	gone    bool               // another process has taken this one's place, or still has it: the paths are its
 
 	reload sync.Mutex // held while rules are changed
@@ -115,8 +129,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer d.closeSockets()
-	if err := d.start(ctx); err != nil {
+	if err := d.start(ctx, before); err != nil {
 		return err
+	}
+	if d.event != nil {
+		defer d.event.Close()
 	}
 	var serving sync.WaitGroup
 	for _, s := range d.sockets {
@@ -190,7 +207,7 @@ func writePid(path string) error {
 }
 
 // start gives rights up, and makes all that answers.
-func (d *Daemon) start(ctx context.Context) error {
+func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 	if d.o.User != "" && d.file != nil && os.Geteuid() == 0 {
 		if err := chown(d.file.path, d.o.User); err != nil {
 			d.log.Warn("log file stays root's", "error", err)
@@ -200,6 +217,15 @@ func (d *Daemon) start(ctx context.Context) error {
 		_ = chown(d.o.Control, d.o.User) // root may use it all the same
 	}
 	if err := become(d.o.User, d.o.Supplementary); err != nil {
+		return err
+	}
+	switch {
+	case before != nil && before.event != nil: // what this one would start is locked as it is itself
+		d.event, err = event.Take(before.event, d.log)
+	case d.o.Event != "":
+		d.event, err = event.Start(d.o.Event, d.o.EventArgs, d.log)
+	}
+	if err != nil {
 		return err
 	}
 	if !d.o.NoLock {
@@ -227,6 +253,14 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	qo := d.o.Queue
 	qo.Rules, qo.Told = rules, d.told
+	if d.o.Records != nil {
+		if d.records, err = d.o.Records(d.log); err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
+	}
+	if d.records != nil {
+		qo.Record, qo.Pool.Digests = d.records.Record, true
+	}
 	if d.queue, err = queue.New(qo); err != nil {
 		return err
 	}
@@ -252,6 +286,9 @@ func (d *Daemon) start(ctx context.Context) error {
 
 // Queue is what doors ask.
 func (d *Daemon) Queue() *queue.Queue { return d.queue }
+
+// Records is where evidence is kept; nil if nowhere.
+func (d *Daemon) Records() *records.Keeper { return d.records }
 
 // Policy is how doors answer.
 func (d *Daemon) Policy() queue.Policy { return d.o.Policy }
@@ -317,7 +354,11 @@ func (d *Daemon) reopen() {
 // handOver has the program started anew, and tells whether that has taken this one's place.
 func (d *Daemon) handOver() bool {
 	d.log.Info("starting the program anew", "program", d.o.Program)
-	pid, err := replace(d.o.Program, d.sockets)
+	var event *os.File
+	if d.event != nil {
+		event = d.event.File()
+	}
+	pid, err := replace(d.o.Program, d.sockets, event)
 	if err != nil {
 		d.log.Error("the program is not started anew; this process goes on", "error", err)
 		return false
@@ -387,7 +428,7 @@ func (d *Daemon) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), d.o.Drain)
 	defer cancel()
 	var all sync.WaitGroup
-	errs := make([]error, len(d.doors)+1)
+	errs := make([]error, len(d.doors)+2)
 	i := 0
 	for _, door := range d.doors {
 		all.Go(func(i int) func() { return func() { errs[i] = door.Shutdown(ctx) } }(i))
@@ -395,6 +436,11 @@ func (d *Daemon) stop() error {
 	}
 	all.Wait()
 	errs[i] = d.queue.Drain(ctx)
+	if d.records != nil {
+		rctx, done := context.WithTimeout(context.Background(), recordTime)
+		defer done()
+		errs[i+1] = d.records.Close(rctx)
+	}
 	if d.o.PidFile != "" && !d.gone {
 		_ = os.Remove(d.o.PidFile) // its folder may be root's
 	}
@@ -444,7 +490,16 @@ func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
 	}
 	switch {
 	case len(said.Names) > 0:
+		switch {
+		case len(a.Records) > 0:
+			fields = append(fields, "record", a.Records[0])
+		case a.Unrecorded != "":
+			fields = append(fields, "unrecorded", a.Unrecorded)
+		}
 		d.log.Info(name+": "+said.Names[0]+" FOUND", fields...)
+		if d.event != nil {
+			d.event.Tell(name, said.Names[0])
+		}
 	case said.Failed != "":
 		d.log.Info(name+": "+said.Failed+" ERROR", fields...)
 	case len(said.Waived) > 0:

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/showcause/showcause/serve/records"
 )
 
 // The dashboard asks for metrics that there are, and every metric has a place on it.
@@ -27,7 +29,7 @@ func TestDashboard(t *testing.T) {
 	}
 	name := regexp.MustCompile(`showcause_[a-z_]+`)
 	there := map[string]bool{}
-	s := Status{Rules: RulesStatus{Version: "27700/Fri Nov 20 09:00:00 2026"}, Doors: []DoorStatus{{Door: "clamd"}}}
+	s := Status{Rules: RulesStatus{Version: "27700/Fri Nov 20 09:00:00 2026"}, Doors: []DoorStatus{{Door: "clamd"}}, Records: &records.Status{}}
 	s.Rules.Released = Released(s.Rules.Version)
 	for line := range strings.Lines(s.metrics()) {
 		if !strings.HasPrefix(line, "#") {

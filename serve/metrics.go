@@ -29,6 +29,10 @@ func newMetrics(d *Daemon) *metrics {
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if d.records != nil && d.records.Status().Failed != "" {
+			_, _ = io.WriteString(w, "ok, but records are not written\n") // what is asked is answered all the same
+			return
+		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	m.s = http.Server{
@@ -57,6 +61,10 @@ func (d *Daemon) status() Status {
 	d.mu.Lock()
 	s.Rules.Failed, s.Rules.Loaded = d.failed, d.loaded
 	d.mu.Unlock()
+	if d.records != nil {
+		r := d.records.Status()
+		s.Records = &r
+	}
 	if st, ok := d.queue.Status(); ok {
 		s.Jail, s.Sealed = st.Walls, st.Sealed()
 	}
@@ -125,6 +133,16 @@ func (s *Status) metrics() string {
 		reloaded = 0
 	}
 	one("reload_ok", "gauge", "1 unless the last reload failed.", reloaded)
+	if r := s.Records; r != nil {
+		one("records_total", "counter", "Records of findings and deeds that are durable.", r.Made)
+		one("records_missed_total", "counter", "Findings and deeds that have none.", r.Missed)
+		one("records_waiting", "gauge", "Records that are not durable yet.", r.Waiting)
+		ok := 1
+		if r.Failed != "" {
+			ok = 0
+		}
+		one("records_ok", "gauge", "1 unless the store cannot be written to.", ok)
+	}
 	sealed := 0
 	if s.Sealed {
 		sealed = 1

@@ -23,6 +23,7 @@ const heirVariable = "SHOWCAUSE_SERVE_HEIR"
 type will struct {
 	Pid     int      `json:"pid"`
 	Sockets []Listen `json:"sockets"`
+	Event   bool     `json:"event,omitempty"` // behind the pipe is the file of an event.Teller
 }
 
 // predecessor is the process whose place this one takes; nil if there is none.
@@ -30,6 +31,7 @@ type predecessor struct {
 	will
 	files []*os.File
 	ready *os.File
+	event *os.File // nil if there is none
 }
 
 // heir reads what is handed over.
@@ -53,6 +55,10 @@ func heir() (*predecessor, error) {
 	fd := firstGiven + len(p.Sockets)
 	unix.CloseOnExec(fd)
 	p.ready = os.NewFile(uintptr(fd), "ready")
+	if p.Event {
+		unix.CloseOnExec(fd + 1)
+		p.event = os.NewFile(uintptr(fd+1), "virus event")
+	}
 	return p, nil
 }
 
@@ -88,8 +94,8 @@ const heirTime = 5 * time.Minute
 
 // replace starts the program anew, which may be another by now, and returns its
 // process number once it answers. Until then, and if it does not, this process goes on.
-func replace(program string, sockets []opened) (pid int, err error) {
-	w := will{Pid: os.Getpid()}
+func replace(program string, sockets []opened, event *os.File) (pid int, err error) {
+	w := will{Pid: os.Getpid(), Event: event != nil}
 	r, ready, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -123,6 +129,9 @@ func replace(program string, sockets []opened) (pid int, err error) {
 	c.Env = append(os.Environ(), heirVariable+"="+string(text))
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.ExtraFiles = append(slices.Clone(files), ready)
+	if event != nil {
+		c.ExtraFiles = append(c.ExtraFiles, event)
+	}
 	if err := c.Start(); err != nil {
 		return 0, err
 	}

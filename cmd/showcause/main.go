@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/internal/extract"
 	"github.com/showcause/showcause/internal/ledgercmd"
 	"github.com/showcause/showcause/internal/reasons"
+	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/watch"
 )
 
@@ -44,6 +45,9 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == reasons.Role {
 		os.Exit(reasons.Read())
+	}
+	if len(os.Args) == 3 && os.Args[1] == event.Role {
+		os.Exit(event.Main(os.Args[2:]))
 	}
 	if len(os.Args) == 3 && os.Args[1] == watch.Role {
 		os.Exit(watch.Guard(os.Args[2:]))

@@ -10,5 +10,5 @@ import (
 
 // serveCommands are the commands about the service.
 func serveCommands() []*cobra.Command {
-	return servecmd.Host{Version: version(), OpenRules: openDB, Scratch: scratch, FlagError: suggestFlag}.Commands()
+	return servecmd.Host{Version: version(), OpenRules: openDB, Scratch: scratch, StoreDir: storeDir, FlagError: suggestFlag}.Commands()
 }

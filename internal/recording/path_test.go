@@ -26,12 +26,12 @@ func TestAbsolute(t *testing.T) {
 		"link/sub/a": "real/sub/a", "link/../link/a": "real/a", "deep/../a": "real/a", "deep/../../link/sub/../a": "real/a", "real/a": "real/a", "link/file": "real/file", "a": "a", "gone/a": "gone/a",
 	} {
 		for _, p := range []string{path, dir + "/" + path} {
-			if got := absolute(p); got != filepath.Join(dir, want) {
+			if got := Absolute(p); got != filepath.Join(dir, want) {
 				t.Errorf("%s: %s, want %s", p, got, want)
 			}
 		}
 	}
-	if got := absolute("stdin"); got != "stdin" {
+	if got := Absolute("stdin"); got != "stdin" {
 		t.Errorf("standard input: %s", got)
 	}
 }

@@ -133,7 +133,7 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 	}
 	name := res.Path
 	if res.Err != nil || len(res.Report.Gaps)+len(res.Report.Findings) > 0 {
-		name = absolute(name) // of what is not told, coverage keeps no name; this asks the kernel once for each folder above
+		name = Absolute(name) // of what is not told, coverage keeps no name; this asks the kernel once for each folder above
 	}
 	r.coverage.File(name, subject, &res.Report, res.Err != nil)
 	if res.Err != nil {
@@ -165,31 +165,37 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 }
 
 func (r *Recorder) finding(name string, subject evidence.Digests, rep *showcause.Report, f *showcause.Finding) (*evidence.Record, error) {
+	return Seal(&r.scan, r.keys, name, subject, rep, f)
+}
+
+// Seal makes the record of one finding of a report. name is where the content came from,
+// subject its digests by who opened it (Digest); no SHA-256 says that it cannot be read.
+func Seal(scan *draft.Scan, keys []*evidence.Key, name string, subject evidence.Digests, rep *showcause.Report, f *showcause.Finding) (*evidence.Record, error) {
 	if subject.SHA256 == "" {
 		return nil, errors.New("the file cannot be read a second time")
 	}
-	limit := r.scan.Policy.Limits.FileSize
-	cut := r.scan.Policy.Options[recheck.OptionInput] != "all" && rep.Size > limit
+	limit := scan.Policy.Limits.FileSize
+	cut := scan.Policy.Options[recheck.OptionInput] != "all" && rep.Size > limit
 	if len(f.Chain) > 0 && !cut && f.Chain[0].Digest.String() != subject.SHA256 {
 		return nil, errors.New("the file changed while it was scanned")
 	}
-	s, err := r.scan.Finding(name, evidence.Digests{SHA256: subject.SHA256}, rep, f)
+	s, err := scan.Finding(name, evidence.Digests{SHA256: subject.SHA256}, rep, f)
 	if err != nil {
 		return nil, err
 	}
 	if m := s.Subject.MD5; m != "" && m != subject.MD5 || s.Subject.SHA1 != "" && s.Subject.SHA1 != subject.SHA1 {
 		return nil, errors.New("the file has not the digest that the rule asks for")
 	}
-	return evidence.Seal(s, r.keys...)
+	return evidence.Seal(s, keys...)
 }
 
 // Findings names the records of findings that no allow-list overrules.
 func (r *Recorder) Findings() []string { return r.names }
 
-// absolute returns a path as a record has it: absolute, and without links in its
+// Absolute returns a path as a record has it: absolute, and without links in its
 // folders as they are now. Who takes the file opens it without following any, so
 // that a link made later leads nowhere.
-func absolute(path string) string {
+func Absolute(path string) string {
 	if path == "stdin" {
 		return path
 	}
@@ -267,9 +273,9 @@ func (r *Recorder) Finish(interrupted, quiet bool) error {
 	return nil
 }
 
-// Digest digests an open file by the algorithms that its findings may ask
+// Digest digests content by the algorithms that its findings may ask
 // for: those of rules for exact bytes are MD5 and SHA-1 too.
-func Digest(ctx context.Context, f *os.File, rep *showcause.Report) (d evidence.Digests) {
+func Digest(ctx context.Context, f io.ReaderAt, rep *showcause.Report) (d evidence.Digests) {
 	sums := map[*string]hash.Hash{&d.SHA256: sha256.New()}
 	for i := range rep.Findings {
 		if len(rep.Findings[i].Trail) == 0 && len(rep.Findings[i].Counts) == 0 {
@@ -291,9 +297,9 @@ func Digest(ctx context.Context, f *os.File, rep *showcause.Report) (d evidence.
 	return d
 }
 
-// stoppable is a file that is read no more once ctx is done.
+// stoppable is content that is read no more once ctx is done.
 type stoppable struct {
-	*os.File
+	io.ReaderAt
 	ctx context.Context
 }
 
@@ -301,5 +307,5 @@ func (s stoppable) ReadAt(p []byte, off int64) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return s.File.ReadAt(p, off)
+	return s.ReaderAt.ReadAt(p, off)
 }

@@ -97,6 +97,9 @@ func (h Host) apiDoor(s *settings, d *serve.Daemon) (serve.Door, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k := d.Records(); k != nil {
+		o.Record, o.Records, o.Recording = recordFor(k), recordsFor(k), recordingOf(k)
+	}
 	o.Queue, o.Policy, o.Log, o.Version, o.Metrics = d.Queue(), d.Policy(), d.Log(), h.Version, d.Metrics
 	return api.New(o), nil
 }

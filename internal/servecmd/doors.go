@@ -132,14 +132,15 @@ func (s *settings) milterDoor() error {
 }
 
 // behind is what doors ask that have no settings of their own for it.
-func (h Host) behind(door string, s *settings, d *serve.Daemon) *accept.Behind {
-	return &accept.Behind{Door: door, Queue: d.Queue(), Policy: d.Policy(), Timeout: s.scanTime}
+// deed is what the door does about a finding; "" is nothing.
+func (h Host) behind(door, deed string, s *settings, d *serve.Daemon) *accept.Behind {
+	return &accept.Behind{Door: door, Queue: d.Queue(), Policy: d.Policy(), Timeout: s.scanTime, Acted: acted(d.Records(), deed)}
 }
 
 func (h Host) icapDoor(s *settings, d *serve.Daemon) (serve.Door, error) {
 	o := s.proxy.icap
 	o.Version, o.Log = strings.TrimPrefix(h.Version, "showcause "), d.Log()
-	return icap.New(h.behind(icapName, s, d), o), nil
+	return icap.New(h.behind(icapName, "block", s, d), o), nil
 }
 
 func (h Host) milterServer(s *settings, d *serve.Daemon) (serve.Door, error) {
@@ -148,5 +149,9 @@ func (h Host) milterServer(s *settings, d *serve.Daemon) (serve.Door, error) {
 	if o.OnInfected == milter.Accept || o.OnFail == milter.Accept || o.OnIncomplete == milter.Accept {
 		d.Log().Warn("mail that is infected, or not scanned, is taken: a setting says so", "on_infected", o.OnInfected.String(), "on_fail", o.OnFail.String(), "on_incomplete", o.OnIncomplete.String())
 	}
-	return milter.New(h.behind(milterName, s, d), o), nil
+	deed := o.OnInfected.String()
+	if o.OnInfected == milter.Accept {
+		deed = ""
+	}
+	return milter.New(h.behind(milterName, strings.ToLower(deed), s, d), o), nil
 }

@@ -66,6 +66,7 @@ var observable = map[string][]string{
 	"TCPSocket":               {"TCPSocket 3310"},
 	"TemporaryDirectory":      {"TemporaryDirectory /var/tmp"},
 	"User":                    {"User nobody"},
+	"VirusEvent":              {"VirusEvent /bin/true"},
 }
 
 // effect is all that settings come to, as text.

@@ -31,6 +31,9 @@ type Host struct {
 	// OpenRules opens rules as --db of scan names them; none is the built-in ones.
 	OpenRules func(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (*ruledb.DB, error)
 	Scratch   func() (*os.File, error)
+	// StoreDir returns the folder of records for what --store says, "" for none, and whether
+	// the user named it.
+	StoreDir  func(flag string) (dir string, named bool, err error)
 	FlagError func(*cobra.Command, error) error
 }
 
@@ -57,6 +60,9 @@ one, and hands it the sockets.`,
 			if err := s.resolve(c.Flags()); err != nil {
 				return err
 			}
+			if err := s.records(h); err != nil {
+				return err
+			}
 			if show {
 				return s.print(c.OutOrStdout())
 			}
@@ -81,6 +87,9 @@ func (h Host) run(c *cobra.Command, s *settings) error {
 	if s.tempDir != "" {
 		os.Setenv("TMPDIR", s.tempDir)
 	}
+	if err := s.store.prepare(s.user); err != nil {
+		return err
+	}
 	return serve.Run(c.Context(), h.options(s, c.ErrOrStderr()))
 }
 
@@ -95,6 +104,7 @@ func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 			icapName:   func(d *serve.Daemon) (serve.Door, error) { return h.icapDoor(s, d) },
 			milterName: func(d *serve.Daemon) (serve.Door, error) { return h.milterServer(s, d) },
 		},
+		Records: s.store.open, Event: s.event,
 		Rules: func(ctx context.Context) (queue.Database, error) {
 			return young(s.oldest, time.Now)(h.rules(ctx, s.db, stderr))
 		},

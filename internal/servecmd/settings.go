@@ -43,6 +43,8 @@ type settings struct {
 	metrics      string
 	api          apiSettings
 	proxy        proxySettings
+	store        storing
+	event        string
 	selfCheck    time.Duration
 	scanTime     time.Duration
 	oldest       time.Duration // of ClamAV's rules; 0 is no bound
@@ -91,6 +93,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Bool("log-clean", false, "log what nothing was found in, too (LogClean)")
 	f.Bool("log-verbose", false, "log more (LogVerbose)")
 	f.Duration("self-check", 0, "how often changes of the rules' files are looked for; 0 never (SelfCheck; default 10m)")
+	f.String("store", "", "folder of the records of what is found; off for none (default $SHOWCAUSE_STORE, or /var/lib/showcause, with -USER behind it where another user is become)")
 	f.String("control", "", "path of the socket that showcause top asks")
 	f.String("metrics", "", "host:port, or path of a socket, that answers GET /metrics for Prometheus")
 	s.api.flags(f)
@@ -217,7 +220,7 @@ func (s *settings) resolve(f *pflag.FlagSet) (err error) {
 	for _, n := range s.file.Notes() {
 		s.notes = append(s.notes, fmt.Sprintf("%s:%d: %s: %s", s.file.Name(), n.Line, n.Option, n.Text))
 	}
-	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest, s.apiDoor, s.proxyDoors} {
+	for _, step := range []func() error{s.doors, s.verdicts, s.bounds, s.rest, s.apiDoor, s.proxyDoors, s.virusEvent} {
 		if err := step(); err != nil {
 			return err
 		}

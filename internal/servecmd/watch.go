@@ -14,6 +14,7 @@ import (
 
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 	"github.com/showcause/showcause/serve/watch"
 	"github.com/showcause/showcause/worker"
 )
@@ -26,6 +27,11 @@ type watching struct {
 	onTimeout      string
 	logFormat      string
 	readers        int
+	store          string
+	quarantine     bool
+	log            *slog.Logger
+	keeper         *records.Keeper // nil: no records
+	taker          *taker          // nil: nothing is taken
 }
 
 // watch is the command "watch".
@@ -61,6 +67,8 @@ and lets all that wait through. A second small process ends this one if it stall
 	f.StringArrayVar(&s.o.Programs, "exclude-program", nil, "path of a program whose processes are let through (repeatable)")
 	f.BoolVar(&s.o.IgnoreMarks, "ignore-marks", false, "have the kernel not ask again about what nothing was found in, until it is written to; writing through a map is seen late")
 	f.IntVar(&s.readers, "readers", 0, "processes that read files (default one a processor)")
+	f.StringVar(&s.store, "store", "", "folder of the records of what is found; off for none (default $SHOWCAUSE_STORE, or /var/lib/showcause)")
+	f.BoolVar(&s.quarantine, "quarantine", false, "take what is found into quarantine, where the stages of its rules say so; showcause quarantine restore gives it back")
 	f.DurationVar(&s.o.Stall, "stall", 10*time.Second, "after which the guard ends this process if it does not answer")
 	f.StringVar(&s.logFormat, "log-format", "text", "text, json")
 	c.SetFlagErrorFunc(h.FlagError)
@@ -90,11 +98,15 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 	if s.o.Timeout <= 0 || s.o.ScanTime <= 0 || s.o.Stall < 100*time.Millisecond {
 		return errors.New("flags --timeout, --max-scantime: more than 0; --stall: at least 100ms")
 	}
+	if err := watch.Able(s.o.Block); err != nil {
+		return err
+	}
 	ctx := c.Context()
 	rules, err := h.rules(ctx, s.db, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
+	s.log = s.o.Log
 	var q *queue.Queue
 	s.o.Scan = func(ctx context.Context, f *os.File, name, client string) (watch.Verdict, error) {
 		return verdictOf(ctx, q, s, f, name, client)
@@ -108,11 +120,18 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 	if err := jail.Daemon(); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
-	q, err = queue.New(queue.Options{
+	if err := s.record(h); err != nil {
+		return err
+	}
+	defer s.done()
+	qo := queue.Options{
 		Rules: rules, Scratch: h.Scratch, MaxWaiting: 1 << 16, CacheMemory: -1,
 		Pool: worker.Options{Names: true, Workers: s.readers, Scratch: h.Scratch},
-	})
-	if err != nil {
+	}
+	if s.keeper != nil {
+		qo.Record, qo.Pool.Digests = s.keeper.Record, true
+	}
+	if q, err = queue.New(qo); err != nil {
 		return err
 	}
 	hup := make(chan os.Signal, 1)
@@ -129,7 +148,8 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 
 // verdictOf has a file scanned.
 func verdictOf(ctx context.Context, q *queue.Queue, s *watching, f *os.File, name, client string) (v watch.Verdict, err error) {
-	a, err := q.Scan(ctx, queue.Job{Door: "watch", Client: client, File: f, Name: name})
+	j := queue.Job{Door: "watch", Client: client, File: f, Name: name, Options: queue.ScanOptions{Act: s.o.Block || s.quarantine}}
+	a, err := q.Scan(ctx, j)
 	if err != nil {
 		return v, err
 	}
@@ -138,6 +158,7 @@ func verdictOf(ctx context.Context, q *queue.Queue, s *watching, f *os.File, nam
 	switch {
 	case len(said.Names) > 0:
 		v.Deny, v.Said = true, said.Names[0]+" FOUND"
+		s.found(&j, &a, said.Names[0])
 	case said.Failed != "":
 		v.Deny, v.Said = s.denyIncomplete, said.Failed
 	}

@@ -43,6 +43,9 @@ type Behind struct {
 	Queue   *queue.Queue
 	Policy  queue.Policy
 	Timeout time.Duration // of one request; 0 is none
+	// Acted is told of each answer because of which the door does something, as findings are
+	// answered; nil is none.
+	Acted func(*queue.Job, *queue.Answer)
 }
 
 // Receive implements Scanner.
@@ -67,7 +70,11 @@ func (b *Behind) Scan(ctx context.Context, r Request) (queue.Said, error) {
 	if len(r.Gaps) > 0 {
 		a.Report.Gaps = append(a.Report.Gaps[:len(a.Report.Gaps):len(a.Report.Gaps)], r.Gaps...) // the report is shared
 	}
-	return b.Policy.Say(&a), nil
+	said := b.Policy.Say(&a)
+	if len(said.Names) > 0 && b.Acted != nil {
+		b.Acted(&j, &a)
+	}
+	return said, nil
 }
 
 // Digest implements Scanner.

@@ -237,7 +237,7 @@ func TestScan(t *testing.T) {
 	if r := ask(t, c, "GET", at+"/v1/rules", nil); r.json(t)["count"] != 1.0 || r.json(t)["version"] != "7" {
 		t.Errorf("rules: %s", r.body)
 	}
-	if r := ask(t, c, "GET", at+"/v1/health", nil); string(r.body) != `{"live":true,"ready":true,"version":"test"}`+"\n" {
+	if r := ask(t, c, "GET", at+"/v1/health", nil); string(r.body) != `{"live":true,"ready":true,"version":"test","records":"off"}`+"\n" {
 		t.Errorf("health: %s", r.body)
 	}
 	if r := ask(t, c, "GET", at+"/v1/metrics", nil); !strings.Contains(string(r.body), "\nshowcause_requests_total ") {
@@ -595,7 +595,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	types := map[string]any{
 		"Answer": Answer{}, "Said": Said{}, "Database": DatabaseAnswer{}, "Rules": RulesAnswer{}, "Source": ruledb.Source{}, "Health": HealthAnswer{}, "Job": JobAnswer{},
-		"Problem": Problem{}, "Finding": showcause.Finding{}, "Match": showcause.Match{}, "Step": showcause.Step{}, "Link": showcause.Link{}, "Gap": showcause.Gap{}, "Spent": showcause.Spent{},
+		"Records": RecordsAnswer{}, "KeptRecord": RecordAnswer{}, "Problem": Problem{}, "Finding": showcause.Finding{}, "Match": showcause.Match{}, "Step": showcause.Step{}, "Link": showcause.Link{}, "Gap": showcause.Gap{}, "Spent": showcause.Spent{},
 	}
 	if a, b := slices.Sorted(maps.Keys(types)), slices.Sorted(maps.Keys(d.Components.Schemas)); !slices.Equal(a, b) {
 		t.Errorf("types: %q\nschemas: %q", a, b)

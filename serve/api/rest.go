@@ -58,10 +58,14 @@ type HealthAnswer struct {
 	Live    bool   `json:"live"`
 	Ready   bool   `json:"ready"`
 	Version string `json:"version"`
+	Records string `json:"records"` // off, ok, failing: scans are answered all the same
 }
 
 func (s *Server) health(w http.ResponseWriter, r *request) {
 	a := HealthAnswer{Live: true, Ready: !s.o.Queue.Stats().Stopping && s.ctx.Err() == nil, Version: s.o.Version}
+	if a.Records = "off"; s.o.Recording != nil {
+		a.Records = s.o.Recording()
+	}
 	status := http.StatusOK
 	if !a.Ready {
 		status = http.StatusServiceUnavailable
@@ -79,6 +83,27 @@ func (s *Server) metrics(w http.ResponseWriter, r *request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	s.raw(w, r.Request, http.StatusOK, []byte(text))
+}
+
+// RecordsAnswer is the records that were made for a client.
+type RecordsAnswer struct {
+	Records []RecordAnswer `json:"records"`
+}
+
+// maxListed is how many are listed.
+const maxListed = 1000
+
+// records answers GET /v1/records.
+func (s *Server) records(w http.ResponseWriter, r *request) {
+	if s.o.Records == nil {
+		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-store", "the service keeps no records"))
+		return
+	}
+	list := s.o.Records(r.client)
+	if list == nil {
+		list = []RecordAnswer{}
+	}
+	s.write(w, r.Request, http.StatusOK, encode(RecordsAnswer{list[:min(len(list), maxListed)]}))
 }
 
 // record answers GET /v1/records/{id}: a record as it was sealed.

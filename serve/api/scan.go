@@ -31,6 +31,9 @@ type Answer struct {
 	Waited   float64        `json:"waited"` // seconds
 	Took     float64        `json:"took"`   // seconds
 	Record   []byte         `json:"record,omitempty"`
+	// Records are the names of the records of all findings, Unrecorded why some have none.
+	Records    []string `json:"records,omitempty"`
+	Unrecorded string   `json:"unrecorded,omitempty"`
 }
 
 // Said is what the service's policy makes of a report.
@@ -165,7 +168,7 @@ func (s *Server) answer(ctx context.Context, client string, want *wanted, conten
 
 func answerOf(want *wanted, a *queue.Answer, said queue.Said) *Answer {
 	out := &Answer{
-		Path: showcause.Escape(want.name), Report: a.Report, SHA256: a.SHA256, Cached: a.Cached, Waited: a.Waited.Seconds(), Took: a.Took.Seconds(), Record: a.Record,
+		Path: showcause.Escape(want.name), Report: a.Report, SHA256: a.SHA256, Cached: a.Cached, Waited: a.Waited.Seconds(), Took: a.Took.Seconds(), Record: a.Record, Records: a.Records, Unrecorded: a.Unrecorded,
 		Said: Said{Answer: "ok", Names: said.Names, Reason: said.Failed, Waived: said.Waived},
 	}
 	if out.Path != want.name {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,8 +42,20 @@ type Options struct {
 	JobTime     time.Duration // for which an answer is remembered; default 10 minutes
 
 	Metrics func() string // text for Prometheus; default the queue's counts
-	// Record returns a sealed record by its name; nil where no store is configured.
-	Record func(ctx context.Context, id string) ([]byte, error)
+	// Record returns a sealed record by its name; nil where no store is configured. Records
+	// returns those that were made for a client, the latest first, and Recording says how it
+	// goes: "off", "ok", "failing".
+	Record    func(ctx context.Context, id string) ([]byte, error)
+	Records   func(client string) []RecordAnswer
+	Recording func() string
+}
+
+// RecordAnswer names a record.
+type RecordAnswer struct {
+	Record string    `json:"record"` // its name
+	Name   string    `json:"name"`   // of what was scanned
+	SHA256 string    `json:"sha256"`
+	Made   time.Time `json:"made"`
 }
 
 // ErrNoRecord is Options.Record's for a name that it does not know.
@@ -87,6 +100,8 @@ type Server struct {
 	http  http.Server
 	jobs  jobs
 	under sync.WaitGroup // asynchronous jobs
+	open  atomic.Int64   // connections
+	ever  atomic.Int64
 	ctx   context.Context
 	stop  context.CancelFunc
 
@@ -108,11 +123,23 @@ func New(o Options) *Server {
 			return context.WithValue(ctx, peerKey{}, peer(c))
 		},
 	}
+	s.http.ConnState = func(_ net.Conn, to http.ConnState) {
+		switch to {
+		case http.StateNew:
+			s.open.Add(1)
+			s.ever.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			s.open.Add(-1)
+		}
+	}
 	if o.TLS != nil {
 		s.http.TLSConfig = o.TLS.config()
 	}
 	return s
 }
+
+// Connections returns how many are open, and how many there have been.
+func (s *Server) Connections() (open int, ever int64) { return int(s.open.Load()), s.ever.Load() }
 
 // Check returns an error if the door must not be opened at an address: one that others
 // than this machine reach needs TLS, and something that says who asks.
@@ -255,6 +282,7 @@ var routes = [...]route{
 	{http.MethodPost, "/v1/scan", false, (*Server).scan},
 	{http.MethodGet, "/v1/jobs/{id}", false, (*Server).jobState},
 	{http.MethodDelete, "/v1/jobs/{id}", false, (*Server).jobGone},
+	{http.MethodGet, "/v1/records", false, (*Server).records},
 	{http.MethodGet, "/v1/records/{id}", false, (*Server).record},
 	{http.MethodGet, "/v1/rules", false, (*Server).rules},
 	{http.MethodGet, "/v1/metrics", false, (*Server).metrics},

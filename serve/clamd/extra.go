@@ -1,6 +1,7 @@
 package clamd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,6 +92,8 @@ type told struct {
 	Rules    string            `json:"rules,omitempty"`
 	Cached   bool              `json:"cached,omitempty"`
 	Record   json.RawMessage   `json:"record,omitempty"`
+	Records  []string          `json:"records,omitempty"` // their names
+	Missing  string            `json:"unrecorded,omitempty"`
 }
 
 type found struct {
@@ -103,7 +106,10 @@ type found struct {
 
 // tellAll answers with all that is known.
 func tellAll(c *conn, id uint32, term byte, what string, r *Request, a *Answer, err error) {
-	t := told{Name: showcause.Escape(what), SHA256: a.SHA256, Rules: a.Rules, Cached: a.Cached, Record: a.Record, Error: a.Failed}
+	t := told{Name: showcause.Escape(what), SHA256: a.SHA256, Rules: a.Rules, Cached: a.Cached, Records: a.Records, Missing: a.Unrecorded, Error: a.Failed}
+	if len(a.Record) <= maxRecord { // a larger one is asked for by its name
+		t.Record = a.Record
+	}
 	for _, n := range a.Names {
 		t.Names = append(t.Names, showcause.Escape(n))
 	}
@@ -120,12 +126,18 @@ func tellAll(c *conn, id uint32, term byte, what string, r *Request, a *Answer, 
 	c.json(id, term, t)
 }
 
+// maxRecord is how large a record is in a reply at most, bytes.
+const maxRecord = 4 << 20
+
 func (c *conn) json(id uint32, term byte, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		b = []byte(`{"error":"reply not written"}`)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a record stays as it was sealed
+	if err := e.Encode(v); err != nil {
+		b.Reset()
+		b.WriteString(`{"error":"reply not written"}`)
 	}
-	c.say(id, term, string(b))
+	c.say(id, term, strings.TrimSuffix(b.String(), "\n"))
 }
 
 // ours does one of the commands that clamd does not have.

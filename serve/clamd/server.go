@@ -68,6 +68,9 @@ type Answer struct {
 	Rules  string // what they were scanned with
 	Cached bool
 	Record []byte // JSON
+	// Records are the names of the records of all findings; Unrecorded says why some have none.
+	Records    []string
+	Unrecorded string
 }
 
 // Status is how things stand.

@@ -139,7 +139,7 @@ var table = slices.Concat([]Option{
 	number("SelfCheck", "600"),
 	no(yes("ConcurrentDatabaseReload", ""), "rules are always exchanged without a pause and without twice the memory"),
 	off("DisableCache", ""),
-	no(text("VirusEvent", ""), "the daemon locks itself and can start no program; follow the log, the journal or the records"),
+	why(text("VirusEvent", ""), "by a process that is started before the lock; four commands at a time, a minute each; %v has no character that a shell could take for more, %f is not filled in"),
 	no(off("ExitOnOOM", ""), "memory is bounded; a reader that has no more ends its own file as incomplete"),
 	yes("AllowAllMatchScan", ""),
 	since("1.5", yes("EnableReloadCommand", "")),

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -52,9 +51,10 @@ type Options struct {
 	CacheMemory  int64 // bytes of answers that are kept; default 16 MiB, none if negative
 	MaxPerClient int   // jobs of one client that are being read while others wait; default half of those that are
 	// Told is called once for each job with what came of it, from many goroutines; Record
-	// makes a record of an answer (Answer.Record), before that. Either may be nil.
+	// makes records of an answer (Answer.Record, Records, Unrecorded), before that, and while
+	// Answer.Database is open. It must come to its end by itself. Either may be nil.
 	Told   func(*Job, *Answer, error)
-	Record func(context.Context, *Job, *Answer) ([]byte, error)
+	Record func(context.Context, *Job, *Answer)
 }
 
 // Job is one thing to scan. Of Content and File one is set.
@@ -75,6 +75,7 @@ type ScanOptions struct {
 	Passwords [][]byte         // besides the service's
 	Externals map[string]module.Value
 	Record    bool // Answer.Record is wanted
+	Act       bool // something is done because of the answer: its records are to be durable before that
 	NoCache   bool // the answer is to be a new one
 }
 
@@ -89,7 +90,11 @@ type Answer struct {
 	Cached   bool             // it was made for the same content before
 	Waited   time.Duration    // for its turn
 	Took     time.Duration    // in all
-	Record   []byte           // sealed, JSON, if it was asked for and there is a finding
+	Limits   showcause.Limits // that it was scanned with, as in worker.Options
+
+	Record     []byte   // sealed, JSON: of the first finding that counts, if it was asked for, or of the first
+	Records    []string // names of the records of its findings
+	Unrecorded string   // why findings have none, or none that is durable yet: words of this program's
 }
 
 // Queue takes jobs from all doors. It is safe for concurrent use.
@@ -186,8 +191,9 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 		key = keyOf(s, j)
 		if !j.Options.NoCache {
 			if r, ok := g.cache.get(key); ok {
-				a := Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true}
-				return a, q.recorded(ctx, j, &a)
+				a := Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true, Limits: overlay(q.o.Pool.Limits, j.Options.Limits)}
+				q.recorded(ctx, j, &a)
+				return a, nil
 			}
 		}
 	}
@@ -203,8 +209,9 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 	if known && lasting(&r) {
 		g.cache.put(key, &r)
 	}
-	a := Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited}
-	return a, q.recorded(ctx, j, &a)
+	a := Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited, Limits: overlay(q.o.Pool.Limits, j.Options.Limits)}
+	q.recorded(ctx, j, &a)
+	return a, nil
 }
 
 // read has readers look at it.
@@ -241,13 +248,10 @@ func (j *Job) content() ([]byte, *os.File) {
 	return j.Content.buf, j.Content.file
 }
 
-func (q *Queue) recorded(ctx context.Context, j *Job, a *Answer) (err error) {
-	if q.o.Record != nil {
-		if a.Record, err = q.o.Record(ctx, j, a); err != nil {
-			return fmt.Errorf("record: %w", err)
-		}
+func (q *Queue) recorded(ctx context.Context, j *Job, a *Answer) {
+	if q.o.Record != nil && len(a.Report.Findings) > 0 {
+		q.o.Record(ctx, j, a)
 	}
-	return nil
 }
 
 // told tells what came of a job.

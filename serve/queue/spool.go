@@ -1,11 +1,13 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"os"
 	"sync"
 
@@ -210,6 +212,14 @@ func (s *Spool) File() (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// Content is what was written, to be read before Close.
+func (s *Spool) Content() io.ReaderAt {
+	if s.file != nil {
+		return s.file
+	}
+	return bytes.NewReader(s.buf)
 }
 
 // Close gives all of it back. It may be called twice.

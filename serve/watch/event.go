@@ -68,6 +68,33 @@ var kernelFS = map[int64]string{
 	unix.BPF_FS_MAGIC: "bpf", unix.PSTOREFS_MAGIC: "pstore", unix.EFIVARFS_MAGIC: "efivarfs", unix.NSFS_MAGIC: "nsfs",
 }
 
+// Able says why this process cannot watch, and what it takes, or nil. With block who opens
+// a file is to wait.
+func Able(block bool) error {
+	fd, err := group(block)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// denied says why the kernel gives this process no group, as far as it can be seen.
+func denied() error {
+	const take = "this takes CAP_SYS_ADMIN in the system's own user namespace"
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var c [2]unix.CapUserData
+	if unix.Capget(&h, &c[0]) != nil {
+		return errors.New("fanotify: " + take)
+	}
+	switch has := c[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0; {
+	case has:
+		return errors.New("fanotify: " + take + ": this process has it in another namespace (a container), or a security module denies it")
+	case os.Geteuid() == 0:
+		return errors.New("fanotify: " + take + ", which was taken from this process though its user is root (a container, or CapabilityBoundingSet of its unit)")
+	}
+	return fmt.Errorf("fanotify: %s: user %d has none of it. Run it as root; without, showcause scan looks at files when it is started, and showcause serve at what it is sent", take, os.Geteuid())
+}
+
 // group opens a fanotify group.
 func group(block bool) (int, error) {
 	class := uint(unix.FAN_CLASS_NOTIF)
@@ -77,7 +104,7 @@ func group(block bool) (int, error) {
 	fd, err := unix.FanotifyInit(class|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK|unix.FAN_UNLIMITED_QUEUE|unix.FAN_UNLIMITED_MARKS, unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return -1, errors.New("fanotify: this takes root (CAP_SYS_ADMIN), and no container that denies it")
+		return -1, denied()
 	case errors.Is(err, unix.ENOSYS):
 		return -1, errors.New("fanotify: this kernel has none (CONFIG_FANOTIFY)")
 	case errors.Is(err, unix.EINVAL) && block:

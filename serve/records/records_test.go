@@ -1,0 +1,283 @@
+package records
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
+	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/worker"
+)
+
+// TestMain is the reader too: what the queue of the tests starts is this program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "reader" {
+		if err := worker.Read(worker.Reading{}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const marker = "records-test marker 20c7."
+
+// opened is a queue with a rule for marker whose answers have records.
+func opened(t *testing.T, o Options) (*queue.Queue, *Keeper) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/one.ndb", fmt.Appendf(nil, "Test.Marker:0:*:%x\n", marker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, err := rules.Compile([]string{dir + "/one.ndb"}, rules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := ruledb.New(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Store = dir + "/store"
+	k, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	q, err := queue.New(queue.Options{
+		Rules: queue.Database{DB: db, Digest: hex.EncodeToString(sum[:])}, Record: k.Record,
+		Pool: worker.Options{Workers: 2, Names: true, Digests: true, Args: []string{"showcause", "reader"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = q.Drain(context.Background())
+		_ = k.Close(context.Background())
+	})
+	return q, k
+}
+
+func ask(t *testing.T, q *queue.Queue, client, text string, o queue.ScanOptions) queue.Answer {
+	t.Helper()
+	s, err := q.Receive(t.Context(), client, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := q.Scan(t.Context(), queue.Job{Door: "test", Client: client, Content: s, Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Findings of many at a time are written together, each once, and are what was found.
+func TestTogether(t *testing.T) {
+	var writes, records atomic.Int64
+	var k *Keeper
+	o := Options{Delay: 300 * time.Millisecond, write: func(r []*evidence.Record) error {
+		writes.Add(1)
+		records.Add(int64(len(r)))
+		return k.store.Append(r)
+	}}
+	q, k1 := opened(t, o)
+	k = k1
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	names := map[string]int{}
+	for i := range 60 {
+		wg.Go(func() {
+			a := ask(t, q, "x", fmt.Sprint(i%30, marker), queue.ScanOptions{})
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range a.Records {
+				names[n]++
+			}
+		})
+	}
+	wg.Wait()
+	if a := ask(t, q, "x", "clean", queue.ScanOptions{Record: true}); a.Records != nil || a.Record != nil {
+		t.Errorf("%+v", a)
+	}
+	if err := q.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := records.Load(); n != int64(len(names)) || n < 30 || n > 60 || writes.Load() > n/2 {
+		t.Errorf("%d records of %d names in %d writes", n, len(names), writes.Load())
+	}
+	s, err := store.Open(k.o.Store, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := range names {
+		sealed, err := s.Verify(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := sealed.Statement()
+		if st.Kind != evidence.Finding || st.Rules.Rule.Name != "Test.Marker.UNOFFICIAL" && st.Rules.Rule.Name != "Test.Marker" || st.Context.Path.Text != "stream" {
+			t.Errorf("%+v", st)
+		}
+	}
+	if st := k.Status(); st.Made != int64(len(names)) || st.Missed != 0 || st.Waiting != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Who acts because of an answer has its record durable before; others do not wait for a
+// store that takes long, and who does wait does not wait for ever.
+func TestWaits(t *testing.T) {
+	free := make(chan struct{})
+	o := Options{Wait: 200 * time.Millisecond, write: func([]*evidence.Record) error { <-free; return nil }}
+	q, k := opened(t, o)
+	a := ask(t, q, "x", "1"+marker, queue.ScanOptions{})
+	if len(a.Records) != 1 || a.Unrecorded != "" {
+		t.Errorf("%+v", a)
+	}
+	a = ask(t, q, "x", "2"+marker, queue.ScanOptions{Act: true})
+	if len(a.Records) != 1 || a.Unrecorded != errLate.Error() || a.Report.Verdict != showcause.Found {
+		t.Errorf("%+v", a)
+	}
+	close(free)
+	a = ask(t, q, "x", "3"+marker, queue.ScanOptions{Act: true})
+	if len(a.Records) != 1 || a.Unrecorded != "" {
+		t.Errorf("%+v", a)
+	}
+	if st := k.Status(); st.Made != 3 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// What a store does not take waits, as much as there is room for; the rest is missed, and
+// counted. Nothing that waits is lost once the store takes it.
+func TestFails(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	var k *Keeper
+	ready := make(chan struct{})
+	o := Options{Delay: time.Millisecond, Pending: 20_000, write: func(r []*evidence.Record) error {
+		<-ready
+		if broken.Load() {
+			return errors.New("no space")
+		}
+		return k.store.Append(r)
+	}}
+	q, k1 := opened(t, o)
+	k = k1
+	close(ready)
+	want := map[string]bool{}
+	missed := 0
+	for i := range 50 {
+		a := ask(t, q, "x", fmt.Sprint(i, marker), queue.ScanOptions{Act: i == 20})
+		if a.Report.Verdict != showcause.Found {
+			t.Fatalf("%+v", a)
+		}
+		for _, n := range a.Records {
+			want[n] = true
+		}
+		if len(a.Records) == 0 {
+			missed++
+			if a.Unrecorded == "" {
+				t.Errorf("%+v", a)
+			}
+		}
+		if i == 20 && a.Unrecorded == "" {
+			t.Error("acted without a record")
+		}
+	}
+	if st := k.Status(); missed == 0 || len(want) == 0 || st.Missed != int64(missed) || st.Failed != "no space" || st.Waiting != len(want) {
+		t.Errorf("%d missed, %d waiting: %+v", missed, len(want), st)
+	}
+	broken.Store(false)
+	if err := k.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(k.o.Store, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got := 0
+	err = s.Names("", func(n string) error {
+		got++
+		if !want[n] {
+			t.Errorf("%s was never named", n)
+		}
+		return nil
+	})
+	if err != nil || got != len(want) {
+		t.Errorf("%d written of %d, %v", got, len(want), err)
+	}
+}
+
+// A client has the records that were made for it, and no others'.
+func TestOf(t *testing.T) {
+	q, k := opened(t, Options{})
+	a := ask(t, q, "one", marker, queue.ScanOptions{Record: true})
+	b := ask(t, q, "two", marker, queue.ScanOptions{Record: true})
+	if len(a.Records) != 1 || len(b.Records) != 1 || a.Records[0] == b.Records[0] {
+		t.Fatalf("%q %q", a.Records, b.Records)
+	}
+	if l := k.Of("one"); len(l) != 1 || l[0].Record != a.Records[0] || l[0].SHA256 != a.SHA256 || l[0].Name != "stream" {
+		t.Errorf("%+v", l)
+	}
+	if l := k.Of("three"); l != nil {
+		t.Errorf("%+v", l)
+	}
+	if err := k.Deed(a.Records[0], a.SHA256, a.Report.Size, "stream", "block", map[string]string{"door": "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := k.Status(); st.Made != 3 || st.Missed != 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := k.Deed(a.Records[0], a.SHA256, 1, "stream", "block", nil); !errors.Is(err, errClosing) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A file that changed, or that has more findings than are recorded, says so.
+func TestChanged(t *testing.T) {
+	_, k := opened(t, Options{})
+	path := t.TempDir() + "/f"
+	if err := os.WriteFile(path, []byte(strings.Repeat("a", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a := queue.Answer{Database: &queue.Database{Digest: strings.Repeat("0", 64)}, Report: showcause.Report{
+		Verdict: showcause.Found, Size: 200, Findings: []showcause.Finding{{Rule: "x"}},
+	}}
+	q2, _ := opened(t, Options{})
+	a.Database.DB = q2.Rules().DB
+	k.Record(t.Context(), &queue.Job{File: f, Name: path}, &a)
+	if a.Records != nil || !strings.Contains(a.Unrecorded, "a second time") || k.Status().Missed != 1 {
+		t.Errorf("%+v %+v", a, k.Status())
+	}
+}
