@@ -158,7 +158,7 @@ func Run(ctx context.Context, o Options) error {
 	d.run(ctx, signals)
 	notify("STOPPING=1")
 	err = d.stop()
-	serving.Wait()
+	within(closingTime, &serving)
 	return err
 }
 
@@ -420,11 +420,27 @@ func (d *Daemon) change(ctx context.Context) error {
 	return nil
 }
 
+// closingTime is how long it may take to close sockets. A system call that does not end
+// must not keep the service from ending.
+const closingTime = 2 * time.Second
+
+// within waits for a group, not longer than d.
+func within(d time.Duration, w *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { w.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(d):
+	}
+}
+
 // stop takes no more, answers what is under way, and ends the readers.
 func (d *Daemon) stop() error {
+	var closing sync.WaitGroup
 	for _, s := range d.sockets {
-		s.l.Close()
+		closing.Go(func() { s.l.Close() })
 	}
+	within(closingTime, &closing)
 	ctx, cancel := context.WithTimeout(context.Background(), d.o.Drain)
 	defer cancel()
 	var all sync.WaitGroup

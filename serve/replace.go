@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,51 +101,76 @@ func replace(program string, sockets []opened, event *os.File) (pid int, err err
 		return 0, err
 	}
 	defer r.Close()
-	files := []*os.File{}
+	defer ready.Close()
+	// Descriptors are handed over as they are: os.File.Fd, which os/exec asks for them, makes
+	// what both processes have wait in accept(2), where nothing but a client ends it.
+	fds := []uintptr{0, 1, 2}
 	defer func() {
-		for _, f := range files {
-			f.Close()
+		for _, fd := range fds[firstGiven:] {
+			unix.Close(int(fd))
 		}
-		ready.Close()
 	}()
+	add := func(c syscall.Conn) error {
+		fd, err := duplicate(c)
+		if err == nil {
+			fds = append(fds, uintptr(fd))
+		}
+		return err
+	}
 	for _, s := range sockets {
-		l, ok := s.l.(interface{ File() (*os.File, error) })
+		l, ok := s.l.(syscall.Conn)
 		if !ok {
 			return 0, fmt.Errorf("door %s: its socket cannot be handed over", s.Door)
 		}
-		f, err := l.File()
-		if err != nil {
+		if err := add(l); err != nil {
 			return 0, err
 		}
-		files = append(files, f)
 		w.Sockets = append(w.Sockets, s.Listen)
+	}
+	if err := add(ready); err != nil {
+		return 0, err
+	}
+	ready.Close()
+	if event != nil {
+		if err := add(event); err != nil {
+			return 0, err
+		}
 	}
 	text, err := json.Marshal(w)
 	if err != nil {
 		return 0, err
 	}
-	c := exec.Command(program, os.Args[1:]...)
-	c.Args[0] = os.Args[0]
-	c.Env = append(os.Environ(), heirVariable+"="+string(text))
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.ExtraFiles = append(slices.Clone(files), ready)
-	if event != nil {
-		c.ExtraFiles = append(c.ExtraFiles, event)
+	pid, _, err = syscall.StartProcess(program, os.Args, &syscall.ProcAttr{Env: append(os.Environ(), heirVariable+"="+string(text)), Files: fds})
+	if err != nil {
+		return 0, &os.PathError{Op: "start", Path: program, Err: err}
 	}
-	if err := c.Start(); err != nil {
+	process, err := os.FindProcess(pid)
+	if err != nil {
 		return 0, err
 	}
-	ready.Close()
+	// The pipe's end is the other's alone now, so that its death shows.
+	unix.Close(int(fds[firstGiven+len(sockets)]))
+	fds = append(fds[:firstGiven+len(sockets)], fds[firstGiven+len(sockets)+1:]...)
 	_ = r.SetReadDeadline(time.Now().Add(heirTime))
 	said, err := io.ReadAll(io.LimitReader(r, 64))
 	if strings.TrimSpace(string(said)) == "ready" {
-		go func() { _ = c.Wait() }()
-		return c.Process.Pid, nil
+		go func() { _, _ = process.Wait() }()
+		return pid, nil
 	}
 	if err == nil {
 		err = errors.New("it ended before it was ready")
 	}
-	_ = c.Process.Kill()
-	_ = c.Wait()
+	_ = process.Kill()
+	_, _ = process.Wait()
 	return 0, fmt.Errorf("new program: %w", err)
+}
+
+// duplicate returns another descriptor of what is open.
+func duplicate(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	cerr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, firstGiven) })
+	return fd, errors.Join(err, cerr)
 }

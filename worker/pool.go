@@ -48,6 +48,9 @@ type Options struct {
 	Scratch func() (*os.File, error)       // opens an unlinked file for a reader; if nil or failing, children over 16 MiB are cut, with a gap
 	Memory  int64                          // bytes of a reader's own memory; default 1 GiB
 	Timeout func(size int64) time.Duration // wall clock for one file of size bytes; default 5 minutes and a second for each 4 MiB
+	// Quick is how long a reader may be busy with one file while others wait and no reader
+	// is free: then the file is given back with ErrSlow. The default is as long as it takes.
+	Quick time.Duration
 	// Recycle is the number of files that a reader scans before it is replaced, and
 	// so how many one that was taken over can lie about. With 1 each file has a
 	// reader of its own. Default 10,000.
@@ -91,6 +94,9 @@ const (
 
 // ErrClosed is returned for files that a closed Pool has not scanned.
 var ErrClosed = errors.New("scan: closed")
+
+// ErrSlow is returned for a file that took longer than Options.Quick.
+var ErrSlow = errors.New("scan: slow")
 
 // errUnsealed is returned where no network, no open and no exec cannot be promised.
 var errUnsealed = errors.New("reader: its jail does not hold")

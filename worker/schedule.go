@@ -327,6 +327,7 @@ func (p *Pool) look() {
 	p.ticking = false
 	now := time.Now()
 	ends := map[*peer]cause{}
+	var outs []outcome
 	for _, r := range p.peers {
 		run := now.Sub(r.since)
 		switch {
@@ -342,12 +343,14 @@ func (p *Pool) look() {
 			p.arm()
 		case len(r.out) > 0:
 			p.arm()
+			if p.o.Quick > 0 && run > p.o.Quick && p.holdsUp(r) {
+				outs = p.finish(outs, r.out[0], showcause.Report{}, ErrSlow)
+			}
 			if c := p.judge(r, run); c != causeNone {
 				ends[r] = c
 			}
 		}
 	}
-	var outs []outcome
 	for r, c := range ends {
 		if c == causeTime { // whether the process can be ended or not, and when
 			outs = p.finish(outs, r.out[0], unread(r.out[0].size, r.out[0].size, showcause.LimitTime), nil)
@@ -383,6 +386,16 @@ func (p *Pool) judge(r *peer, run time.Duration) cause {
 		p.requeue(behind)
 	}
 	return causeNone
+}
+
+// holdsUp tells whether jobs wait for what a reader is busy with, or for another like it.
+// p.mu is held.
+func (p *Pool) holdsUp(r *peer) bool {
+	if p.free(r) {
+		return false
+	}
+	p.prune()
+	return len(p.queue)+len(p.alone) > 0 || slices.ContainsFunc(r.out[1:], func(j *job) bool { return !j.finished && len(j.at) == 1 })
 }
 
 // free tells whether a reader other than r could take work now. p.mu is held.

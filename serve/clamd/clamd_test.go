@@ -437,3 +437,57 @@ func TestOurCommands(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 }
+
+// What a client asked for that is gone is given up; one that only has nothing more to say
+// has its answer.
+func TestGone(t *testing.T) {
+	given := make(chan struct{}, 2)
+	free := make(chan struct{})
+	b := &fake{wait: func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			given <- struct{}{}
+			return ctx.Err()
+		case <-free:
+			return nil
+		}
+	}}
+	d := open(t, b, Options{})
+	for _, send := range []string{"nINSTREAM\n", "nIDSESSION\nnINSTREAM\n"} {
+		c, err := net.Dial("unix", d.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, send+stream("X5O!")); err != nil {
+			t.Fatal(err)
+		}
+		if !settle(func() bool { return b.running.Load() == 1 }) {
+			t.Fatal("nothing is scanned")
+		}
+		c.Close()
+		select {
+		case <-given:
+		case <-time.After(time.Minute):
+			t.Fatalf("%q: nobody notices", send)
+		}
+		if !settle(func() bool { return b.running.Load() == 0 }) {
+			t.Fatal("it goes on")
+		}
+	}
+	c, err := net.Dial("unix", d.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "nINSTREAM\n"+stream("X5O!")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * heeding)
+	close(free)
+	if got, err := io.ReadAll(c); err != nil || string(got) != "stream: Eicar FOUND\n" {
+		t.Errorf("%q %v", got, err)
+	}
+}

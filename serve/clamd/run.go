@@ -101,6 +101,7 @@ func (c *conn) garbage() {
 func (c *conn) job(do func(ctx context.Context, id uint32, term byte)) bool {
 	id, term := c.id, c.term
 	if !c.session {
+		defer c.heed()()
 		do(c.ctx, id, term)
 		return false
 	}
@@ -113,6 +114,7 @@ func (c *conn) job(do func(ctx context.Context, id uint32, term byte)) bool {
 	c.jobs.Add(1)
 	go func() {
 		defer c.jobs.Done()
+		defer c.heed()()
 		defer func() {
 			c.flying.Add(-1)
 			now(&c.heard)
@@ -123,6 +125,36 @@ func (c *conn) job(do func(ctx context.Context, id uint32, term byte)) bool {
 	c.id++
 	c.deadline(c.s.o.ReadTimeout)
 	return true
+}
+
+// heeding is how often it is looked whether a client that waits is still there.
+const heeding = 250 * time.Millisecond
+
+// heed gives up what is done for the client once that is gone, until the function that it
+// returns is called.
+func (c *conn) heed() func() {
+	if c.raw == nil {
+		return func() {}
+	}
+	var mu sync.Mutex
+	var t *time.Timer
+	over := false
+	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over && !c.gone() {
+			t.Reset(heeding)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(heeding, look)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		t.Stop()
+	}
 }
 
 // A reply is how an answer is told. The default, nil, is clamd's way.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ type generation struct {
 	q     *Queue
 	rules *Database
 	pool  *worker.Pool
+	slow  *worker.Pool // reads what takes long
 	cache *cache
+	files [2]*os.File // of the rules, for all readers
 
 	mu    sync.Mutex // guards what follows
 	holds int
@@ -36,22 +39,48 @@ const startTime = time.Minute
 
 // generation starts readers and has them scan nothing, to see that they do.
 func (q *Queue) generation(rules Database) (*generation, error) {
-	o := q.o.Pool
-	o.DB, o.Rules = rules.DB, nil
-	pool, err := worker.NewPool(o)
-	if err != nil {
+	g := &generation{q: q, rules: &rules, cache: newCache(q.o.CacheMemory), holds: 1}
+	var err error
+	if g.files[0], g.files[1], err = rules.DB.Share(); err != nil {
+		return nil, err
+	}
+	o := g.options()
+	if g.slow, err = worker.NewPool(o); err != nil {
+		g.close()
+		return nil, err
+	}
+	o.Quick = q.o.Quick
+	if g.pool, err = worker.NewPool(o); err != nil {
+		g.close()
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	failed := make(chan error, 1)
-	pool.SubmitBytes(ctx, nil, nil, func(_ showcause.Report, err error) { failed <- err })
+	g.pool.SubmitBytes(ctx, nil, nil, func(_ showcause.Report, err error) { failed <- err })
 	if err := <-failed; err != nil {
-		pool.Close()
+		g.close()
 		return nil, fmt.Errorf("readers: %w", err)
 	}
 	q.retired.Add(1)
-	return &generation{q: q, rules: &rules, pool: pool, cache: newCache(q.o.CacheMemory), holds: 1}, nil
+	return g, nil
+}
+
+// options are those of readers with these rules.
+func (g *generation) options() worker.Options {
+	o := g.q.o.Pool
+	o.DB, o.Rules, o.Rest = g.rules.DB, g.files[0], g.files[1]
+	return o
+}
+
+// close ends all readers.
+func (g *generation) close() {
+	g.abandon()
+	for _, f := range g.files {
+		if f != nil {
+			f.Close()
+		}
+	}
 }
 
 // acquire returns the current generation, which lives until release.
@@ -78,10 +107,7 @@ func (g *generation) release() {
 // end closes everything. Nobody holds it.
 func (g *generation) end() {
 	defer g.q.retired.Done()
-	_ = g.pool.Close()
-	if g.spare != nil {
-		_ = g.spare.pool.Close()
-	}
+	g.close()
 	if g.rules.Close != nil {
 		g.rules.Close()
 	}
@@ -89,7 +115,11 @@ func (g *generation) end() {
 
 // abandon gives all jobs up.
 func (g *generation) abandon() {
-	_ = g.pool.Close()
+	for _, p := range []*worker.Pool{g.pool, g.slow} {
+		if p != nil {
+			_ = p.Close()
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.spare != nil {
@@ -124,7 +154,7 @@ func (q *Queue) Revive() error {
 	q.mu.Lock()
 	old := q.current
 	q.mu.Unlock()
-	if old.pool.Err() == nil {
+	if old.pool.Err() == nil && old.slow.Err() == nil {
 		return nil
 	}
 	rules := *old.rules
@@ -145,18 +175,14 @@ func (q *Queue) Revive() error {
 	return nil
 }
 
-// readers returns the pool that does a job, and what to call afterwards.
+// readers returns the pool that does a job with options of its own, and what to call afterwards.
 func (g *generation) readers(j *Job) (*worker.Pool, func(), error) {
-	if j.Options.plain() {
-		return g.pool, func() {}, nil
-	}
 	key := optionsKey(&j.Options)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.spare
 	if s == nil || s.key != key {
-		o := g.q.o.Pool
-		o.DB, o.Rules = g.rules.DB, nil
+		o := g.options()
 		o.Workers = max(o.Workers/2, 1)
 		o.Limits = overlay(o.Limits, j.Options.Limits)
 		o.Passwords = append(o.Passwords[:len(o.Passwords):len(o.Passwords)], j.Options.Passwords...)

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -50,6 +51,10 @@ type Options struct {
 	MaxSpool     int64 // and in files; default 16 GiB
 	CacheMemory  int64 // bytes of answers that are kept; default 16 MiB, none if negative
 	MaxPerClient int   // jobs of one client that are being read while others wait; default half of those that are
+	// Quick is how long a reader may be busy with one job while others wait. What takes
+	// longer begins anew with readers that are for such jobs alone, as many as the others;
+	// so does at once what is large. Default 300 ms.
+	Quick time.Duration
 	// Told is called once for each job with what came of it, from many goroutines; Record
 	// makes records of an answer (Answer.Record, Records, Unrecorded), before that, and while
 	// Answer.Database is open. It must come to its end by itself. Either may be nil.
@@ -101,6 +106,7 @@ type Answer struct {
 type Queue struct {
 	o      Options
 	turns  turns
+	long   turns // of what takes long
 	spools spools
 	stats  stats
 	began  time.Time
@@ -135,11 +141,15 @@ func New(o Options) (*Queue, error) {
 		o.Pool.Workers = runtime.NumCPU()
 	}
 	q := &Queue{o: o, began: time.Now(), idle: make(chan struct{})}
-	places := perReader * o.Pool.Workers
-	if o.MaxPerClient < 1 {
-		o.MaxPerClient = max(places/2, 1)
+	if o.Quick <= 0 {
+		o.Quick = 300 * time.Millisecond
 	}
-	q.turns = turns{free: places, most: o.MaxPerClient, maxWaiting: o.MaxWaiting, maxClient: o.MaxClient, clients: map[string]*client{}}
+	q.o = o
+	if o.MaxPerClient < 1 {
+		o.MaxPerClient = math.MaxInt
+	}
+	line := turns{most: o.MaxPerClient, maxWaiting: o.MaxWaiting, maxClient: o.MaxClient}
+	q.turns, q.long = line.of(perReader*o.Pool.Workers, leastPerReader*o.Pool.Workers), line.of(o.Pool.Workers, o.Pool.Workers)
 	q.spools = spools{memory: o.MaxMemory, disk: o.MaxSpool, scratch: o.Scratch}
 	g, err := q.generation(o.Rules)
 	if err != nil {
@@ -149,8 +159,16 @@ func New(o Options) (*Queue, error) {
 	return q, nil
 }
 
-// perReader is the number of jobs that are handed to the pool for each reader.
-const perReader = 24
+// perReader is the number of jobs that are handed to the pool for each reader, and
+// leastPerReader where they take long: what is handed over is read in that order, whoever
+// comes meanwhile.
+const (
+	perReader      = 24
+	leastPerReader = 2
+)
+
+// large is the size, bytes, from which a job is among those that take long.
+const large = 32 << 20
 
 // Scan has a job done. The error is one of this package's, or says that the file
 // cannot be read at all; what its content does is in the Report.
@@ -197,12 +215,7 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 			}
 		}
 	}
-	if err := q.turns.take(ctx, j.Client); err != nil {
-		return Answer{}, err
-	}
-	waited := time.Since(start)
-	r, err := q.read(ctx, g, j)
-	q.turns.done(j.Client)
+	r, waited, err := q.read(ctx, g, j)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -214,17 +227,62 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 	return a, nil
 }
 
-// read has readers look at it.
-func (q *Queue) read(ctx context.Context, g *generation, j *Job) (showcause.Report, error) {
+// read waits for the job's turn, and has readers look at it; where it takes long and
+// others wait, once more.
+func (q *Queue) read(ctx context.Context, g *generation, j *Job) (r showcause.Report, waited time.Duration, err error) {
+	take := func(t *turns) (time.Time, error) {
+		start := time.Now()
+		err := t.take(ctx, j.Client)
+		now := time.Now()
+		waited += now.Sub(start)
+		return now, err
+	}
+	if plain := j.Options.plain(); !plain || j.size() < large {
+		began, err := take(&q.turns)
+		if err != nil {
+			return r, waited, err
+		}
+		p, done := g.pool, func() {}
+		if !plain {
+			p, done, err = g.readers(j)
+		}
+		if err == nil {
+			r, err = j.readBy(ctx, p)
+			done()
+		}
+		q.turns.pace(time.Since(began))
+		q.turns.done(j.Client)
+		if !errors.Is(err, worker.ErrSlow) {
+			return r, waited, err
+		}
+		q.stats.slowJobs.Add(1)
+	}
+	if _, err := take(&q.long); err != nil {
+		return r, waited, err
+	}
+	defer q.long.done(j.Client)
+	r, err = j.readBy(ctx, g.slow)
+	return r, waited, err
+}
+
+// size is that of the content in bytes.
+func (j *Job) size() int64 {
+	if j.Content != nil {
+		return j.Content.Size()
+	}
+	st, err := j.File.Stat()
+	if err != nil {
+		return 0 // whoever reads it says so
+	}
+	return st.Size()
+}
+
+// readBy has the readers of a pool look at it.
+func (j *Job) readBy(ctx context.Context, p *worker.Pool) (showcause.Report, error) {
 	type result struct {
 		r   showcause.Report
 		err error
 	}
-	p, done, err := g.readers(j)
-	if err != nil {
-		return showcause.Report{}, err
-	}
-	defer done()
 	c := make(chan result, 1)
 	answer := func(r showcause.Report, err error) { c <- result{r, err} }
 	switch b, f := j.content(); {
@@ -333,6 +391,7 @@ type stats struct {
 	requests, found, incomplete, clean atomic.Int64
 	cached, busy, late, failed         atomic.Int64
 	bytes, reloads                     atomic.Int64
+	slowJobs                           atomic.Int64
 	waited, took                       atomic.Int64 // nanoseconds
 	slow                               histogram
 }

@@ -295,7 +295,8 @@ func TestTurns(t *testing.T) {
 // A deadline in the line, and too many in it, are errors of their own.
 func TestBusy(t *testing.T) {
 	q := opened(t, func(o *Options) { o.MaxWaiting = 3 })
-	for range q.turns.free { // somebody has all places
+	places := q.turns.free
+	for range places { // somebody has all places
 		if err := q.turns.take(t.Context(), "big"); err != nil {
 			t.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func TestBusy(t *testing.T) {
 	if s := q.Stats(); s.Busy != busy.Load() || s.Late != late.Load() {
 		t.Errorf("%+v", s)
 	}
-	for range 2 * perReader {
+	for range places {
 		q.turns.done("big")
 	}
 	if a, err := ask(q, "x", []byte(marker)); err != nil || a.Report.Verdict != showcause.Found {
@@ -469,5 +470,133 @@ func TestSay(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// However many files take however long, what does not is answered meanwhile: of the same
+// client, and of others. They end in their own time.
+func TestLong(t *testing.T) {
+	q := opened(t, func(o *Options) { o.Pool.Args = []string{"showcause", "patient"} })
+	path := t.TempDir() + "/long"
+	if err := os.WriteFile(path, []byte("wait"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var long sync.WaitGroup
+	var ended atomic.Int64
+	for i := range 12 {
+		long.Go(func() {
+			if _, err := q.Scan(ctx, Job{Client: fmt.Sprint("long", i%2), File: f}); err != nil {
+				t.Errorf("long: %v", err)
+			}
+			ended.Add(1)
+		})
+	}
+	for q.Stats().Reading < 2 { // the readers have some
+		time.Sleep(time.Millisecond)
+	}
+	var short sync.WaitGroup
+	for c := range 4 {
+		short.Go(func() {
+			for i := range 20 {
+				s, err := q.Receive(ctx, "", 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fmt.Fprintf(s, "%d %d", c, i)
+				if _, err := q.Scan(ctx, Job{Client: fmt.Sprint("long", c), Content: s}); err != nil {
+					t.Errorf("short: %v", err)
+				}
+				s.Close()
+			}
+		})
+	}
+	short.Wait()
+	if n := ended.Load(); n > 0 || q.Stats().Long == 0 {
+		t.Errorf("%d ended by themselves, %d were begun anew", n, q.Stats().Long)
+	}
+	if err := os.WriteFile(path, []byte("done"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long.Wait()
+	if s := q.Stats(); s.Reading != 0 || s.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A job whose client is gone while it waits is not read any more.
+func TestGone(t *testing.T) {
+	q := opened(t, nil)
+	for range q.long.free {
+		if err := q.long.take(t.Context(), "big"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer q.long.done("big")
+	defer q.long.done("big")
+	path := t.TempDir() + "/large"
+	if err := os.WriteFile(path, []byte(marker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, large); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := make(chan error, 1)
+	go func() {
+		_, err := q.Scan(ctx, Job{Client: "x", File: f})
+		c <- err
+	}()
+	for q.Stats().Waiting == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-c; err != context.Canceled || q.Stats().Waiting != 0 {
+		t.Errorf("%v %+v", err, q.Stats())
+	}
+}
+
+// The longer jobs are with the readers, the fewer are handed to them at a time.
+func TestPace(t *testing.T) {
+	tn := (&turns{most: 1000, maxWaiting: 100, maxClient: 50}).of(48, 4)
+	if tn.free != 4 || tn.share() != 2 {
+		t.Errorf("%d, %d", tn.free, tn.share())
+	}
+	for range 100 {
+		tn.pace(time.Millisecond)
+	}
+	if tn.free != 48 || tn.share() != 24 || tn.away != 0 {
+		t.Errorf("%d, %d", tn.free, tn.share())
+	}
+	for range 20 {
+		if err := tn.take(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		tn.cut = time.Time{}
+		tn.pace(time.Second)
+	}
+	if tn.free != 4-20 || tn.share() != 2 {
+		t.Errorf("%d, %d", tn.free, tn.share())
+	}
+	tn.pace(80 * time.Millisecond) // neither
+	for range 20 {
+		tn.done("x")
+	}
+	if tn.free != 4 || tn.places-tn.away != 4 {
+		t.Errorf("%d, %d", tn.free, tn.away)
 	}
 }

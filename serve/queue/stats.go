@@ -33,6 +33,7 @@ type Stats struct {
 	Busy, Late, Failed       int64 // refused, too late, not readable or no reader
 	Bytes                    int64 // of what was answered
 	Reloads                  int64
+	Long                     int64                  // that took long, and were begun anew apart from the others
 	Times                    [len(Bounds) + 1]int64 // answers by how long they took
 	Took, Waited             time.Duration          // of all answers together
 
@@ -78,12 +79,15 @@ func (q *Queue) Stats() Stats {
 	s := Stats{
 		Since: q.began, Requests: q.stats.requests.Load(), Found: q.stats.found.Load(), Incomplete: q.stats.incomplete.Load(), Clean: q.stats.clean.Load(),
 		Cached: q.stats.cached.Load(), Busy: q.stats.busy.Load(), Late: q.stats.late.Load(), Failed: q.stats.failed.Load(), Bytes: q.stats.bytes.Load(),
-		Reloads: q.stats.reloads.Load(), Took: time.Duration(q.stats.took.Load()), Waited: time.Duration(q.stats.waited.Load()),
+		Reloads: q.stats.reloads.Load(), Long: q.stats.slowJobs.Load(), Took: time.Duration(q.stats.took.Load()), Waited: time.Duration(q.stats.waited.Load()),
 	}
 	for i := range s.Times {
 		s.Times[i] = q.stats.slow[i].Load()
 	}
 	s.Waiting, s.Reading, s.Clients = q.turns.counts()
+	waiting, reading, _ := q.long.counts()
+	s.Waiting, s.Reading = s.Waiting+waiting, s.Reading+reading
+	s.Clients = max(s.Clients, min(waiting+reading, 1))
 	q.spools.mu.Lock()
 	s.Received, s.Memory, s.Disk = q.spools.open, q.o.MaxMemory-q.spools.memory, q.o.MaxSpool-q.spools.disk
 	q.spools.mu.Unlock()

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // turns hands places with the readers to jobs: clients that wait take turns, each
@@ -12,11 +13,51 @@ type turns struct {
 	maxWaiting int
 	maxClient  int
 
+	least    int           // places that there are at least
+	patience time.Duration // places are fewer while jobs are with the readers for longer
+
 	mu      sync.Mutex // guards what follows
-	free    int
+	free    int        // less than 0 where some were taken away
+	places  int
+	away    int                // places that are taken away, for now
+	cut     time.Time          // when some were taken away last
 	clients map[string]*client // that wait, or have places
 	ring    []*client          // that wait, in order
 	waiting int
+}
+
+// of returns a line with the bounds of t, and so many places; few of them at first.
+func (t *turns) of(places, least int) turns {
+	return turns{
+		most: t.most, maxWaiting: t.maxWaiting, maxClient: t.maxClient, clients: map[string]*client{},
+		places: places, least: least, free: least, away: places - least, patience: 100 * time.Millisecond,
+	}
+}
+
+// share is how many places one client may have while another waits.
+func (t *turns) share() int {
+	if t.places == 0 {
+		return t.most
+	}
+	return min(t.most, max((t.places-t.away)/2, 1))
+}
+
+// pace says how long a job was with the readers: the longer, the fewer are handed to them
+// at a time, so that who comes next does not stand behind all of them. It comes before done.
+func (t *turns) pace(took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch now := time.Now(); {
+	case took < t.patience/2 && t.away > 0:
+		t.away--
+		t.free++
+		t.hand()
+	case took > t.patience && now.Sub(t.cut) > t.patience:
+		t.cut = now
+		n := min((t.places-t.away)/2, t.places-t.away-t.least)
+		t.away += n
+		t.free -= n
+	}
 }
 
 type client struct {
@@ -36,7 +77,7 @@ type waiter struct {
 func (t *turns) take(ctx context.Context, name string) error {
 	t.mu.Lock()
 	c := t.clients[name]
-	if t.free > 0 && t.waiting == 0 && (c == nil || c.has < t.most || t.alone(c)) {
+	if t.free > 0 && t.waiting == 0 && (c == nil || c.has < t.share() || t.alone(c)) {
 		t.hold(name, c)
 		t.mu.Unlock()
 		return nil
@@ -115,7 +156,7 @@ func (t *turns) giveBack(c *client) {
 // nobody else wants them, to any.
 func (t *turns) hand() {
 	for t.free > 0 && t.waiting > 0 {
-		if !t.next(func(c *client) bool { return c.has < t.most }) && !t.next(func(c *client) bool { return len(t.clients) == 1 }) {
+		if !t.next(func(c *client) bool { return c.has < t.share() }) && !t.next(func(c *client) bool { return len(t.clients) == 1 }) {
 			return
 		}
 	}
