@@ -60,6 +60,7 @@ var passes = []pass{
 	{"serve/api/server.go", "net.Listener", "what it is handed"},
 	{"internal/recipes/*_test.go", "*", "mail, FTP and file servers of others on this machine, and a mail server that takes all"},
 	{"bench/clamd.go", "net.*", "asks the peer's daemon on a local socket"},
+	{"bench/doors/*.go", "net.*", "asks the services that it started, on this machine"},
 }
 
 // TestOnlyLedgerDials holds that the ledger is the only door out: nothing else
