@@ -71,6 +71,16 @@ func TestUDFAnchor(t *testing.T) {
 	if got := unpacktest.Walk(t, UDF(), b, showcause.Limits{}); !got.Contains("a short text") || !got.Contains("another") {
 		t.Error(got)
 	}
+	// In the file of a virtual disk an anchor alone is none; one that leads to descriptors is.
+	inside := append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, len(b)-8)...)
+	copy(inside[256*sector:], b[256*sector:257*sector])
+	if UDF().Match(unpacktest.Probe(showcause.Bytes(inside))) {
+		t.Error("an anchor that leads nowhere is one, in a virtual disk")
+	}
+	copy(inside[32*sector:], b[32*sector:64*sector])
+	if !UDF().Match(unpacktest.Probe(showcause.Bytes(inside))) {
+		t.Error("an anchor that leads to descriptors is none, in a virtual disk")
+	}
 	b[256*sector+20] ^= 1 // where the descriptors are
 	if UDF().Match(unpacktest.Probe(showcause.Bytes(b[:258*sector]))) {
 		t.Error("an anchor whose sum is wrong is one")

@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/unpack"
 )
@@ -31,7 +32,7 @@ func UDF() unpack.Format {
 	return unpack.Format{
 		Name: "udf",
 		Match: func(p *unpack.Probe) bool {
-			return p.Is("udf") || udfAnnounced(p.Source) || udfAnchored(p.Source)
+			return p.Is("udf") || udfAnnounced(p.Source) || udfAnchored(p.Source, !mayBeDisc(p.Type))
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			(&udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, covered: out.Covered()}).walk()
@@ -81,15 +82,42 @@ func udfAnchors(src showcause.Source, size int64) [4]int64 {
 	return [4]int64{256 * size, (n - 1) * size, (n - 257) * size, 512 * size}
 }
 
-// udfAnchored tells whether there is an anchor.
-func udfAnchored(src showcause.Source) bool {
+// mayBeDisc tells whether an anchor is enough where a layer has that type. In the file of
+// a virtual disk, which has the disc's sectors elsewhere, an anchor may stand where one of
+// its own would.
+func mayBeDisc(t filetype.Type) bool {
+	switch t.String() {
+	case "iso9660", "udf", "mbr", "gpt", "apm", "hfs", "hfsplus":
+		return true
+	}
+	return t == filetype.Unknown
+}
+
+// udfAnchored tells whether there is an anchor, and, if it must lead somewhere, a
+// descriptor where it says.
+func udfAnchored(src showcause.Source, leads bool) bool {
 	if src == nil || src.Size() < 257*512 {
 		return false
 	}
 	for _, size := range udfSizes {
 		for _, at := range udfAnchors(src, size) {
 			b, err := bound.ReadAt(src, at, 512, 512)
-			if err == nil && at > 0 && tagged(b, 2, uint32(at/size)) && summed(b) {
+			if err == nil && at > 0 && tagged(b, 2, uint32(at/size)) && summed(b) && (!leads || udfLeads(src, b, size)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// udfLeads tells whether a descriptor is among those that an anchor leads to.
+func udfLeads(src showcause.Source, anchor []byte, size int64) bool {
+	le := binary.LittleEndian
+	for _, extent := range [][]byte{anchor[16:], anchor[24:]} {
+		first, n := int64(le.Uint32(extent[4:])), int64(le.Uint32(extent))/size
+		for i := first; i < first+min(n, 16); i++ {
+			b, err := bound.ReadAt(src, i*size, size, 4096)
+			if err == nil && tagged(b, le.Uint16(b), uint32(i)) && summed(b) {
 				return true
 			}
 		}
@@ -174,7 +202,7 @@ func (u *udf) gap(code showcause.Code) {
 // udfClaims tells where the files of a tree of UDF are, and its descriptors, if there
 // is one, and returns the end of its partitions.
 func udfClaims(src showcause.Source, out *unpack.Out, claim func(off, n int64)) (end int64) {
-	if !udfAnnounced(src) && !udfAnchored(src) {
+	if !udfAnnounced(src) && !udfAnchored(src, false) {
 		return 0
 	}
 	u := &udf{src: src, out: out, parts: map[uint16]int64{}, seen: map[int64]bool{}, claim: claim}

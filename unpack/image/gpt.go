@@ -33,11 +33,15 @@ func GPT() unpack.Format {
 		Name: "gpt",
 		Match: func(p *unpack.Probe) bool {
 			if p.Is("gpt") || p.Source == nil {
-				return p.Is("gpt") && (p.Source == nil || !blocks(p.Type) || gptSound(p.Source))
+				return p.Is("gpt")
 			}
 			return (p.Type == filetype.Unknown || p.Type.String() == "mbr") && gptByCopy(p.Source)
 		},
-		Walk: func(src showcause.Source, out *unpack.Out) { walkGPT(src, out) },
+		Walk: func(src showcause.Source, out *unpack.Out) {
+			if !blocks(filetype.Detect(bound.Head(src, unpack.HeadSize), src)) || gptSound(src) {
+				walkGPT(src, out)
+			}
+		},
 	}
 }
 
