@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -188,9 +190,46 @@ func TestSeedsConform(t *testing.T) {
 	unpacktest.Conform(t, GPT(), map[string][]byte{"small": gptOf()})
 }
 
-func FuzzVHD(f *testing.F)  { unpacktest.Fuzz(f, VHD(), vhdOf(2), vhdOf(3), vhdOf(4)) }
-func FuzzVHDX(f *testing.F) { unpacktest.Fuzz(f, VHDX(), vhdxOf(handDisk())) }
-func FuzzGPT(f *testing.F)  { unpacktest.Fuzz(f, GPT(), gptOf()) }
+// vhdxParts are the stretches of a VHDX that say something, one after the other in the
+// input of its fuzz target; the last is as long as it is. A table of regions gets its sum.
+var vhdxParts = []struct{ at, n int }{{64 << 10, 80}, {128 << 10, 80}, {192 << 10, 80}, {256 << 10, 80}, {320 << 10, 128}, {324 << 10, 24}, {384 << 10, 64}, {1 << 20, 64 << 10}}
+
+// vhdxWhole is the VHDX whose parts b has.
+func vhdxWhole(b []byte) []byte {
+	out := make([]byte, 2<<20)
+	copy(out, "vhdxfile")
+	for _, p := range vhdxParts {
+		n := copy(out[p.at:p.at+p.n], b)
+		b = b[n:]
+	}
+	for _, at := range []int{192 << 10, 256 << 10} {
+		clear(out[at+4 : at+8])
+		binary.LittleEndian.PutUint32(out[at+4:], crc32.Checksum(out[at:at+64<<10], crc32.MakeTable(crc32.Castagnoli)))
+	}
+	return out
+}
+
+// FuzzVHDX damages the parts of the file, of which nearly all is zeros.
+func FuzzVHDX(f *testing.F) {
+	inner, whole := VHDX(), vhdxOf(handDisk()[:6000])
+	var seed []byte
+	for _, p := range vhdxParts {
+		seed = append(seed, whole[p.at:min(p.at+p.n, 1<<20+6000)]...)
+	}
+	if !bytes.Equal(vhdxWhole(seed), whole) {
+		f.Fatal("the seed is not the image")
+	}
+	unpacktest.Fuzz(f, unpack.Format{
+		Name:  inner.Name,
+		Match: func(p *unpack.Probe) bool { return true },
+		Walk: func(src showcause.Source, out *unpack.Out) {
+			inner.Walk(showcause.Bytes(vhdxWhole(bound.Head(src, 64<<10))), out)
+		},
+	}, seed)
+}
+
+func FuzzVHD(f *testing.F) { unpacktest.Fuzz(f, VHD(), vhdOf(2), vhdOf(3), vhdOf(4)) }
+func FuzzGPT(f *testing.F) { unpacktest.Fuzz(f, GPT(), gptOf()) }
 func FuzzQCOW(f *testing.F) {
 	unpacktest.Fuzz(f, QCOW(), seed(f, "qcow2"), seed(f, "qcow2-zlib"), seed(f, "qcow"))
 }
