@@ -169,7 +169,7 @@ func TestDisks(t *testing.T) {
 			if one.Size < int64(len(disk)) || !bytes.Equal(one.Data[:len(disk)], disk) || len(bytes.Trim(one.Data[len(disk):], "\x00")) > 0 {
 				t.Errorf("another disk, of %d bytes", one.Size)
 			}
-			if len(b) < 80<<10 || *full {
+			if len(b) < 48<<10 || *full {
 				unpacktest.Conform(t, f, map[string][]byte{c.name: b})
 			}
 		})
@@ -191,7 +191,7 @@ func TestElsewhere(t *testing.T) {
 		{"qcow2", qcowBacking, []string{"create", "-f", "qcow2", "-b", "raw", "-F", "raw", "image"}},
 		{"qed", qedBacking, []string{"create", "-f", "qed", "-b", "raw", "-F", "raw", "image"}},
 		{"vmdk", vmdkExtent, []string{"create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentFlat", "image", "1M"}},
-		{"qcow2", showcause.Encrypted, []string{"create", "-f", "qcow2", "--object", "secret,id=s,data=secret12", "-o", "encrypt.format=luks,encrypt.key-secret=s", "image", "1M"}},
+		{"qcow2", showcause.Encrypted, []string{"create", "-f", "qcow2", "--object", "secret,id=s,data=secret12", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "image", "1M"}},
 	} {
 		run(t, dir, "qemu-img", c.arg...)
 		got := unpacktest.Walk(t, byName(t, c.format), read(t, filepath.Join(dir, "image")), showcause.Limits{})
@@ -236,7 +236,9 @@ func TestGPT(t *testing.T) {
 		!bytes.Equal(got.Children[len(got.Children)-1].Data, b[401*512:len(b)-33*512]) {
 		t.Fatalf("%s", got)
 	}
-	unpacktest.Conform(t, GPT(), map[string][]byte{"two": b})
+	if *full { // TestSeedsConform has a smaller one
+		unpacktest.Conform(t, GPT(), map[string][]byte{"two": b})
+	}
 	// The copy at the end has a partition that the first table lacks.
 	other := bytes.Clone(b)
 	clear(other[2*512+128 : 2*512+256])

@@ -17,7 +17,7 @@ import (
 const (
 	mark     = "@lie:"
 	markUnit = 512
-	liesMost = 600 // damages of a sample, unless all are asked for
+	liesMost = 300 // damages of a sample, unless all are asked for
 )
 
 // Marked is content of n bytes, each unit of 512 of which begins with a mark of its
