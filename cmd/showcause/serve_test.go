@@ -13,11 +13,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause/internal/clamdtalk"
 )
 
 // service is the program, as it runs for others.
@@ -347,4 +350,75 @@ func TestServeEvent(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.dir, "owned")); err == nil {
 		t.Error("a name was run")
 	}
+}
+
+// Every conversation of the list is had with the program as it runs for others, in its
+// jail, and answered as clamd answers, or as the list has it for us.
+func TestServeTalks(t *testing.T) {
+	recorded, err := clamdtalk.Recorded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "talks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	p, err := clamdtalk.StartAs(dir, func(conf string) *exec.Cmd {
+		c := exec.Command("showcause", "serve", "--config", conf)
+		c.Env = append(os.Environ(), storeVariable+"="+filepath.Join(dir, "store"), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+		return c
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	ask := func(talk clamdtalk.Talk) {
+		want, ok := recorded[talk.Name]
+		if !ok {
+			t.Errorf("%s is not recorded", talk.Name)
+			return
+		}
+		if talk.Ours != nil {
+			want = *talk.Ours
+		}
+		c, err := p.Dial(talk.TCP)
+		if err != nil {
+			t.Errorf("%s: %v", talk.Name, err)
+			return
+		}
+		patient := talk.Patient(want)
+		got, err := patient.With(c, p.Tree)
+		if err != nil || got != want {
+			t.Errorf("%s: %v, want %v (%v)", talk.Name, got, want, err)
+		}
+	}
+	var last []clamdtalk.Talk
+	var wg sync.WaitGroup
+	free := make(chan struct{}, 8)
+	for _, talk := range clamdtalk.Talks() {
+		if talk.Last {
+			last = append(last, talk)
+			continue
+		}
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			ask(talk)
+		})
+	}
+	wg.Wait()
+	for _, talk := range last {
+		ask(talk)
+	}
+	if len(last) != 1 {
+		t.Errorf("%d conversations end it", len(last))
+	}
+	for range 600 { // SHUTDOWN was among them
+		if _, err := os.Lstat(p.Socket()); err != nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("it does not end")
 }

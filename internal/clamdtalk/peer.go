@@ -111,6 +111,11 @@ func Config(dir, tree string, port int) string {
 
 // Start starts a clamd with a database and a tree of its own below dir.
 func Start(ctx context.Context, clamd, dir string) (*Peer, error) {
+	return StartAs(dir, func(conf string) *exec.Cmd { return exec.CommandContext(ctx, clamd, "--config-file="+conf) })
+}
+
+// StartAs starts in clamd's place what command makes of the path of its clamd.conf.
+func StartAs(dir string, command func(conf string) *exec.Cmd) (*Peer, error) {
 	p := &Peer{Tree: filepath.Join(dir, "tree"), socket: filepath.Join(dir, "socket")}
 	if err := Tree(p.Tree); err != nil {
 		return nil, err
@@ -136,7 +141,7 @@ func Start(ctx context.Context, clamd, dir string) (*Peer, error) {
 	if p.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
-	p.cmd = exec.CommandContext(ctx, clamd, "--config-file="+conf)
+	p.cmd = command(conf)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = p.log, p.log, p.Tree
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
