@@ -3,7 +3,10 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -19,4 +22,11 @@ func serveCommands() []*cobra.Command {
 			return errors.New("serve: air gap: this build holds no code that talks to a network")
 		},
 	}}
+}
+
+// controlSocket is none.
+const controlSocket = ""
+
+func askService(context.Context, string) (json.RawMessage, func(io.Writer) error, error) {
+	return nil, nil, errors.New("service: air gap: this build holds no code that talks to a network")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -26,6 +27,11 @@ type statusReport struct {
 	Jail     string       `json:"jail"` // "sealed", or "none"
 	Walls    []jail.Given `json:"walls"`
 	Calls    []callReport `json:"calls,omitempty"`
+	// Service is what a service that runs says of itself; without one, NoService says why.
+	Service   json.RawMessage `json:"service,omitempty"`
+	NoService string          `json:"no_service,omitempty"`
+
+	show func(io.Writer) error // Service, for people
 }
 
 // callReport is a system call that a reader may make.
@@ -38,20 +44,32 @@ type callReport struct {
 }
 
 func statusCommand() *cobra.Command {
-	var format string
-	var calls bool
+	var format, control string
+	var calls, asJSON bool
 	c := &cobra.Command{
 		Use:   "status [flags]",
-		Short: "Say what this machine gives: the jail of the readers, the built-in rules",
+		Short: "Say what this machine gives, and how the service stands: jail, rules, doors, queue",
 		Long: `Say what this machine gives: the walls around the processes that read files, and
-with --jail each system call that they may make, with the reason.
+with --jail each system call that they may make, with the reason. And how the service
+stands, if one runs: its doors with their addresses, connections and answers, the queue,
+readers, number and age of the rules, throughput (top shows that live).
 
-Exit code: 0 files can be read in the jail; 2 this kernel cannot give it.`,
+Exit code: 0 files can be read in the jail; 2 this kernel cannot give it, or the service
+that --control names does not answer.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := newStatus(calls)
 			if err != nil {
 				return err
+			}
+			if r.Service, r.show, err = askService(c.Context(), control); err != nil {
+				if c.Flags().Changed("control") {
+					return err
+				}
+				r.NoService = err.Error()
+			}
+			if asJSON {
+				format = "json"
 			}
 			switch format {
 			case "text":
@@ -69,6 +87,8 @@ Exit code: 0 files can be read in the jail; 2 this kernel cannot give it.`,
 	}
 	c.Flags().BoolVar(&calls, "jail", false, "list the system calls that a reader may make, each with its reason")
 	c.Flags().StringVar(&format, "format", "text", "output: text, json")
+	c.Flags().BoolVar(&asJSON, "json", false, "as --format json")
+	c.Flags().StringVar(&control, "control", controlSocket, "the service's control socket (serve --control)")
 	return c
 }
 
@@ -142,5 +162,13 @@ func (r *statusReport) text(out io.Writer) error {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", c.Name, strings.Join(c.Checks, "; "), what)
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if r.show == nil {
+		_, err := fmt.Fprintf(out, "\n%s\n", showcause.Escape(r.NoService))
+		return err
+	}
+	fmt.Fprint(out, "\nservice: ")
+	return r.show(out)
 }

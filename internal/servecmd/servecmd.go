@@ -1,5 +1,5 @@
-// Package servecmd are the commands about the service: serve, and status and top, which
-// look at one that runs.
+// Package servecmd are the commands about the service: serve, top, which looks at one that
+// runs, and the part of status that does.
 package servecmd
 
 import (
@@ -77,7 +77,7 @@ one, and hands it the sockets.`,
 
 // Commands are all of them.
 func (h Host) Commands() []*cobra.Command {
-	return []*cobra.Command{h.Serve(), h.status(), h.top(), h.watch()}
+	return []*cobra.Command{h.Serve(), h.top(), h.watch()}
 }
 
 func (h Host) run(c *cobra.Command, s *settings) error {

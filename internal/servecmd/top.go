@@ -58,35 +58,19 @@ func (s *session) ask(op string) (st serve.Status, err error) {
 	return st, nil
 }
 
-// status is the command "status".
-func (h Host) status() *cobra.Command {
-	var path string
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "status [flags]",
-		Short: "Say how a service that runs stands: doors, queue, readers, rules, jail",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := dial(c.Context(), path)
-			if err != nil {
-				return err
-			}
-			defer s.conn.Close()
-			st, err := s.ask("status")
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(st)
-			}
-			return show(c.OutOrStdout(), &st, nil, 0)
-		},
+// Ask asks the service whose control socket has a path how it stands.
+func Ask(ctx context.Context, path string) (*serve.Status, error) {
+	s, err := dial(ctx, path)
+	if err != nil {
+		return nil, err
 	}
-	c.Flags().StringVar(&path, "control", DefaultControl, "the service's control socket")
-	c.Flags().BoolVar(&asJSON, "json", false, "a line of JSON")
-	c.SetFlagErrorFunc(h.FlagError)
-	return c
+	defer s.conn.Close()
+	st, err := s.ask("status")
+	return &st, err
 }
+
+// Show writes it for people.
+func Show(w io.Writer, s *serve.Status) error { return show(w, s, nil, 0) }
 
 // top is the command "top".
 func (h Host) top() *cobra.Command {

@@ -1,0 +1,136 @@
+//go:build !airgap
+
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A service that took a clamd.conf is asked how it stands, by the commands and in the log.
+func TestStatus(t *testing.T) {
+	dir, err := os.MkdirTemp("", "status-") // short: it has sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "showcause") // by this name the test is the command
+	if err := os.Link(self, program); err != nil {
+		b, err := os.ReadFile(self)
+		if err != nil || os.WriteFile(program, b, 0o755) != nil {
+			t.Fatal("the program is not copied")
+		}
+	}
+	conf := fmt.Sprintf("LocalSocket %[1]s/s\nLogFile %[1]s/log\nExtendedDetectionInfo yes\nMaxThreads 1\nScanPE no\nDatabaseDirectory %[1]s/rules\n", dir)
+	if os.WriteFile(dir+"/clamd.conf", []byte(conf), 0o600) != nil || os.Mkdir(dir+"/rules", 0o755) != nil || os.WriteFile(dir+"/rules/a.ndb", fmt.Appendf(nil, "Test.Eicar:0:0:%x\n", eicar()), 0o600) != nil {
+		t.Fatal("files")
+	}
+	service := exec.Command(program, "serve", "--config", dir+"/clamd.conf", "--control", dir+"/c")
+	service.Stderr = os.Stderr
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			service.Process.Kill()
+			service.Wait()
+		}
+	}()
+	ask := func(args ...string) (string, error) {
+		out, err := exec.Command(program, append(args, "--control", dir+"/c")...).CombinedOutput()
+		return string(out), err
+	}
+	var idle net.Conn
+	out := ""
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if out, err = ask("status"); err == nil {
+			if idle, err = net.Dial("unix", dir+"/s"); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			b, _ := os.ReadFile(dir + "/log")
+			t.Fatalf("the service does not begin: %v %s %s", err, out, b)
+		}
+	}
+	defer idle.Close()
+	for _, content := range []string{"nothing", string(eicar())} {
+		c, err := net.Dial("unix", dir+"/s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, "zINSTREAM\x00"+string(binary.BigEndian.AppendUint32(nil, uint32(len(content))))+content+"\x00\x00\x00\x00")
+		if b, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(b), "stream: ") {
+			t.Errorf("%q %v", b, err)
+		}
+		c.Close()
+	}
+	var said struct {
+		Jail    string
+		Service struct {
+			Doors []struct {
+				Door                              string
+				Open, Connections, Found, Refused int
+				Clean                             int `json:"nothing_found"`
+				Sockets                           []struct{ Address string }
+			}
+			Rules  struct{ Count int }
+			Sealed bool
+		}
+	}
+	s := &said.Service
+	// The connections that ended may be counted a moment longer.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if out, err = ask("status", "--json"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		if err := json.Unmarshal([]byte(out), &said); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if len(s.Doors) > 0 && s.Doors[0].Open == 1 || time.Now().After(end) {
+			break
+		}
+	}
+	if len(s.Doors) != 2 || s.Rules.Count != 1 || !s.Sealed {
+		t.Fatalf("%s", out)
+	}
+	if d := s.Doors[0]; d.Door != "clamd" || d.Open != 1 || d.Connections != 3 || d.Found != 1 || d.Clean != 1 || d.Refused != 0 || d.Sockets[0].Address != dir+"/s" {
+		t.Errorf("%s", out)
+	}
+	for _, command := range [][]string{{"status"}, {"top", "--once"}} {
+		if out, err = ask(command...); err != nil || !strings.Contains(out, "1 at most, sealed") || !strings.Contains(out, "2: 1 found, 0 incomplete, 1 nothing found") || !strings.Contains(out, dir+"/s\n") {
+			t.Errorf("%q: %v\n%s", command, err, out)
+		}
+	}
+	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Error(err)
+	}
+	ended = true
+	b, err := os.ReadFile(dir + "/log")
+	want := fmt.Sprintf("instream(uid=%d): Test.Eicar.UNOFFICIAL(275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f:68) FOUND\n", os.Getuid())
+	if err != nil || !strings.Contains(string(b), want) || !strings.Contains(string(b), "clamd.conf:5: ScanPE: not applicable: ") {
+		t.Errorf("log: %v\n%s", err, b)
+	}
+	if out, err := ask("status"); err == nil || !strings.Contains(out, "serve --control") {
+		t.Errorf("no service: %v %s", err, out)
+	}
+}
