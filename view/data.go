@@ -470,6 +470,9 @@ func (s *chars) raw() (char, bool) {
 }
 
 func (s *chars) fill() bool {
+	if s.err != nil {
+		return false // of what is in memory there is no more
+	}
 	if s.buf == nil {
 		n := int64(block / 2)
 		if r, ok := s.r.(interface{ Size() int64 }); ok {
