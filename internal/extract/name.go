@@ -141,7 +141,7 @@ var suffixes = [...][2]string{
 // left of the container's own name for one that is a stream, or else the
 // index and the type.
 func unnamed(container string, index int, op, kind string) string {
-	if format, _, _ := strings.Cut(op, "."); index == 0 && slices.Contains([]string{"gzip", "bzip2", "xz", "lzma", "zstd", "lz4", "lzip", "lzop", "compress", "brotli", "snappy", "zlib"}, format) {
+	if format, _, _ := strings.Cut(op, "."); index == 0 && slices.Contains([]string{"gzip", "bzip2", "xz", "lzma", "zstd", "lz4", "lzip", "lzop", "compress", "brotli", "snappy", "zlib", "mozlz4", "pbzx"}, format) {
 		lower := strings.ToLower(container)
 		for _, s := range suffixes {
 			if strings.HasSuffix(lower, s[0]) && len(container) > len(s[0]) {

@@ -33,7 +33,9 @@ func BinHex() unpack.Format {
 			case filetype.Mail, filetype.MHTML: // it is in their parts
 				return false
 			}
-			return bytes.Contains(p.Head, binHexMark)
+			// Text that is longer than its head may have it anywhere.
+			return bytes.Contains(p.Head, binHexMark) ||
+				!p.Type.Hides() && p.Source.Size() > int64(len(p.Head)) && bytes.IndexByte(p.Head, 0) < 0
 		},
 		Walk: binHexWalk,
 	}

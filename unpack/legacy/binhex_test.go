@@ -62,6 +62,7 @@ func TestBinHex(t *testing.T) {
 	whole := binHexOf(binHexBytes("a name", data, resource))
 	for name, b := range map[string][]byte{
 		"alone": whole, "behind text": slices.Concat([]byte("Dear all,\nhere it is.\n"), whole, []byte("bye\n")),
+		"far behind text":  slices.Concat(bytes.Repeat([]byte("Dear all, here it is.\n"), 5000), whole),
 		"another line end": bytes.ReplaceAll(whole, []byte("\n"), []byte("\r")),
 	} {
 		if !BinHex().Match(unpacktest.Probe(showcause.Bytes(b))) {
