@@ -35,7 +35,7 @@ func BinHex() unpack.Format {
 			}
 			// Text that is longer than its head may have it anywhere.
 			return bytes.Contains(p.Head, binHexMark) ||
-				!p.Type.Hides() && p.Source.Size() > int64(len(p.Head)) && bytes.IndexByte(p.Head, 0) < 0
+				!p.Type.Hides() && p.Source.Size() > int64(len(p.Head)) && bytes.IndexByte(p.Head, 0) < 0 && bytes.IndexByte(p.Head, 0xff) < 0
 		},
 		Walk: binHexWalk,
 	}
