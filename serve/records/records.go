@@ -221,7 +221,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 			continue
 		}
 		b.records = append(b.records, rec)
-		b.bytes += int64(len(rec.Bytes()))
+		b.bytes += weight(rec)
 		if m.names = append(m.names, rec.Name()); f.Allowed == "" && !counts {
 			counts = true
 			last := len(m.names) - 1
@@ -239,6 +239,10 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 	k.remember(m)
 	return m
 }
+
+// weight is what a record takes in memory, bytes, about: its payload, and what it discloses
+// besides.
+func weight(r *evidence.Record) int64 { return 2 * int64(len(r.Payload())) }
 
 // nameOf is where content came from, as records have it: a path only of a file.
 func nameOf(j *queue.Job) string {
@@ -339,7 +343,7 @@ func (k *Keeper) Deed(finding, digest string, size int64, path, deed string, det
 		},
 	}, k.store.Keys()...)
 	if err == nil {
-		err = k.add(&batch{records: []*evidence.Record{rec}, bytes: int64(len(rec.Bytes())), done: make(chan struct{})})
+		err = k.add(&batch{records: []*evidence.Record{rec}, bytes: weight(rec), done: make(chan struct{})})
 	}
 	if err != nil {
 		k.miss(1, path, deed+": "+err.Error())

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 const marker = "records-test marker 20c7."
 
 // opened is a queue with a rule for marker whose answers have records.
-func opened(t *testing.T, o Options) (*queue.Queue, *Keeper) {
+func opened(t testing.TB, o Options) (*queue.Queue, *Keeper) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/one.ndb", fmt.Appendf(nil, "Test.Marker:0:*:%x\n", marker), 0o600); err != nil {
@@ -51,16 +51,21 @@ func opened(t *testing.T, o Options) (*queue.Queue, *Keeper) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	off := o.Store == "off"
 	o.Store = dir + "/store"
 	k, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(data)
-	q, err := queue.New(queue.Options{
+	qo := queue.Options{
 		Rules: queue.Database{DB: db, Digest: hex.EncodeToString(sum[:])}, Record: k.Record,
 		Pool: worker.Options{Workers: 2, Names: true, Digests: true, Args: []string{"showcause", "reader"}},
-	})
+	}
+	if off {
+		qo.Record, qo.Pool.Digests = nil, false
+	}
+	q, err := queue.New(qo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,7 @@ func opened(t *testing.T, o Options) (*queue.Queue, *Keeper) {
 	return q, k
 }
 
-func ask(t *testing.T, q *queue.Queue, client, text string, o queue.ScanOptions) queue.Answer {
+func ask(t testing.TB, q *queue.Queue, client, text string, o queue.ScanOptions) queue.Answer {
 	t.Helper()
 	s, err := q.Receive(t.Context(), client, 0)
 	if err != nil {
