@@ -4,7 +4,7 @@
 #
 #	docs/watch-build.sh ROUNDS [OPTION OF WATCH...]
 #
-# It takes root, a kernel with fanotify, git, Go and 2 GB of memory (a tmpfs). Each line: real time, CPU of
+# PACKAGES=./evidence builds less than all. It takes root, a kernel with fanotify, git, Go and 2 GB of memory (a tmpfs). Each line: real time, CPU of
 # go and what it starts, CPU of watch and its readers, in seconds. The last says how much more CPU there was in all:
 # on a machine that does other work, time says little.
 set -euo pipefail
@@ -30,8 +30,8 @@ TIMEFORMAT='%R %U %S'
 build() { # what is built is not there before
 	rm -rf "$fs"/*
 	mkdir "$fs/tmp"
-	git clone -q --shared "$root" "$fs/src"
-	{ time go build -C "$fs/src" ./... ; } 2>"$dir/go"
+	git -c advice.detachedHead=false clone -q --shared "$root" "$fs/src"
+	{ time go build -C "$fs/src" ${PACKAGES:-./...} ; } 2>"$dir/go"
 }
 
 for i in $(seq "$rounds"); do
