@@ -28,5 +28,5 @@ fi
 (cd "$cache" && $GO mod download github.com/dutchcoders/go-clamd@v0.0.0-20170520113014-b970184f4d9e) || echo "go-clamd cannot be had" >&2
 
 export SHOWCAUSE_RECIPES=1
-$GO tool -modfile=tools/go.mod gotestsum --format testname -- -timeout 10m -parallel 3 ./internal/recipes
-exec $GO tool -modfile=tools/go.mod gotestsum --format testname -- -timeout 10m -run '^TestClients$' ./serve/clamd
+$GO tool -modfile=tools/go.mod gotestsum --format testname -- -count 1 -timeout 10m -parallel 3 ./internal/recipes
+exec $GO tool -modfile=tools/go.mod gotestsum --format testname -- -count 1 -timeout 10m -run '^TestClients$' ./serve/clamd
