@@ -63,8 +63,10 @@ func (b *Behind) Scan(ctx context.Context, r Request) (Answer, error) {
 	if b.Asked != nil {
 		b.Asked(&r, &a, &said, nil)
 	}
-	out := Answer{Names: said.Names, Failed: said.Failed, Report: &a.Report, SHA256: a.SHA256, Cached: a.Cached,
-		Record: a.Record, Records: a.Records, Unrecorded: a.Unrecorded}
+	out := Answer{
+		Names: said.Names, Failed: said.Failed, Report: &a.Report, SHA256: a.SHA256, Cached: a.Cached,
+		Record: a.Record, Records: a.Records, Unrecorded: a.Unrecorded,
+	}
 	if a.Database != nil {
 		out.Rules = a.Database.Digest
 	}

@@ -233,6 +233,7 @@ func FuzzGPT(f *testing.F) { unpacktest.Fuzz(f, GPT(), gptOf()) }
 func FuzzQCOW(f *testing.F) {
 	unpacktest.Fuzz(f, QCOW(), seed(f, "qcow2"), seed(f, "qcow2-zlib"), seed(f, "qcow"))
 }
+
 func FuzzVMDK(f *testing.F) {
 	unpacktest.Fuzz(f, VMDK(), seed(f, "vmdk"), seed(f, "vmdk-stream"))
 }
