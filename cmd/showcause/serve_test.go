@@ -3,8 +3,8 @@
 package main
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -161,7 +161,9 @@ func (s *service) run(args ...string) (string, error) {
 // http asks over HTTP, by a socket.
 func (s *service) http(method, path, body string) (int, []byte) {
 	s.t.Helper()
-	h := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", filepath.Join(s.dir, "api")) }}, Timeout: time.Minute}
+	h := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", filepath.Join(s.dir, "api"))
+	}}, Timeout: time.Minute}
 	defer h.CloseIdleConnections()
 	r, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
 	if err != nil {
