@@ -323,21 +323,6 @@ func TestSpoolMemory(t *testing.T) {
 	}
 }
 
-func TestIsZero(t *testing.T) {
-	for _, n := range []int{0, 1, 4095, 4096, 4097, 8192, 9000} {
-		p := make([]byte, n)
-		if !isZero(p) {
-			t.Errorf("%d zeros are not zero", n)
-		}
-		for i := 0; i < n; i += max(1, n/7) {
-			if p[i] = 1; isZero(p) {
-				t.Errorf("byte %d of %d is missed", i, n)
-			}
-			p[i] = 0
-		}
-	}
-}
-
 // closer is a Reader that knows when it was closed.
 type closer struct {
 	io.Reader

@@ -1,13 +1,13 @@
 package unpack
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io"
 	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/literal"
 )
 
@@ -129,7 +129,7 @@ func (s *spool) spill(r io.Reader, limit int64) error {
 	for {
 		at := s.n
 		n, err := s.read(r, buf, limit)
-		if !isZero(buf[:n]) {
+		if !bound.IsZero(buf[:n]) {
 			if _, werr := f.WriteAt(buf[:n], at); werr != nil {
 				s.n = at
 				return Fail(showcause.LimitSpill)
@@ -228,18 +228,6 @@ func (s *spilled) ReadAt(p []byte, off int64) (int, error) {
 		err = end
 	}
 	return n, err
-}
-
-var zeros [4096]byte
-
-func isZero(p []byte) bool {
-	for len(p) > len(zeros) {
-		if !bytes.Equal(p[:len(zeros)], zeros[:]) {
-			return false
-		}
-		p = p[len(zeros):]
-	}
-	return bytes.Equal(p, zeros[:len(p)])
 }
 
 // smallest is the length in bytes of a buffer that was never grown.

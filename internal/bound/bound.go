@@ -4,6 +4,7 @@
 package bound
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -106,6 +107,19 @@ func Mul(a, b int64) int64 {
 // In tells whether [off, off+n) lies within size, for any values at all.
 func In(off, n, size int64) bool {
 	return off >= 0 && n >= 0 && off <= size && n <= size-off
+}
+
+var zeros [4096]byte
+
+// IsZero tells whether all bytes are zeros.
+func IsZero(p []byte) bool {
+	for len(p) > len(zeros) {
+		if !bytes.Equal(p[:len(zeros)], zeros[:]) {
+			return false
+		}
+		p = p[len(zeros):]
+	}
+	return bytes.Equal(p, zeros[:len(p)])
 }
 
 // SkipZeros returns the offset of the first byte from off on that is not zero,

@@ -128,3 +128,18 @@ func TestHead(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestIsZero(t *testing.T) {
+	for _, n := range []int{0, 1, 4095, 4096, 4097, 8192, 9000} {
+		p := make([]byte, n)
+		if !IsZero(p) {
+			t.Errorf("%d zeros are not zero", n)
+		}
+		for i := 0; i < n; i += max(1, n/7) {
+			if p[i] = 1; IsZero(p) {
+				t.Errorf("byte %d of %d is missed", i, n)
+			}
+			p[i] = 0
+		}
+	}
+}

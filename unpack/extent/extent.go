@@ -8,6 +8,7 @@ import (
 	"sort"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
 )
 
 // Depth is how deep directories are followed.
@@ -109,12 +110,29 @@ type Giver struct {
 	Full  bool   // the list of what is in use has everything, so that it tells nothing
 	Apart bool   // src is not the layer
 	Books *Books // of what was found; nil where nobody asks
+
+	buf []byte
 }
 
 // Work charges n steps and remembers when there are none left.
 func (g *Giver) Work(n int64) bool {
 	g.Stop = g.Stop || !g.Out.Work(n)
 	return !g.Stop
+}
+
+// Zeros tells whether a stretch of a file is zeros. What cannot be read is not.
+func (g *Giver) Zeros(f showcause.Source, off, end int64) bool {
+	for off < end && g.Work(Chunk/16) {
+		if g.buf == nil {
+			g.buf = make([]byte, Chunk)
+		}
+		b := g.buf[:min(Chunk, end-off)]
+		if n, _ := f.ReadAt(b, off); n < len(b) || !bound.IsZero(b) {
+			return false
+		}
+		off += int64(len(b))
+	}
+	return true
 }
 
 // Give hands a file over; what the layer lacks of it is a gap.

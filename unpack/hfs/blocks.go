@@ -1,7 +1,6 @@
 package hfs
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/showcause/showcause/internal/bound"
@@ -98,13 +97,9 @@ func longer(g *extent.Giver, op, name string, size, block int64, runs []extent.R
 	}
 	end := bound.Add(size, block-1) / block * block
 	f := extent.NewFile(g.Src, all, runs)
-	for off := end; off < all && g.Work(64); off += extent.Chunk {
-		b, err := bound.ReadAt(f, off, min(extent.Chunk, all-off), extent.Chunk)
-		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
-			g.Corrupt(g.Src.Size())
-			g.Give(op, name, all, runs)
-			return
-		}
+	if end < all && !g.Zeros(f, end, all) {
+		g.Corrupt(g.Src.Size())
+		g.Give(op, name, all, runs)
 	}
 }
 

@@ -150,23 +150,11 @@ func (n *ntfs) longer(a *attribute, op, name string) {
 	f := extent.NewFile(n.Src, all, a.runs)
 	from := min(a.valid, a.size)
 	if !long {
-		if from >= a.size || zerosIn(&n.Giver, f, from, a.size) {
+		if from >= a.size || n.Zeros(f, from, a.size) {
 			return
 		}
 		all = a.size
 	}
 	n.Out.Gap(ntfsSize, n.Src.Size(), -1)
 	n.Stop = !n.out.Child(unpack.Child{Op: op, Name: extent.Last(name), Source: extent.NewFile(n.Src, all, a.runs), Size: all})
-}
-
-// zerosIn tells whether a stretch of a file is zeros.
-func zerosIn(g *extent.Giver, f showcause.Source, off, end int64) bool {
-	for off < end && g.Work(64) {
-		b, err := bound.ReadAt(f, off, min(extent.Chunk, end-off), extent.Chunk)
-		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
-			return false
-		}
-		off += int64(len(b))
-	}
-	return true
 }
