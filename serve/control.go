@@ -54,7 +54,15 @@ type RulesStatus struct {
 // control is the door of status and top. Its socket is its owner's and root's alone.
 type control struct {
 	d     *Daemon
+	ctx   context.Context // until Shutdown
+	end   context.CancelFunc
 	conns sync.WaitGroup
+}
+
+func newControl(d *Daemon) *control {
+	c := &control{d: d}
+	c.ctx, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // controlTime is how long a client may be silent, and controlLine what it may say at once.
@@ -64,7 +72,7 @@ const (
 )
 
 // Serve implements Door.
-func (c *control) Serve(ctx context.Context, l net.Listener) error {
+func (c *control) Serve(_ context.Context, l net.Listener) error {
 	free := make(chan struct{}, 16)
 	for {
 		conn, err := l.Accept()
@@ -75,20 +83,20 @@ func (c *control) Serve(ctx context.Context, l net.Listener) error {
 		c.conns.Go(func() {
 			defer func() { <-free }()
 			defer conn.Close()
-			stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
+			stop := context.AfterFunc(c.ctx, func() { conn.SetReadDeadline(time.Now()) })
 			defer stop()
-			c.talk(ctx, conn)
+			c.talk(conn)
 		})
 	}
 }
 
-func (c *control) talk(ctx context.Context, conn net.Conn) {
+func (c *control) talk(conn net.Conn) {
 	in := bufio.NewScanner(conn)
 	in.Buffer(make([]byte, controlLine), controlLine)
 	out := json.NewEncoder(conn)
 	for {
 		conn.SetDeadline(time.Now().Add(controlTime))
-		if ctx.Err() != nil || !in.Scan() {
+		if c.ctx.Err() != nil || !in.Scan() {
 			return
 		}
 		var ask Asked
@@ -96,7 +104,7 @@ func (c *control) talk(ctx context.Context, conn net.Conn) {
 		if err := json.Unmarshal(in.Bytes(), &ask); err != nil {
 			s.Error = "not a request"
 		} else {
-			s = c.d.answer(ctx, ask.Op)
+			s = c.d.answer(c.ctx, ask.Op)
 		}
 		conn.SetDeadline(time.Now().Add(controlTime))
 		if out.Encode(s) != nil {
@@ -107,6 +115,7 @@ func (c *control) talk(ctx context.Context, conn net.Conn) {
 
 // Shutdown implements Door.
 func (c *control) Shutdown(context.Context) error {
+	c.end()
 	c.conns.Wait()
 	return nil
 }

@@ -26,7 +26,7 @@ import (
 // Door answers one protocol.
 type Door interface {
 	// Serve answers what comes to a socket, and returns when it is closed. It may be
-	// called for several sockets.
+	// called for several sockets. ctx lasts as long as Shutdown does, and longer.
 	Serve(ctx context.Context, l net.Listener) error
 	// Shutdown lets conversations under way come to their end, and returns when they
 	// have, or when ctx is done and they were broken off. No socket is open then.
@@ -135,10 +135,14 @@ func Run(ctx context.Context, o Options) error {
 	if d.event != nil {
 		defer d.event.Close()
 	}
+	// The end of ctx is that of the service, but not of what was begun: doors let that come
+	// to its end in Shutdown, which bounds it.
+	begun, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
 	var serving sync.WaitGroup
 	for _, s := range d.sockets {
 		serving.Go(func() {
-			if err := d.doors[s.Door].Serve(ctx, s.l); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+			if err := d.doors[s.Door].Serve(begun, s.l); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
 				d.log.Error("door failed", "door", s.Door, "address", s.Address, "error", err)
 				cancel()
 			}
@@ -158,6 +162,7 @@ func Run(ctx context.Context, o Options) error {
 	d.run(ctx, signals)
 	notify("STOPPING=1")
 	err = d.stop()
+	over()
 	within(closingTime, &serving)
 	return err
 }
@@ -270,7 +275,7 @@ func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 		}
 		switch make := d.o.Doors[s.Door]; {
 		case s.Door == controlDoor:
-			d.doors[s.Door] = &control{d: d}
+			d.doors[s.Door] = newControl(d)
 		case s.Door == metricsDoor:
 			d.doors[s.Door] = newMetrics(d)
 		case make == nil:
@@ -319,7 +324,7 @@ func (d *Daemon) run(ctx context.Context, signals <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-watch:
-			notify("WATCHDOG=1")
+			notify(beat)
 		case <-revive.C:
 			if err := d.queue.Revive(); err != nil {
 				d.log.Error("no reader can be started", "error", err)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -88,7 +89,10 @@ func daemonMain(args []string) error {
 			o.Queue.MaxWaiting, _ = strconv.Atoi(value)
 		}
 	}
-	return Run(context.Background(), o)
+	// As the program itself has it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, o)
 }
 
 // load compiles a file of rules, whose first line, behind #, is their version.
@@ -132,7 +136,7 @@ func (l *lineDoor) Serve(ctx context.Context, n net.Listener) error {
 			if err != nil {
 				return
 			}
-			io.WriteString(c, l.answer(strings.TrimSuffix(line, "\n"))+"\n")
+			io.WriteString(c, l.answer(ctx, strings.TrimSuffix(line, "\n"))+"\n")
 		})
 	}
 }
@@ -148,7 +152,7 @@ func (l *lineDoor) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (l *lineDoor) answer(line string) string {
+func (l *lineDoor) answer(ctx context.Context, line string) string {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {
 	case "dial":
@@ -165,7 +169,7 @@ func (l *lineDoor) answer(line string) string {
 		n, _ := strconv.Atoi(rest)
 		content = bytes.Repeat([]byte("zero "), n/5)
 	}
-	s, err := l.d.Queue().Receive(context.Background(), "x", 0)
+	s, err := l.d.Queue().Receive(ctx, "x", 0)
 	if err != nil {
 		return "error " + err.Error()
 	}
@@ -173,7 +177,7 @@ func (l *lineDoor) answer(line string) string {
 	if _, err := s.Write(content); err != nil {
 		return "error " + err.Error()
 	}
-	a, err := l.d.Queue().Scan(context.Background(), queue.Job{Door: "lines", Client: "x", Content: s})
+	a, err := l.d.Queue().Scan(ctx, queue.Job{Door: "lines", Client: "x", Content: s})
 	if err != nil {
 		return "error " + err.Error()
 	}
@@ -336,17 +340,28 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer notes.Close()
-	told := func(want string) {
-		t.Helper()
-		notes.SetReadDeadline(time.Now().Add(30 * time.Second))
-		b := make([]byte, 4096)
-		for {
+	// Read all the time, as a service manager does: the kernel keeps ten of them.
+	heard := make(chan string, 1<<16)
+	go func() {
+		defer close(heard)
+		for b := make([]byte, 4096); ; {
 			n, err := notes.Read(b)
 			if err != nil {
-				t.Fatalf("the service manager is not told %s: %v", want, err)
-			}
-			if strings.HasPrefix(string(b[:n]), want) {
 				return
+			}
+			heard <- string(b[:n])
+		}
+	}()
+	told := func(want string) {
+		t.Helper()
+		for late := time.After(time.Minute); ; {
+			select {
+			case said := <-heard:
+				if strings.HasPrefix(said, want) {
+					return
+				}
+			case <-late:
+				t.Fatalf("the service manager is not told %s", want)
 			}
 		}
 	}

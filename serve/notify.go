@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,14 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// beat is what is said for the watchdog.
+const beat = "WATCHDOG=1"
+
 // notify tells the service manager how it goes (sd_notify(3)): by a datagram, without
-// connecting, which the lock does not allow. Nobody may be listening.
+// connecting, which the lock does not allow. Nobody may be listening. The kernel keeps ten
+// that are not read yet: but for a beat, which another follows, a second is waited for room.
 func notify(state string) {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {
 		return
 	}
-	_ = datagram(path, []byte(state))
+	for range 50 {
+		if err := datagram(path, []byte(state)); !errors.Is(err, unix.EAGAIN) || state == beat {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // datagram sends one to a path; one that begins with @ is abstract.

@@ -352,12 +352,56 @@ func TestClose(t *testing.T) {
 func TestCloseGivesUp(t *testing.T) {
 	b := &fake{wait: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 	d := open(t, b, Options{})
-	go ask(d, "nINSTREAM\n"+stream("X5O!"))
-	settle(func() bool { return b.running.Load() == 1 })
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		os.WriteFile(filepath.Join(dir, name), []byte("clean"), 0o600)
+	}
+	var wg sync.WaitGroup
+	for send, want := range map[string]string{
+		"nINSTREAM\n" + stream("X5O!"):  "stream: Service is stopping ERROR\n",
+		"nINSTREAM\n\x00\x00\x00\x04X5": "Service is stopping ERROR\n",
+		"nIDSESSION\nnINSTREAM\n\x00":   "1: Service is stopping ERROR\n",
+	} {
+		wg.Go(func() {
+			if got := ask(d, send); got != want {
+				t.Errorf("%q: %q, want %q", send, got, want)
+			}
+		})
+	}
+	wg.Go(func() { // what was not looked at is not OK
+		got := ask(d, "nCONTSCAN "+dir+"\n")
+		if !strings.HasSuffix(got, dir+": Service is stopping ERROR\n") || strings.Contains(got, "OK") {
+			t.Errorf("a folder: %q", got)
+		}
+	})
+	settle(func() bool { return b.running.Load() == 2 && b.open.Load() == 3 })
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := d.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+	wg.Wait()
+}
+
+// What a client had sent before the door closes is taken, though nobody had looked at it yet.
+func TestCloseTakesWhatCame(t *testing.T) {
+	d := open(t, &fake{}, Options{})
+	c, err := d.dial(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	settle(func() bool { n, _ := d.Connections(); return n == 1 })
+	d.mu.Lock()
+	for conn := range d.conns { // as Close leaves it
+		conn.last.Store(true)
+		io.WriteString(c, "nINSTREAM\n\x00\x00\x00\x04X5")
+		conn.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+	d.mu.Unlock()
+	io.WriteString(c, "O!\x00\x00\x00\x00")
+	if got, err := io.ReadAll(c); string(got) != "stream: Eicar FOUND\n" {
+		t.Errorf("%q %v", got, err)
 	}
 }
 

@@ -63,6 +63,8 @@ type conn struct {
 	sending atomic.Bool  // the client is in the middle of a stream
 	evicted atomic.Bool  // it must go: others want its place
 	last    atomic.Bool  // it must go when what it asked for is answered
+	until   time.Time    // by when it must have said something
+	looked  bool         // what had come before last was taken
 
 	wmu sync.Mutex // guards writing
 	out []byte
@@ -158,14 +160,19 @@ func (c *conn) unclaimed() {
 
 // ended says why nothing more is read.
 func (c *conn) ended(err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) && !c.last.Load() {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+	case !c.last.Load():
 		c.write([]byte("COMMAND READ TIMED OUT\n"))
+	case c.sending.Load():
+		c.say(c.id, c.term, errorText(ErrStopping), " ERROR")
 	}
 }
 
 // deadline is when the client must have said something.
 func (c *conn) deadline(d time.Duration) {
-	c.nc.SetReadDeadline(time.Now().Add(d))
+	c.until = time.Now().Add(d)
+	c.nc.SetReadDeadline(c.until)
 	if c.evicted.Load() || c.last.Load() && !c.sending.Load() {
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 	}
@@ -175,15 +182,33 @@ func (c *conn) deadline(d time.Duration) {
 func (c *conn) fill() error {
 	for {
 		err := c.read()
-		if errors.Is(err, os.ErrDeadlineExceeded) && c.flying.Load() > 0 && !c.last.Load() {
-			c.deadline(c.s.o.ReadTimeout)
-			continue
+		if errors.Is(err, os.ErrDeadlineExceeded) && !c.evicted.Load() && c.ctx.Err() == nil {
+			switch last := c.last.Load(); {
+			case !last && c.flying.Load() > 0:
+				c.deadline(c.s.o.ReadTimeout)
+				continue
+			case last && c.sending.Load() && time.Now().Before(c.until): // Close did not see that it sends
+				c.nc.SetReadDeadline(c.until)
+				continue
+			case last && c.here():
+				err = nil
+			}
 		}
 		if err == nil {
 			now(&c.heard)
 		}
 		return err
 	}
+}
+
+// here takes what the client had said before the service was told to end: it was in time.
+func (c *conn) here() (some bool) {
+	if c.looked || c.raw == nil {
+		return false
+	}
+	c.looked = true
+	c.raw.Control(func(fd uintptr) { some = c.receive(fd) && c.err == nil && c.n > 0 })
+	return some
 }
 
 func (c *conn) read() error {

@@ -186,7 +186,7 @@ func errorText(err error) string {
 	switch {
 	case errors.Is(err, ErrBusy):
 		return "Too many requests, try again later"
-	case errors.Is(err, ErrStopping):
+	case errors.Is(err, ErrStopping), errors.Is(err, context.Canceled): // a client that is gone does not hear it
 		return "Service is stopping"
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return "Time limit reached"

@@ -290,9 +290,12 @@ func (s *Server) drop(c *conn) {
 	s.wg.Done()
 }
 
+// lastWords is how long clients may take to hear that their requests are given up.
+const lastWords = time.Second
+
 // Close refuses new connections, ends those that wait for their clients, and returns when
-// all that is done is answered, or ctx is done; what is not answered then is given up.
-// The listeners are the caller's to close.
+// all that is done is answered, streams that are half received too, or ctx is done; what is
+// not answered then is given up, which its clients are told. The listeners are the caller's to close.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
@@ -310,13 +313,23 @@ func (s *Server) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	for c := range s.conns {
-		c.cancel()
-		c.nc.Close()
+	each := func(f func(*conn)) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			f(c)
+		}
 	}
-	s.mu.Unlock()
-	<-done
+	each(func(c *conn) {
+		c.cancel()
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	})
+	select {
+	case <-done:
+	case <-time.After(lastWords):
+		each(func(c *conn) { c.nc.Close() })
+		<-done
+	}
 	return ctx.Err()
 }
 

@@ -63,6 +63,10 @@ func (w *walk) run() {
 	if w.files != nil {
 		w.files.wg.Wait()
 	}
+	if w.ctx.Err() != nil { // there may be more that nobody looked at
+		w.error(w.top, errorText(ErrStopping))
+		return
+	}
 	// clamd says OK of a folder of which some of the files could not be read.
 	if w.found == 0 && w.failed == 0 && w.total > 0 {
 		w.reply(w.top, "OK")
