@@ -140,8 +140,8 @@ func makeFile(ts *testscript.TestScript, neg bool, args []string) {
 			"Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\nContent-Type: text/plain\r\n\r\nsee file\r\n"+
 			"--cut\r\nContent-Type: application/octet-stream; name=%q\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n--cut--\r\n",
 			args[2], base64.StdEncoding.EncodeToString(in))
-	case "pdf":
-		b.WriteString("%PDF-1.4\n1 0 obj\n<< /Length 4 >>\nstream\nabcd\nendstream\nendobj\ntrailer\n<<>>\n%%EOF\n")
+	case "ace":
+		b.WriteString("\x12\x34\x31\x00\x00\x00\x90**ACE**\x14\x14\x02\x00" + strings.Repeat("\x00", 40))
 	case "zeros":
 		n, err := strconv.ParseInt(args[2], 10, 64)
 		ts.Check(err)

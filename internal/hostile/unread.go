@@ -127,12 +127,12 @@ func unreadFormats() []Input {
 		ole("a loop of the mini FAT", func(_, dir []byte) { le.PutUint32(dir[128+120:], 100); le.PutUint32(dir[116:], 2) }),
 		pdf("12 Flate filters", func() []byte { return pdfOf("<< >>", stream(hidden(), 12, "")) }),
 		pdf("100 Flate filters", func() []byte { return pdfOf("<< >>", stream(hidden(), 100, "")) }),
-		in(33, "PDF: 50,000 pages in a ring", Incomplete, func() []byte {
+		in(33, "PDF: 50,000 pages in a ring", Found, func() []byte {
 			var o []string
 			for i := range 50_000 {
 				o = append(o, fmt.Sprintf("<< /Type /Pages /Kids [%d 0 R] /Length %d 0 R >>", (i+1)%50_000+1, (i+1)%50_000+1))
 			}
-			return pdfOf(o...)
+			return pdfOf(append(o, stream(hidden(), 1, "1 0 R"))...)
 		}),
 		pdf("an object stream in itself", func() []byte {
 			return pdfOf("<< /Type /ObjStm /N 1 /First 4 /Length 2 0 R >>\nstream\n1 0 1 0 R\nendstream", stream(hidden(), 1, "1 0 R"))

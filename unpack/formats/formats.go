@@ -12,6 +12,7 @@ import (
 	"github.com/showcause/showcause/unpack/hfs"
 	"github.com/showcause/showcause/unpack/image"
 	"github.com/showcause/showcause/unpack/legacy"
+	"github.com/showcause/showcause/unpack/pdf"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/squashfs"
@@ -51,6 +52,7 @@ func All() []unpack.Format {
 		squashfs.Format(),
 		hfs.HFSPlus(),
 		hfs.HFS(),
+		pdf.Format(),
 		cabinet.CHM(),
 		cabinet.Cab(),
 		sevenzip.Format(),

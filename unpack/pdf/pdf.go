@@ -1,0 +1,63 @@
+// Package pdf reads PDF files (ISO 32000-1 and 32000-2).
+//
+// Readers of PDF disagree about broken files. Here objects are what stands as
+// "N G obj" anywhere in the file, and what its cross-references lead to, of every
+// revision: tables, streams, and both in one. Each stream is a child, decoded:
+//
+//	pdf.stream      a stream
+//	pdf.file        an embedded file, by its name
+//	pdf.javascript  a script, a stream or a string
+//	pdf.xfa         a form, its parts in one
+//	pdf.metadata    a stream of metadata
+//	pdf.actions     addresses and commands of actions, a line each
+//	pdf.strings     strings that do not stand in the file as they are, a line each
+//	pdf.rest        data in no object
+//
+// The name of a stream is its object's number and generation. Where a length, or
+// a filter, is said in two ways, each reading is a child.
+//
+// Encryption by the standard security handler (7.6) is undone with the empty password
+// and with those that are tried on archives.
+//
+// A picture's samples in a format of their own (DCT, JPX, JBIG2, CCITT) are given as
+// they are. Pictures in the text of a page are not decoded.
+package pdf
+
+import (
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
+)
+
+// Format returns the format.
+func Format() unpack.Format {
+	return unpack.Format{
+		Name:  "pdf",
+		Match: func(p *unpack.Probe) bool { return p.Is("pdf") },
+		Walk:  walk,
+	}
+}
+
+func walk(src showcause.Source, out *unpack.Out) {
+	f := &file{src: src, size: src.Size(), out: out, first: -1, roles: map[int64]role{}, nested: map[int64]bool{}, said: map[showcause.Code]bool{}}
+	if b, ok := src.(showcause.Bytes); ok {
+		f.mem = b
+	}
+	f.scan()
+	if len(f.heads) == 0 && f.first > 0 || f.stop {
+		return // text may speak of PDF
+	}
+	stages := []func(){f.follow, f.outline, f.orphans, f.unlock, f.unpack, f.survey, f.give, f.rest, f.whole}
+	for _, stage := range stages {
+		if stage(); f.stop {
+			return
+		}
+	}
+}
+
+// whole says whether the file is all there.
+func (f *file) whole() {
+	switch {
+	case f.eof == 0, f.beyond, f.last > f.eof:
+		f.say(showcause.Corrupt, f.size, -1)
+	}
+}

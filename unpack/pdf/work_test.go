@@ -1,0 +1,39 @@
+package pdf
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack/unpacktest"
+)
+
+// Files that are made to be dear are read for work in proportion to their size, or
+// are cut at the limit of work.
+func TestWork(t *testing.T) {
+	const n = 1 << 17
+	fill := func(s string) []byte { return append([]byte("%PDF-1.4\n"), strings.Repeat(s, n/len(s))...) }
+	var ring bytes.Buffer
+	ring.WriteString("%PDF-1.4\n")
+	for i := range 3000 {
+		fmt.Fprintf(&ring, "%d 0 obj\n<< /Length %d 0 R >>\nstream\nx\nendstream\nendobj\n", i+1, (i+1)%3000+1)
+	}
+	ring.WriteString("%%EOF\n")
+	for name, b := range map[string][]byte{
+		"strings that are open": fill("1 0 obj ("), "strings in each other": append(fill("1 0 obj ("), strings.Repeat(")", n/9)...),
+		"arrays that are open": fill("1 0 obj ["), "dictionaries that are open": fill("1 0 obj <<"), "tables in a comment": fill("xref%"), "tables": fill("xref 0 1 "),
+		"streams": fill("stream\n"), "streams with heads": fill("1 0 obj <<>> stream\n"), "ends": fill("1 0 obj <<>> stream\nendstream "), "trailers": fill("trailer <<"),
+		"numbers in comments": fill("1 0 obj 1 %"), "comments behind": fill("1 0 obj <<>> %"), "a ring of lengths": ring.Bytes(), "ends of lines": fill("startxref\r"), "brackets": fill("["), "heads": fill("obj "),
+		"lengths to the end": append(fill("1 0 obj << /Length 100000 >> stream\n"), "endstream"...),
+	} {
+		r := unpacktest.Walk(t, Format(), b, showcause.Limits{ScanSize: 64 << 20, Work: 1 << 24})
+		if r.Spent.Work > 400*int64(len(b)) {
+			t.Logf("%s: work %d for %d bytes, %d children, %v", name, r.Spent.Work, len(b), len(r.Children), r.Gaps)
+		}
+		if r.Spent.Work > 1<<24+8<<20 {
+			t.Errorf("%s: work %d", name, r.Spent.Work)
+		}
+	}
+}
