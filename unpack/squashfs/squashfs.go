@@ -161,6 +161,9 @@ func (s *squash) walk() {
 	s.inode(le.Uint64(b[32:]), "", 0, true)
 	s.scan(int64(le.Uint32(b[4:])))
 	s.unclaimed(le.Uint16(b[24:])&0x400 != 0)
+	if table := le.Uint64(b[56:]); table != 1<<64-1 && !s.stop {
+		s.attributes(place(56))
+	}
 	if !s.stop {
 		s.stop = !s.out.Tail(s.src, place(40), "squashfs.rest")
 	}

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"flag"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
@@ -87,6 +92,40 @@ func TestSquashFSDamaged(t *testing.T) {
 		"plain": squashSmall(t, "-noI", "-noD", "-noF"),
 		"xz":    unpacktest.ReadFile(t, filepath.Join("testdata", "x86.sq")),
 	})
+}
+
+// Extended attributes are compressed apart from the files.
+func TestAttributes(t *testing.T) {
+	for _, comp := range []string{"gzip", "xz", "zstd"} {
+		dir := t.TempDir()
+		value := bytes.Repeat([]byte("AAAABBBB"), 40)
+		value = slices.Concat(value, []byte("what an attribute holds"), value)
+		if err := os.Mkdir(filepath.Join(dir, "tree"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 6 {
+			name := filepath.Join(dir, "tree", fmt.Sprint(i))
+			if err := os.WriteFile(name, []byte("content"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Setxattr(name, "user.q", append(value, byte(i)), 0); err != nil {
+				t.Skipf("extended attributes: %v", err)
+			}
+		}
+		unpacktest.Run(t, dir, "mksquashfs", "tree", "image", "-quiet", "-no-progress", "-xattrs", "-comp", comp)
+		b := unpacktest.ReadFile(t, filepath.Join(dir, "image"))
+		if comp != "zstd" && bytes.Contains(b, []byte("what an attribute")) {
+			t.Fatalf("%s: not compressed", comp)
+		}
+		r := unpacktest.Walk(t, Format(), b, showcause.Limits{})
+		if len(r.Gaps) > 0 || !r.Contains("what an attribute holds") {
+			t.Errorf("%s: %s", comp, r)
+		}
+		copy(b[56:], "\xf0\xff\xff\xff\x00\x00\x00\x00")
+		if r := unpacktest.Walk(t, Format(), b, showcause.Limits{}); !r.Has(showcause.Corrupt) {
+			t.Errorf("%s, a table that is not there: %s", comp, r)
+		}
+	}
 }
 
 func TestLies(t *testing.T) {

@@ -342,6 +342,13 @@ func (w *zipWindow) at(off int64, n int) []byte {
 			w.buf = make([]byte, want)
 		}
 		w.buf = w.buf[:want]
+		if base := max(off+int64(n)-int64(want), 0); off < w.off && w.off-off < int64(want) && base < off {
+			// Asked for in falling order: the window ends with what is asked for.
+			if got, _ := w.src.ReadAt(w.buf, base); int64(got) >= off-base+int64(n) {
+				w.off, w.buf = base, w.buf[:got]
+				return w.buf[off-base:][:n]
+			}
+		}
 		got, err := w.src.ReadAt(w.buf, off)
 		if err != nil && err != io.EOF {
 			got = min(got, n)
@@ -390,6 +397,9 @@ func (w *zipWindow) find(sig string, from, to int64) int64 {
 func (w *zipWindow) findLast(sig string, from, to int64) int64 {
 	for to > from {
 		start := max(from, to-(zipScanChunk-8))
+		if end := to + int64(len(sig)) - 1; w.off < to && end <= w.off+int64(len(w.buf)) {
+			start = max(start, w.off) // what is in memory, first
+		}
 		b := w.at(start, int(to-start)+len(sig)-1)
 		if bytes.Contains(b, []byte(sig)) {
 			i := bytes.LastIndex(b, []byte(sig))

@@ -85,7 +85,7 @@ func members() (out []archive) {
 		qcow2    disk rest snapshot
 		rar      lz3 lz5 rest service stored
 		rpm      payload
-		squashfs file image lost rest
+		squashfs attributes file image lost rest
 		szdd     lzss rest
 		udf      file rest
 		pdf      actions file javascript metadata rest stream strings xfa
