@@ -60,11 +60,14 @@ type Options struct {
 	Log           LogOptions
 	Notes         []string // to be told at start
 	Control       string   // path of the socket for status and top; "" is none
-	Metrics       string   // host:port or path of a socket for metrics; "" is none
-	Drain         time.Duration
-	NoLock        bool   // the lock is left out: for tests only
-	Program       string // what SIGUSR2 starts; default this program's path at start
-	Stderr        io.Writer
+	// ControlDefault says that nobody asked for Control: where it cannot be opened, there
+	// is none, which is said. Its folder is made.
+	ControlDefault bool
+	Metrics        string // host:port or path of a socket for metrics; "" is none
+	Drain          time.Duration
+	NoLock         bool   // the lock is left out: for tests only
+	Program        string // what SIGUSR2 starts; default this program's path at start
+	Stderr         io.Writer
 }
 
 // recordTime is how long records that wait may take to be written at the end.
@@ -126,10 +129,12 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.gone = before != nil // until this process is ready, they are that one's
 	if err := d.open(before); err != nil {
+		d.unstarted(err)
 		return err
 	}
 	defer d.closeSockets()
 	if err := d.start(ctx, before); err != nil {
+		d.unstarted(err)
 		return err
 	}
 	if d.event != nil {
@@ -158,7 +163,7 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 	}
-	d.log.Info("ready", "version", o.Version, "rules", d.queue.Rules().DB.Len(), "rules_version", d.queue.Rules().Version, "doors", d.addresses())
+	d.log.Info("ready", "version", o.Version, "rules", d.queue.Rules().DB.Len(), "rules_version", d.queue.Rules().Version, "doors", d.addresses(), "control", d.o.Control)
 	d.run(ctx, signals)
 	notify("STOPPING=1")
 	err = d.stop()
@@ -167,13 +172,40 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
+// unstarted has the log say why there is no service, where it is not what the caller of Run
+// writes to anyway.
+func (d *Daemon) unstarted(err error) {
+	if d.log != nil && (d.file != nil || d.o.Log.Syslog || d.o.Log.Format == FormatJournald) {
+		d.log.Error("the service does not start", "error", err)
+	}
+}
+
+// openControl tries the control socket that nobody asked for.
+func (d *Daemon) openControl(before *predecessor) {
+	l := Listen{Door: controlDoor, Network: "unix", Address: d.o.Control, Mode: 0o600, From: "default"}
+	_ = os.Mkdir(filepath.Dir(d.o.Control), 0o755) // it may be there, and what else is wrong shows now:
+	o := opened{Listen: l}
+	var err error
+	if f := before.take(l); f != nil {
+		o.l, err = listener(f)
+	} else {
+		o.l, err = l.open()
+	}
+	if err != nil {
+		d.log.Warn("no socket for status and top: --control names another", "path", d.o.Control, "error", err)
+		d.o.Control = ""
+		return
+	}
+	d.sockets = append(d.sockets, o)
+}
+
 // open does what may need rights that are given up afterwards.
 func (d *Daemon) open(before *predecessor) (err error) {
 	if d.log, d.file, err = newLog(d.o.Log, d.o.Stderr); err != nil {
 		return err
 	}
 	want := d.o.Listen
-	if d.o.Control != "" {
+	if d.o.Control != "" && !d.o.ControlDefault {
 		want = append(want[:len(want):len(want)], Listen{Door: controlDoor, Network: "unix", Address: d.o.Control, Mode: 0o600})
 	}
 	if d.o.Metrics != "" {
@@ -185,6 +217,9 @@ func (d *Daemon) open(before *predecessor) (err error) {
 	}
 	if d.sockets, err = open(want, before); err != nil {
 		return err
+	}
+	if d.o.Control != "" && d.o.ControlDefault {
+		d.openControl(before)
 	}
 	if d.o.PidFile != "" && before == nil {
 		if err := writePid(d.o.PidFile); err != nil {
@@ -213,7 +248,7 @@ func writePid(path string) error {
 
 // start gives rights up, and makes all that answers.
 func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
-	if d.o.User != "" && d.file != nil && os.Geteuid() == 0 {
+	if d.o.User != "" && d.file != nil && d.file.f != nil && os.Geteuid() == 0 {
 		if err := chown(d.file.path, d.o.User); err != nil {
 			d.log.Warn("log file stays root's", "error", err)
 		}
@@ -223,6 +258,11 @@ func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 	}
 	if err := become(d.o.User, d.o.Supplementary); err != nil {
 		return err
+	}
+	if d.file != nil { // what root may not open for want of rights may be the user's
+		if err := d.file.settled(); err != nil {
+			fmt.Fprintf(d.o.Stderr, "showcause: log file: %s; the log goes to standard error\n", showcause.Escape(err.Error()))
+		}
 	}
 	switch {
 	case before != nil && before.event != nil: // what this one would start is locked as it is itself

@@ -57,9 +57,22 @@ type logFile struct {
 	again int64 // n at which it is tried again to put it aside
 }
 
-func openLog(path string, limit int64, stderr io.Writer) (*logFile, error) {
+// openLog opens the file. One that cannot be opened is tried again by reopen; until then all
+// goes to stderr.
+func openLog(path string, limit int64, stderr io.Writer) *logFile {
 	l := &logFile{path: path, max: limit, stderr: stderr}
-	return l, l.reopen()
+	_ = l.reopen() // settled says so, once this process is the user that it stays
+	return l
+}
+
+// settled tries again to open a file that could not be opened.
+func (l *logFile) settled() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		return nil
+	}
+	return l.open()
 }
 
 func (l *logFile) reopen() error {
@@ -91,6 +104,9 @@ func (l *logFile) open() error {
 func (l *logFile) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.f == nil {
+		return l.stderr.Write(b)
+	}
 	if l.max > 0 && l.n > l.max && l.n >= l.again {
 		if err := l.aside(time.Now()); err != nil {
 			l.again = l.n + l.max
@@ -127,10 +143,7 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 	out, format := stderr, o.Format
 	var file *logFile
 	if o.File != "" {
-		var err error
-		if file, err = openLog(o.File, o.MaxBytes, stderr); err != nil {
-			return nil, nil, fmt.Errorf("log: %w", err)
-		}
+		file = openLog(o.File, o.MaxBytes, stderr)
 		out = file
 		if format == "" {
 			format = FormatClamd
@@ -144,14 +157,11 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 		h = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})
 	case FormatJournald:
 		h = &lines{level: level, write: func(r *record) { _ = datagram(journalSocket, r.journal()) }}
+		if file != nil { // clamd.conf names it: those who read it go on doing so
+			h = both{h, clamdLines(file, level, &o)}
+		}
 	case FormatClamd:
-		var mu sync.Mutex
-		h = &lines{level: level, write: func(r *record) {
-			b := r.clamd(&o)
-			mu.Lock()
-			defer mu.Unlock()
-			_, _ = out.Write(b) // there is nobody to tell
-		}}
+		h = clamdLines(out, level, &o)
 	default:
 		return nil, nil, fmt.Errorf("log format %q is not one of text, json, journald, clamd", format)
 	}
@@ -160,9 +170,24 @@ func newLog(o LogOptions, stderr io.Writer) (*slog.Logger, *logFile, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		h = both{h, &lines{level: level, write: func(r *record) { _ = datagram(syslogSocket, r.syslog(facility)) }}}
+		h = both{h, &lines{level: level, write: func(r *record) {
+			for _, line := range r.said(&o) {
+				_ = datagram(syslogSocket, r.syslog(facility, line))
+			}
+		}}}
 	}
 	return slog.New(h), file, nil
+}
+
+// clamdLines is a handler for clamd's form.
+func clamdLines(out io.Writer, level slog.Level, o *LogOptions) slog.Handler {
+	var mu sync.Mutex
+	return &lines{level: level, write: func(r *record) {
+		b := r.clamd(o)
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = out.Write(b) // there is nobody to tell
+	}}
 }
 
 // both hands records to two handlers.
@@ -217,52 +242,69 @@ func (h *lines) WithGroup(string) slog.Handler { return h }
 // clamd is a line as clamd writes it, so that what reads clamd's log reads this one.
 func (r *record) clamd(o *LogOptions) []byte {
 	var b []byte
-	if o.Time {
-		b = append(r.time.AppendFormat(b, time.ANSIC), " -> "...)
+	for _, line := range r.said(o) {
+		if o.Time {
+			b = append(r.time.AppendFormat(b, time.ANSIC), " -> "...)
+		}
+		switch {
+		case r.level >= slog.LevelError:
+			b = append(b, "ERROR: "...)
+		case r.level >= slog.LevelWarn:
+			b = append(b, "WARNING: "...)
+		}
+		b = append(append(b, line...), '\n')
 	}
+	return b
+}
+
+// said are the lines of a record in clamd's form. What clamd has of a file is a line that
+// ends as clamd's does, since logwatch, fail2ban and many a grep look at the end of
+// lines; what there is to say besides is one of its own behind it.
+func (r *record) said(o *LogOptions) []string {
+	verdict, more := r.verdict(o.Extended)
 	switch {
-	case r.level >= slog.LevelError:
-		b = append(b, "ERROR: "...)
-	case r.level >= slog.LevelWarn:
-		b = append(b, "WARNING: "...)
+	case verdict == "":
+		return []string{r.line()}
+	case !more && !o.Verbose:
+		return []string{verdict}
 	}
-	if verdict := r.verdict(o.Extended); verdict != "" && !o.Verbose {
-		b = append(b, verdict...)
-	} else {
-		b = append(b, r.line()...)
-	}
-	return append(b, '\n')
+	about := *r
+	about.text = "about " + strings.TrimSuffix(r.text, " FOUND")
+	return []string{verdict, about.line()}
 }
 
 // verdict is what clamd's log has of a file: "/path: Name FOUND", and of a stream
-// "instream(client): OK"; extended, "Name(SHA-256:size) FOUND". It is "" for other lines.
-func (r *record) verdict(extended bool) string {
+// "instream(local): Name FOUND"; extended, "Name(SHA-256:size) FOUND". It is "" for other
+// lines. more tells whether there is something to say for which clamd has no place.
+func (r *record) verdict(extended bool) (verdict string, more bool) {
 	fields := map[string]string{}
 	for _, a := range r.attrs {
+		fields[a.Key] = a.Value.String()
 		switch a.Key {
 		case "door", "client", "size", "sha256":
-			fields[a.Key] = a.Value.String()
 		default:
-			return "" // there is more to say than clamd does
+			more = true
 		}
 	}
-	if fields["door"] == "" {
-		return ""
-	}
 	name, found := strings.CutSuffix(r.text, " FOUND")
-	if !found && !strings.HasSuffix(r.text, " OK") && !strings.HasSuffix(r.text, " ERROR") {
-		return ""
+	answered := found || !more && (strings.HasSuffix(r.text, " OK") || strings.HasSuffix(r.text, " ERROR"))
+	if fields["door"] == "" || !answered {
+		return "", more // an OK with a reason why it is one stays beside that
 	}
 	if rest, ok := strings.CutPrefix(name, "stream: "); ok {
-		name = "instream(" + fields["client"] + "): " + rest
+		client := fields["client"]
+		if client == "unix" || strings.HasPrefix(client, "uid=") {
+			client = "local"
+		}
+		name = "instream(" + client + "): " + rest
 	}
 	if name = showcause.Escape(name); !found {
-		return name
+		return name, more
 	}
 	if extended && fields["sha256"] != "" {
 		name += "(" + fields["sha256"] + ":" + fields["size"] + ")"
 	}
-	return name + " FOUND"
+	return name + " FOUND", more
 }
 
 // line is the text, and the fields behind it.
@@ -313,8 +355,8 @@ func facilityOf(name string) (int, error) {
 }
 
 // syslog is a datagram of RFC 3164.
-func (r *record) syslog(facility int) []byte {
-	return fmt.Appendf(nil, "<%d>%s showcause[%d]: %s", facility<<3|r.priority(), r.time.Format(time.Stamp), os.Getpid(), r.line())
+func (r *record) syslog(facility int, line string) []byte {
+	return fmt.Appendf(nil, "<%d>%s showcause[%d]: %s", facility<<3|r.priority(), r.time.Format(time.Stamp), os.Getpid(), line)
 }
 
 // journal is a datagram of systemd's native protocol: NAME=value, or NAME, the

@@ -18,7 +18,7 @@ func TestLogs(t *testing.T) {
 	}
 	for facility, want := range map[string]string{"": "<30>", "LOG_LOCAL6": "<182>", "LOG_MAIL": "<22>"} {
 		n, err := facilityOf(facility)
-		if got := string(r.syslog(n)); err != nil || !strings.HasPrefix(got, want+"Nov  2 03:04:05 showcause[") {
+		if got := string(r.syslog(n, r.line())); err != nil || !strings.HasPrefix(got, want+"Nov  2 03:04:05 showcause[") {
 			t.Errorf("%q %v", got, err)
 		}
 	}
@@ -40,13 +40,15 @@ func TestClamdLog(t *testing.T) {
 		want string
 	}{
 		{LogOptions{}, "/a: X FOUND", nil, "/a: X FOUND"},
-		{LogOptions{}, "stream: X FOUND", nil, "instream(uid=7): X FOUND"},
-		{LogOptions{}, "stream: OK", nil, "instream(uid=7): OK"},
+		{LogOptions{}, "stream: X FOUND", nil, "instream(local): X FOUND"},
+		{LogOptions{}, "stream: OK", nil, "instream(local): OK"},
 		{LogOptions{Extended: true}, "/a: X FOUND", nil, "/a: X(ab:68) FOUND"},
 		{LogOptions{Extended: true}, "/a: OK", nil, "/a: OK"},
 		{LogOptions{Extended: true}, "/a: Not read whole: encrypted ERROR", nil, "/a: Not read whole: encrypted ERROR"},
 		{LogOptions{}, "/a: OK", []slog.Attr{slog.String("waived", "encrypted")}, "/a: OK door=clamd client=\"uid=7\" size=68 sha256=ab waived=encrypted"},
-		{LogOptions{Verbose: true}, "/a: X FOUND", nil, "/a: X FOUND door=clamd client=\"uid=7\" size=68 sha256=ab"},
+		{LogOptions{Verbose: true}, "/a: X FOUND", nil, "/a: X FOUND\nabout /a: X door=clamd client=\"uid=7\" size=68 sha256=ab"},
+		{LogOptions{}, "/a: X FOUND", []slog.Attr{slog.String("record", "cd")}, "/a: X FOUND\nabout /a: X door=clamd client=\"uid=7\" size=68 sha256=ab record=cd"},
+		{LogOptions{Extended: true}, "stream: X FOUND", []slog.Attr{slog.String("record", "cd")}, "instream(local): X(ab:68) FOUND\nabout stream: X door=clamd client=\"uid=7\" size=68 sha256=ab record=cd"},
 		{LogOptions{}, "/a\n/b: X FOUND", nil, "/a\\n/b: X FOUND"},
 	} {
 		r := record{text: c.text, attrs: append(asked[:len(asked):len(asked)], c.more...)}

@@ -131,6 +131,7 @@ const (
 	whyForge   = "clamd writes the line end of a name as it is, so that a name can be a reply"
 	whyRace    = "clamd scans all the same, and answers behind the error"
 	whyAtOnce  = "clamd says nothing until more is sent, or the time is over"
+	whyCut     = "clamdscan --stream sends so many bytes of what is longer, and no word of the rest"
 	whyOurs    = "the list has the commands that clamd does not have"
 	link       = ": Symbolic link not followed ERROR"
 	special    = ": Not supported file type ERROR"
@@ -215,7 +216,7 @@ func streams() []Talk {
 		one(`INSTREAM too big`, "zINSTREAM\x00"+length(2*mb)+"xxxxxxxxxx"),
 		one(`INSTREAM biggest`, "zINSTREAM\x00"+length(1<<32-1)+"xxxxxxxxxx"),
 		one(`INSTREAM too big in two`, "zINSTREAM\x00"+chunk(strings.Repeat("x", 600000))+chunk(strings.Repeat("y", 600000))+end),
-		one(`INSTREAM exactly the limit`, "zINSTREAM\x00"+chunk(strings.Repeat("x", mb))+end),
+		ours(one(`INSTREAM exactly the limit`, "zINSTREAM\x00"+chunk(strings.Repeat("x", mb))+end), true, "stream: Not read whole: limit.size ERROR\x00", whyCut),
 		one(`INSTREAM the limit and one`, "zINSTREAM\x00"+chunk(strings.Repeat("x", mb))+chunk("x")+end),
 		one(`INSTREAM one chunk of the limit and one`, "zINSTREAM\x00"+length(mb+1)),
 		steps(`INSTREAM cut off`, Step{Send: "zINSTREAM\x00" + length(20) + "xxxxxxxxxx", Shut: true}),

@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence/store"
@@ -19,8 +22,9 @@ import (
 
 // storing is where records go.
 type storing struct {
-	dir   string // "" for none
-	named bool   // the user said so: without it there is no service
+	dir   string            // "" for none
+	named bool              // the user said so: without it there is no service
+	words map[string]string // how the service answers, for the policy of records
 }
 
 // records works out where records go.
@@ -29,6 +33,7 @@ func (s *settings) records(h Host) (err error) {
 	if s.store, err = storingAt(h, flag, s.user); err != nil {
 		return err
 	}
+	s.store.words = policyWords(&s.policy)
 	from := ""
 	switch {
 	case s.given.Changed("store"):
@@ -38,6 +43,16 @@ func (s *settings) records(h Host) (err error) {
 	}
 	s.row("store", s.store.dir, from)
 	return nil
+}
+
+// policyWords are the options of a record's policy that say how the service answers what
+// is not read whole.
+func policyWords(p *queue.Policy) map[string]string {
+	words := map[string]string{"incomplete": p.Incomplete.String()}
+	if len(p.Accept) > 0 {
+		words["accept"] = strings.Join(p.Accept, ",")
+	}
+	return words
 }
 
 // virusEvent is what is run for a finding.
@@ -74,7 +89,10 @@ func (s *storing) prepare(name string) error {
 	}
 	err := os.Mkdir(s.dir, 0o700)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // whose it is shows when it is opened
+		if !s.named { // systemd makes StateDirectory, and gives what is in it to root at each start
+			_ = giveAll(s.dir, name) // whose it is shows when it is opened
+		}
+		return nil
 	}
 	if err == nil {
 		err = give(s.dir, name)
@@ -102,6 +120,32 @@ func give(dir, name string) error {
 	return os.Lchown(dir, uid, gid)
 }
 
+// giveAll gives what root has in a folder to a user, files and folders alone. What has a second
+// name could be of anywhere.
+func giveAll(dir, name string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		i, err := e.Info()
+		if err != nil {
+			return err
+		}
+		st, ok := i.Sys().(*syscall.Stat_t)
+		if !ok || st.Uid != 0 || !i.IsDir() && (!i.Mode().IsRegular() || st.Nlink > 1) {
+			return nil
+		}
+		return give(path, name)
+	})
+}
+
+// giveCache gives the folder that systemd has made for what is kept to a user.
+func giveCache(name string) {
+	if dir := os.Getenv("CACHE_DIRECTORY"); filepath.IsAbs(dir) && name != "" && os.Geteuid() == 0 {
+		_ = giveAll(dir, name) // without, nothing is kept
+	}
+}
+
 // open opens the store. Where none can be opened and none was asked for, none is kept,
 // which is said.
 func (s *storing) open(log *slog.Logger) (*records.Keeper, error) {
@@ -109,7 +153,7 @@ func (s *storing) open(log *slog.Logger) (*records.Keeper, error) {
 		log.Warn("no record of what is found is kept", "store", "off")
 		return nil, nil
 	}
-	k, err := records.Open(records.Options{Store: s.dir, Log: log})
+	k, err := records.Open(records.Options{Store: s.dir, Words: s.words, Log: log})
 	if err != nil && !s.named {
 		log.Error("no record of what is found is kept: --store names another folder", "error", showcause.Escape(err.Error()))
 		return nil, nil

@@ -8,12 +8,15 @@ import (
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/serve"
@@ -94,7 +97,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Bool("log-verbose", false, "log more (LogVerbose)")
 	f.Duration("self-check", 0, "how often changes of the rules' files are looked for; 0 never (SelfCheck; default 10m)")
 	f.String("store", "", "folder of the records of what is found; off for none (default $SHOWCAUSE_STORE, or /var/lib/showcause, with -USER behind it where another user is become)")
-	f.String("control", "", "path of the socket that showcause top asks")
+	f.String("control", "", "path of the socket that showcause status and top ask; off for none (default /run/showcause/control.sock, or beside --socket)")
 	f.String("metrics", "", "host:port, or path of a socket, that answers GET /metrics for Prometheus")
 	s.api.flags(f)
 	s.proxy.flags(f)
@@ -228,14 +231,14 @@ func (s *settings) resolve(f *pflag.FlagSet) (err error) {
 	return nil
 }
 
-// doors are the sockets. A flag of either kind takes the place of all in clamd.conf.
+// doors are the sockets. A flag takes the place of the option of the same kind alone.
 func (s *settings) doors() error {
 	mode, err := parseMode(s.text(source{"socket-mode", "LocalSocketMode"}, ""))
 	if err != nil {
 		return err
 	}
 	group := s.text(source{"socket-group", "LocalSocketGroup"}, "")
-	unix := func(path, from string) {
+	local := func(path, from string) {
 		s.row("socket", path, from)
 		s.listen = append(s.listen, serve.Listen{
 			Door: "clamd", Network: "unix", Address: path, Mode: mode, Group: group, Keep: !s.file.Bool("FixStaleSocket"), From: from,
@@ -245,11 +248,15 @@ func (s *settings) doors() error {
 		s.row("tcp", address, from)
 		s.listen = append(s.listen, serve.Listen{Door: "clamd", Network: "tcp", Address: address, From: from})
 	}
-	if s.given.Changed("socket") || s.given.Changed("tcp") {
+	if s.given.Changed("socket") {
 		paths, _ := s.given.GetStringArray("socket")
 		for _, p := range paths {
-			unix(p, "--socket")
+			local(p, "--socket")
 		}
+	} else if path := s.file.Text("LocalSocket"); path != "" {
+		local(path, s.file.Place("LocalSocket"))
+	}
+	if s.given.Changed("tcp") {
 		addresses, _ := s.given.GetStringArray("tcp")
 		for _, a := range addresses {
 			if _, _, err := net.SplitHostPort(a); err != nil {
@@ -258,9 +265,6 @@ func (s *settings) doors() error {
 			tcp(a, "--tcp")
 		}
 		return nil
-	}
-	if path := s.file.Text("LocalSocket"); path != "" {
-		unix(path, s.file.Place("LocalSocket"))
 	}
 	if s.file.Given("TCPSocket") == 0 {
 		return nil
@@ -433,7 +437,9 @@ func (s *settings) rest() error {
 	s.user = s.text(source{"user", "User"}, "")
 	s.pidFile = s.text(source{"pid-file", "PidFile"}, "")
 	s.tempDir = s.text(source{"temp-dir", "TemporaryDirectory"}, "")
-	s.control = s.text(source{flag: "control"}, "")
+	if s.control = s.text(source{flag: "control"}, s.defaultControl()); s.control == "off" {
+		s.control = ""
+	}
 	s.metrics = s.text(source{flag: "metrics"}, "")
 	s.drain = s.time(source{flag: "drain"}, time.Minute, 0)
 	s.oldest = time.Duration(s.file.Number("FailIfCvdOlderThan")) * 24 * time.Hour
@@ -445,9 +451,42 @@ func (s *settings) rest() error {
 	return nil
 }
 
+// defaultControl is where the control socket is if nobody says: where status and top look
+// for it, or else beside the socket of clamd's protocol.
+func (s *settings) defaultControl() string {
+	for _, dir := range []string{filepath.Dir(DefaultControl), filepath.Dir(filepath.Dir(DefaultControl))} {
+		if _, err := os.Stat(dir); err == nil {
+			if unix.Access(dir, unix.W_OK) == nil {
+				return DefaultControl
+			}
+			break
+		}
+	}
+	for _, l := range s.listen {
+		if l.Network == "unix" {
+			return l.Address + ".control"
+		}
+	}
+	return ""
+}
+
+// unset notes the flags of which nothing was: doors that there are none of, and the like.
+func (s *settings) unset() {
+	s.given.VisitAll(func(f *pflag.Flag) {
+		switch f.Name {
+		case "config", "print-config", "help":
+			return
+		}
+		if !slices.ContainsFunc(s.rows, func(r row) bool { return r.name == f.Name }) {
+			s.row(f.Name, strings.Trim(f.Value.String(), "[]"), s.from(source{flag: f.Name}))
+		}
+	})
+}
+
 // print shows what counts, and what has no place here.
 func (s *settings) print(w io.Writer) error {
 	var b strings.Builder
+	s.unset()
 	for _, r := range s.rows {
 		v := r.value
 		if v == "" {

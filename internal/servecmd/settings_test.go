@@ -66,10 +66,32 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.listen) != 1 || s.listen[0].Address != "/run/b" || s.queue != 9 || s.limits.FileSize != 0 || s.db[0] != "/x" || s.selfCheck != 0 ||
+	if len(s.listen) != 2 || s.listen[0].Address != "/run/b" || s.listen[1].Address != "127.0.0.1:3310" || s.queue != 9 || s.limits.FileSize != 0 || s.db[0] != "/x" || s.selfCheck != 0 ||
 		s.policy.Incomplete != queue.IncompleteFound || s.policy.Accept[0] != "encrypted" {
 		t.Errorf("%+v", s)
 	}
+	if w := policyWords(&s.policy); w["incomplete"] != "found" || w["accept"] != "encrypted" {
+		t.Errorf("the policy of records: %v", w)
+	}
+	s, err = resolved(t, conf, "--tcp", "127.0.0.1:3311") // and the socket stays
+	if err != nil || len(s.listen) != 2 || s.listen[0].Address != "/run/a" || s.listen[1].Address != "127.0.0.1:3311" {
+		t.Errorf("%+v %v", s.listen, err)
+	}
+	if s.control == "" {
+		t.Error("no control socket")
+	}
+	if s, err = resolved(t, conf, "--control", "off"); err != nil || s.control != "" {
+		t.Errorf("control %q %v", s.control, err)
+	}
+	out.Reset()
+	if err := s.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	s.given.VisitAll(func(f *pflag.Flag) { // each setting is shown
+		if f.Name != "config" && !strings.Contains("\n"+out.String(), "\n"+f.Name+" ") {
+			t.Errorf("--%s is not in\n%s", f.Name, &out)
+		}
+	})
 }
 
 // Limits of ClamAV that nobody set do not count: what is over one is no OK here.

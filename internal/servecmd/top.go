@@ -142,10 +142,19 @@ func show(w io.Writer, s, last *serve.Status, since time.Duration) error {
 	jail := "NOT SEALED"
 	if s.Sealed {
 		jail = "sealed"
+		missing := 0
+		for i := range s.Jail {
+			if !s.Jail[i].On && !s.Jail[i].Needless() {
+				missing++
+			}
+		}
+		if missing > 0 {
+			jail = fmt.Sprintf("sealed by system calls, BUT %d of %d walls are not there:", missing, len(s.Jail))
+		}
 	}
 	fmt.Fprintf(t, "readers\t%d at most, %s\n", s.Readers, jail)
 	for _, g := range s.Jail {
-		if !g.On {
+		if !g.On && !g.Needless() {
 			fmt.Fprintf(t, "\tnot there: %s: %s\n", showcause.Escape(g.Wall), showcause.Escape(g.Why))
 		}
 	}

@@ -59,12 +59,19 @@ func (b *Behind) Scan(ctx context.Context, r Request) (Answer, error) {
 		}
 		return Answer{}, translate(err)
 	}
+	if r.Cut {
+		end := showcause.Gap{Code: showcause.LimitSize, Offset: a.Report.Size, Length: -1}
+		a.Report.Gaps = append(a.Report.Gaps[:len(a.Report.Gaps):len(a.Report.Gaps)], end) // the report is shared
+		if a.Report.Verdict == showcause.NothingFound {
+			a.Report.Verdict = showcause.Incomplete
+		}
+	}
 	said := b.Policy.Say(&a)
 	if b.Asked != nil {
 		b.Asked(&r, &a, &said, nil)
 	}
 	out := Answer{
-		Names: said.Names, Failed: said.Failed, Report: &a.Report, SHA256: a.SHA256, Cached: a.Cached,
+		Names: said.Names, Failed: said.Failed, Report: &a.Report, SHA256: a.SHA256, Cached: a.Cached, Waived: said.Waived,
 		Record: a.Record, Records: a.Records, Unrecorded: a.Unrecorded,
 	}
 	if a.Database != nil {
@@ -124,7 +131,8 @@ func (b *Behind) Shutdown() {
 // Status implements Backend.
 func (b *Behind) Status() Status {
 	st := b.Queue.Stats()
-	return Status{Rules: b.Queue.Rules().Version, Readers: b.Readers, Reading: st.Reading, Waiting: st.Waiting, Version: b.Version}
+	rules := b.Queue.Rules()
+	return Status{Rules: rules.Version, RulesCount: rules.DB.Len(), RulesDigest: rules.Digest, Readers: b.Readers, Reading: st.Reading, Waiting: st.Waiting, Version: b.Version}
 }
 
 // FromConf returns the options that a clamd.conf has for the door.

@@ -3,10 +3,14 @@ package clamd
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +87,7 @@ type told struct {
 	Verdict  showcause.Verdict `json:"verdict"`
 	Names    []string          `json:"found,omitempty"`
 	Error    string            `json:"error,omitempty"`
+	Waived   []showcause.Code  `json:"waived,omitempty"` // of gaps: a setting has it that they count for nothing
 	SHA256   string            `json:"sha256,omitempty"`
 	Size     int64             `json:"size"`
 	Type     string            `json:"type,omitempty"`
@@ -106,7 +111,7 @@ type found struct {
 
 // tellAll answers with all that is known.
 func tellAll(c *conn, id uint32, term byte, what string, r *Request, a *Answer, err error) {
-	t := told{Name: showcause.Escape(what), SHA256: a.SHA256, Rules: a.Rules, Cached: a.Cached, Records: a.Records, Missing: a.Unrecorded, Error: a.Failed}
+	t := told{Name: showcause.Escape(what), SHA256: a.SHA256, Rules: a.Rules, Cached: a.Cached, Records: a.Records, Missing: a.Unrecorded, Error: a.Failed, Waived: a.Waived}
 	if len(a.Record) <= maxRecord { // a larger one is asked for by its name
 		t.Record = a.Record
 	}
@@ -124,6 +129,26 @@ func tellAll(c *conn, id uint32, term byte, what string, r *Request, a *Answer, 
 		t.Verdict, t.Error = showcause.Error, errorText(err)
 	}
 	c.json(id, term, t)
+}
+
+// digest fills in the SHA-256 of a file that was read whole and is still as long as its
+// reader saw it.
+func (a *Answer) digest(ctx context.Context, f *os.File) {
+	if a.Report == nil || a.SHA256 != "" {
+		return
+	}
+	h := sha256.New()
+	var b [64 << 10]byte
+	for at := int64(0); ctx.Err() == nil; {
+		n, err := f.ReadAt(b[:], at)
+		h.Write(b[:n])
+		if at += int64(n); err != nil || at > a.Report.Size {
+			if errors.Is(err, io.EOF) && at == a.Report.Size {
+				a.SHA256 = hex.EncodeToString(h.Sum(nil))
+			}
+			return
+		}
+	}
 }
 
 // maxRecord is how large a record is in a reply at most, bytes.
@@ -150,12 +175,14 @@ func (c *conn) ours(cmd *command) bool {
 		c.json(c.id, c.term, struct {
 			Version     string `json:"version"`
 			Rules       string `json:"rules,omitempty"`
+			RulesCount  int    `json:"rules_count"`
+			RulesDigest string `json:"rules_digest,omitempty"`
 			Readers     int    `json:"readers"`
 			Reading     int    `json:"reading"`
 			Waiting     int    `json:"waiting"`
 			Connections int    `json:"connections"`
 			Clients     int    `json:"clients"`
-		}{st.Version, st.Rules, st.Readers, st.Reading, st.Waiting, n, clients})
+		}{st.Version, st.Rules, st.RulesCount, st.RulesDigest, st.Readers, st.Reading, st.Waiting, n, clients})
 		if c.session {
 			c.id++
 			c.deadline(c.s.o.ReadTimeout)
@@ -190,6 +217,7 @@ func (c *conn) ours(cmd *command) bool {
 			defer f.Close()
 			r.File = f
 			a, err = c.s.b.Scan(ctx, r)
+			a.digest(ctx, f)
 		}
 		tellAll(c, id, term, path, &r, &a, err)
 	})

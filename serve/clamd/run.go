@@ -249,7 +249,7 @@ func (c *conn) stream(cmd *command, say reply) bool {
 	}
 	c.sending.Store(true)
 	c.busy.Store(false)
-	whole := c.chunks(to)
+	whole, cut := c.chunks(to)
 	c.busy.Store(true)
 	c.sending.Store(false)
 	c.want = false
@@ -260,7 +260,7 @@ func (c *conn) stream(cmd *command, say reply) bool {
 	if c.large != nil && c.r == c.w {
 		c.release()
 	}
-	r := Request{Client: c.client, Command: cmd.name, Stream: to, Options: cmd.options()}
+	r := Request{Client: c.client, Command: cmd.name, Stream: to, Cut: cut, Options: cmd.options()}
 	return c.job(func(ctx context.Context, id uint32, term byte) {
 		defer to.Close()
 		defer c.s.begin(cmd.name)()
@@ -274,8 +274,9 @@ func (c *conn) stream(cmd *command, say reply) bool {
 }
 
 // chunks receives what is announced in lengths of four bytes, until a length of 0. It
-// reports whether all of it came.
-func (c *conn) chunks(to Stream) bool {
+// reports whether all of it came, and whether it is as long as it may be: clamdscan --stream
+// sends so many bytes of what is longer, and no word of the rest.
+func (c *conn) chunks(to Stream) (whole, cut bool) {
 	quota := c.s.o.StreamMaxLength
 	rest := int64(0) // of this chunk
 	c.deadline(c.s.o.ReadTimeout)
@@ -288,11 +289,11 @@ func (c *conn) chunks(to Stream) bool {
 				rest = int64(binary.BigEndian.Uint32(c.buf[c.r:]))
 				c.r += 4
 				if rest == 0 {
-					return true
+					return true, quota == 0
 				}
 				if rest > quota {
 					c.say(c.id, c.term, "INSTREAM size limit exceeded. ERROR")
-					return false
+					return false, false
 				}
 				quota -= rest
 				continue
@@ -300,7 +301,7 @@ func (c *conn) chunks(to Stream) bool {
 			n := int(min(rest, int64(c.w-c.r)))
 			if _, err := to.Write(c.buf[c.r : c.r+n]); err != nil {
 				c.say(c.id, c.term, "Error writing to temporary file ERROR")
-				return false
+				return false, false
 			}
 			c.r += n
 			rest -= int64(n)
@@ -311,12 +312,12 @@ func (c *conn) chunks(to Stream) bool {
 		}
 		if err := c.fill(); err != nil {
 			c.ended(err)
-			return false
+			return false, false
 		}
 		c.deadline(c.s.o.ReadTimeout)
 		if c.fd >= 0 {
 			c.foreign(true)
-			return false
+			return false, false
 		}
 	}
 }

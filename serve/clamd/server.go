@@ -44,6 +44,7 @@ type Request struct {
 	Command string
 	Name    string // of the file, "" of a stream
 	Stream  Stream
+	Cut     bool // Stream is as long as it may be: its client may have left the rest out
 	File    *os.File
 	Options ScanOptions
 }
@@ -67,6 +68,8 @@ type Answer struct {
 	SHA256 string
 	Rules  string // what they were scanned with
 	Cached bool
+	// Waived are reasons for which it would have been an error, but for a setting.
+	Waived []showcause.Code
 	Record []byte // JSON
 	// Records are the names of the records of all findings; Unrecorded says why some have none.
 	Records    []string
@@ -76,6 +79,8 @@ type Answer struct {
 // Status is how things stand.
 type Status struct {
 	Rules            string // as VERSION shows them behind the name: "27700/Fri Nov 20 09:00:00 2026", or ""
+	RulesCount       int
+	RulesDigest      string // SHA-256, or ""
 	Readers, Reading int
 	Waiting          int
 	Version          string // of this program

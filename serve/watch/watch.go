@@ -484,7 +484,10 @@ func (w *Watcher) scan(ctx context.Context, e event, s state, p *pending, ask, q
 		}
 	}
 	f.Close()
-	fields := []any{"path", name, "pid", e.pid, "client", client, "allowed", allow}
+	fields := []any{"path", name, "pid", e.pid, "client", client}
+	if ask {
+		fields = append(fields, "allowed", allow)
+	}
 	switch {
 	case err != nil && ctx.Err() == nil:
 		w.say(func() { w.o.Log.Warn("not scanned", append(fields, "error", err)...) })
