@@ -36,7 +36,7 @@ func (s *Statement) check() Problems {
 	case Scan:
 		c.scanCoverage()
 	}
-	if id, ok := s.newID(); ok && s.ID.Commitment == "" && s.ID.Text != id {
+	if id, err := s.newID(); err == nil && s.ID.Commitment == "" && s.ID.Text != id {
 		c.problems.add(BadID, "/predicate/id", "not the SHA-256 of the reproducible part, %s", id)
 	}
 	return c.problems

@@ -96,9 +96,9 @@ func fillIn(s *Statement, keys []*Key) error {
 		p.Digest = p.sum()
 		s.Policy = &p
 	}
-	var ok bool
-	if s.ID.Text, ok = s.newID(); !ok {
-		return errors.New("seal: a statement that hides something")
+	var err error
+	if s.ID.Text, err = s.newID(); err != nil {
+		return fmt.Errorf("seal: %w", err)
 	}
 	return nil
 }

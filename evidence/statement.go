@@ -346,29 +346,40 @@ func statementOf(n *node) (*Statement, error) {
 // Reproducible returns the canonical JSON of the part of a statement that
 // depends on nothing but file, engine, rules and policy: all but the predicate's
 // id, time, action and context, with every private value clear. Its SHA-256 is the
-// statement's id. It returns nil where a private value of that part is hidden.
+// statement's id. It returns nil where a private value of that part is hidden, or the
+// statement has what no record may, such as a number from 2^53 on.
 func (s *Statement) Reproducible() []byte {
-	n, err := s.node()
+	b, err := s.reproducible()
 	if err != nil {
 		return nil
+	}
+	return b
+}
+
+var errHidden = errors.New("a statement that hides something")
+
+func (s *Statement) reproducible() ([]byte, error) {
+	n, err := s.node()
+	if err != nil {
+		return nil, err
 	}
 	p := n.member("predicate")
 	for _, k := range []string{"id", "time", "action", "context"} {
 		p.remove(k)
 	}
 	for range privateFields(n, func(_ string, v *node) bool { return v.member("commitment") == nil }) {
-		return nil
+		return nil, errHidden
 	}
-	return n.canonical(nil)
+	return n.canonical(nil), nil
 }
 
 // newID returns the id of a statement that hides nothing of the reproducible part.
-func (s *Statement) newID() (id string, ok bool) {
-	b := s.Reproducible()
-	if b == nil {
-		return "", false
+func (s *Statement) newID() (id string, err error) {
+	b, err := s.reproducible()
+	if err != nil {
+		return "", err
 	}
-	return hexSum(b), true
+	return hexSum(b), nil
 }
 
 func hexSum(b []byte) string {

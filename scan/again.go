@@ -232,7 +232,7 @@ func (l *layer) endless() bool {
 		return false
 	}
 	for p := l.parent; p != nil; p = p.parent {
-		if p.Source.Size() == n && l.digest() == p.digest() && l.digest().Digest != (showcause.SHA256{}) {
+		if p.Source.Size() == n && l.digest(true) == p.digest(true) && l.digest(true).Digest != (showcause.SHA256{}) {
 			return true
 		}
 	}

@@ -18,7 +18,7 @@ func (in *input) chain(l *layer) []showcause.Link {
 	}
 	out := make([]showcause.Link, len(l.Trail)+1)
 	for i := len(l.Trail); i >= 0 && l != nil; i-- {
-		out[i] = l.digest()
+		out[i] = l.digest(l.Source.Size()/64 <= in.budget.Limits.Work)
 		if l.origin != nil {
 			l = l.origin
 		} else {
@@ -28,13 +28,14 @@ func (in *input) chain(l *layer) []showcause.Link {
 	return out
 }
 
-// digest returns the layer's link; its digest is none if not all can be read.
-func (l *layer) digest() showcause.Link {
+// digest returns the layer's link; its digest is none if not all can be read, or it is not
+// whole: too large to be.
+func (l *layer) digest(whole bool) showcause.Link {
 	if l.link == nil {
 		l.link = &showcause.Link{Size: l.Source.Size()}
 		if b, ok := l.Source.(showcause.Bytes); ok {
 			l.link.Digest = sha256.Sum256(b)
-		} else {
+		} else if whole {
 			h := sha256.New()
 			if n, err := io.Copy(h, bound.Reader(l.Source, 0, -1)); err == nil && n == l.link.Size {
 				h.Sum(l.link.Digest[:0])

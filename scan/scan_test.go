@@ -494,3 +494,62 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// sparse is a source of zeros but for some places, which it knows.
+type sparse struct {
+	size int64
+	at   map[int64]string
+	data []int64 // places of which it says that there is data
+}
+
+func (s sparse) Size() int64 { return s.size }
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	for at, text := range s.at {
+		if from, to := max(at, off), min(at+int64(len(text)), off+int64(len(p))); from < to {
+			copy(p[from-off:], text[from-at:to-at])
+		}
+	}
+	if left := s.size - off; left < int64(len(p)) {
+		return int(max(left, 0)), io.EOF
+	}
+	return len(p), nil
+}
+
+func (s sparse) Data(off int64) (from, to int64) {
+	for _, at := range s.data {
+		if off < at+4096 {
+			return max(at, off), at + 4096
+		}
+	}
+	return s.size, s.size
+}
+
+// Of an input that is too large to be searched, its start, its end and what is data are: a
+// finding there is told, and so is what is left.
+func TestTooLarge(t *testing.T) {
+	db := markerDB(t)
+	const size = 1 << 40
+	for _, c := range []struct {
+		name string
+		src  sparse
+		want showcause.Verdict
+	}{
+		{"start", sparse{size, map[int64]string{0: marker}, nil}, showcause.Found},
+		{"end", sparse{size, map[int64]string{size - 100: marker}, nil}, showcause.Found},
+		{"data", sparse{size, map[int64]string{1<<39 + 5: marker}, []int64{1 << 33, 1 << 39, 3 << 38}}, showcause.Found},
+		{"none", sparse{size, nil, []int64{1 << 33}}, showcause.Incomplete},
+		{"elsewhere", sparse{size, map[int64]string{1<<39 + 5: marker}, []int64{1 << 33}}, showcause.Incomplete},
+	} {
+		for _, digests := range []bool{false, true} {
+			r := scan.New(db, scan.Options{Digests: digests}).Scan(c.src)
+			if r.Verdict != c.want || len(r.Gaps) == 0 || r.Gaps[0].Code != showcause.LimitWork {
+				t.Errorf("%s: %+v", c.name, r)
+			}
+			if c.want == showcause.Found && len(r.Findings[0].Matches) != 1 {
+				t.Errorf("%s: %+v", c.name, r.Findings)
+			}
+		}
+	}
+}

@@ -64,7 +64,7 @@ type sighting struct {
 	found   []showcause.Match
 }
 
-// span is an inclusive range of offsets.
+// span is an inclusive range of offsets, but for search.parts, whose end is not in it.
 type span struct{ lo, hi int64 }
 
 func newSearcher(db *ruledb.DB) searcher {
@@ -99,7 +99,8 @@ type search struct {
 	target rule.Target
 	facts  rule.Facts
 
-	collecting bool // the first places of each pattern are asked for, not a number of them
+	collecting bool   // the first places of each pattern are asked for, not a number of them
+	parts      []span // of a layer that is too large to be searched to its end: see sample
 }
 
 // match searches a layer for the rules of a target and those for any target.
@@ -116,9 +117,15 @@ func (in *input) match(l *layer, target rule.Target) {
 	s.facts = l.facts()
 	s.input = pattern.NewInput(l.Source)
 	s.matcher.Steps, s.matcher.Limit = 0, max(in.budget.Limits.Work-in.budget.Spent.Work, 1)
+	if s.parts = s.sample(); s.parts != nil {
+		s.matcher.Limit /= sampleRuns
+	}
 	defer func() {
+		if s.parts != nil {
+			s.matcher.Steps = max(s.matcher.Limit, l.Source.Size()/64)
+		}
 		in.budget.Spent.Work += s.matcher.Steps
-		if s.matcher.Exhausted() || s.cut {
+		if s.matcher.Exhausted() || s.cut || s.parts != nil {
 			in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: l.Source.Size()})
 		}
 		if err := s.input.Err(); err != nil {
@@ -181,7 +188,7 @@ func (s *search) fired() (fired []uint32) {
 		}
 		// What was not seen where not all was searched may be there: a rule that
 		// asks for something to be absent does not fire on that.
-		partial := s.matcher.Exhausted() || s.l.unread || lacking
+		partial := s.matcher.Exhausted() || s.l.unread || lacking || s.parts != nil
 		y, is := db.YARA(r)
 		if !is {
 			if partial && !body.Program.Holds(func(sub int) uint32 { return db.Pattern(body.Patterns[sub]).Count }) {
@@ -434,6 +441,10 @@ func (s *search) throughout() {
 		if !ok {
 			continue
 		}
+		if s.parts != nil {
+			s.cutOff(g)
+			continue
+		}
 		s.regexps.Steps, s.regexps.Limit = before, s.matcher.Limit
 		s.regexps.Scan(g.id, g.pattern.Regexp, s.input, from, to, func(off, n int64) bool { return s.emit(g, off, n) })
 		s.matcher.Steps = s.regexps.Steps
@@ -579,17 +590,69 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 		return // but a first pass reads what is not in memory all the same: unreadable bytes are told
 	}
 	n := s.l.Source.Size()
+	for _, part := range s.parts {
+		s.matcher.Steps += (part.hi - part.lo) / 64
+		s.stretch(lits, part.lo, part.hi, all)
+	}
+	if s.parts != nil {
+		return
+	}
 	s.matcher.Steps += n / 64 // all at once: what is too large to end is told before it is begun
 	if inMemory {
 		s.window(lits, b, 0, len(b), all)
 		return
 	}
+	s.stretch(lits, 0, n, all)
+}
+
+// Sparse is a source that knows where it has nothing but zeros.
+type Sparse interface {
+	// Data is the first stretch at off or behind it that may hold something else.
+	Data(off int64) (from, to int64)
+}
+
+// Of an input that is too large to be searched to its end, partSize bytes at its start and at
+// its end are searched, and what else is known to hold data: all that for one part
+// in sampleShare of the work that is left. All that is done with it takes no more than one part
+// in sampleRuns.
+const (
+	partSize    = 64 << 20
+	sampleShare = 16
+	sampleRuns  = 4
+)
+
+// sample is what is searched of such an input, in order; nil is all of it. It is a gap all the
+// same.
+func (s *search) sample() (out []span) {
+	n := s.l.Source.Size()
+	left := s.matcher.Limit / sampleShare * 64
+	if n/64 <= s.matcher.Limit || s.l.parent != nil || left < 2*partSize {
+		return nil
+	}
+	left -= 2 * partSize
+	out = append(out, span{0, partSize})
+	if sparse, ok := s.l.Source.(Sparse); ok {
+		for at := int64(partSize); at < n-partSize && left > 0; {
+			from, to := sparse.Data(at)
+			if to = min(to, n-partSize, from+left); from >= to || from < at {
+				break
+			}
+			out = append(out, span{from, to})
+			left -= to - from
+			at = to
+		}
+	}
+	return append(out, span{n - partSize, n})
+}
+
+// stretch searches a part of the layer that is not in memory.
+func (s *search) stretch(lits *ruledb.Literals, base, n int64, all bool) {
 	if s.buf == nil {
 		s.buf = make([]byte, window)
 	}
 	keep := max(lits.Set.MaxLen()-1, 0)
 	have := 0
-	for base := int64(0); base < n && !s.matcher.Exhausted(); {
+	for base < n && !s.matcher.Exhausted() {
 		m, err := s.fill(s.buf[have:], base+int64(have), n)
 		have += m
 		last := err != nil || base+int64(have) >= n

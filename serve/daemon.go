@@ -63,7 +63,8 @@ type Options struct {
 	// ControlDefault says that nobody asked for Control: where it cannot be opened, there
 	// is none, which is said. Its folder is made.
 	ControlDefault bool
-	Metrics        string // host:port or path of a socket for metrics; "" is none
+	Metrics        string   // host:port or path of a socket for metrics; "" is none
+	Hosts          []string // names by which Metrics may be asked, besides addresses, localhost and this machine's
 	Drain          time.Duration
 	NoLock         bool   // the lock is left out: for tests only
 	Program        string // what SIGUSR2 starts; default this program's path at start
@@ -288,8 +289,16 @@ func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 		d.log.Warn("what is not read for this reason is answered as if nothing were in it: a setting says so", "reason", c)
 	}
 	d.state = d.o.State()
+	if d.o.Records != nil { // before the rules, which may take long: a folder that is refused shows at once
+		if d.records, err = d.o.Records(d.log); err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
+	}
 	rules, err := d.o.Rules(ctx)
 	if err != nil {
+		if d.records != nil {
+			err = errors.Join(err, d.records.Close(ctx))
+		}
 		return err
 	}
 	d.loaded, d.tallies = time.Now(), map[string]*tally{}
@@ -298,11 +307,6 @@ func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 	}
 	qo := d.o.Queue
 	qo.Rules, qo.Told = rules, d.told
-	if d.o.Records != nil {
-		if d.records, err = d.o.Records(d.log); err != nil {
-			return fmt.Errorf("records: %w", err)
-		}
-	}
 	if d.records != nil {
 		qo.Record, qo.Pool.Digests = d.records.Record, true
 	}

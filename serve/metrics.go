@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/showcause/showcause/serve/api"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -29,16 +31,39 @@ func newMetrics(d *Daemon) *metrics {
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if d.records != nil && d.records.Status().Failed != "" {
-			_, _ = io.WriteString(w, "ok, but records are not written\n") // what is asked is answered all the same
-			return
+		if d.records != nil {
+			if s := d.records.Status(); !s.OK() { // what is asked is answered all the same
+				_, _ = io.WriteString(w, "ok, but records are not written\n")
+				return
+			}
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	names := d.o.Hosts
+	if name, err := os.Hostname(); err == nil {
+		short, _, _ := strings.Cut(name, ".")
+		names = append(slices.Clone(names), name, short)
+	}
 	m.s = http.Server{
-		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
+		Handler: own(mux, names), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	return m
+}
+
+// own is a handler that answers no page of another's in a browser; requests over the socket
+// of a path come from none.
+func own(h http.Handler, names []string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := api.Foreign(r, func(host string) bool {
+			_, local := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr)
+			return local || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, host) })
+		})
+		if p != nil {
+			http.Error(w, p.Detail, p.Status)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Serve implements Door.
@@ -138,10 +163,10 @@ func (s *Status) metrics() string {
 		one("records_missed_total", "counter", "Findings and deeds that have none.", r.Missed)
 		one("records_waiting", "gauge", "Records that are not durable yet.", r.Waiting)
 		ok := 1
-		if r.Failed != "" {
+		if !r.OK() {
 			ok = 0
 		}
-		one("records_ok", "gauge", "1 unless the store cannot be written to.", ok)
+		one("records_ok", "gauge", "1 unless the store cannot be written to, or the last record could not be made.", ok)
 	}
 	sealed := 0
 	if s.Sealed {

@@ -29,6 +29,7 @@ type passed struct {
 	size  int64
 	stat  unix.Stat_t // when it was taken
 	whole bool        // a copy: it does not change
+	over  bool        // the file is longer than size
 	grew  bool        // a copy, and there was more
 	holes []wire.Hole
 
@@ -36,9 +37,14 @@ type passed struct {
 	content []byte
 }
 
+// mostBytes is the size of a file behind which nothing is read: what is counted of it must be
+// a number that a record may have (below 2^53), with what is unpacked from it.
+const mostBytes = 1 << 52
+
 // pass looks at what was opened and gives what is passed of it. A file whose
 // descriptor can write, or cannot read at any place, is opened again; one of no
-// size is copied.
+// size is copied. A descriptor that does not read at all is an error: who passed it may
+// not be allowed to, and this process must not do it instead.
 func pass(f *os.File) (passed, error) {
 	p := passed{file: f}
 	c, err := f.SyscallConn()
@@ -72,12 +78,17 @@ func (p *passed) look(fd int) error {
 	if err != nil {
 		return p.fail("fcntl", err)
 	}
-	if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&(unix.O_PATH|unix.O_DIRECT) != 0 {
+	if access := flags & unix.O_ACCMODE; flags&unix.O_PATH != 0 || access != unix.O_RDONLY && access != unix.O_RDWR {
+		return p.fail("read", unix.EBADF)
+	} else if access != unix.O_RDONLY || flags&unix.O_DIRECT != 0 {
 		if err := p.reopen(fd); err != nil {
 			return err
 		}
 	}
 	p.size = p.stat.Size
+	if p.size > mostBytes {
+		p.size, p.over = mostBytes, true
+	}
 	switch {
 	case p.size == 0:
 		return p.copy()
@@ -114,14 +125,14 @@ func tellsHoles(fd int) bool {
 	return false
 }
 
-// holesOf are the longest holes of a file, in order. The place that the
-// descriptor stands at stays.
+// holesOf are the longest holes of a file, in order. They are asked of another descriptor: the
+// place that one stands at is shared with whoever passed it.
 func holesOf(fd int, size int64) (out []wire.Hole) {
-	was, err := unix.Seek(fd, 0, unix.SEEK_CUR)
+	fd, err := again(fd)
 	if err != nil {
 		return nil
 	}
-	defer func() { _, _ = unix.Seek(fd, was, unix.SEEK_SET) }() // it stood there
+	defer unix.Close(fd)
 	at := int64(0)
 	for range mostStretches {
 		hole, err := unix.Seek(fd, at, unix.SEEK_HOLE)
@@ -170,13 +181,16 @@ func (p *passed) take(fd int) {
 
 // reopen opens the same file for reading alone.
 func (p *passed) reopen(fd int) error {
-	again, err := open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	fd, err := again(fd)
 	if err != nil {
 		return p.fail("open for reading", err)
 	}
-	p.take(again)
+	p.take(fd)
 	return nil
 }
+
+// again opens the file of a descriptor for reading, at its start.
+func again(fd int) (int, error) { return open(fmt.Sprintf("/proc/self/fd/%d", fd)) }
 
 // open opens a path for reading, and waits for nothing.
 func open(path string) (int, error) {
@@ -191,7 +205,7 @@ func open(path string) (int, error) {
 // copy reads a file that does not say how many bytes it has. If there are some, they go into
 // sealed memory: a reader reads by place, which such files need not allow.
 func (p *passed) copy() error {
-	b, err := io.ReadAll(io.LimitReader(unwaiting(p.fd), unsized+1))
+	b, err := content(p.fd)
 	if err != nil {
 		return p.fail("read", err)
 	}
@@ -210,13 +224,32 @@ func (p *passed) copy() error {
 	return nil
 }
 
-// unwaiting reads what is there. A file of a kernel file system that has
-// nothing to say yet is an error instead of a wait, where it was opened so.
-type unwaiting int
+// content reads a file from its start, wherever its descriptor stands, which stays there.
+func content(fd int) ([]byte, error) {
+	var at int64
+	b, err := io.ReadAll(io.LimitReader(reading(func(p []byte) (int, error) {
+		n, err := pread(fd, p, at)
+		at += int64(n)
+		return n, err
+	}), unsized+1))
+	if at > 0 || !errors.Is(err, unix.ESPIPE) {
+		return b, err
+	}
+	fd, err = again(fd) // it is not read by place, so that only a new descriptor stands at its start
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return io.ReadAll(io.LimitReader(reading(func(p []byte) (int, error) { return unix.Read(fd, p) }), unsized+1))
+}
 
-func (u unwaiting) Read(p []byte) (int, error) {
+// reading is a call that reads what is there. A file of a kernel file system that has
+// nothing to say yet is an error instead of a wait, where it was opened so.
+type reading func(p []byte) (int, error)
+
+func (r reading) Read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(u), p)
+		n, err := r(p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -252,7 +285,7 @@ func sealed(name string, b []byte) (int, error) {
 		return -1, err
 	}
 	// The seals hold for every descriptor; one that cannot write is a second lock.
-	ro, err := open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	ro, err := again(fd)
 	if err != nil { // no /proc here
 		return fd, nil
 	}

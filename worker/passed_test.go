@@ -40,6 +40,13 @@ func TestPassReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := pass(f)
+		if flags == os.O_WRONLY || flags == unix.O_PATH { // read(2) says so too
+			if !errors.Is(err, unix.EBADF) {
+				t.Errorf("%#x: %v", flags, err)
+			}
+			f.Close()
+			continue
+		}
 		if err != nil {
 			t.Fatalf("%#x: %v", flags, err)
 		}
@@ -131,6 +138,69 @@ func TestUnsized(t *testing.T) {
 		if err != nil || r.Size == 0 || r.Verdict != showcause.NothingFound || r.Spent.Bytes < r.Size {
 			t.Errorf("%s: %+v %v", path, r, err)
 		}
+	}
+}
+
+// TestPassFromStart holds that what is read of a file does not depend on where its descriptor
+// stands, which stays there: whoever passed it has it too.
+func TestPassFromStart(t *testing.T) {
+	noLeak(t)
+	sparse := filepath.Join(t.TempDir(), "sparse")
+	if err := errors.Join(os.WriteFile(sparse, []byte("x"), 0o600), os.Truncate(sparse, 100<<20)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/proc/self/environ", "/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled", sparse} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Logf("not here: %v", err)
+			continue
+		}
+		at, err := io.CopyN(io.Discard, f, 10)
+		if err == nil && path != sparse {
+			n, _ := io.Copy(io.Discard, f)
+			at += n
+		}
+		p, err := pass(f)
+		if err != nil || p.size < at {
+			t.Errorf("%s: %d bytes of %d, %v", path, p.size, at, err)
+		}
+		if now, err := f.Seek(0, io.SeekCurrent); now != at {
+			t.Errorf("%s: stands at %d, stood at %d, %v", path, now, at, err)
+		}
+		p.close()
+		f.Close()
+	}
+}
+
+// A pipe stands for a file that is not read by place: only a new descriptor reads it.
+func TestContentByPlace(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.WriteString("all of it")
+	w.Close()
+	if b, err := content(int(r.Fd())); string(b) != "all of it" || err != nil {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+// TestOver holds that of a file that is longer than any number in a record the rest is a gap.
+func TestOver(t *testing.T) {
+	noLeak(t)
+	fd, err := unix.MemfdCreate("large", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Skip(err)
+	}
+	f := os.NewFile(uintptr(fd), "large")
+	defer f.Close()
+	if err := unix.Ftruncate(fd, 1<<53+4096); err != nil {
+		t.Skip(err)
+	}
+	r, err := pool(t, nil, Options{}, "real").Scan(context.Background(), f)
+	if err != nil || r.Verdict != showcause.Incomplete || !slices.ContainsFunc(r.Gaps, func(g showcause.Gap) bool { return g.Code == showcause.LimitSize }) {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

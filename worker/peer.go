@@ -353,6 +353,10 @@ func (r *peer) answer(outs []answered, body []byte) ([]answered, error) {
 			rep.Gaps = append(rep.Gaps, showcause.Gap{Code: code, Offset: 0, Length: -1})
 			rep.Conclude()
 		}
+		if j.over {
+			rep.Gaps = append(rep.Gaps, showcause.Gap{Code: showcause.LimitSize, Offset: 0, Length: -1})
+			rep.Conclude()
+		}
 	}
 	return append(outs, answered{j, rep}), nil
 }

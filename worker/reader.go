@@ -346,6 +346,17 @@ func (f file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// Data is the first stretch at off or behind it that is in no hole: scan.Sparse.
+func (f file) Data(off int64) (from, to int64) {
+	for _, h := range f.holes {
+		if off < h.Off {
+			return off, h.Off
+		}
+		off = max(off, h.Off+h.Len)
+	}
+	return min(off, f.size), f.size
+}
+
 // part is how much of n bytes at off is in the same hole, or before the next.
 func (f file) part(off, n int64) (part int64, hole bool) {
 	for _, h := range f.holes {

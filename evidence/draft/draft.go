@@ -105,6 +105,9 @@ type Scan struct {
 // Policy is what a scan was told, as a record has it. options are what changes a
 // verdict besides the limits, in words.
 func Policy(db *ruledb.DB, l showcause.Limits, options map[string]string) evidence.Policy {
+	for _, v := range []*int64{&l.FileSize, &l.ScanSize, &l.Objects, &l.Ratio, &l.Work} {
+		*v = min(*v, maxNumber) // no file is larger: it stands for no limit
+	}
 	p := evidence.Policy{Limits: l.WithDefaults(), Options: map[string]string{recheck.OptionInput: "all"}}
 	if l.FileSize > 0 {
 		p.Options[recheck.OptionInput] = strconv.FormatInt(l.FileSize, 10)

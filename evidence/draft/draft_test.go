@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/showcause/showcause"
@@ -233,6 +235,31 @@ func TestContest(t *testing.T) {
 			if r := d.Statement().Decision; r.Record != rec.Name() || r.Contest != contest.Name() || r.Outcome != "withdrawn" {
 				t.Errorf("%+v", r)
 			}
+		}
+	}
+}
+
+// A limit that is none has a number that a record may have.
+func TestNoLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.ndb")
+	if err := os.WriteFile(path, []byte("Test.One:0:*:616263646566\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := compile(t, path)
+	const most = math.MaxInt64
+	p := draft.Policy(db, showcause.Limits{FileSize: most, ScanSize: most, Objects: most, Ratio: 1 << 53, Work: most}, nil)
+	if l := p.Limits; l.FileSize != 1<<53-1 || l.ScanSize != 1<<53-1 || l.Objects != 1<<53-1 || l.Ratio != 1<<53-1 || l.Work != 1<<53-1 || p.Options[recheck.OptionInput] != "9007199254740991" {
+		t.Errorf("%+v", p)
+	}
+	s := begun(t, db)
+	s.Policy = p
+	for _, st := range s.Coverage().Statements() {
+		if _, err := evidence.Seal(st, key(t)); err != nil {
+			t.Error(err)
+		}
+		st.Policy.Limits.Work = 1 << 53
+		if _, err := evidence.Seal(st, key(t)); err == nil || !strings.Contains(err.Error(), "not an integer below 2^53") {
+			t.Errorf("%v", err)
 		}
 	}
 }

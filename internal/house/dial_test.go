@@ -48,6 +48,7 @@ var passes = []pass{
 	{"serve/notify.go", "golang.org/x/sys/unix.*", "tells the service manager and the log of this machine how it goes"},
 	{"serve/*.go", "net.Listener", "what it takes from the service manager, or opens"},
 	{"serve/metrics.go", "net/http", "answers Prometheus; it asks nobody"},
+	{"serve/metrics_test.go", "*", "answers Prometheus; it asks nobody"},
 	{"serve/daemon_test.go", "*", "the service manager, and clients on this machine"},
 	{"serve/clamd/server.go", "net.Listener", "what it is handed"},
 	{"serve/accept/accept.go", "net.Listener", "what it is handed"},

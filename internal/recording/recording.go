@@ -8,7 +8,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -168,23 +167,36 @@ func (r *Recorder) finding(name string, subject evidence.Digests, rep *showcause
 	return Seal(&r.scan, r.keys, name, subject, rep, f)
 }
 
+// undigested tells whether the reader has no digest of the file, which a record needs.
+func undigested(f *showcause.Finding) bool {
+	return len(f.Chain) > 0 && f.Chain[0].Digest == showcause.SHA256{}
+}
+
+// FileError says why there is no record where that is the file's doing.
+type FileError string
+
+func (e FileError) Error() string { return string(e) }
+
 // Seal makes the record of one finding of a report. name is where the content came from,
 // subject its digests by who opened it (Digest); no SHA-256 says that it cannot be read.
 func Seal(scan *draft.Scan, keys []*evidence.Key, name string, subject evidence.Digests, rep *showcause.Report, f *showcause.Finding) (*evidence.Record, error) {
+	if undigested(f) {
+		return nil, FileError("the file is too large to be digested, or cannot be read to its end")
+	}
 	if subject.SHA256 == "" {
-		return nil, errors.New("the file cannot be read a second time")
+		return nil, FileError("the file cannot be read a second time")
 	}
 	limit := scan.Policy.Limits.FileSize
 	cut := scan.Policy.Options[recheck.OptionInput] != "all" && rep.Size > limit
 	if len(f.Chain) > 0 && !cut && f.Chain[0].Digest.String() != subject.SHA256 {
-		return nil, errors.New("the file changed while it was scanned")
+		return nil, FileError("the file changed while it was scanned")
 	}
 	s, err := scan.Finding(name, evidence.Digests{SHA256: subject.SHA256}, rep, f)
 	if err != nil {
 		return nil, err
 	}
 	if m := s.Subject.MD5; m != "" && m != subject.MD5 || s.Subject.SHA1 != "" && s.Subject.SHA1 != subject.SHA1 {
-		return nil, errors.New("the file has not the digest that the rule asks for")
+		return nil, FileError("the file has not the digest that the rule asks for")
 	}
 	return evidence.Seal(s, keys...)
 }
@@ -278,6 +290,9 @@ func (r *Recorder) Finish(interrupted, quiet bool) error {
 func Digest(ctx context.Context, f io.ReaderAt, rep *showcause.Report) (d evidence.Digests) {
 	sums := map[*string]hash.Hash{&d.SHA256: sha256.New()}
 	for i := range rep.Findings {
+		if undigested(&rep.Findings[i]) {
+			return evidence.Digests{}
+		}
 		if len(rep.Findings[i].Trail) == 0 && len(rep.Findings[i].Counts) == 0 {
 			sums[&d.MD5], sums[&d.SHA1] = md5.New(), sha1.New()
 			break

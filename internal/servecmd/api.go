@@ -24,7 +24,7 @@ type apiSettings struct {
 
 func (a *apiSettings) flags(f *pflag.FlagSet) {
 	f.StringArray("api", nil, "host:port, or path of a socket, for scan requests over HTTP (repeatable); another address than this machine's needs TLS, and tokens or certificates of clients")
-	f.StringVar(&a.tokens, "api-tokens", "", "file of lines NAME TOKEN: who may ask over HTTP")
+	f.StringVar(&a.tokens, "api-tokens", "", "file of lines NAME TOKEN, or NAME TOKEN admin: who may ask over HTTP")
 	f.StringVar(&a.cert, "api-cert", "", "PEM file of the service's certificates for HTTP")
 	f.StringVar(&a.key, "api-key", "", "PEM file of their key")
 	f.StringVar(&a.clients, "api-client-ca", "", "PEM file of certificates that those of clients must be signed by")
@@ -98,7 +98,7 @@ func (h Host) apiDoor(s *settings, d *serve.Daemon) (serve.Door, error) {
 		return nil, err
 	}
 	if k := d.Records(); k != nil {
-		o.Record, o.Records, o.Recording = recordFor(k), recordsFor(k), recordingOf(k)
+		o.Record, o.Records, o.Made, o.Recording = recordFor(k), recordsFor(k), k.For, recordingOf(k)
 	}
 	o.Queue, o.Policy, o.Log, o.Version, o.Metrics = d.Queue(), d.Policy(), d.Log(), h.Version, d.Metrics
 	return api.New(o), nil

@@ -167,9 +167,11 @@ func acted(k *records.Keeper, deed string) func(*queue.Job, *queue.Answer) {
 		return nil
 	}
 	return func(j *queue.Job, a *queue.Answer) {
-		if len(a.Records) > 0 { // an error is logged by k
-			_ = k.Deed(a.Records[0], a.SHA256, a.Report.Size, j.Name, deed, map[string]string{"door": j.Door})
+		record := "" // none: k says so, as it does of an error
+		if len(a.Records) > 0 {
+			record = a.Records[0]
 		}
+		_ = k.Deed(record, a.SHA256, a.Report.Size, j.Name, deed, map[string]string{"door": j.Door})
 	}
 }
 
@@ -194,7 +196,7 @@ func recordsFor(k *records.Keeper) func(string) []api.RecordAnswer {
 
 func recordingOf(k *records.Keeper) func() string {
 	return func() string {
-		if k.Status().Failed != "" {
+		if s := k.Status(); !s.OK() {
 			return "failing"
 		}
 		return "ok"

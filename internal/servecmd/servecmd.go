@@ -98,7 +98,7 @@ func (h Host) run(c *cobra.Command, s *settings) error {
 func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 	return serve.Options{
 		Version: h.Version, Listen: s.listen, SelfCheck: s.selfCheck, Policy: s.policy, User: s.user, Supplementary: true, PidFile: s.pidFile,
-		Log: s.log, Notes: s.notes, Control: s.control, ControlDefault: !s.given.Changed("control"), Metrics: s.metrics, Drain: s.drain, Stderr: stderr,
+		Log: s.log, Notes: s.notes, Control: s.control, ControlDefault: !s.given.Changed("control"), Metrics: s.metrics, Hosts: s.api.hosts, Drain: s.drain, Stderr: stderr,
 		Doors: map[string]func(*serve.Daemon) (serve.Door, error){
 			"clamd":    func(d *serve.Daemon) (serve.Door, error) { return h.clamdDoor(s, d), nil },
 			apiName:    func(d *serve.Daemon) (serve.Door, error) { return h.apiDoor(s, d) },

@@ -29,6 +29,7 @@ type Options struct {
 	Idle   time.Duration                // in which it must begin one; default 120 s
 	Whole  time.Duration                // in which a request must have come in; default 15 minutes
 	Send   time.Duration                // in which a client must take what it is told; default 60 s
+	Own    bool                         // Handle bounds reads and writes itself, by deadlines
 	Log    *slog.Logger                 // default none
 	Handle func(context.Context, *Conn) // answers a connection, which is closed when it returns
 }

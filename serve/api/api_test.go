@@ -380,10 +380,10 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens.file.next = time.Time{}
-	if name, ok := tokens.Name("00112233445566778899"); !ok || name != "mail" {
+	if name, _, ok := tokens.Name("00112233445566778899"); !ok || name != "mail" {
 		t.Error("the file was not read again")
 	}
-	if _, ok := tokens.Name("0123456789abcdef"); ok {
+	if _, _, ok := tokens.Name("0123456789abcdef"); ok {
 		t.Error("an old token counts")
 	}
 	for _, text := range []string{"", "mail\n", "mail short\n", "a 0123456789abcdef\na 0123456789abcdef\n", "a 0123456789abcdef more\n", "\x00 0123456789abcdef\n"} {
@@ -741,4 +741,43 @@ func FuzzTokens(f *testing.F) {
 			}
 		}
 	})
+}
+
+// One client's idle connections do not shut others out: a newcomer ends one of them.
+func TestFull(t *testing.T) {
+	at, c := open(t, Options{Connections: 8})
+	address := strings.TrimPrefix(at, "http://")
+	for range 8 {
+		nc, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := io.WriteString(nc, "GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		if r := ask(t, c, "GET", at+"/v1/health", nil); r.status != 200 {
+			t.Errorf("%d", r.status)
+		}
+	}
+}
+
+// A record is for the client that caused it, and for a token that is for all.
+func TestRecordOf(t *testing.T) {
+	tokens, err := ReadTokens(write(t, "tokens", "mail 0123456789abcdef\nweb fedcba9876543210\nroot 00112233445566778899 admin\n", 0o640))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("ab", 32)
+	at, c := open(t, Options{
+		Tokens: tokens, Record: func(context.Context, string) ([]byte, error) { return []byte("{}"), nil },
+		Made: func(client, record string) bool { return client == "token mail" && record == id },
+	})
+	for token, want := range map[string]int{"0123456789abcdef": 200, "fedcba9876543210": 404, "00112233445566778899": 200, "0": 401} {
+		if r := ask(t, c, "GET", at+"/v1/records/"+id, nil, "Authorization", "Bearer "+token); r.status != want {
+			t.Errorf("%s: %d %s", token, r.status, r.body)
+		}
+	}
 }

@@ -106,6 +106,8 @@ func (s *Server) records(w http.ResponseWriter, r *request) {
 	s.write(w, r.Request, http.StatusOK, encode(RecordsAnswer{list[:min(len(list), maxListed)]}))
 }
 
+const noRecord = "there is no record of this name that was made for this client"
+
 // record answers GET /v1/records/{id}: a record as it was sealed.
 func (s *Server) record(w http.ResponseWriter, r *request) {
 	if s.o.Record == nil {
@@ -116,10 +118,14 @@ func (s *Server) record(w http.ResponseWriter, r *request) {
 		s.refuse(w, r.Request, r.client, problem(http.StatusBadRequest, "record", "a record is named by its SHA-256, 64 hexadecimal digits"))
 		return
 	}
+	if !r.admin && (s.o.Made == nil || !s.o.Made(r.client, r.id)) { // nor is it said that there is one
+		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-record", noRecord))
+		return
+	}
 	b, err := s.o.Record(r.Context(), r.id)
 	switch {
 	case errors.Is(err, ErrNoRecord):
-		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-record", "there is no record of this name"))
+		s.refuse(w, r.Request, r.client, problem(http.StatusNotFound, "no-record", noRecord))
 	case err != nil:
 		s.refuse(w, r.Request, r.client, s.problemOf(err))
 	default:

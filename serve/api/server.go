@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/showcause/showcause/serve/accept"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -47,6 +49,7 @@ type Options struct {
 	// goes: "off", "ok", "failing".
 	Record    func(ctx context.Context, id string) ([]byte, error)
 	Records   func(client string) []RecordAnswer
+	Made      func(client, id string) bool // tells whether a record was made for a client; nil says no
 	Recording func() string
 }
 
@@ -123,11 +126,20 @@ func New(o Options) *Server {
 			return context.WithValue(ctx, peerKey{}, peer(c))
 		},
 	}
-	s.http.ConnState = func(_ net.Conn, to http.ConnState) {
+	s.http.ConnState = func(c net.Conn, to http.ConnState) {
+		p := placeOf(c)
 		switch to {
 		case http.StateNew:
 			s.open.Add(1)
 			s.ever.Add(1)
+		case http.StateActive: // a request's head is read
+			if p != nil {
+				p.Busy()
+			}
+		case http.StateIdle:
+			if p != nil {
+				p.Idle()
+			}
 		case http.StateClosed, http.StateHijacked:
 			s.open.Add(-1)
 		}
@@ -168,17 +180,25 @@ func (s *Server) Serve(_ context.Context, l net.Listener) error {
 	if err := s.o.Check(l.Addr().Network(), l.Addr().String()); err != nil {
 		return err
 	}
-	l = &limited{Listener: l, places: make(chan struct{}, s.o.Connections), closed: make(chan struct{})}
+	h := &handed{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{})}
+	take := accept.New(accept.Options{Door: "api", Max: s.o.Connections, Own: true, Log: s.o.Log, Handle: h.handle})
+	taken := make(chan error, 1)
+	go func() {
+		defer h.Close() // and so the other ends too
+		taken <- take.Serve(s.ctx, l)
+	}()
 	var err error
 	if s.o.TLS != nil {
-		err = s.http.ServeTLS(l, "", "")
+		err = s.http.ServeTLS(h, "", "")
 	} else {
-		err = s.http.Serve(l)
+		err = s.http.Serve(h)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	_ = h.Close()
+	why := <-taken
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return why
 	}
-	return err
+	return errors.Join(err, why)
 }
 
 // Shutdown answers what was begun, asynchronous jobs too, and returns when that is
@@ -199,52 +219,66 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// limited accepts so many connections at once; the others wait with the kernel.
-type limited struct {
+// handed is a listener whose connections are those that an accept.Server takes: so many at
+// once, of which a newcomer ends one that is idle, of the client that has most.
+type handed struct {
 	net.Listener
-	places chan struct{}
+	conns  chan net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-func (l *limited) Accept() (net.Conn, error) {
+func (h *handed) Accept() (net.Conn, error) {
 	select {
-	case l.places <- struct{}{}:
-	case <-l.closed:
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
+}
+
+func (h *handed) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return h.Listener.Close()
+}
+
+// handle hands a connection over, and returns when that is closed.
+func (h *handed) handle(_ context.Context, c *accept.Conn) {
+	p := &place{Conn: c, done: make(chan struct{})}
+	select {
+	case h.conns <- p:
+		<-p.done
+	case <-h.closed:
 	}
-	return &place{Conn: c, give: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
+// place is a connection that was taken.
 type place struct {
-	net.Conn
-	give func()
+	*accept.Conn
+	once sync.Once
+	done chan struct{}
 }
 
 func (p *place) Close() error {
-	defer p.give()
+	defer p.once.Do(func() { close(p.done) })
 	return p.Conn.Close()
+}
+
+// placeOf is what was taken for a connection, under its TLS.
+func placeOf(c net.Conn) *place {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	p, _ := c.(*place)
+	return p
 }
 
 type peerKey struct{}
 
 // peer is who is at the other end, as far as the connection says.
 func peer(c net.Conn) string {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	if p, ok := c.(*place); ok {
-		c = p.Conn
+	if p := placeOf(c); p != nil {
+		c = p.Conn.Conn
 	}
 	if u, ok := c.(*net.UnixConn); ok {
 		who := "unix"
@@ -275,6 +309,7 @@ type route struct {
 type request struct {
 	*http.Request
 	client string
+	admin  bool   // it may have what others asked for too
 	id     string // {id} of the path
 }
 
@@ -323,13 +358,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			allow = append(allow, t.method)
 			continue
 		}
-		client, err := s.client(r)
+		client, admin, err := s.client(r)
 		if err != nil && !t.open {
 			h.Set("WWW-Authenticate", `Bearer realm="showcause"`)
 			s.refuse(w, r, client, problem(http.StatusUnauthorized, "unauthorized", "a token of the service's, as Authorization: Bearer TOKEN"))
 			return
 		}
-		t.answer(s, w, &request{r, client, id})
+		t.answer(s, w, &request{r, client, admin, id})
 		return
 	}
 	if allow != nil {
@@ -342,7 +377,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // foreign tells what a browser does for another's page.
 func (s *Server) foreign(r *http.Request) *Problem {
-	if !s.named(r) {
+	return Foreign(r, func(host string) bool {
+		if who, _ := r.Context().Value(peerKey{}).(string); strings.HasPrefix(who, "uid ") || who == "unix" {
+			return true // no page reaches a path
+		}
+		return ours(s.o.Hosts, host) || s.o.TLS != nil && s.o.TLS.names(host)
+	})
+}
+
+// ours tells whether a name is in a list.
+func ours(names []string, host string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, host) })
+}
+
+// Foreign tells what a browser does for another's page: of a name that named does not know,
+// or from a page of another origin. Nil is nothing of that. An address is no name, so that
+// none can be made to lead elsewhere later (DNS rebinding).
+func Foreign(r *http.Request, named func(host string) bool) *Problem {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if _, err := netip.ParseAddr(host); err != nil && !strings.EqualFold(host, "localhost") && !named(host) {
 		return problem(http.StatusMisdirectedRequest, "host", "the name in Host is none of the service's")
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
@@ -362,32 +419,11 @@ func (s *Server) foreign(r *http.Request) *Problem {
 	return nil
 }
 
-// named tells whether the service has the name that a request gives it. An address is
-// no name, so that none can be made to lead elsewhere later (DNS rebinding).
-func (s *Server) named(r *http.Request) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(host, "localhost") {
-		return true
-	}
-	if who, _ := r.Context().Value(peerKey{}).(string); strings.HasPrefix(who, "uid ") || who == "unix" {
-		return true // no page reaches a path
-	}
-	for _, n := range s.o.Hosts {
-		if strings.EqualFold(n, host) {
-			return true
-		}
-	}
-	return s.o.TLS != nil && s.o.TLS.names(host)
-}
-
 var errNobody = errors.New("no token")
 
-// client says who asks, for turns and for the log. With an error it may not.
-func (s *Server) client(r *http.Request) (string, error) {
+// client says who asks, for turns and for the log, and whether it may have what others asked
+// for too: root at a path, and a token that says so. With an error it may ask nothing.
+func (s *Server) client(r *http.Request) (client string, admin bool, err error) {
 	who, _ := r.Context().Value(peerKey{}).(string)
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		c := r.TLS.VerifiedChains[0][0]
@@ -395,18 +431,18 @@ func (s *Server) client(r *http.Request) (string, error) {
 		if name == "" && len(c.DNSNames) > 0 {
 			name = c.DNSNames[0]
 		}
-		return "certificate " + name, nil
+		return "certificate " + name, false, nil
 	}
 	if s.o.Tokens == nil {
-		return who, nil
+		return who, who == "uid 0", nil
 	}
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(kind, "Bearer") {
-		if name, ok := s.o.Tokens.Name(strings.TrimSpace(token)); ok {
-			return "token " + name, nil
+		if name, admin, ok := s.o.Tokens.Name(strings.TrimSpace(token)); ok {
+			return "token " + name, admin, nil
 		}
 	}
-	return who, errNobody
+	return who, false, errNobody
 }
 
 // write answers with JSON.

@@ -23,8 +23,9 @@ type Tokens struct {
 }
 
 type token struct {
-	name string
-	sum  [sha256.Size]byte
+	name  string
+	admin bool
+	sum   [sha256.Size]byte
 }
 
 // minToken is the shortest token, in bytes.
@@ -32,7 +33,7 @@ const minToken = 16
 
 var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
-// ReadTokens reads a file of lines "NAME TOKEN"; those that begin with # are none.
+// ReadTokens reads a file of lines "NAME TOKEN" or "NAME TOKEN admin"; those that begin with # are none.
 // Only the service's user, and its group, may read it.
 func ReadTokens(path string) (*Tokens, error) {
 	t := &Tokens{path: path}
@@ -79,8 +80,8 @@ func parseTokens(b []byte) (list []token, err error) {
 			continue
 		}
 		switch {
-		case len(f) != 2:
-			return nil, fmt.Errorf("line %d: want a name and a token", line)
+		case len(f) != 2 && (len(f) != 3 || string(f[2]) != "admin"):
+			return nil, fmt.Errorf("line %d: want a name and a token, and nothing or the word admin behind them", line)
 		case !tokenName.Match(f[0]):
 			return nil, fmt.Errorf("line %d: a name has letters, digits and . _ @ -, 64 at most", line)
 		case len(f[1]) < minToken:
@@ -89,7 +90,7 @@ func parseTokens(b []byte) (list []token, err error) {
 			return nil, fmt.Errorf("line %d: the name is there twice", line)
 		}
 		seen[string(f[0])] = true
-		list = append(list, token{string(f[0]), sha256.Sum256(f[1])})
+		list = append(list, token{string(f[0]), len(f) == 3, sha256.Sum256(f[1])})
 	}
 	if err := in.Err(); err != nil {
 		return nil, err
@@ -100,18 +101,19 @@ func parseTokens(b []byte) (list []token, err error) {
 	return list, nil
 }
 
-// Name returns whose a token is. How long that takes does not tell how much of it is right.
-func (t *Tokens) Name(s string) (name string, ok bool) {
+// Name returns whose a token is, and whether it is for what others asked too. How long that
+// takes does not tell how much of it is right.
+func (t *Tokens) Name(s string) (name string, admin, ok bool) {
 	_ = t.file.look([]string{t.path}, t.read) // what cannot be read changes nothing
 	sum := sha256.Sum256([]byte(s))
 	t.file.mu.Lock()
 	defer t.file.mu.Unlock()
 	for i := range t.list {
 		if subtle.ConstantTimeCompare(sum[:], t.list[i].sum[:]) == 1 {
-			name, ok = t.list[i].name, true
+			name, admin, ok = t.list[i].name, t.list[i].admin, true
 		}
 	}
-	return name, ok
+	return name, admin, ok
 }
 
 // Certificates are the service's own, and those of who may sign its clients'. The files

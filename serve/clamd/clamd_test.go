@@ -535,3 +535,14 @@ func TestGone(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 }
+
+// A path that is left out is left out in other spellings too, and what the kernel makes up is
+// not read from a descriptor either.
+func TestExcludeSpelled(t *testing.T) {
+	s := Server{o: Options{Exclude: []*regexp.Regexp{regexp.MustCompile("^/srv/skip/"), regexp.MustCompile("^/x//y$")}}}
+	for path, want := range map[string]bool{"/srv/skip/a": true, "/srv//skip/a": true, "/srv/./skip/a": true, "/srv/in/../skip/a": true, "/x//y": true, "/x/y": false, "/srv/skipped/a": false} {
+		if got := s.excluded(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}

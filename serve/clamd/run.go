@@ -221,6 +221,9 @@ func (c *conn) fildes(cmd *command, say reply) bool {
 		defer c.s.begin(cmd.name)()
 		var a Answer
 		err := regular(fd)
+		if err == nil && processes(fd) {
+			err = errNotRegular
+		}
 		if err == nil {
 			a, err = c.s.b.Scan(ctx, r)
 		}

@@ -317,8 +317,15 @@ func (w *walk) error(path, why string) {
 func (w *walk) reply(path, what string) { w.c.say(w.id, w.term, line(path, w.term), ": ", what) }
 
 func (w *walk) excluded(path string) bool {
-	for _, re := range w.c.s.o.Exclude {
-		if re.MatchString(path) {
+	return w.c.s.excluded(path)
+}
+
+// excluded tells whether a path is one that is not scanned, as it is written or without what
+// leads nowhere in it ("//", "/./", "x/.."). It is no wall: links lead to a file by other paths.
+func (s *Server) excluded(path string) bool {
+	clean := filepath.Clean(path)
+	for _, re := range s.o.Exclude {
+		if re.MatchString(path) || re.MatchString(clean) {
 			return true
 		}
 	}
@@ -365,10 +372,8 @@ func (s *Server) open(path string) (*os.File, error) {
 	if !s.o.FollowFiles {
 		how |= unix.O_NOFOLLOW
 	}
-	for _, re := range s.o.Exclude {
-		if re.MatchString(path) {
-			return nil, os.ErrPermission
-		}
+	if s.excluded(path) {
+		return nil, os.ErrPermission
 	}
 	fd, err := unix.Openat(unix.AT_FDCWD, path, how, 0)
 	if err != nil {

@@ -131,7 +131,7 @@ var table = slices.Concat([]Option{
 	why(number("SendBufTimeout", "500"), "milliseconds that a client may leave a reply unread, 5 s at least"),
 	why(number("MaxQueue", "100"), "requests that wait, but for those that are being read"),
 	no(number("IdleTimeout", "30"), "it is about clamd's threads: readers stay"),
-	why(many(text("ExcludePath", "")), "regular expressions of RE2, whose language has POSIX' within it but for back-references"),
+	why(many(text("ExcludePath", "")), "regular expressions of RE2, whose language has POSIX' within it but for back-references; held against the path as it is asked for, and without // and .. too, but not against where links lead: no wall"),
 	number("MaxDirectoryRecursion", "15"),
 	off("FollowDirectorySymlinks", ""),
 	off("FollowFileSymlinks", ""),

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ const (
 	maxBytes    = 8 << 20
 	pause       = 5 * time.Second // after which a store that failed is tried again
 	digestRate  = 64 << 20        // bytes of a file for which an answer waits a second longer than Options.Wait
+	maxDigest   = 5 * time.Minute // and no longer
 )
 
 // Keeper keeps records. It is safe for concurrent use.
@@ -89,6 +91,8 @@ type Status struct {
 	Missed  int64  `json:"missed"`           // findings and deeds that have none
 	Waiting int    `json:"waiting"`          // records
 	Failed  string `json:"failed,omitempty"` // why the store cannot be written to now, or is not there
+	// Unsealed is why no record could be made of what came last.
+	Unsealed string `json:"unsealed,omitempty"`
 }
 
 // batch is records that are durable together.
@@ -158,7 +162,7 @@ func (k *Keeper) Engine() evidence.Engine { return k.engine }
 
 // Record makes the records of an answer: it is queue.Options.Record.
 func (k *Keeper) Record(ctx context.Context, j *queue.Job, a *queue.Answer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.o.Wait+time.Duration(a.Report.Size/digestRate)*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.o.Wait+min(time.Duration(min(a.Report.Size, 1<<40)/digestRate)*time.Second, maxDigest))
 	defer cancel()
 	m := k.made(ctx, j, a)
 	a.Records, a.Unrecorded = m.names, m.missed
@@ -203,6 +207,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 	if err != nil {
 		m.missed = err.Error()
 		k.miss(len(a.Report.Findings), name, m.missed)
+		k.sealed(err)
 		return m
 	}
 	b := &batch{done: make(chan struct{})}
@@ -215,6 +220,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 			break
 		}
 		rec, err := recording.Seal(scan, k.store.Keys(), name, subject, &a.Report, f)
+		k.sealed(err)
 		if err != nil {
 			m.missed = err.Error()
 			k.miss(1, name, m.missed)
@@ -307,6 +313,18 @@ func (k *Keeper) remember(m *made) {
 	}
 }
 
+// For tells whether a record was made for what a client asked, as far as that is remembered.
+func (k *Keeper) For(client, record string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for e := k.order.Front(); e != nil; e = e.Next() {
+		if m := e.Value.(*made); m.key.client == client && slices.Contains(m.names, record) {
+			return true
+		}
+	}
+	return false
+}
+
 // Kept is a record that was made for a client.
 type Kept struct {
 	Record string    `json:"record"` // its name
@@ -330,9 +348,17 @@ func (k *Keeper) Of(client string) (out []Kept) {
 	return out
 }
 
+// errDeed is of a deed whose finding has no record, which it would name.
+var errDeed = errors.New("what it was done for has no record")
+
 // Deed records what is done because of a finding: deed is a word such as "block". It is
-// written soon; the error says that it will not be.
+// written soon; the error says that it will not be, as of one because of what has no
+// record.
 func (k *Keeper) Deed(finding, digest string, size int64, path, deed string, detail map[string]string) error {
+	if finding == "" {
+		k.miss(1, path, deed+": "+errDeed.Error())
+		return errDeed
+	}
 	rec, err := evidence.Seal(&evidence.Statement{
 		Kind:    evidence.Deed,
 		Subject: evidence.Digests{SHA256: digest},
@@ -342,6 +368,7 @@ func (k *Keeper) Deed(finding, digest string, size int64, path, deed string, det
 			Context: evidence.Context{Path: draft.Text(path), Host: k.here.Host, User: k.here.User}, Time: draft.Now(),
 		},
 	}, k.store.Keys()...)
+	k.sealed(err)
 	if err == nil {
 		err = k.add(&batch{records: []*evidence.Record{rec}, bytes: weight(rec), done: make(chan struct{})})
 	}
@@ -406,6 +433,21 @@ func (k *Keeper) durable(ctx context.Context, b *batch) error {
 		return errLate
 	}
 }
+
+// sealed notes how the making of a record went. What a file did is no sign of more to come.
+func (k *Keeper) sealed(err error) {
+	if file := recording.FileError(""); errors.As(err, &file) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stats.Unsealed = ""; err != nil {
+		k.stats.Unsealed = err.Error()
+	}
+}
+
+// OK tells whether records are made and written, as far as is known.
+func (s *Status) OK() bool { return s.Failed == "" && s.Unsealed == "" }
 
 func (k *Keeper) miss(n int, name, why string) {
 	k.mu.Lock()

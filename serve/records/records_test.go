@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -284,5 +286,41 @@ func TestChanged(t *testing.T) {
 	k.Record(t.Context(), &queue.Job{File: f, Name: path}, &a)
 	if a.Records != nil || !strings.Contains(a.Unrecorded, "a second time") || k.Status().Missed != 1 {
 		t.Errorf("%+v %+v", a, k.Status())
+	}
+}
+
+// No limit is a limit that a record can hold. What cannot be sealed is counted, and said until
+// something can, and so is what is done because of it.
+func TestNoLimit(t *testing.T) {
+	q, k := opened(t, Options{})
+	a := ask(t, q, "x", marker, queue.ScanOptions{Record: true, Limits: showcause.Limits{FileSize: math.MaxInt64, ScanSize: math.MaxInt64}})
+	if len(a.Records) != 1 || a.Unrecorded != "" || a.Record == nil {
+		t.Errorf("%+v", a)
+	}
+	if !k.For("x", a.Records[0]) || k.For("y", a.Records[0]) || k.For("x", "") {
+		t.Error("whose record it is")
+	}
+	content, err := q.Receive(t.Context(), "x", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	if _, err := content.Write([]byte(marker)); err != nil {
+		t.Fatal(err)
+	}
+	bad := a
+	bad.Report.Spent.Work++ // another answer
+	bad.Report.Findings = slices.Clone(a.Report.Findings)
+	bad.Report.Findings[0].Chain = nil
+	bad.Limits.Depth = 7
+	k.Record(t.Context(), &queue.Job{Content: content, Client: "x"}, &bad)
+	if st := k.Status(); len(bad.Records) != 0 || st.Unsealed == "" || st.OK() || st.Missed != 1 || bad.Unrecorded != st.Unsealed {
+		t.Errorf("%+v %+v", bad, st)
+	}
+	if err := k.Deed("", a.SHA256, 1, "stream", "reject", nil); !errors.Is(err, errDeed) || k.Status().Missed != 2 {
+		t.Errorf("%v %+v", err, k.Status())
+	}
+	if ask(t, q, "x", "2"+marker, queue.ScanOptions{}); !new(Status).OK() || k.Status().Unsealed != "" {
+		t.Errorf("%+v", k.Status())
 	}
 }
