@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/serve/queue"
 )
 
 //go:embed openapi.json
@@ -26,26 +25,15 @@ type RulesAnswer struct {
 	Count   int             `json:"count"`
 	Skipped int             `json:"skipped"` // left out when they were compiled
 	Sources []ruledb.Source `json:"sources"`
-	Since   time.Time       `json:"since"` // when this door first saw them in use
+	Since   time.Time       `json:"since"` // when they came into use
 	Age     float64         `json:"age"`   // seconds since then
-}
-
-// since is when a database was first seen in use.
-func (s *Server) since(d *queue.Database) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen != d {
-		s.seen, s.seenAt = d, time.Now()
-	}
-	return s.seenAt
 }
 
 func (s *Server) rules(w http.ResponseWriter, r *request) {
 	d := s.o.Queue.Rules()
 	m := d.DB.Meta()
-	since := s.since(d)
 	a := RulesAnswer{
-		DatabaseAnswer: DatabaseAnswer{d.Version, d.Digest}, Count: d.DB.Len(), Skipped: m.Skipped, Sources: m.Sources, Since: since.UTC(), Age: time.Since(since).Seconds(),
+		DatabaseAnswer: DatabaseAnswer{d.Version, d.Digest}, Count: d.DB.Len(), Skipped: m.Skipped, Sources: m.Sources, Since: d.Since.UTC(), Age: time.Since(d.Since).Seconds(),
 	}
 	if a.Sources == nil {
 		a.Sources = []ruledb.Source{}

@@ -107,17 +107,12 @@ type Server struct {
 	ever  atomic.Int64
 	ctx   context.Context
 	stop  context.CancelFunc
-
-	mu     sync.Mutex // guards what follows
-	seen   *queue.Database
-	seenAt time.Time
 }
 
 // New returns a Server.
 func New(o Options) *Server {
 	o.defaults()
 	s := &Server{o: o, jobs: jobs{most: o.Jobs, keep: o.JobTime, all: map[string]*job{}}}
-	s.since(o.Queue.Rules())
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler: s, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,

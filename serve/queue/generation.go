@@ -62,6 +62,7 @@ func (q *Queue) generation(rules Database) (*generation, error) {
 		g.close()
 		return nil, fmt.Errorf("readers: %w", err)
 	}
+	rules.Since = time.Now()
 	q.retired.Add(1)
 	return g, nil
 }

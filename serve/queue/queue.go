@@ -34,6 +34,8 @@ type Database struct {
 	Version string
 	// Digest is the SHA-256 that records name the rules by, or "".
 	Digest string
+	// Since is when they came into use, which the Queue notes.
+	Since time.Time
 	// Close is called when nothing is scanned with them any more; DB is closed then.
 	Close func()
 }

@@ -210,8 +210,12 @@ func TestReload(t *testing.T) {
 			version, name, text = "1", "Test.Marker", marker
 		}
 		db := compiled(t, name, text)
+		before := q.Rules().Since
 		if err := q.Reload(Database{DB: db, Version: version, Close: func() { closed <- version; _ = db.Close() }}); err != nil {
 			t.Fatal(err)
+		}
+		if since := q.Rules().Since; !since.After(before) || before.IsZero() {
+			t.Errorf("rules are in use since %v, those before since %v", since, before)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
