@@ -120,7 +120,7 @@ func (f *file) scan() {
 	for off := int64(0); off < f.size; off += step {
 		from := max(off-behind, 0)
 		n := min(off+step+ahead, f.size) - from
-		if !f.work((n)/4 + 1) {
+		if !f.work(n/4 + 1) {
 			return
 		}
 		b := f.mem
