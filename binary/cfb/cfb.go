@@ -19,6 +19,8 @@ const (
 	entrySize  = 128
 	miniShift  = 6
 	regular    = 0xfffffffa // sectors below it are numbers
+	endOfChain = 0xfffffffe
+	none       = 0xffffffff // a sector that is free; no entry
 
 	maxTables  = 1 << 18 // sectors of the allocation table
 	maxEntries = 1 << 16
@@ -58,6 +60,8 @@ type File struct {
 	tables []uint32 // sectors of the allocation table
 	minis  []uint32 // sectors of the allocation table of small streams
 	mini   []uint32 // sectors of the stream of small streams
+	own    []uint32 // sectors of the directory and of what chains the tables
+	bad    bool
 }
 
 // Open reads the directory; OK says whether src is a compound file. work is asked for
@@ -81,14 +85,15 @@ func Open(src showcause.Source, work func(steps int64) bool) *File {
 		return f
 	}
 	f.OK = true
+	f.bad = f.bad || uint64(len(f.tables)) < uint64(u32(44)) || f.beyond()
 	f.directory(dir)
-	f.chain(u32(60), func(s uint32) bool {
+	f.bad = !f.chain(u32(60), func(s uint32) bool {
 		f.minis = append(f.minis, s)
 		if len(f.minis) == maxTables {
 			f.p.Cut()
 		}
 		return len(f.minis) < maxTables
-	})
+	}) || f.bad
 	for _, e := range f.Entries {
 		if e.Kind == Root {
 			f.chain(e.start, func(s uint32) bool {
@@ -98,6 +103,7 @@ func Open(src showcause.Source, work func(steps int64) bool) *File {
 				}
 				return len(f.mini) < maxMini && uint64(len(f.mini))<<f.shift < e.Size
 			})
+			f.bad = f.bad || uint64(len(f.mini))<<f.shift < e.Size
 			break
 		}
 	}
@@ -128,8 +134,10 @@ func (f *File) allocation(h []byte, next uint32) (list []uint32) {
 	for n := int64(0); next < regular; n++ {
 		b := f.p.Bytes(f.at(next), f.SectorSize())
 		if b == nil || n > f.p.Size()>>f.shift {
+			f.bad = true
 			break
 		}
+		f.own = append(f.own, next)
 		if len(list) >= maxTables {
 			f.p.Cut()
 			break
@@ -151,32 +159,35 @@ func (f *File) entry(sectors []uint32, i uint32) (uint32, bool) {
 }
 
 // chain visits the sectors of a chain. It ends where it turns back, at the latest when
-// it has as many sectors again as it had before.
-func (f *File) chain(s uint32, visit func(s uint32) bool) {
+// it has as many sectors again as it had before. It says whether it came to a mark of
+// an end, and visit wanted to go on.
+func (f *File) chain(s uint32, visit func(s uint32) bool) bool {
 	mark := uint32(regular)
 	for n := int64(0); s < regular && s != mark && n <= f.p.Size()>>f.shift; n++ {
 		if n&(n-1) == 0 {
 			mark = s
 		}
 		if !visit(s) {
-			return
+			return false
 		}
 		next, ok := f.entry(f.tables, s)
 		if !ok {
-			return
+			return false
 		}
 		s = next
 	}
+	return s >= endOfChain
 }
 
 // directory reads the entries.
 func (f *File) directory(first uint32) {
 	seen := map[uint32]bool{}
-	f.chain(first, func(s uint32) bool {
+	f.bad = !f.chain(first, func(s uint32) bool {
 		if seen[s] {
 			return false
 		}
 		seen[s] = true
+		f.own = append(f.own, s)
 		for at := int64(0); at < f.SectorSize(); at += entrySize {
 			b := f.p.Bytes(f.at(s)+at, entrySize)
 			if b == nil {
@@ -189,7 +200,7 @@ func (f *File) directory(first uint32) {
 			f.Entries = append(f.Entries, f.read(b))
 		}
 		return true
-	})
+	}) || f.bad
 }
 
 func (f *File) read(b []byte) (e Entry) {

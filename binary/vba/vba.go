@@ -38,6 +38,10 @@ type Module struct {
 	Name string
 	Kind Kind
 	Code string
+
+	Stream int   // its entry in the directory, -1 if there is none
+	Offset int64 // of the source in the stream; before it stands what was compiled
+	Whole  bool  // the source was decompressed to its end
 }
 
 // Project is a project.
@@ -58,18 +62,25 @@ func Find(f *cfb.File, work func(steps int64) bool) *Project {
 		if k := f.Entries[i].Kind; k != cfb.Storage && k != cfb.Root {
 			continue
 		}
-		dir := f.Find(i, "dir")
-		if dir < 0 {
-			continue
-		}
-		p := &Project{work: work}
-		if b, ok := f.Read(dir, maxStream); ok {
-			if b, ok = p.decompress(b); ok && p.records(f, i, b) {
-				return p
-			}
+		if p, ok := At(f, i, work); ok {
+			return p
 		}
 	}
 	return nil
+}
+
+// At reads the project in a storage, nil if there is none. It is not ok where it is
+// damaged; what can be read comes with it.
+func At(f *cfb.File, storage int, work func(steps int64) bool) (p *Project, ok bool) {
+	dir := f.Find(storage, "dir")
+	if dir < 0 {
+		return nil, false
+	}
+	p = &Project{work: work}
+	b, whole := f.Read(dir, maxStream)
+	b, sound := p.decompress(b)
+	named := p.records(f, storage, b)
+	return p, whole && sound && named
 }
 
 // Short says that something was left out because a bound was reached.
@@ -90,7 +101,8 @@ func (p *Project) decompress(b []byte) ([]byte, bool) {
 	}
 	out, ok, cut := Decompress(b, maxStream)
 	p.short = p.short || cut
-	return out, ok && p.step(len(out))
+	ok = p.step(len(out)) && ok
+	return out, ok
 }
 
 // Decompress decompresses a container (section 2.4.1). ok is false where it is damaged
@@ -255,11 +267,12 @@ func (p *Project) module(f *cfb.File, storage int, m *part) int {
 		at = f.Find(storage, strings.ToValidUTF8(m.stream, "\uFFFD"))
 	}
 	b, _ := f.Read(at, maxStream)
-	if int64(m.offset) >= int64(len(b)) {
+	m.Stream, m.Offset = at, int64(m.offset)
+	if m.Offset >= int64(len(b)) {
 		return 0
 	}
-	code, _ := p.decompress(b[m.offset:])
-	m.Code = string(code)
+	code, whole := p.decompress(b[m.offset:])
+	m.Code, m.Whole = string(code), whole
 	p.Modules = append(p.Modules, m.Module)
 	return len(code)
 }

@@ -196,7 +196,14 @@ func TestFind(t *testing.T) {
 	p := Find(cfb.Open(showcause.Bytes(b), nil), nil)
 	want := &Project{
 		Name: "VBAProject", Version: "5.7", References: []string{"stdole", "MSForms"},
-		Modules: []Module{{"ThisDocument", Class, "' document"}, {"Module1", Standard, code}},
+		Modules: []Module{{Name: "ThisDocument", Kind: Class, Code: "' document"}, {Name: "Module1", Kind: Standard, Code: code}},
+	}
+	for i := range p.Modules {
+		m := &p.Modules[i]
+		if m.Stream <= 0 || m.Offset != []int64{5, 0}[i] || !m.Whole {
+			t.Errorf("%+v", m)
+		}
+		m.Stream, m.Offset, m.Whole = 0, 0, false
 	}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v\nwant\n%+v", p, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/showcause/showcause/unpack/hfs"
 	"github.com/showcause/showcause/unpack/image"
 	"github.com/showcause/showcause/unpack/legacy"
+	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/sevenzip"
@@ -59,6 +60,7 @@ func All() []unpack.Format {
 		rar.Format(),
 		legacy.LHA(),
 		legacy.ARJ(),
+		office.Format(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),

@@ -9,6 +9,8 @@ func Reads(format string, t filetype.Type) bool {
 	switch t.String() {
 	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "crx":
 		return format == "zip"
+	case "ole2", "hwp-ole2":
+		return format == "cfb"
 	case "tar", "tar-old":
 		return format == "tar"
 	case "cpio-old", "cpio-odc", "cpio-newc", "cpio-crc":

@@ -66,6 +66,7 @@ func members() (out []archive) {
 		alz      bzip2 deflate obfuscated rest stored unknown
 		arj      fast lzh rest stored
 		cab      lzx mszip quantum rest stored unknown
+		cfb      deleted object rest slack stream
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
 		apm      partition rest
@@ -83,6 +84,11 @@ func members() (out []archive) {
 		mbr      partition rest
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
+		msg      rtf
+		ole      native rest
+		ppt      storage
+		vba      source
+		xlm      decrypted formulas strings
 		rar      lz3 lz5 rest service stored
 		rpm      payload
 		squashfs attributes file image lost rest
@@ -153,7 +159,7 @@ func allCodes() []showcause.Code {
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table fat.size ntfs.size ext.journal
-		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length`)...)
+		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		pdf-filter pdf-image

@@ -1,0 +1,193 @@
+package office
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/binary/cfb"
+	"github.com/showcause/showcause/binary/vba"
+	"github.com/showcause/showcause/unpack"
+)
+
+const (
+	maxModule  = 16 << 20 // bytes of a stream that source is looked for in, and of source
+	attributes = "\x00Attribut"
+	// stomped is the note that what was compiled and the source differ.
+	stomped = showcause.Ambiguous + ".vba.source"
+)
+
+// VBA reads macros in compound files ([MS-OVBA]): the source of each module is a child,
+// "vba.source", in the code page of the project. Source that no project lists is looked
+// for in the streams that stand beside a project's, and where its first words stand
+// anywhere. What was compiled from it stands in the streams as it is.
+func VBA() unpack.Format {
+	return unpack.Format{Name: "vba", Match: isCompound, Walk: vbaWalk}
+}
+
+func vbaWalk(src showcause.Source, out *unpack.Out) {
+	c := open(src, out)
+	if c == nil {
+		return // and the reader of compound files says so
+	}
+	w := vbaWalker{compound: c, read: map[int]bool{}}
+	for i, e := range c.Entries {
+		if !out.Work(1) {
+			return
+		}
+		if e.Kind == cfb.Stream && strings.EqualFold(e.Name, "dir") && c.inside[i] >= 0 && !w.project(c.inside[i]) {
+			return
+		}
+	}
+	w.others()
+}
+
+// vbaWalker gives the source of macros.
+type vbaWalker struct {
+	*compound
+	read map[int]bool // streams whose source was given
+}
+
+// project gives the modules of a storage that a project may be in.
+func (w *vbaWalker) project(storage int) bool {
+	p, ok := vba.At(w.File, storage, w.out.Work)
+	if p == nil {
+		return true
+	}
+	if !ok && w.in(storage, "_VBA_PROJECT") < 0 && len(p.Modules) == 0 {
+		return true // something else is called so
+	}
+	if !ok || p.Short() {
+		w.out.Gap(showcause.Corrupt, w.at(w.in(storage, "dir")), -1)
+	}
+	for _, m := range p.Modules {
+		w.read[m.Stream] = m.Whole
+		if m.Code != "" && !w.give(m.Name, m.Code) {
+			return false
+		}
+		if !m.Whole {
+			w.out.Gap(showcause.Corrupt, w.at(m.Stream), -1)
+		}
+		if empty(m.Code) && compiled(w.compound.read(m.Stream, min(m.Offset, maxModule))) {
+			w.out.Gap(stomped, w.at(m.Stream), -1)
+		}
+	}
+	return true
+}
+
+func (w *vbaWalker) give(name, code string) bool {
+	return w.out.Child(unpack.Child{Op: "vba.source", Name: name, Source: showcause.Bytes(code), Size: int64(len(code))})
+}
+
+// others looks for source in streams that no project lists.
+func (w *vbaWalker) others() {
+	_, anywhere := w.out.Find(w.src, 0, []byte(attributes), nil)
+	beside := map[int]bool{}
+	for i, e := range w.Entries {
+		if strings.EqualFold(e.Name, "_VBA_PROJECT") || strings.EqualFold(e.Name, "VBA") && e.Kind == cfb.Storage {
+			beside[w.inside[i]] = e.Kind == cfb.Stream || beside[w.inside[i]]
+			beside[i] = e.Kind == cfb.Storage
+		}
+	}
+	for i, e := range w.Entries {
+		if !w.out.Work(1) {
+			return
+		}
+		known := strings.EqualFold(e.Name, "dir") || strings.EqualFold(e.Name, "_VBA_PROJECT")
+		if (e.Kind == cfb.Stream || e.Kind == cfb.Unused && e.Size > 0) && !w.read[i] && !known && (anywhere || beside[w.inside[i]]) && !w.search(i, beside[w.inside[i]]) {
+			return
+		}
+	}
+}
+
+// search gives source that stands anywhere in a stream. beside says that the stream is
+// where source is expected.
+func (w *vbaWalker) search(i int, beside bool) bool {
+	b := w.compound.read(i, maxModule)
+	for at := 0; at < len(b); {
+		k := bytes.IndexByte(b[at:], 1)
+		if k < 0 {
+			break
+		}
+		at += k
+		if !w.out.Work(int64(k)/8 + 1) {
+			return false
+		}
+		code, n := container(b[at:], beside)
+		if !w.out.Work(int64(n) / 4) {
+			return false
+		}
+		if code == nil {
+			at++
+			continue
+		}
+		if !w.give(w.path(i), string(code)) {
+			return false
+		}
+		at += n
+	}
+	return true
+}
+
+// container decompresses a container that b begins with, if it has source. n is
+// how many bytes it was tried on, or of which it is, in any case some.
+func container(b []byte, beside bool) (code []byte, n int) {
+	// The first chunk is compressed and begins with literals.
+	if len(b) < 6 || le.Uint16(b[1:])>>12 != 0xb || !beside && !bytes.HasPrefix(b[3:], []byte(attributes)) {
+		return nil, 1
+	}
+	for n = 1; n+2 < len(b) && le.Uint16(b[n:])>>12&7 == 3; { // what follows a container is nothing of it
+		n += int(le.Uint16(b[n:])&0xfff) + 3
+	}
+	n = min(n, len(b))
+	code, _, _ = vba.Decompress(b[:n], maxModule)
+	if bytes.HasPrefix(code, []byte("Attribut")) || len(code) >= 32 && isText(code) {
+		return code, n
+	}
+	return nil, n
+}
+
+// isText tells source from what only decompresses: no control characters but those of
+// lines in its first bytes.
+func isText(b []byte) bool {
+	return !slices.ContainsFunc(b[:min(len(b), 512)], func(c byte) bool { return c < 0x20 && c != '\t' && c != '\r' && c != '\n' || c == 0x7f })
+}
+
+// empty tells source without a line that does something.
+func empty(code string) bool {
+	for line := range strings.Lines(code) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "Attribute ") && !strings.HasPrefix(line, "'") && !strings.HasPrefix(line, "Option ") {
+			return false
+		}
+	}
+	return true
+}
+
+// compiled tells whether lines that do something are in what was compiled: the table
+// of lines has one with more than three code units, as options and comments do not.
+//
+// Source: what Bontchev found (pcodedmp); no specification tells it.
+func compiled(b []byte) bool {
+	const toTable, header, row = 0x19, 0x3c, 12
+	if len(b) < toTable+4 {
+		return false
+	}
+	at := int64(le.Uint32(b[toTable:])) + header
+	if at+6 > int64(len(b)) || le.Uint16(b[at:]) != 0xcafe {
+		return false
+	}
+	lines := int64(le.Uint16(b[at+4:]))
+	long := 0
+	for k := range lines {
+		line := at + 6 + k*row
+		if line+row > int64(len(b)) {
+			break
+		}
+		if le.Uint16(b[line+4:]) > 6 {
+			long++
+		}
+	}
+	return long > 0
+}
