@@ -25,10 +25,10 @@ func u32(v int) string { return string(le.AppendUint32(nil, uint32(v))) }
 func macroFormulas() []string {
 	str := func(s string) string { return "\x17" + string(rune(len(s))) + "\x00" + s }
 	return []string{
-		str("cmd /c calc") + "\x42\x01\x6e\x00",                                // EXEC("cmd /c calc")
-		"\x1e\x41\x00\x41\x6f\x00\x1e\x42\x00\x41\x6f\x00\x08",                 // CHAR(65)&CHAR(66)
-		"\x44\x01\x00\x02\x00\x15\x1e\x05\x00\x05",                             // (C2)*5
-		"\x42\x00\x36\x00",                                                     // HALT()
+		str("cmd /c calc") + "\x42\x01\x6e\x00",                // EXEC("cmd /c calc")
+		"\x1e\x41\x00\x41\x6f\x00\x1e\x42\x00\x41\x6f\x00\x08", // CHAR(65)&CHAR(66)
+		"\x44\x01\x00\x02\x00\x15\x1e\x05\x00\x05",             // (C2)*5
+		"\x42\x00\x36\x00", // HALT()
 		"\x43\x01\x00\x00\x00" + str("a") + "\x42\x02\xff\x00",                 // user's function
 		str("x") + "\x42\x01\x11\x80",                                          // command RUN
 		"\x3a\x02\x00\x03\x00\x04\x00\x25\x00\x00\x01\x00\x00\x00\x01\x00\x03", // #2!E4+A1:B2
