@@ -3,7 +3,6 @@ package office
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -186,15 +185,6 @@ func child(t *testing.T, r unpacktest.Result, op, name string) string {
 	}
 	t.Errorf("no %s %q; there are %s", op, name, ops(r))
 	return ""
-}
-
-// testFile reads a file of ClamAV's test files.
-func testFile(t testing.TB, name string) []byte {
-	b, err := os.ReadFile("/usr/share/clamav-testfiles/" + name)
-	if err != nil {
-		t.Skip("clamav-testfiles is not installed")
-	}
-	return b
 }
 
 var noLimits showcause.Limits
