@@ -196,8 +196,11 @@ func (w *walker) keep(off, size int64) {
 	}
 }
 
-// sealed says of documents that they are encrypted in a way that is not opened. What
-// Excel and the packages of newer programs have is told where it is opened.
+// packedOffice is said of documents whose streams are packed in a way that is not read.
+const packedOffice = showcause.Unsupported + ".format.ole2"
+
+// sealed says of documents that they are encrypted, or packed, in a way that is not opened.
+// What Excel has is told where it is opened.
 func (c *compound) sealed() {
 	for i, e := range c.Entries {
 		if e.Kind != cfb.Stream || !c.out.Work(1) {
@@ -216,8 +219,20 @@ func (c *compound) sealed() {
 					c.out.Gap(showcause.Encrypted, c.at(doc), int64(c.Entries[doc].Size))
 				}
 			}
-		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent":
+		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent" || strings.EqualFold(e.Name, "EncryptedPackage"): // [MS-OFFCRYPTO] 2.3.4.4
 			c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
+		case strings.EqualFold(e.Name, "VisioDocument"): // it has a packing of its own
+			c.out.Gap(packedOffice, c.at(i), int64(e.Size))
+		case strings.EqualFold(e.Name, "FileHeader"):
+			// Hancom, HWP Document File Formats 5.0, 3.2.1: bit 0 of the flags is for deflate, bit 1 for a password.
+			if b := c.read(i, 40); len(b) == 40 && bytes.HasPrefix(b, []byte("HWP Document File")) {
+				switch flags := le.Uint32(b[36:]); {
+				case flags&2 != 0:
+					c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
+				case flags&1 != 0:
+					c.out.Gap(packedOffice, c.at(i), int64(e.Size))
+				}
+			}
 		}
 	}
 }
