@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -282,5 +283,33 @@ func TestRefused(t *testing.T) {
 	db, err := ruledb.New(data)
 	if err != nil || db.Len() != 0 {
 		t.Errorf("an empty database: %v", err)
+	}
+}
+
+// A stretch that was never written, or by something else: refused, and its proofs, which
+// run beside the checksums, end in an error too.
+func TestTorn(t *testing.T) {
+	data := withYARA(t)
+	rng := rand.New(rand.NewPCG(3, 9))
+	for i := range 2000 {
+		bad := bytes.Clone(data)
+		n := 1 << (2 + i%16)
+		at := rng.IntN(max(len(bad)-n, 1))
+		stretch := bad[at:min(at+n, len(bad))]
+		for j := range stretch {
+			switch i % 3 {
+			case 0:
+				stretch[j] = 0
+			case 1:
+				stretch[j] = 0xff
+			default:
+				stretch[j] = byte(rng.Uint32())
+			}
+		}
+		if db, err := ruledb.New(bad); err == nil {
+			if _, err := told(db); err != nil && !errors.Is(err, ruledb.ErrCorrupt) {
+				t.Errorf("%d bytes at %d: %v", n, at, err)
+			}
+		}
 	}
 }
