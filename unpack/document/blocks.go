@@ -2,12 +2,14 @@ package document
 
 import (
 	"bytes"
+	"io"
 	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -182,7 +184,7 @@ func (s *blockScan) bare(ln *line) bool {
 	}
 	clean := n > 0 && len(t)-n <= 2
 	for _, c := range t[:n] {
-		if base64Table[c] >= b64Junk {
+		if !mailcode.IsBase64(c) {
 			clean = false
 			break
 		}
@@ -245,10 +247,10 @@ func (s *blockScan) end(end int64) {
 			s.note("ambiguous.uuencode.line", s.start, end-s.start)
 		}
 	case yencBlock:
-		c.Reader = newDecoder(bound.Reader(s.src, s.start, end-s.start), &yencStep{}, buf)
+		c.Reader = mailcode.NewReader(bound.Reader(s.src, s.start, end-s.start), &mailcode.YEnc{}, buf)
 		s.child(c)
 	default:
-		c.Reader = newDecoder(bound.Reader(s.src, s.start, end-s.start), &base64Step{}, buf)
+		c.Reader = mailcode.NewReader(bound.Reader(s.src, s.start, end-s.start), &mailcode.Base64{}, buf)
 		s.child(c)
 	}
 }
@@ -296,7 +298,7 @@ func startsUU(t []byte) bool {
 func startsBase64(t []byte) bool {
 	t = bytes.TrimRight(t, " \t\r")
 	for _, c := range t {
-		if v := base64Table[c]; v >= b64Junk && v != b64Pad {
+		if !mailcode.IsBase64(c) && c != '=' {
 			return false
 		}
 	}
@@ -426,4 +428,37 @@ func UUEncode() unpack.Format {
 			w.blocks(0, src.Size(), eol, blockOps{uu: "uuencode.begin", base64: "uuencode.base64", yenc: "uuencode.yenc"})
 		},
 	}
+}
+
+// uuReader decodes the lines of a uuencoded block (POSIX uuencode): a first
+// character that counts the bytes, then four characters for three bytes. Lines
+// that are not of that form are skipped.
+type uuReader struct {
+	in   lines
+	out  []byte
+	pos  int
+	skip bool // a line was skipped
+}
+
+// Read implements io.Reader.
+func (u *uuReader) Read(p []byte) (int, error) {
+	for u.pos == len(u.out) {
+		ln, ok := u.in.next()
+		if !ok {
+			return 0, io.EOF
+		}
+		u.out, u.pos = u.out[:0], 0
+		if !ln.first {
+			continue
+		}
+		n, ok := codec.UULine(ln.text, false)
+		if !ok {
+			u.skip = u.skip || !blank(ln.text) && string(ln.text) != "end"
+			continue
+		}
+		u.out = codec.UUDecode(u.out, ln.text[1:], n)
+	}
+	n := copy(p, u.out[u.pos:])
+	u.pos += n
+	return n, nil
 }

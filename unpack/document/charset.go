@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -151,7 +150,7 @@ func (w *mailWalk) inCharsets(p *part, m method, cs []charset, text bool) {
 			continue
 		}
 		raw, buf := w.take(), w.take()
-		d := newDecoder(w.transfer(p, m, raw), c.step(), buf)
+		d := mailcode.NewReader(w.transfer(p, m, raw), c.coding(), buf)
 		w.child(unpack.Child{Name: p.label, Op: "mime.charset", Reader: d, Size: -1})
 		w.give(buf)
 		w.give(raw)
@@ -163,9 +162,9 @@ func (w *mailWalk) transfer(p *part, m method, buf []byte) io.Reader {
 	in := bound.Reader(w.src, p.start, p.end-p.start)
 	switch m {
 	case asBase64:
-		return newDecoder(in, &base64Step{}, buf)
+		return mailcode.NewReader(in, &mailcode.Base64{}, buf)
 	case asQuoted:
-		return newDecoder(in, &quotedStep{}, buf)
+		return mailcode.NewReader(in, &mailcode.Quoted{}, buf)
 	}
 	return in
 }
@@ -179,116 +178,12 @@ func (w *mailWalk) decodedHead(p *part, m method) string {
 	return string(b[:n])
 }
 
-func (c charset) step() stepper {
+func (c charset) coding() mailcode.Coding {
 	switch c {
 	case asUTF7:
-		return &utf7Step{}
+		return &mailcode.UTF7{}
 	case asUTF16LE, asUTF16BE:
-		return &wideStep{size: 2, big: c == asUTF16BE}
+		return &mailcode.Wide{Size: 2, Big: c == asUTF16BE}
 	}
-	return &wideStep{size: 4, big: c == asUTF32BE}
-}
-
-// units turns UTF-16 code units into UTF-8. What is no character is U+FFFD.
-type units struct{ high rune }
-
-func (u *units) add(d *decoder, r rune) {
-	if u.high != 0 {
-		if pair := utf16.DecodeRune(u.high, r); pair != utf8.RuneError {
-			d.out = utf8.AppendRune(d.out, pair)
-			u.high = 0
-			return
-		}
-		u.end(d)
-	}
-	if r >= 0xd800 && r < 0xdc00 {
-		u.high = r
-		return
-	}
-	d.out = utf8.AppendRune(d.out, r)
-}
-
-// end ends a pair that lacks its second unit.
-func (u *units) end(d *decoder) {
-	if u.high != 0 {
-		d.out = utf8.AppendRune(d.out, utf8.RuneError)
-		u.high = 0
-	}
-}
-
-// wideStep decodes UTF-16 and UTF-32 (The Unicode Standard, section 3.10).
-type wideStep struct {
-	size int // bytes of a unit
-	big  bool
-	acc  uint32
-	n    int // bytes in acc
-	units
-}
-
-func (s *wideStep) decode(d *decoder, in []byte, end bool) error {
-	for _, c := range in {
-		if s.big {
-			s.acc = s.acc<<8 | uint32(c)
-		} else {
-			s.acc |= uint32(c) << (8 * s.n)
-		}
-		if s.n++; s.n < s.size {
-			continue
-		}
-		if s.size == 2 {
-			s.add(d, rune(s.acc))
-		} else {
-			d.out = utf8.AppendRune(d.out, rune(min(s.acc, utf8.MaxRune+1)))
-		}
-		s.acc, s.n = 0, 0
-	}
-	if end {
-		s.units.end(d)
-		if s.n > 0 {
-			d.out = utf8.AppendRune(d.out, utf8.RuneError)
-			s.n = 0
-		}
-	}
-	return nil
-}
-
-// utf7Step decodes UTF-7 (RFC 2152): "+", base64 of UTF-16 in big-endian order, and
-// "-" or any other character; "+-" is a plus sign.
-type utf7Step struct {
-	shifted bool
-	some    bool // something came after the "+"
-	acc     uint32
-	bits    int
-	units
-}
-
-func (s *utf7Step) decode(d *decoder, in []byte, end bool) error {
-	for _, c := range in {
-		v := base64Table[c]
-		switch {
-		case !s.shifted && c == '+':
-			s.shifted, s.some, s.acc, s.bits = true, false, 0, 0
-		case !s.shifted:
-			d.out = append(d.out, c)
-		case v < b64Junk:
-			s.some = true
-			s.acc = s.acc<<6 | uint32(v)
-			if s.bits += 6; s.bits >= 16 {
-				s.bits -= 16
-				s.add(d, rune(s.acc>>s.bits&0xffff))
-			}
-		default:
-			s.units.end(d)
-			s.shifted = false
-			if c != '-' {
-				d.out = append(d.out, c)
-			} else if !s.some {
-				d.out = append(d.out, '+')
-			}
-		}
-	}
-	if end {
-		s.units.end(d)
-	}
-	return nil
+	return &mailcode.Wide{Size: 4, Big: c == asUTF32BE}
 }

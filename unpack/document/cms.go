@@ -8,6 +8,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/codec"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -56,9 +57,9 @@ func (w *mailWalk) signed(p *part) {
 	var in io.Reader = bound.Reader(w.src, p.start, p.end-p.start)
 	switch {
 	case m == asBase64:
-		in = newDecoder(in, &base64Step{}, buf)
+		in = mailcode.NewReader(in, &mailcode.Base64{}, buf)
 	case m == asQuoted:
-		in = newDecoder(in, &quotedStep{}, buf)
+		in = mailcode.NewReader(in, &mailcode.Quoted{}, buf)
 	case !m.plain():
 		w.out.Gap("unsupported.method.cms", p.start, p.end-p.start)
 		return

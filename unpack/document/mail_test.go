@@ -2,14 +2,11 @@ package document
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"mime/quotedprintable"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -74,87 +71,17 @@ func splitLines(s string, mode eolMode) []string {
 	return l
 }
 
-func decodeAll(t *testing.T, s stepper, in string, buf int) (string, flags) {
-	t.Helper()
-	d := newDecoder(iotest.OneByteReader(strings.NewReader(in)), s, make([]byte, buf))
-	b, err := io.ReadAll(d)
-	if err != nil {
-		t.Errorf("%q: %v", in, err)
-	}
-	return string(b), d.flags
-}
-
-// TestDecodersAgree holds the decoders against those of the standard library
-// on what both must read alike.
-func TestDecodersAgree(t *testing.T) {
+// TestUUAgrees holds uuencoded blocks of every length against an encoder.
+func TestUUAgrees(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 500 {
-		raw := make([]byte, rng.IntN(300))
+		raw := make([]byte, 1+rng.IntN(299))
 		for i := range raw {
 			raw[i] = byte(rng.Uint32())
 		}
-		enc := lines76(base64.StdEncoding.EncodeToString(raw), "\r\n")
-		if got, f := decodeAll(t, &base64Step{}, enc, 7); got != string(raw) || f != 0 {
-			t.Fatalf("base64 %q: %q, flags %d", enc, got, f)
-		}
-		enc = lines76(base64.RawStdEncoding.EncodeToString(raw), "\n")
-		if got, _ := decodeAll(t, &base64Step{}, enc, 100); got != string(raw) {
-			t.Fatalf("base64 %q: %q", enc, got)
-		}
-		var b bytes.Buffer
-		w := quotedprintable.NewWriter(&b)
-		w.Binary = true
-		w.Write(raw)
-		w.Close()
-		if got, f := decodeAll(t, &quotedStep{}, b.String(), 5); got != string(raw) || f != 0 {
-			t.Fatalf("quoted-printable %q: %q, flags %d, want %q", b.String(), got, f, raw)
-		}
 		u := uu("x", string(raw))
-		r := unpacktest.Walk(t, UUEncode(), []byte(u), showcause.Limits{})
-		if len(raw) > 0 && (len(r.Children) != 1 || !bytes.Equal(r.Children[0].Data, raw)) {
+		if r := unpacktest.Walk(t, UUEncode(), []byte(u), showcause.Limits{}); len(r.Children) != 1 || !bytes.Equal(r.Children[0].Data, raw) {
 			t.Fatalf("uuencode %q: %s", u, r)
-		}
-		if got, _ := decodeAll(t, &yencStep{}, strings.Join(strings.Split(yenc("x", string(raw)), "\r\n")[1:max(2, len(raw)/128+2)], "\r\n"), 9); got != string(raw) {
-			t.Fatalf("yEnc: %q, want %q", got, raw)
-		}
-	}
-}
-
-func TestDecoders(t *testing.T) {
-	for _, c := range []struct {
-		s        stepper
-		in, want string
-		flags    flags
-	}{
-		{&base64Step{}, "QUI=Q0Q=", "ABCD", sawPadding},
-		{&base64Step{pad: padEnds}, "QUI=Q0Q=", "AB", sawPadding},
-		{&base64Step{pad: padIsJunk}, "QU=JD", "ABC", 0},
-		{&base64Step{}, "Q*U*J*D", "ABC", sawJunk},
-		{&base64Step{}, "QUJDR", "ABC", 0},
-		{&base64Step{}, "QUJDRE", "ABCD", 0},
-		{&base64Step{url: true}, "-_-_", "\xfb\xff\xbf", sawURL},
-		{&base64Step{}, "====", "", 0},
-		{&quotedStep{}, "a=\r\nb", "ab", 0},
-		{&quotedStep{}, "a= \t\r\nb", "ab", 0},
-		{&quotedStep{}, "a=\nb=\rc", "abc", 0},
-		{&quotedStep{}, "a  \r\nb \t", "a\r\nb \t", 0},
-		{&quotedStep{}, "=41=4a=4A", "AJJ", 0},
-		{&quotedStep{}, "=ZZ=4=", "=ZZ=4", sawEscape},
-		{&quotedStep{drop: true}, "==41=ZZ", "AZZ", sawEscape},
-		{&quotedStep{}, "= x", "= x", sawEscape},
-		{&quotedStep{}, "x=", "x", 0},
-		{&yencStep{}, "k=\xaal\r\nm", "A@BC", 0},
-	} {
-		for _, buf := range []int{1, 2, 3, 64} {
-			switch s := c.s.(type) {
-			case *base64Step:
-				*s = base64Step{pad: s.pad, url: s.url}
-			case *quotedStep:
-				*s = quotedStep{drop: s.drop}
-			}
-			if got, f := decodeAll(t, c.s, c.in, buf); got != c.want || f != c.flags {
-				t.Errorf("%T %q: %q flags %d, want %q flags %d", c.s, c.in, got, f, c.want, c.flags)
-			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/password"
 )
@@ -144,36 +145,36 @@ func (w *mailWalk) decoded(p *part, m method) {
 	}
 	off, n := p.start, p.end-p.start
 	if m == asQuoted {
-		d := w.decode(p, m, &quotedStep{})
-		if d.flags&sawEscape != 0 {
+		d := w.decode(p, m, &mailcode.Quoted{})
+		if d.Saw()&mailcode.SawEscape != 0 {
 			w.note("ambiguous.mime.quoted-printable", off, n)
-			w.decode(p, m, &quotedStep{drop: true})
+			w.decode(p, m, &mailcode.Quoted{Drop: true})
 		}
-		w.sniff(p, d.head)
+		w.sniff(p, d.Head())
 		w.blocks(p.start, p.end, p.eol, blockOps{armour: true})
 		return
 	}
-	d := w.decode(p, m, &base64Step{})
-	if d.flags&sawPadding != 0 {
+	d := w.decode(p, m, &mailcode.Base64{})
+	if d.Saw()&mailcode.SawPadding != 0 {
 		w.note("ambiguous.mime.padding", off, n)
-		w.decode(p, m, &base64Step{pad: padEnds})
-		w.decode(p, m, &base64Step{pad: padIsJunk})
+		w.decode(p, m, &mailcode.Base64{Pad: mailcode.PadEnds})
+		w.decode(p, m, &mailcode.Base64{Pad: mailcode.PadIsJunk})
 	}
-	if d.flags&sawURL != 0 {
-		w.decode(p, m, &base64Step{url: true})
+	if d.Saw()&mailcode.SawURL != 0 {
+		w.decode(p, m, &mailcode.Base64{URL: true})
 	}
-	if d.flags&sawJunk != 0 {
+	if d.Saw()&mailcode.SawJunk != 0 {
 		w.note("ambiguous.mime.base64", off, n)
 		w.plain(p, asUnknown)
 	}
-	w.sniff(p, d.head)
+	w.sniff(p, d.Head())
 }
 
 // decode hands over one reading of a part.
-func (w *mailWalk) decode(p *part, m method, s stepper) *decoder {
+func (w *mailWalk) decode(p *part, m method, c mailcode.Coding) *mailcode.Reader {
 	buf := w.take()
 	defer w.give(buf)
-	d := newDecoder(bound.Reader(w.src, p.start, p.end-p.start), s, buf)
+	d := mailcode.NewReader(bound.Reader(w.src, p.start, p.end-p.start), c, buf)
 	op, in := methodOps[m], io.Reader(d)
 	if p.prefix != "" {
 		op += ".message"
@@ -220,11 +221,11 @@ func (w *mailWalk) decodesToMail(p *part, m method) bool {
 	buf, head := w.take(), w.take()
 	defer w.give(buf)
 	defer w.give(head)
-	var s stepper = &base64Step{}
+	var c mailcode.Coding = &mailcode.Base64{}
 	if m == asQuoted {
-		s = &quotedStep{}
+		c = &mailcode.Quoted{}
 	}
-	n, _ := io.ReadFull(newDecoder(bound.Reader(w.src, p.start, p.end-p.start), s, buf), head)
+	n, _ := io.ReadFull(mailcode.NewReader(bound.Reader(w.src, p.start, p.end-p.start), c, buf), head)
 	return looksMail(head[:n], nil)
 }
 
@@ -270,7 +271,7 @@ func (w *mailWalk) judge(p *part) {
 			code = "unsupported.method.message-external-body"
 		case strings.Contains(t, "pkcs7-mime"):
 			if ms := p.encodings(); ms[0].plain() {
-				var b [sniffed]byte
+				var b [mailcode.HeadSize]byte
 				w.sniff(p, w.head(p.start, p.end, b[:]))
 			}
 		}

@@ -1,49 +1,60 @@
-package document
+// Package mailcode undoes what mail encodes its parts with: base64, quoted-printable and yEnc,
+// and the character sets in which ASCII text does not stand as it is. Readers of mail
+// disagree over what is malformed, so that each coding has the ways they go, and a
+// Reader says which of them its input had a choice of.
+package mailcode
 
 import (
+	"bytes"
 	"io"
 	"slices"
-
-	"github.com/showcause/showcause/internal/codec"
 )
 
-// flags says what a decoder met that decoders treat differently.
-type flags uint8
+// Saw says what a Reader met that readers of mail treat differently.
+type Saw uint8
 
 const (
-	sawJunk    flags = 1 << iota // bytes outside the alphabet
-	sawPadding                   // base64: more after the padding
-	sawURL                       // base64: '-' or '_', the alphabet of RFC 4648 section 5
-	sawEscape                    // quoted-printable: "=" without two hexadecimal digits
+	SawJunk    Saw = 1 << iota // bytes outside the alphabet
+	SawPadding                 // base64: more after the padding
+	SawURL                     // base64: '-' or '_', the alphabet of RFC 4648 section 5
+	SawEscape                  // quoted-printable: "=" without two hexadecimal digits
 )
 
-// decoder is a Reader that pulls input in blocks through step.
-type decoder struct {
-	in    io.Reader
-	buf   []byte // input
-	out   []byte // what step gave
-	pos   int    // of out
-	err   error
-	head  []byte // the first sniffed bytes of the output
-	flags flags
-	step  stepper
+// A Reader pulls input in blocks through a Coding.
+type Reader struct {
+	in     io.Reader
+	buf    []byte // input
+	out    []byte // what coding gave
+	pos    int    // of out
+	err    error
+	head   []byte
+	saw    Saw
+	coding Coding
 }
 
-// stepper turns input into output. The last call has no input and end set.
-// It returns io.EOF where the encoding ends before its input does.
-type stepper interface {
-	decode(d *decoder, in []byte, end bool) error
+// A Coding is one of Base64, Quoted, YEnc, Wide and UTF7. It serves one Reader.
+type Coding interface {
+	// decode turns input into output. The last call has no input and end set. It
+	// returns io.EOF where the encoding ends before its input does.
+	decode(d *Reader, in []byte, end bool) error
 }
 
-// sniffed is how many bytes of a decoder's output are kept for a look.
-const sniffed = 256
+// HeadSize is how many bytes of its output a Reader keeps for a look.
+const HeadSize = 256
 
-func newDecoder(in io.Reader, s stepper, buf []byte) *decoder {
-	return &decoder{in: in, buf: buf[:cap(buf)], step: s}
+// NewReader returns what undoes c in in, by way of buf.
+func NewReader(in io.Reader, c Coding, buf []byte) *Reader {
+	return &Reader{in: in, buf: buf[:cap(buf)], coding: c}
 }
+
+// Head returns the first HeadSize bytes of what was read.
+func (d *Reader) Head() []byte { return d.head }
+
+// Saw says what was met so far.
+func (d *Reader) Saw() Saw { return d.saw }
 
 // Read implements io.Reader.
-func (d *decoder) Read(p []byte) (int, error) {
+func (d *Reader) Read(p []byte) (int, error) {
 	for d.pos == len(d.out) {
 		if d.err != nil {
 			return 0, d.err
@@ -51,11 +62,11 @@ func (d *decoder) Read(p []byte) (int, error) {
 		d.out, d.pos = d.out[:0], 0
 		n, err := d.in.Read(d.buf)
 		end := err != nil
-		if serr := d.step.decode(d, d.buf[:n], end); serr != nil {
+		if serr := d.coding.decode(d, d.buf[:n], end); serr != nil {
 			err = serr
 		}
 		d.err = err
-		if k := sniffed - len(d.head); k > 0 {
+		if k := HeadSize - len(d.head); k > 0 {
 			d.head = append(d.head, d.out[:min(k, len(d.out))]...)
 		}
 	}
@@ -88,25 +99,29 @@ var base64Table = func() (t [256]byte) {
 	return t
 }()
 
-// padding says what base64 padding does.
-type padding uint8
+// IsBase64 tells whether c is one of base64's 64 characters.
+func IsBase64(c byte) bool { return base64Table[c] < b64Junk }
+
+// Padding says what base64 padding does.
+type Padding uint8
 
 const (
-	padGoesOn padding = iota // ends its group of four; what follows is decoded on
-	padEnds                  // ends the content
-	padIsJunk                // is skipped like any other foreign byte
+	PadGoesOn Padding = iota // ends its group of four; what follows is decoded on
+	PadEnds                  // ends the content
+	PadIsJunk                // is skipped like any other foreign byte
 )
 
-// base64Step decodes base64 (RFC 2045 section 6.8), skipping foreign bytes.
-type base64Step struct {
-	pad    padding
-	url    bool // '-' and '_' are 62 and 63
+// Base64 decodes base64 (RFC 2045 section 6.8), skipping foreign bytes.
+type Base64 struct {
+	Pad Padding
+	URL bool // '-' and '_' are 62 and 63
+
 	acc    uint32
 	n      int // characters in acc
 	padded bool
 }
 
-func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
+func (s *Base64) decode(d *Reader, in []byte, end bool) error {
 	for i := 0; i < len(in); {
 		if s.n == 0 && !s.padded {
 			i += fours(d, in[i:])
@@ -118,8 +133,8 @@ func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 		i++
 		v := base64Table[c]
 		if c == '-' || c == '_' {
-			d.flags |= sawURL
-			if s.url {
+			d.saw |= SawURL
+			if s.URL {
 				v = 62
 				if c == '_' {
 					v = 63
@@ -129,8 +144,8 @@ func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 		switch {
 		case v < b64Junk:
 			if s.padded {
-				d.flags |= sawPadding
-				if s.pad == padEnds {
+				d.saw |= SawPadding
+				if s.Pad == PadEnds {
 					return io.EOF
 				}
 				s.padded = false
@@ -140,11 +155,11 @@ func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 				d.out = append(d.out, byte(s.acc>>16), byte(s.acc>>8), byte(s.acc))
 				s.acc, s.n = 0, 0
 			}
-		case v == b64Pad && s.pad != padIsJunk:
+		case v == b64Pad && s.Pad != PadIsJunk:
 			s.flush(d)
 			s.padded = true
 		case v == b64Junk:
-			d.flags |= sawJunk
+			d.saw |= SawJunk
 		}
 	}
 	if end {
@@ -155,7 +170,7 @@ func (s *base64Step) decode(d *decoder, in []byte, end bool) error {
 
 // fours decodes groups of four characters for as long as nothing else comes, and
 // returns how many characters that were.
-func fours(d *decoder, in []byte) int {
+func fours(d *Reader, in []byte) int {
 	at := len(d.out)
 	d.out = slices.Grow(d.out, len(in)/4*3)
 	out := d.out[at : at+len(in)/4*3]
@@ -173,7 +188,7 @@ func fours(d *decoder, in []byte) int {
 }
 
 // flush gives what an incomplete group of four holds.
-func (s *base64Step) flush(d *decoder) {
+func (s *Base64) flush(d *Reader) {
 	switch s.n {
 	case 2:
 		d.out = append(d.out, byte(s.acc>>4))
@@ -183,17 +198,17 @@ func (s *base64Step) flush(d *decoder) {
 	s.acc, s.n = 0, 0
 }
 
-// quotedStep decodes quoted-printable (RFC 2045 section 6.7): white space
+// Quoted decodes quoted-printable (RFC 2045 section 6.7): white space
 // before a line end goes, a "=" that starts no escape stays or is dropped.
-type quotedStep struct {
-	drop bool   // drop a "=" that starts no escape
+type Quoted struct {
+	Drop bool   // drop a "=" that starts no escape
 	held []byte // "=..." or white space that may turn out to be more
 }
 
 // maxHeld is how much white space is looked past for a line end.
 const maxHeld = 1024
 
-func (s *quotedStep) decode(d *decoder, in []byte, end bool) error {
+func (s *Quoted) decode(d *Reader, in []byte, end bool) error {
 	for i := 0; i < len(in); {
 		c := in[i]
 		if len(s.held) == 0 {
@@ -228,7 +243,7 @@ func (s *quotedStep) decode(d *decoder, in []byte, end bool) error {
 	}
 	if end && len(s.held) > 0 {
 		if s.held[0] == '=' {
-			if len(s.held) > 1 && !blank(s.held[1:]) {
+			if len(s.held) > 1 && len(bytes.TrimLeft(s.held[1:], " \t\r\n")) > 0 {
 				s.broken(d)
 			}
 			s.held = s.held[:0]
@@ -240,7 +255,7 @@ func (s *quotedStep) decode(d *decoder, in []byte, end bool) error {
 }
 
 // escape goes on with an escape that is held, and tells whether c was taken.
-func (s *quotedStep) escape(d *decoder, c byte) bool {
+func (s *Quoted) escape(d *Reader, c byte) bool {
 	hi := -1
 	if len(s.held) == 2 {
 		hi = unhex(s.held[1])
@@ -271,9 +286,9 @@ func (s *quotedStep) escape(d *decoder, c byte) bool {
 }
 
 // broken gives an escape that was none.
-func (s *quotedStep) broken(d *decoder) {
-	d.flags |= sawEscape
-	if s.drop {
+func (s *Quoted) broken(d *Reader) {
+	d.saw |= SawEscape
+	if s.Drop {
 		s.held = s.held[1:]
 	}
 	d.out = append(d.out, s.held...)
@@ -292,44 +307,11 @@ func unhex(c byte) int {
 	return -1
 }
 
-// uuReader decodes the lines of a uuencoded block (POSIX uuencode): a first
-// character that counts the bytes, then four characters for three bytes. Lines
-// that are not of that form are skipped.
-type uuReader struct {
-	in   lines
-	out  []byte
-	pos  int
-	skip bool // a line was skipped
-}
-
-// Read implements io.Reader.
-func (u *uuReader) Read(p []byte) (int, error) {
-	for u.pos == len(u.out) {
-		ln, ok := u.in.next()
-		if !ok {
-			return 0, io.EOF
-		}
-		u.out, u.pos = u.out[:0], 0
-		if !ln.first {
-			continue
-		}
-		n, ok := codec.UULine(ln.text, false)
-		if !ok {
-			u.skip = u.skip || !blank(ln.text) && string(ln.text) != "end"
-			continue
-		}
-		u.out = codec.UUDecode(u.out, ln.text[1:], n)
-	}
-	n := copy(p, u.out[u.pos:])
-	u.pos += n
-	return n, nil
-}
-
-// yencStep decodes yEnc 1.3: each byte plus 42, "=" before a critical one
+// YEnc decodes yEnc 1.3: each byte plus 42, "=" before a critical one
 // that has 64 added, line ends without meaning.
-type yencStep struct{ esc bool }
+type YEnc struct{ esc bool }
 
-func (s *yencStep) decode(d *decoder, in []byte, _ bool) error {
+func (s *YEnc) decode(d *Reader, in []byte, _ bool) error {
 	for _, c := range in {
 		switch {
 		case c == '\r' || c == '\n':
