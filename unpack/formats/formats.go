@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause/unpack/squashfs"
 	"github.com/showcause/showcause/unpack/stream"
 	"github.com/showcause/showcause/unpack/volume"
+	"github.com/showcause/showcause/unpack/webfont"
 	"github.com/showcause/showcause/unpack/zip"
 )
 
@@ -76,8 +77,8 @@ func All() []unpack.Format {
 		archive.Pbzx(stream.OpenXz),
 		stream.Brotli(),
 		stream.Zlib(),
-		stream.WOFF(),
-		stream.WOFF2(),
+		webfont.WOFF(),
+		webfont.WOFF2(stream.OpenBrotli),
 		unpack.Volume(),
 		legacy.ALZ(),
 		legacy.EGG(),

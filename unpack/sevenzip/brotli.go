@@ -7,6 +7,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/brotli"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -24,7 +25,7 @@ const (
 type brotliReader struct {
 	in   *bufio.Reader
 	work func(int64) bool
-	r    *brotliDecoder
+	r    *brotli.Reader
 
 	begun  bool
 	frames bool
@@ -79,7 +80,7 @@ func (b *brotliReader) open() error {
 	if !b.work(1 << 15) {
 		return unpack.Fail(showcause.LimitWork)
 	}
-	b.r = newBrotli(brotliFeed{b})
+	b.r = brotli.NewReader(brotliFeed{b})
 	return nil
 }
 

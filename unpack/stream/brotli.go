@@ -7,6 +7,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/brotli"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -144,12 +145,6 @@ func (r *brotliBits) take(n int) (v int) {
 	return v
 }
 
-// brotliExcess tells that a stream ended, and that something is behind it. The
-// library has no name for that error; its others are of a type of their own.
-func brotliExcess(err error) bool {
-	return err != nil && err.Error() == "brotli: excessive input"
-}
-
 func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 	if !out.Work(firstRun) {
 		return
@@ -187,6 +182,13 @@ func brotliWalk(src showcause.Source, out *unpack.Out, named bool) {
 	}
 }
 
+// OpenBrotli opens a layer. after tells at the end where what is behind the stream begins, if anything is.
+func OpenBrotli(src showcause.Source, out *unpack.Out) (r io.ReadCloser, after func() (off int64, some bool)) {
+	cost, _ := brotliHead(bound.Head(src, 64))
+	b := &brotliRun{src: src, out: out, most: src.Size(), cost: cost}
+	return &ending{r: b}, func() (int64, bool) { return b.last, b.excess }
+}
+
 // brotliLimit tells whether reading ended for want of work.
 func brotliLimit(err error) bool {
 	var e *unpack.Error
@@ -202,7 +204,7 @@ type brotliRun struct {
 	// cost is charged when something comes out: the memory is taken then.
 	cost int64
 
-	r      *brotliDecoder
+	r      *brotli.Reader
 	at     int64 // of the next byte that the decoder is given
 	last   int64 // of the last piece of them
 	n      int64 // bytes that came out
@@ -219,7 +221,7 @@ func (b *brotliRun) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	if b.r == nil {
-		b.r = newBrotli(brotliFeed{b})
+		b.r = brotli.NewReader(brotliFeed{b})
 	}
 	n, err := b.r.Read(p)
 	if b.n == 0 && n > 0 && !b.out.Work(b.cost) {
@@ -227,7 +229,7 @@ func (b *brotliRun) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	b.n += int64(n)
-	if brotliExcess(err) && b.most == b.src.Size() {
+	if brotli.Excess(err) && b.most == b.src.Size() {
 		b.excess, err = true, io.EOF
 	}
 	b.err = err

@@ -1,4 +1,6 @@
-package stream
+// Package webfont reads web fonts: WOFF, tables that are compressed each, and WOFF2, all
+// tables in one Brotli stream.
+package webfont
 
 import (
 	"bytes"
@@ -17,6 +19,8 @@ const (
 	woffEntry  = 20
 	woff2Head  = 48
 	woffTables = 4 << 10 // of a font
+
+	openCost = 1 << 14 // steps for a decoder and its buffers
 )
 
 // WOFF reads web fonts (W3C, WOFF File Format 1.0): tables that are compressed each,
@@ -66,7 +70,7 @@ func woffPiece(src showcause.Source, out *unpack.Out, op, name string, off, n, s
 		return true
 	}
 	z := &inflated{src: bound.Reader(src, int64(off), int64(n)), left: int64(size)}
-	return out.Work(firstRun) && out.Child(unpack.Child{Op: op, Name: name, Reader: z, Size: int64(size)})
+	return out.Work(openCost) && out.Child(unpack.Child{Op: op, Name: name, Reader: z, Size: int64(size)})
 }
 
 // inflated reads a zlib stream that gives left bytes.
@@ -91,6 +95,10 @@ func (i *inflated) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// OpenBrotli opens a layer as a Brotli stream. after tells at its end where what is behind
+// the stream begins, if anything is.
+type OpenBrotli func(src showcause.Source, out *unpack.Out) (r io.ReadCloser, after func() (off int64, some bool))
+
 // WOFF2 reads web fonts (W3C, WOFF File Format 2.0, sections 4 and 5): all tables, some of
 // them in a form of their own, in one Brotli stream, and a text in another.
 //
@@ -98,15 +106,15 @@ func (i *inflated) Read(p []byte) (int, error) {
 //	            version (4), offset, length and size of the text, offset and length of private data
 //	directory = tables x { flags u8 [, tag], length [, length in the stream] }, numbers of 1 to 5 bytes
 //	            [, fonts of a collection]
-func WOFF2() unpack.Format {
+func WOFF2(brotli OpenBrotli) unpack.Format {
 	return unpack.Format{
 		Name:  "woff2",
 		Match: func(p *unpack.Probe) bool { return bytes.HasPrefix(p.Head, []byte("wOF2")) },
-		Walk:  woff2Walk,
+		Walk:  brotli.walk,
 	}
 }
 
-func woff2Walk(src showcause.Source, out *unpack.Out) {
+func (brotli OpenBrotli) walk(src showcause.Source, out *unpack.Out) {
 	head, err := bound.ReadAt(src, 0, woff2Head, woff2Head)
 	if err != nil {
 		out.Gap(showcause.Corrupt, 0, -1)
@@ -122,11 +130,11 @@ func woff2Walk(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, woff2Head, -1)
 		return
 	}
-	if !woff2Piece(src, out, "woff2.tables", woff2Head+skip, int64(be.Uint32(head[20:])), size) {
+	if !brotli.piece(src, out, "woff2.tables", woff2Head+skip, int64(be.Uint32(head[20:])), size) {
 		return
 	}
 	if off, n := int64(be.Uint32(head[28:])), int64(be.Uint32(head[32:])); n > 0 {
-		woff2Piece(src, out, "woff2.metadata", off, n, int64(be.Uint32(head[36:])))
+		brotli.piece(src, out, "woff2.metadata", off, n, int64(be.Uint32(head[36:])))
 	}
 }
 
@@ -226,32 +234,30 @@ func (d *woff2Numbers) short() int {
 	}
 }
 
-// woff2Piece gives the stream of n bytes at off.
-func woff2Piece(src showcause.Source, out *unpack.Out, op string, off, n, size int64) bool {
+// piece gives the stream of n bytes at off.
+func (brotli OpenBrotli) piece(src showcause.Source, out *unpack.Out, op string, off, n, size int64) bool {
 	if have := src.Size() - off; off > src.Size() || n > have {
 		out.Gap(showcause.Corrupt, min(off, src.Size()), n)
 		if n = max(have, 0); n == 0 {
 			return true
 		}
 	}
-	if !out.Work(firstRun) {
+	if !out.Work(openCost) {
 		return false
 	}
-	part := bound.Section(src, off, n)
-	cost, _ := brotliHead(bound.Head(part, 64))
-	r := &brotliRun{src: part, out: out, most: n, cost: cost}
+	r, after := brotli(bound.Section(src, off, n), out)
 	if !out.Child(unpack.Child{Op: op, Reader: &woff2Stream{r, size}, Size: size}) {
 		return false
 	}
-	if r.excess {
-		out.Gap(showcause.Corrupt, off+r.last, n-r.last)
+	if at, some := after(); some {
+		out.Gap(showcause.Corrupt, off+at, n-at)
 	}
 	return true
 }
 
 // woff2Stream is a stream that gives left bytes.
 type woff2Stream struct {
-	r    *brotliRun
+	io.ReadCloser
 	left int64
 }
 
@@ -259,15 +265,9 @@ var errWOFF = errors.New("woff2: not as many bytes as its tables have")
 
 // Read implements io.Reader.
 func (w *woff2Stream) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
+	n, err := w.ReadCloser.Read(p)
 	if w.left -= int64(n); err == io.EOF && w.left != 0 {
 		err = errWOFF
 	}
 	return n, err
-}
-
-// Close implements io.Closer.
-func (w *woff2Stream) Close() error {
-	w.r.free()
-	return nil
 }

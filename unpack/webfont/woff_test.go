@@ -1,4 +1,4 @@
-package stream
+package webfont
 
 import (
 	"bytes"
@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/andybalholm/brotli"
+
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack/stream"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -52,6 +55,20 @@ func woffOf(text string, tables ...[]byte) []byte {
 	return append(head, body...)
 }
 
+// letters is n bytes that compress.
+func letters(n int) []byte {
+	return bytes.Repeat([]byte("etaoin shrdlu, cmfwyp. "), n/23+1)[:n]
+}
+
+// packed is b as a Brotli stream.
+func packed(b []byte) []byte {
+	var out bytes.Buffer
+	w := brotli.NewWriter(&out)
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
 func base128(n int) []byte {
 	out := []byte{byte(n & 0x7f)}
 	for n >>= 7; n > 0; n >>= 7 {
@@ -79,14 +96,14 @@ func woff2Of(text string, collection bool, tables ...[]byte) []byte {
 		copy(head[4:], "ttcf")
 		head = append(head, 0, 1, 0, 0, 2, 2, 0, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 253, 0, 1)
 	}
-	z := brotliOf(bytes.Join(tables, nil), 9, 22)
+	z := packed(bytes.Join(tables, nil))
 	be.PutUint32(head[20:], uint32(len(z)))
 	out := append(head, z...)
 	if text != "" {
 		for len(out)%4 > 0 {
 			out = append(out, 0)
 		}
-		z = brotliOf([]byte(text), 9, 22)
+		z = packed([]byte(text))
 		be.PutUint32(out[28:], uint32(len(out)))
 		be.PutUint32(out[32:], uint32(len(z)))
 		be.PutUint32(out[36:], uint32(len(text)))
@@ -102,21 +119,28 @@ func TestWOFF(t *testing.T) {
 		t.Error(r)
 	}
 	for _, collection := range []bool{false, true} {
-		r = unpacktest.Walk(t, WOFF2(), woff2Of("<metadata>a long text</metadata>", collection, one, small, two), showcause.Limits{})
+		r = unpacktest.Walk(t, WOFF2(stream.OpenBrotli), woff2Of("<metadata>a long text</metadata>", collection, one, small, two), showcause.Limits{})
 		if len(r.Gaps) > 0 || len(r.Children) != 2 || !bytes.Equal(r.Children[0].Data, bytes.Join([][]byte{one, small, two}, nil)) || !r.Contains("a long text") {
 			t.Errorf("collection %v: %s", collection, r)
 		}
 	}
 	long := woff2Of("", false, one)
 	long[woff2Head+2]++ // the table is longer than it is
-	if r = unpacktest.Walk(t, WOFF2(), long, showcause.Limits{}); !r.Has(showcause.Corrupt) || len(r.Children) != 1 {
+	if r = unpacktest.Walk(t, WOFF2(stream.OpenBrotli), long, showcause.Limits{}); !r.Has(showcause.Corrupt) || len(r.Children) != 1 {
 		t.Errorf("other length: %s", r)
+	}
+	more := append(woff2Of("", false, one), "behind the stream"...)
+	be := binary.BigEndian
+	n := be.Uint32(more[20:])
+	be.PutUint32(more[20:], n+17)
+	if r = unpacktest.Walk(t, WOFF2(stream.OpenBrotli), more, showcause.Limits{}); !r.Has(showcause.Corrupt) || len(r.Children) != 1 || !bytes.Equal(r.Children[0].Data, one) {
+		t.Errorf("more behind the stream: %s", r)
 	}
 }
 
 func TestWOFFConform(t *testing.T) {
 	unpacktest.Conform(t, WOFF(), map[string][]byte{"font": woffOf("<metadata>a long text, a long text</metadata>", unpacktest.Mixed(900), letters(400))})
-	unpacktest.Conform(t, WOFF2(), map[string][]byte{
+	unpacktest.Conform(t, WOFF2(stream.OpenBrotli), map[string][]byte{
 		"font": woff2Of("<metadata>a long text</metadata>", false, unpacktest.Mixed(900), letters(400), letters(20)),
 		"ttcf": woff2Of("", true, unpacktest.Mixed(900), letters(400), letters(20)),
 	})
@@ -138,7 +162,7 @@ func TestWOFFSystem(t *testing.T) {
 		}
 		f := WOFF()
 		if bytes.HasPrefix(b, []byte("wOF2")) {
-			f = WOFF2()
+			f = WOFF2(stream.OpenBrotli)
 		}
 		if r := unpacktest.Walk(t, f, b, showcause.Limits{}); len(r.Gaps) > 0 || len(r.Children) == 0 {
 			t.Errorf("%s: %v", filepath.Base(name), r.Gaps)
@@ -152,5 +176,5 @@ func FuzzWOFF(f *testing.F) {
 }
 
 func FuzzWOFF2(f *testing.F) {
-	unpacktest.Fuzz(f, WOFF2(), woff2Of("<metadata>a long text</metadata>", false, unpacktest.Mixed(300), letters(100)), woff2Of("", true, unpacktest.Mixed(300), letters(100)))
+	unpacktest.Fuzz(f, WOFF2(stream.OpenBrotli), woff2Of("<metadata>a long text</metadata>", false, unpacktest.Mixed(300), letters(100)), woff2Of("", true, unpacktest.Mixed(300), letters(100)))
 }
