@@ -275,3 +275,28 @@ func TestWithinBlock(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// An image of 40 kB whose tables lead to themselves, and tell of a disk of 160 MB: what
+// it costs is what it has.
+func TestCircle(t *testing.T) {
+	be, b := binary.BigEndian, make([]byte, 40<<10+512)
+	copy(b, "QFI\xfb")
+	be.PutUint32(b[4:], 2)
+	be.PutUint32(b[20:], 9)
+	be.PutUint64(b[24:], 5<<10*64*512)
+	be.PutUint32(b[36:], 5<<10)
+	be.PutUint64(b[40:], 512)
+	for at := 512; at < len(b); at += 8 {
+		be.PutUint64(b[at:], 512)
+	}
+	budget := unpack.NewBudget(showcause.Limits{}, int64(len(b)), nil)
+	var gaps []showcause.Gap
+	out := unpack.NewOut(budget, nil, func(showcause.Layer) {}, func(g showcause.Gap) { gaps = append(gaps, g) })
+	QCOW().Walk(showcause.Bytes(b), out)
+	if len(gaps) == 0 || gaps[0].Code != showcause.Corrupt {
+		t.Errorf("gaps %v", gaps)
+	}
+	if n := budget.Spent.Work; n > 160<<10 {
+		t.Errorf("%d units of work for %d bytes", n, len(b))
+	}
+}

@@ -191,6 +191,7 @@ func (d *disk) survey(out *unpack.Out) bool {
 		d.own = newUsage(d.src.Size())
 	}
 	n := d.size/d.block + min(d.size%d.block, 1)
+	inside := int64(0) // blocks that the image has, each of them once
 	for i := int64(0); i < max(n, d.room); i++ {
 		if i%64 == 0 && !out.Work(64) {
 			return false
@@ -208,6 +209,10 @@ func (d *disk) survey(out *unpack.Out) bool {
 			d.bad = true
 		case stored:
 			d.end = max(d.end, bound.Add(at.off, d.block))
+			if inside++; inside > d.src.Size()/d.block+1 {
+				d.bad = true
+				return true // of a disk whose tables lead in circles nobody knows more
+			}
 			d.bad = d.bad || !bound.In(at.off, min(d.block, d.size-i*d.block), d.src.Size())
 		case packed:
 			d.end = max(d.end, bound.Add(at.off, at.packed))

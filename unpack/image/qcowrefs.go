@@ -36,14 +36,20 @@ func (r *qcowRefs) add(off, n int64) {
 func (r *qcowRefs) table(l1 []byte, size int64) {
 	q, be := r.q, binary.BigEndian
 	cluster := int64(1) << q.bits
+	seen := map[int64]bool{}
 	for i := int64(0); 8*i+8 <= int64(len(l1)) && q.out.Work(16); i++ {
 		at := int64(be.Uint64(l1[8*i:]) & (1<<56 - 1<<9))
 		if at == 0 {
 			continue
 		}
+		if seen[at] {
+			r.bad = true // one table for two places
+			continue
+		}
+		seen[at] = true
 		r.use(at, cluster)
 		b, err := bound.ReadAt(q.src, at, cluster, 16<<20)
-		r.bad = r.bad || err != nil || at%cluster != 0 || i<<(q.bits+q.l2Bits) >= size || !q.out.Work(cluster/64)
+		r.bad = r.bad || err != nil || at%cluster != 0 || i<<(q.bits+q.l2Bits) >= size || !q.out.Work(cluster/8)
 		for k := int64(0); 8*k+8 <= int64(len(b)); k++ {
 			e := be.Uint64(b[8*k:])
 			if e == 0 {
