@@ -97,6 +97,7 @@ func (w *mailWalk) plain(p *part, m method) {
 	if src.Size() == w.src.Size() {
 		known, uu = false, false // the layer itself, under a boundary that never comes: it is being read
 	} else {
+		w.out.Cover(p.start, p.end-p.start)
 		w.child(unpack.Child{Name: p.label, Op: op, Source: src, Size: src.Size()})
 	}
 	if known {
