@@ -28,28 +28,19 @@ import (
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/queue"
-	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
 // TestMain is the service and its readers too: what the tests start is this program.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		var err error
-		switch os.Args[1] {
-		case "reader":
-			err = worker.Read(worker.Reading{})
-		case "daemon":
-			err = daemonMain(os.Args[2:])
-		default:
-			os.Exit(m.Run())
-		}
-		if err != nil {
+	if len(os.Args) > 1 && os.Args[1] == "daemon" {
+		if err := daemonMain(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(3)
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	workertest.Main(m)
 }
 
 // daemonMain is a service with a door of the tests. Its arguments are a folder and
@@ -67,7 +58,7 @@ func daemonMain(args []string) error {
 			b, err := os.ReadFile(dir + "/rules.ndb")
 			return fmt.Sprint(string(b), err)
 		},
-		Queue:   queue.Options{MaxMemory: 256 << 20, Pool: worker.Options{Workers: 2, Names: true, Args: []string{"showcause", "reader"}}},
+		Queue:   queue.Options{MaxMemory: 256 << 20, Pool: workertest.Pool(2)},
 		PidFile: dir + "/pid",
 	}
 	for _, a := range args[1:] {

@@ -52,6 +52,7 @@ var passes = []pass{
 	{"serve/daemon_test.go", "*", "the service manager, and clients on this machine"},
 	{"serve/clamd/server.go", "net.Listener", "what it is handed"},
 	{"serve/accept/accept.go", "net.Listener", "what it is handed"},
+	{"serve/accept/accepttest/*.go", "net.*", "opens the doors of tests on this machine"},
 	{"serve/milter/*_test.go", "net.*", "mail servers and clients on this machine"},
 	{"serve/icap/*_test.go", "*", "web servers, proxies and clients of ICAP on this machine"},
 	{"internal/servecmd/top.go", "net.*", "asks the service on this machine by its control socket"},

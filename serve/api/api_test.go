@@ -31,42 +31,21 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/queue"
-	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
-// TestMain is the reader too: what the queue of the tests starts is this program.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "reader" {
-		if err := worker.Read(worker.Reading{}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(3)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is the reader too.
+func TestMain(m *testing.M) { workertest.Main(m) }
 
 const marker = "api-test marker 5c1e showcause."
 
 func newQueue(t testing.TB) *queue.Queue {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "one.ndb")
-	if err := os.WriteFile(path, fmt.Appendf(nil, "Test.Marker:0:*:%x\n", marker), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	data, err := rules.Compile([]string{path}, rules.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, _ := workertest.Rule(t, "Test.Marker", marker)
 	q, err := queue.New(queue.Options{
 		Rules: queue.Database{DB: db, Version: "7", Digest: strings.Repeat("ab", 32)},
-		Pool:  worker.Options{Workers: 1, Names: true, Args: []string{"showcause", "reader"}},
+		Pool:  workertest.Pool(1),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package clamd
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,24 +10,13 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause/internal/clamdtalk"
-	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/clamdconf"
 	"github.com/showcause/showcause/serve/queue"
-	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
-// TestMain is the reader too: what the pools of the tests start is this program.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "reader" {
-		if err := worker.Read(worker.Reading{}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(3)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is the reader too.
+func TestMain(m *testing.M) { workertest.Main(m) }
 
 // real is a queue with the rules of the conversations, and two readers.
 func real(t testing.TB) *Behind {
@@ -41,18 +29,8 @@ func real(t testing.TB) *Behind {
 			t.Fatal(err)
 		}
 	}
-	data, err := rules.Compile(files, rules.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q, err := queue.New(queue.Options{
-		Rules: queue.Database{DB: db},
-		Pool:  worker.Options{Workers: 2, Names: true, Args: []string{"showcause", "reader"}},
-	})
+	db, _ := workertest.Compiled(t, files...)
+	q, err := queue.New(queue.Options{Rules: queue.Database{DB: db}, Pool: workertest.Pool(2)})
 	if err != nil {
 		t.Fatal(err)
 	}

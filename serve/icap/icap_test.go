@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause/serve/accept"
+	"github.com/showcause/showcause/serve/accept/accepttest"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -80,7 +81,7 @@ func TestTalks(t *testing.T) {
 		"failed":               {respmod("Allow: 204\r\n", okHdr, chunked("odd: x", 99, "0\r\n\r\n")), []string{"ICAP/1.0 500 "}, ""},
 		"ieof":                 {respmod("Preview: 20\r\n", okHdr, chunked(clean, 9, "0; ieof\r\n\r\n")), []string{"ICAP/1.0 204 "}, "100"},
 		"ieof found":           {respmod("Preview: 99\r\n", okHdr, chunked(found, 9, "0; ieof\r\n\r\n")), []string{"ICAP/1.0 200 OK", "Threat=Test.Marker;"}, "100"},
-		"preview":              {respmod("Preview: 4\r\nAllow: 204\r\n", okHdr, chunked("icap", 9, "0\r\n\r\n")+chunked(marker[4:], 9, "0\r\n\r\n")), []string{"ICAP/1.0 100 Continue\r\n\r\n", "ICAP/1.0 200 OK", "Test.Marker"}, ""},
+		"preview":              {respmod("Preview: 4\r\nAllow: 204\r\n", okHdr, chunked(marker[:4], 9, "0\r\n\r\n")+chunked(marker[4:], 9, "0\r\n\r\n")), []string{"ICAP/1.0 100 Continue\r\n\r\n", "ICAP/1.0 200 OK", "Test.Marker"}, ""},
 		"preview, no 204":      {respmod("Preview: 4\r\n", okHdr, chunked("noth", 9, "0\r\n\r\n")+chunked("ing", 9, "0\r\n\r\n")), []string{"ICAP/1.0 100 Continue\r\n\r\n", "ICAP/1.0 200 OK", okHdr + "7\r\nnothing\r\n0\r\n\r\n"}, "204"},
 		"preview of none":      {respmod("Preview: 0\r\nAllow: 204\r\n", okHdr, "0\r\n\r\n"+chunked(clean, 9, "0\r\n\r\n")), []string{"ICAP/1.0 100 Continue\r\n\r\n", "ICAP/1.0 204 "}, ""},
 		"preview too long":     {respmod("Preview: 4\r\n", okHdr, chunked(clean, 9, "0\r\n\r\n")), []string{"ICAP/1.0 400 "}, ""},
@@ -110,9 +111,9 @@ func TestTalks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &fake{}
+			b := &accepttest.Fake{}
 			s := New(b, Options{Version: "1 test", Connections: accept.Options{Max: 7}})
-			got := say(t, opened(t, s), c.send)
+			got := say(t, accepttest.Serve(t, s), c.send)
 			rest := got
 			for _, w := range c.want {
 				_, after, ok := strings.Cut(rest, w)
@@ -124,7 +125,7 @@ func TestTalks(t *testing.T) {
 			if c.not != "" && strings.Contains(got, c.not) {
 				t.Errorf("%q is in %q", c.not, got)
 			}
-			if n := b.open.Load(); n != 0 {
+			if n := b.Open.Load(); n != 0 {
 				t.Errorf("%d streams are open", n)
 			}
 		})
@@ -134,7 +135,7 @@ func TestTalks(t *testing.T) {
 // What was said of a whole body is said of any that comes in pieces, too.
 func TestPieces(t *testing.T) {
 	text := respmod("Preview: 4\r\n", okHdr, chunked("noth", 9, "0\r\n\r\n")+chunked("ing"+marker, 9, "0\r\n\r\n")) + "OPTIONS icap://h/x ICAP/1.0\r\n\r\n"
-	address := opened(t, New(&fake{}, Options{}))
+	address := accepttest.Serve(t, New(&accepttest.Fake{}, Options{}))
 	want := say(t, address, text)
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -157,13 +158,13 @@ func TestPieces(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	send := respmod("Allow: 204\r\n", okHdr, chunked("fail: x", 99, "0\r\n\r\n"))
 	for p, want := range map[queue.Incomplete]string{queue.IncompleteError: "Type=2; Resolution=2; Threat=Not read", queue.IncompleteFound: "Type=0; Resolution=2; Threat=Heuristics.Encrypted;", queue.IncompleteOK: "ICAP/1.0 204"} {
-		if got := say(t, opened(t, New(&fake{policy: queue.Policy{Incomplete: p}}, Options{})), send); !strings.Contains(got, want) {
+		if got := say(t, accepttest.Serve(t, New(&accepttest.Fake{Policy: queue.Policy{Incomplete: p}}, Options{})), send); !strings.Contains(got, want) {
 			t.Errorf("%v: %q", p, got)
 		}
 	}
 	send = respmod("Allow: 204\r\n", okHdr, chunked(strings.Repeat("x", 300), 99, "0\r\n\r\n"))
 	for p, want := range map[queue.Incomplete]string{queue.IncompleteError: "Threat=Not read whole: limit.size;", queue.IncompleteOK: "ICAP/1.0 204"} {
-		if got := say(t, opened(t, New(&fake{policy: queue.Policy{Incomplete: p}}, Options{MaxLength: 100})), send); !strings.Contains(got, want) || !strings.Contains(got, "Connection: close") {
+		if got := say(t, accepttest.Serve(t, New(&accepttest.Fake{Policy: queue.Policy{Incomplete: p}}, Options{MaxLength: 100})), send); !strings.Contains(got, want) || !strings.Contains(got, "Connection: close") {
 			t.Errorf("%v: %q", p, got)
 		}
 	}
@@ -171,8 +172,8 @@ func TestPolicy(t *testing.T) {
 
 // A client that stops in a request hears 408; one that says nothing is dropped.
 func TestSlow(t *testing.T) {
-	s := New(&fake{}, Options{Connections: accept.Options{Read: 100 * time.Millisecond, Idle: 100 * time.Millisecond, Whole: 300 * time.Millisecond}})
-	address := opened(t, s)
+	s := New(&accepttest.Fake{}, Options{Connections: accept.Options{Read: 100 * time.Millisecond, Idle: 100 * time.Millisecond, Whole: 300 * time.Millisecond}})
+	address := accepttest.Serve(t, s)
 	for text, want := range map[string]string{"": "", "OPTIONS ": "ICAP/1.0 408 ", respmod("", okHdr, "30\r\nabc"): "ICAP/1.0 408 "} {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
@@ -205,7 +206,7 @@ func TestSlow(t *testing.T) {
 
 // ISTag changes with the rules and with what is answered.
 func TestTag(t *testing.T) {
-	a, b := New(&fake{}, Options{}), New(&fake{}, Options{Settings: "found"})
+	a, b := New(&accepttest.Fake{}, Options{}), New(&accepttest.Fake{}, Options{Settings: "found"})
 	if x := a.tag(); len(x) > 32 || x == b.tag() {
 		t.Errorf("%q %q", x, b.tag())
 	}

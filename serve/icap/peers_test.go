@@ -22,6 +22,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"github.com/showcause/showcause/serve/accept/accepttest"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -31,7 +32,7 @@ func TestCICAPClient(t *testing.T) {
 	if err != nil {
 		t.Skip("c-icap-client (package c-icap) is not installed")
 	}
-	address := opened(t, New(readers(t, queue.Policy{}), Options{}))
+	address := accepttest.Serve(t, New(accepttest.Readers(t, "icap", queue.Policy{}), Options{}))
 	_, port, _ := net.SplitHostPort(address)
 	dir := t.TempDir()
 	long := strings.Repeat("0123456789", 20000)
@@ -213,7 +214,7 @@ func TestSquid(t *testing.T) {
 		_, _ = io.WriteString(w, p.body)
 	}))
 	defer origin.Close()
-	client := squid(t, opened(t, New(readers(t, queue.Policy{}), Options{Version: "test"})))
+	client := squid(t, accepttest.Serve(t, New(accepttest.Readers(t, "icap", queue.Policy{}), Options{Version: "test"})))
 	for path, want := range map[string]string{"/clean": "", "/long": "", "/huge": "", "/foundhuge": "Test.Marker", "/empty": "", "/cleanbr": "", "/found": "Test.Marker", "/foundlong": "Test.Marker", "/gzip": "Test.Marker", "/br": "Test.Marker", "/odd": "unsupported"} {
 		r, err := client.Get(origin.URL + path)
 		if err != nil {

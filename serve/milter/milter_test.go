@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause/serve/accept"
+	"github.com/showcause/showcause/serve/accept/accepttest"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -144,14 +145,14 @@ func TestTalks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &fake{}
+			b := fake()
 			c.o.Version, c.o.Hostname = "1", "mx"
 			s := New(b, c.o)
-			if got := talked(t, opened(t, s), c.send); !slices.Equal(got, c.want) {
+			if got := talked(t, accepttest.Serve(t, s), c.send); !slices.Equal(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 			_ = s.Shutdown(context.Background())
-			if n := b.open.Load(); n != 0 {
+			if n := b.Open.Load(); n != 0 {
 				t.Errorf("%d streams are open", n)
 			}
 		})
@@ -165,11 +166,11 @@ func TestMail(t *testing.T) {
 		postfix:              "Subject: a\r\n\tfolded\r\n line\r\nX:none\r\nEmpty:\r\nY:\tb\r\n c\r\n\r\nbody\r\n.x",
 		postfix &^ leadSpace: "Subject:  a\r\n\tfolded\r\n line\r\nX: none\r\nEmpty: \r\nY: \tb\r\n c\r\n\r\nbody\r\n.x",
 	} {
-		b := &fake{}
+		b := fake()
 		s := New(b, Options{})
-		talked(t, opened(t, s), hello(6, 0, steps)+pack('C', client)+mailOf(fields, "body\r\n.x"))
-		r := b.last.Load()
-		if got := r.Stream.(*memory).String(); got != received+want {
+		talked(t, accepttest.Serve(t, s), hello(6, 0, steps)+pack('C', client)+mailOf(fields, "body\r\n.x"))
+		r := b.Last.Load()
+		if got := r.Stream.(fmt.Stringer).String(); got != received+want {
 			t.Errorf("%q", got)
 		}
 		if r.Name != "mail Q1" || r.Client != "127.0.0.1 for 192.0.2.1" {
@@ -180,9 +181,10 @@ func TestMail(t *testing.T) {
 
 // A server that waits hears that it goes on; one that is gone is not waited for.
 func TestProgress(t *testing.T) {
-	b := &fake{busy: make(chan struct{})}
+	b := fake()
+	b.Busy = make(chan struct{})
 	s := New(b, Options{Progress: time.Millisecond, Header: NoHeaders})
-	c, err := net.Dial("tcp", opened(t, s))
+	c, err := net.Dial("tcp", accepttest.Serve(t, s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +199,7 @@ func TestProgress(t *testing.T) {
 		}
 		if cmd == sayProgress {
 			if seen++; seen == 3 {
-				close(b.busy)
+				close(b.Busy)
 			}
 		}
 		if cmd == sayAccept {
@@ -211,20 +213,20 @@ func TestProgress(t *testing.T) {
 
 // A hundred thousand fields are a mail like any other.
 func TestManyFields(t *testing.T) {
-	s := New(&fake{}, Options{Header: NoHeaders})
+	s := New(fake(), Options{Header: NoHeaders})
 	var fields [][2]string
 	for range 100000 {
 		fields = append(fields, [2]string{"X", "y"})
 	}
-	if got := talked(t, opened(t, s), hello(6, 0, postfix)+mailOf(fields, marker)); got[len(got)-1] != "y 550 5.7.1 Refused: Test.Marker|" {
+	if got := talked(t, accepttest.Serve(t, s), hello(6, 0, postfix)+mailOf(fields, marker)); got[len(got)-1] != "y 550 5.7.1 Refused: Test.Marker|" {
 		t.Errorf("%q", got)
 	}
 }
 
 // Whoever says nothing, or little, is dropped; who comes beyond the number has room made.
 func TestSlow(t *testing.T) {
-	s := New(&fake{}, Options{Connections: accept.Options{Max: 2, Read: 100 * time.Millisecond, Idle: 100 * time.Millisecond, Whole: time.Second}})
-	address := opened(t, s)
+	s := New(fake(), Options{Connections: accept.Options{Max: 2, Read: 100 * time.Millisecond, Idle: 100 * time.Millisecond, Whole: time.Second}})
+	address := accepttest.Serve(t, s)
 	for _, text := range []string{"", "\x00\x00", hello(6, 0, 0), hello(6, 0, 0) + pack('M', "<>\x00")} {
 		func() {
 			c, err := net.Dial("tcp", address)
@@ -239,8 +241,8 @@ func TestSlow(t *testing.T) {
 			}
 		}()
 	}
-	s = New(&fake{}, Options{Connections: accept.Options{Max: 2}})
-	address = opened(t, s)
+	s = New(fake(), Options{Connections: accept.Options{Max: 2}})
+	address = accepttest.Serve(t, s)
 	for range 5 {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
@@ -304,8 +306,8 @@ Whitelist `+list))
 
 // The readers see what is in a mail, whatever its first field is.
 func TestReaders(t *testing.T) {
-	s := New(readers(t, queue.Policy{}), Options{Header: NoHeaders})
-	address := opened(t, s)
+	s := New(accepttest.Readers(t, "milter", queue.Policy{}), Options{Header: NoHeaders})
+	address := accepttest.Serve(t, s)
 	part := "--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n"
 	for body, want := range map[string]string{hidden: "y 550 5.7.1 Refused: Test.Marker.UNOFFICIAL|", "bm90aGluZw==": "a"} {
 		got := talked(t, address, hello(6, 0x1ff, postfix)+mailOf([][2]string{{"Oddly", " x"}, {"Content-Type", " multipart/mixed;\n boundary=b"}}, fmt.Sprintf(part, body)))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/showcause/showcause/serve/accept/accepttest"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -19,7 +20,7 @@ func TestMiltertest(t *testing.T) {
 	if err != nil {
 		t.Skip("miltertest (package miltertest) is not installed")
 	}
-	address := opened(t, New(readers(t, queue.Policy{}), Options{Version: "1", Hostname: "mx"}))
+	address := accepttest.Serve(t, New(accepttest.Readers(t, "milter", queue.Policy{}), Options{Version: "1", Hostname: "mx"}))
 	_, port, _ := net.SplitHostPort(address)
 	script := filepath.Join(t.TempDir(), "talk.lua")
 	text := fmt.Sprintf(`

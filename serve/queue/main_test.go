@@ -7,25 +7,20 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
-// TestMain is the reader too: what the pools of the tests start is this program.
+// TestMain is the reader too, and one whose scans last.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "reader" || os.Args[1] == "patient") {
-		var o worker.Reading
-		if os.Args[1] == "patient" {
-			o.Scan = patient
-		}
-		if err := worker.Read(o); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == "patient" {
+		if err := worker.Read(worker.Reading{Scan: patient}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(3)
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	workertest.Main(m)
 }
 
 // patient is a scan that lasts as long as a file begins with "w".
@@ -44,32 +39,11 @@ const (
 	other  = "queue-test other marker 91be showcause."
 )
 
-// compiled is a database with one rule, of a name, for a text.
-func compiled(t testing.TB, name, text string) *ruledb.DB {
-	t.Helper()
-	dir := t.TempDir()
-	path := dir + "/one.ndb"
-	if err := os.WriteFile(path, fmt.Appendf(nil, "%s:0:*:%x\n", name, text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	data, err := rules.Compile([]string{path}, rules.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
-
 // opened is a queue with a rule for marker, and two readers.
 func opened(t testing.TB, change func(*Options)) *Queue {
 	t.Helper()
-	o := Options{
-		Rules: Database{DB: compiled(t, "Test.Marker", marker), Version: "1"},
-		Pool:  worker.Options{Workers: 2, Names: true, Args: []string{"showcause", "reader"}},
-	}
+	db, _ := workertest.Rule(t, "Test.Marker", marker)
+	o := Options{Rules: Database{DB: db, Version: "1"}, Pool: workertest.Pool(2)}
 	if change != nil {
 		change(&o)
 	}

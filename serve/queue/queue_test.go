@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
 func unlinked(t testing.TB) func() (*os.File, error) {
@@ -209,7 +210,7 @@ func TestReload(t *testing.T) {
 		if n%2 == 1 {
 			version, name, text = "1", "Test.Marker", marker
 		}
-		db := compiled(t, name, text)
+		db, _ := workertest.Rule(t, name, text)
 		before := q.Rules().Since
 		if err := q.Reload(Database{DB: db, Version: version, Close: func() { closed <- version; _ = db.Close() }}); err != nil {
 			t.Fatal(err)
@@ -232,7 +233,8 @@ func TestReload(t *testing.T) {
 	if _, err := ask(q, "x", nil); err != ErrStopping {
 		t.Errorf("after the end: %v", err)
 	}
-	if err := q.Reload(Database{DB: compiled(t, "A", marker)}); err != ErrStopping {
+	db, _ := workertest.Rule(t, "A", marker)
+	if err := q.Reload(Database{DB: db}); err != ErrStopping {
 		t.Errorf("reload after the end: %v", err)
 	}
 }

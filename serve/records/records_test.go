@@ -2,8 +2,6 @@ package records
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -18,54 +16,28 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/store"
-	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/queue"
-	"github.com/showcause/showcause/worker"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
-// TestMain is the reader too: what the queue of the tests starts is this program.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "reader" {
-		if err := worker.Read(worker.Reading{}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(3)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is the reader too.
+func TestMain(m *testing.M) { workertest.Main(m) }
 
 const marker = "records-test marker 20c7."
 
 // opened is a queue with a rule for marker whose answers have records.
 func opened(t testing.TB, o Options) (*queue.Queue, *Keeper) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/one.ndb", fmt.Appendf(nil, "Test.Marker:0:*:%x\n", marker), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	data, err := rules.Compile([]string{dir + "/one.ndb"}, rules.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, digest := workertest.Rule(t, "Test.Marker", marker)
 	off := o.Store == "off"
-	o.Store = dir + "/store"
+	o.Store = t.TempDir() + "/store"
 	k, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(data)
-	qo := queue.Options{
-		Rules: queue.Database{DB: db, Digest: hex.EncodeToString(sum[:])}, Record: k.Record,
-		Pool: worker.Options{Workers: 2, Names: true, Digests: true, Args: []string{"showcause", "reader"}},
-	}
-	if off {
-		qo.Record, qo.Pool.Digests = nil, false
+	qo := queue.Options{Rules: queue.Database{DB: db, Digest: digest}, Pool: workertest.Pool(2)}
+	if !off {
+		qo.Record, qo.Pool.Digests = k.Record, true
 	}
 	q, err := queue.New(qo)
 	if err != nil {
