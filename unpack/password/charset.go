@@ -35,6 +35,9 @@ func decoded(charset string, b []byte) []byte {
 
 // whole tells whether a text is UTF-8, and where a letter begins that is cut at its end.
 func whole(text []byte) (n int, ok bool) {
+	if utf8.Valid(text) {
+		return len(text), true
+	}
 	for n < len(text) {
 		r, k := utf8.DecodeRune(text[n:])
 		if r == utf8.RuneError && k == 1 {

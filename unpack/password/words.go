@@ -77,29 +77,25 @@ func Words(text []byte, hear func([]byte)) {
 		lower = text
 	}
 	found := 0
-	words := keywords()
-	var first [256]bool // bytes that one of them begins with
-	for _, k := range words {
-		first[k[0]] = true
-	}
 	for at := 0; at < len(lower) && found < maxKeywords; {
-		n := 1
-		if c := lower[at]; !first[c] {
-			if c >= utf8.RuneSelf {
-				_, n = utf8.DecodeRune(lower[at:])
-			}
-			at += n
-			continue
+		c, n := lower[at], 1
+		if c >= utf8.RuneSelf {
+			_, n = utf8.DecodeRune(lower[at:])
 		}
-		_, n = utf8.DecodeRune(lower[at:])
-		if k := keywordAt(words, lower, at); k > 0 {
+		if k := keywordAt(lower, at); k > 0 {
 			found++
 			behind(text[at+k:], hear)
 			n = k
+		} else if isLetter(c) { // none begins within a word
+			for at+n < len(lower) && isLetter(lower[at+n]) {
+				n++
+			}
 		}
 		at += n
 	}
 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // Alone hands the words of a text to hear that stand alone on a line, as a password
 // does that a mail before has announced. The text may be HTML.
@@ -140,13 +136,25 @@ func each(text []byte, hear func([]byte)) {
 	}
 }
 
+// startsWith has the keywords by the byte that they begin with.
+var startsWith = func() (by [256][][]byte) {
+	for _, k := range keywords() {
+		by[k[0]] = append(by[k[0]], []byte(k))
+	}
+	return by
+}()
+
 // keywordAt returns the length of the keyword that stands at an offset as a word, 0 for none.
-func keywordAt(words []string, lower []byte, at int) int {
+func keywordAt(lower []byte, at int) int {
+	words := startsWith[lower[at]]
+	if len(words) == 0 {
+		return 0
+	}
 	if r, _ := utf8.DecodeLastRune(lower[:at]); at > 0 && r < 0x2000 && unicode.IsLetter(r) {
 		return 0
 	}
 	for _, k := range words {
-		if k[0] != lower[at] || !bytes.HasPrefix(lower[at:], []byte(k)) {
+		if !bytes.HasPrefix(lower[at:], k) {
 			continue
 		}
 		if r, _ := utf8.DecodeRune(lower[at+len(k):]); r < 0x2000 && unicode.IsLetter(r) && at+len(k) < len(lower) {

@@ -1,8 +1,10 @@
 package password
 
 import (
+	"bytes"
 	"slices"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestPasswordWords(t *testing.T) {
@@ -51,8 +53,30 @@ func TestPasswordAlone(t *testing.T) {
 	}
 }
 
+// everywhere is Words, with a keyword looked for at every letter.
+func everywhere(text []byte, hear func([]byte)) {
+	text = withoutTags(text[:min(len(text), MaxText)])
+	lower := bytes.ToLower(text)
+	if len(lower) != len(text) {
+		lower = text
+	}
+	for at, found := 0, 0; at < len(lower) && found < maxKeywords; {
+		_, n := utf8.DecodeRune(lower[at:])
+		if k := keywordAt(lower, at); k > 0 {
+			behind(text[at+k:], hear)
+			found, n = found+1, k
+		}
+		at += n
+	}
+}
+
+func heard(find func([]byte, func([]byte)), text []byte) (words []string) {
+	find(text, func(w []byte) { words = append(words, string(w)) })
+	return words
+}
+
 func FuzzPasswordWords(f *testing.F) {
-	for _, s := range []string{"Password: x", "<b>pwd</b>&nbsp;y", "пароль\xff \xc5\x9f", "İpassword: k"} {
+	for _, s := range []string{"Password: x", "<b>pwd</b>&nbsp;y", "пароль\xff \xc5\x9f", "İpassword: k", "é2pin a, ppin b; pin pin c", "码pw:d öpw e PW f"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -64,6 +88,9 @@ func FuzzPasswordWords(f *testing.F) {
 		})
 		if n > maxKeywords*tokensAfter*5 {
 			t.Errorf("%d words", n)
+		}
+		if got, want := heard(Words, b), heard(everywhere, b); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 		for _, find := range []func([]byte, func([]byte)){Alone, each} {
 			n := 0
