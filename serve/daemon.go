@@ -250,12 +250,12 @@ func writePid(path string) error {
 // start gives rights up, and makes all that answers.
 func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 	if d.o.User != "" && d.file != nil && d.file.f != nil && os.Geteuid() == 0 {
-		if err := chown(d.file.path, d.o.User); err != nil {
+		if err := Give(d.file.path, d.o.User); err != nil {
 			d.log.Warn("log file stays root's", "error", err)
 		}
 	}
 	if d.o.Control != "" && d.o.User != "" && os.Geteuid() == 0 {
-		_ = chown(d.o.Control, d.o.User) // root may use it all the same
+		_ = Give(d.o.Control, d.o.User) // root may use it all the same
 	}
 	if err := become(d.o.User, d.o.Supplementary); err != nil {
 		return err

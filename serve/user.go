@@ -16,17 +16,9 @@ func become(name string, supplementary bool) error {
 	if name == "" {
 		return nil
 	}
-	u, err := user.Lookup(name)
+	u, uid, gid, err := account(name)
 	if err != nil {
-		return fmt.Errorf("user: %w", err)
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", name, err)
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", name, err)
+		return err
 	}
 	if os.Geteuid() == uid {
 		return nil
@@ -68,19 +60,71 @@ func become(name string, supplementary bool) error {
 	return nil
 }
 
-// chown gives a file to a user.
-func chown(path, name string) error {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return err
+// account is a user by name.
+func account(name string) (u *user.User, uid, gid int, err error) {
+	if u, err = user.Lookup(name); err != nil {
+		return nil, 0, 0, fmt.Errorf("user: %w", err)
 	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return err
+	if uid, err = strconv.Atoi(u.Uid); err == nil {
+		gid, err = strconv.Atoi(u.Gid)
 	}
-	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("user %s: %w", name, err)
+	}
+	return u, uid, gid, nil
+}
+
+// Give gives what this process has made to a user.
+func Give(path, name string) error {
+	_, uid, gid, err := account(name)
 	if err != nil {
 		return err
 	}
 	return os.Lchown(path, uid, gid)
+}
+
+// GiveAll gives what root has in a folder to a user, files and folders alone. What has a second
+// name could be of anywhere. The folder may be the user's, who may swap what is in it
+// meanwhile: what is looked at is held, and is what is given.
+func GiveAll(dir, name string) error {
+	_, uid, gid, err := account(name)
+	if err != nil {
+		return err
+	}
+	return giveAt(unix.AT_FDCWD, dir, uid, gid)
+}
+
+// giveAt is GiveAll for what a name stands for in an open folder.
+func giveAt(at int, name string, uid, gid int) error {
+	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: name, Err: err}
+	}
+	folder := st.Mode&unix.S_IFMT == unix.S_IFDIR
+	if st.Uid == 0 && (folder || st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1) {
+		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
+			return &os.PathError{Op: "chown", Path: name, Err: err}
+		}
+	}
+	if !folder {
+		return nil
+	}
+	list, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	d := os.NewFile(uintptr(list), name)
+	names, err := d.Readdirnames(-1)
+	d.Close()
+	for _, n := range names {
+		if e := giveAt(fd, n, uid, gid); err == nil {
+			err = e
+		}
+	}
+	return err
 }

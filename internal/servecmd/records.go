@@ -7,14 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/api"
 	"github.com/showcause/showcause/serve/queue"
 	"github.com/showcause/showcause/serve/records"
@@ -90,12 +88,12 @@ func (s *storing) prepare(name string) error {
 	err := os.Mkdir(s.dir, 0o700)
 	if errors.Is(err, fs.ErrExist) {
 		if !s.named { // systemd makes StateDirectory, and gives what is in it to root at each start
-			_ = giveAll(s.dir, name) // whose it is shows when it is opened
+			_ = serve.GiveAll(s.dir, name) // whose it is shows when it is opened
 		}
 		return nil
 	}
 	if err == nil {
-		err = give(s.dir, name)
+		err = serve.Give(s.dir, name)
 	}
 	if err != nil && s.named {
 		return fmt.Errorf("store: %w", err)
@@ -103,46 +101,10 @@ func (s *storing) prepare(name string) error {
 	return nil
 }
 
-// give gives a folder that this process has made to a user.
-func give(dir, name string) error {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return err
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return err
-	}
-	return os.Lchown(dir, uid, gid)
-}
-
-// giveAll gives what root has in a folder to a user, files and folders alone. What has a second
-// name could be of anywhere.
-func giveAll(dir, name string) error {
-	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		i, err := e.Info()
-		if err != nil {
-			return err
-		}
-		st, ok := i.Sys().(*syscall.Stat_t)
-		if !ok || st.Uid != 0 || !i.IsDir() && (!i.Mode().IsRegular() || st.Nlink > 1) {
-			return nil
-		}
-		return give(path, name)
-	})
-}
-
 // giveCache gives the folder that systemd has made for what is kept to a user.
 func giveCache(name string) {
 	if dir := os.Getenv("CACHE_DIRECTORY"); filepath.IsAbs(dir) && name != "" && os.Geteuid() == 0 {
-		_ = giveAll(dir, name) // without, nothing is kept
+		_ = serve.GiveAll(dir, name) // without, nothing is kept
 	}
 }
 
