@@ -18,10 +18,11 @@ func UsualPasswords() []string {
 }
 
 const (
-	maxHeard    = 32  // passwords of one input that its text told
-	maxOver     = 16  // words of one input that nothing says to be passwords
-	maxPassword = 128 // bytes of one
-	maxKeys     = 256 // keys that are kept
+	maxHeard    = 32       // passwords of one input that its text told
+	maxOver     = 16       // words of one input that nothing says to be passwords
+	maxPassword = 128      // bytes of one
+	maxListened = 64 << 10 // bytes of texts that wait until a password is asked for
+	maxKeys     = 256      // keys that are kept
 
 	// keyShare is the part of the limit of work that guessing may take: 1 of so many.
 	keyShare = 2
@@ -29,6 +30,8 @@ const (
 
 // guessing is what the guessing of passwords for one input knows and has spent.
 type guessing struct {
+	texts []listened
+	kept  int // bytes of them
 	heard [][]byte
 	over  [][]byte
 	asked int64 // how often passwords were looked for
@@ -39,6 +42,7 @@ type guessing struct {
 // Passwords returns what is to be tried, without doubles.
 func (o *Out) Passwords() [][]byte {
 	b := o.budget
+	o.listen()
 	b.guess.asked++
 	out := slices.Clone(b.guess.heard)
 	add := func(p []byte) {
@@ -58,6 +62,38 @@ func (o *Out) Passwords() [][]byte {
 		add(p)
 	}
 	return out
+}
+
+// listened is a text in which find looks for words.
+type listened struct {
+	text []byte
+	find func(text []byte, hear, overhear func([]byte))
+}
+
+// Listen notes a text that find hears and overhears words in, once somebody asks for
+// passwords: next to no mail has anything encrypted.
+func (o *Out) Listen(text []byte, find func(text []byte, hear, overhear func([]byte))) {
+	g := &o.budget.guess
+	if len(g.heard) >= maxHeard && len(g.over) >= maxOver {
+		return
+	}
+	if g.kept+len(text) > maxListened {
+		o.listen()
+	}
+	if len(text) > maxListened {
+		find(text, o.Hear, o.Overhear)
+		return
+	}
+	g.kept += len(text)
+	g.texts = append(g.texts, listened{bytes.Clone(text), find})
+}
+
+func (o *Out) listen() {
+	g := &o.budget.guess
+	for _, t := range g.texts {
+		t.find(t.text, o.Hear, o.Overhear)
+	}
+	g.texts, g.kept = nil, 0
 }
 
 // Hear notes a word of the text that comes with what is encrypted: it may be

@@ -82,3 +82,42 @@ func TestGuess(t *testing.T) {
 		t.Errorf("%v", *gaps)
 	}
 }
+
+// TestListen holds that texts are searched in their order, once, when passwords are asked
+// for or when too many wait.
+func TestListen(t *testing.T) {
+	b := NewBudget(showcause.Limits{}, 1<<20, nil)
+	b.NoUsual = true
+	o := NewOut(b, nil, nil, nil)
+	found := 0
+	find := func(text []byte, hear, overhear func([]byte)) {
+		found++
+		hear(text[:3])
+		overhear(text[3:6])
+	}
+	text := []byte("oneOUT")
+	o.Listen(text, find)
+	copy(text, "twoTOO") // a text is the caller's
+	o.Listen(text, find)
+	if found > 0 {
+		t.Errorf("%d texts searched for nobody", found)
+	}
+	for range 2 {
+		if got := fmt.Sprintf("%s", o.Passwords()); got != "[one two OUT TOO]" || found != 2 {
+			t.Errorf("%s after %d texts", got, found)
+		}
+	}
+	for i := range 10 {
+		o.Listen(append([]byte(fmt.Sprintf("%03dabc", i)), make([]byte, 16<<10)...), find)
+	}
+	if found < 5 || found == 12 {
+		t.Errorf("%d texts searched, the others wait", found)
+	}
+	if got := fmt.Sprintf("%.3s", o.Passwords()); got != "[one two 000 001 002 003 004 005 006 007 008 009 OUT TOO abc]" {
+		t.Errorf("%s", got)
+	}
+	o.Listen(make([]byte, maxListened+1), find)
+	if found != 13 {
+		t.Error("a text that is too long to wait was not searched")
+	}
+}

@@ -104,7 +104,7 @@ func (w *mailWalk) plain(p *part, m method) {
 		return // read there
 	}
 	if w.work(16); p.isText() && !w.done {
-		w.hear(w.head(p.start, p.end, make([]byte, password.MaxText)))
+		w.hear(w.head(p.start, p.end, make([]byte, min(p.end-p.start, password.MaxText))))
 	}
 	ops := mailBlocks
 	if uu {
@@ -201,7 +201,7 @@ func (p *part) isText() bool {
 
 // hear looks for passwords in a text. They are tried on what stands behind it.
 func (w *mailWalk) hear(text []byte) {
-	password.Text(text, w.out.Hear, w.out.Overhear)
+	w.out.Listen(text, password.Text)
 }
 
 // firstBytes keeps the first bytes of what is read.

@@ -309,7 +309,7 @@ func (p *mailPass) headerLine(ln *line) {
 	}
 	name, odd := fieldName(t)
 	if name == "subject" && !p.again {
-		password.Subject(t[min(len("subject:"), len(t)):], p.out.Hear, p.out.Overhear)
+		p.out.Listen(t[min(len("subject:"), len(t)):], password.Subject)
 	}
 	if name != "" {
 		p.head.add(name, t[min(bytes.IndexByte(t, ':')+1, len(t)):], odd)
