@@ -554,13 +554,13 @@ func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
 		fields = append(fields, "sha256", a.SHA256)
 	}
 	switch {
+	case len(a.Records) > 0:
+		fields = append(fields, "record", a.Records[0])
+	case a.Unrecorded != "":
+		fields = append(fields, "unrecorded", a.Unrecorded)
+	}
+	switch {
 	case len(said.Names) > 0:
-		switch {
-		case len(a.Records) > 0:
-			fields = append(fields, "record", a.Records[0])
-		case a.Unrecorded != "":
-			fields = append(fields, "unrecorded", a.Unrecorded)
-		}
 		d.log.Info(name+": "+said.Names[0]+" FOUND", fields...)
 		if d.event != nil {
 			d.event.Tell(name, said.Names[0])

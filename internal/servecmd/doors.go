@@ -153,5 +153,9 @@ func (h Host) milterServer(s *settings, d *serve.Daemon) (serve.Door, error) {
 	if o.OnInfected == milter.Accept {
 		deed = ""
 	}
-	return milter.New(h.behind(milterName, strings.ToLower(deed), s, d), o), nil
+	b := h.behind(milterName, strings.ToLower(deed), s, d)
+	if o.OnIncomplete == milter.Accept {
+		b.Passed = acted(d.Records(), "accept")
+	}
+	return milter.New(b, o), nil
 }

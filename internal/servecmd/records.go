@@ -20,9 +20,10 @@ import (
 
 // storing is where records go.
 type storing struct {
-	dir   string            // "" for none
-	named bool              // the user said so: without it there is no service
-	words map[string]string // how the service answers, for the policy of records
+	dir    string            // "" for none
+	named  bool              // the user said so: without it there is no service
+	words  map[string]string // how the service answers, for the policy of records
+	policy queue.Policy      // the same
 }
 
 // records works out where records go.
@@ -31,7 +32,7 @@ func (s *settings) records(h Host) (err error) {
 	if s.store, err = storingAt(h, flag, s.user); err != nil {
 		return err
 	}
-	s.store.words = policyWords(&s.policy)
+	s.store.words, s.store.policy = policyWords(&s.policy), s.policy
 	from := ""
 	switch {
 	case s.given.Changed("store"):
@@ -115,7 +116,7 @@ func (s *storing) open(log *slog.Logger) (*records.Keeper, error) {
 		log.Warn("no record of what is found is kept", "store", "off")
 		return nil, nil
 	}
-	k, err := records.Open(records.Options{Store: s.dir, Words: s.words, Log: log})
+	k, err := records.Open(records.Options{Store: s.dir, Words: s.words, Policy: s.policy, Log: log})
 	if err != nil && !s.named {
 		log.Error("no record of what is found is kept: --store names another folder", "error", showcause.Escape(err.Error()))
 		return nil, nil

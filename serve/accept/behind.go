@@ -46,6 +46,9 @@ type Behind struct {
 	// Acted is told of each answer because of which the door does something, as findings are
 	// answered; nil is none.
 	Acted func(*queue.Job, *queue.Answer)
+	// Passed is told of each answer that is an error, where the door lets pass what it is of; nil
+	// where it does not.
+	Passed func(*queue.Job, *queue.Answer)
 }
 
 // Receive implements Scanner.
@@ -59,7 +62,8 @@ func (b *Behind) Receive(ctx context.Context, client string, limit int64) (Strea
 
 // Scan implements Scanner. Its streams are those of Receive.
 func (b *Behind) Scan(ctx context.Context, r Request) (queue.Said, error) {
-	j := queue.Job{Door: b.Door, Client: r.Client, Name: r.Name, Content: r.Stream.(*queue.Spool)}
+	j := queue.Job{Door: b.Door, Client: r.Client, Name: r.Name, Content: r.Stream.(*queue.Spool), Gaps: r.Gaps}
+	j.Options.Passes = b.Passed != nil
 	if b.Timeout > 0 {
 		j.Deadline = time.Now().Add(b.Timeout)
 	}
@@ -67,12 +71,12 @@ func (b *Behind) Scan(ctx context.Context, r Request) (queue.Said, error) {
 	if err != nil {
 		return queue.Said{}, err
 	}
-	if len(r.Gaps) > 0 {
-		a.Report.Gaps = append(a.Report.Gaps[:len(a.Report.Gaps):len(a.Report.Gaps)], r.Gaps...) // the report is shared
-	}
 	said := b.Policy.Say(&a)
-	if len(said.Names) > 0 && b.Acted != nil {
+	switch {
+	case len(said.Names) > 0 && b.Acted != nil:
 		b.Acted(&j, &a)
+	case said.Failed != "" && b.Passed != nil:
+		b.Passed(&j, &a)
 	}
 	return said, nil
 }

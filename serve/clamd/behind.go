@@ -44,6 +44,9 @@ func (b *Behind) Scan(ctx context.Context, r Request) (Answer, error) {
 	}
 	if s, ok := r.Stream.(*queue.Spool); ok {
 		j.Content = s
+		if r.Cut {
+			j.Gaps = []showcause.Gap{{Code: showcause.LimitSize, Offset: s.Size(), Length: -1}}
+		}
 	}
 	timeout := b.Timeout
 	if t := r.Options.Timeout; t > 0 && (timeout == 0 || t < timeout) {
@@ -58,13 +61,6 @@ func (b *Behind) Scan(ctx context.Context, r Request) (Answer, error) {
 			b.Asked(&r, nil, nil, err)
 		}
 		return Answer{}, translate(err)
-	}
-	if r.Cut {
-		end := showcause.Gap{Code: showcause.LimitSize, Offset: a.Report.Size, Length: -1}
-		a.Report.Gaps = append(a.Report.Gaps[:len(a.Report.Gaps):len(a.Report.Gaps)], end) // the report is shared
-		if a.Report.Verdict == showcause.NothingFound {
-			a.Report.Verdict = showcause.Incomplete
-		}
 	}
 	said := b.Policy.Say(&a)
 	if b.Asked != nil {

@@ -194,9 +194,6 @@ func (t *talk) body(ctx context.Context, r *request, last bool) (bool, error) {
 	if err != nil {
 		return true, unable(err)
 	}
-	for _, g := range q.Gaps { // the queue's own log does not have them
-		t.s.o.Log.Info("body not read whole", "door", "icap", "client", client, "url", q.Name, "code", g.Code, "answer", said.Failed)
-	}
 	last = last || t.c.Last()
 	switch {
 	case len(said.Names) > 0 || said.Failed != "":

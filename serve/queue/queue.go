@@ -58,8 +58,9 @@ type Options struct {
 	// so does at once what is large. Default 300 ms.
 	Quick time.Duration
 	// Told is called once for each job with what came of it, from many goroutines; Record
-	// makes records of an answer (Answer.Record, Records, Unrecorded), before that, and while
-	// Answer.Database is open. It must come to its end by itself. Either may be nil.
+	// makes records of an answer that has findings or gaps (Answer.Record, Records, Unrecorded),
+	// before that, and while Answer.Database is open: Answer.Report has not the Gaps of the job
+	// then. It must come to its end by itself. Either may be nil.
 	Told   func(*Job, *Answer, error)
 	Record func(context.Context, *Job, *Answer)
 }
@@ -71,9 +72,21 @@ type Job struct {
 	// File is a regular file, open for reading; it stays the caller's too. One that is
 	// written to while it is read makes the answer incomplete: changed.
 	File     *os.File
-	Name     string    // as rules and records are told, a path where there is one; may be ""
-	Deadline time.Time // after which nobody waits; zero is none
+	Name     string          // as rules and records are told, a path where there is one; may be ""
+	Deadline time.Time       // after which nobody waits; zero is none
+	Gaps     []showcause.Gap // what the door knows not to be in Content: the answer has them too
 	Options  ScanOptions
+}
+
+// Whole is a report of what was read with the gaps that the door knows of.
+func (j *Job) Whole(r showcause.Report) showcause.Report {
+	if len(j.Gaps) > 0 {
+		r.Gaps = append(r.Gaps[:len(r.Gaps):len(r.Gaps)], j.Gaps...) // the report is shared
+		if r.Verdict != showcause.Error {
+			r.Conclude()
+		}
+	}
+	return r
 }
 
 // ScanOptions are what one job wants otherwise than the service does.
@@ -82,6 +95,7 @@ type ScanOptions struct {
 	Passwords [][]byte         // besides the service's
 	Externals map[string]module.Value
 	Record    bool // Answer.Record is wanted
+	Passes    bool // what is not read whole, and would be an error, lets something pass all the same: it is to have a record
 	Act       bool // something is done because of the answer: its records are to be durable before that
 	NoCache   bool // the answer is to be a new one
 }
@@ -100,8 +114,8 @@ type Answer struct {
 	Limits   showcause.Limits // that it was scanned with, as in worker.Options
 
 	Record     []byte   // sealed, JSON: of the first finding that counts, if it was asked for, or of the first
-	Records    []string // names of the records of its findings
-	Unrecorded string   // why findings have none, or none that is durable yet: words of this program's
+	Records    []string // names of the records of its findings, and of what a setting made of what was not read
+	Unrecorded string   // why some of this has none, or none that is durable yet: words of this program's
 }
 
 // Queue takes jobs from all doors. It is safe for concurrent use.
@@ -211,9 +225,7 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 		key = keyOf(s, j)
 		if !j.Options.NoCache {
 			if r, ok := g.cache.get(key); ok {
-				a := Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true, Limits: overlay(q.o.Pool.Limits, j.Options.Limits)}
-				q.recorded(ctx, j, &a)
-				return a, nil
+				return q.recorded(ctx, j, &Answer{Report: *r, SHA256: sum, Database: g.rules, Cached: true}), nil
 			}
 		}
 	}
@@ -224,9 +236,7 @@ func (q *Queue) scan(ctx context.Context, j *Job, start time.Time) (Answer, erro
 	if known && lasting(&r) {
 		g.cache.put(key, &r)
 	}
-	a := Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited, Limits: overlay(q.o.Pool.Limits, j.Options.Limits)}
-	q.recorded(ctx, j, &a)
-	return a, nil
+	return q.recorded(ctx, j, &Answer{Report: r, SHA256: sum, Database: g.rules, Waited: waited}), nil
 }
 
 // read waits for the job's turn, and has readers look at it; where it takes long and
@@ -308,10 +318,14 @@ func (j *Job) content() ([]byte, *os.File) {
 	return j.Content.buf, j.Content.file
 }
 
-func (q *Queue) recorded(ctx context.Context, j *Job, a *Answer) {
-	if q.o.Record != nil && len(a.Report.Findings) > 0 {
+// recorded completes an answer, and has records made of it.
+func (q *Queue) recorded(ctx context.Context, j *Job, a *Answer) Answer {
+	a.Limits = overlay(q.o.Pool.Limits, j.Options.Limits)
+	if q.o.Record != nil && len(a.Report.Findings)+len(a.Report.Gaps)+len(j.Gaps) > 0 {
 		q.o.Record(ctx, j, a)
 	}
+	a.Report = j.Whole(a.Report)
+	return *a
 }
 
 // told tells what came of a job.

@@ -1,5 +1,5 @@
-// Package records keeps evidence of what a service finds, and of what is done because of
-// it: statements are sealed where the answer is made, and one goroutine appends them to
+// Package records keeps evidence of what a service finds, of what a setting lets pass unread,
+// and of what is done because of it: statements are sealed where the answer is made, and one goroutine appends them to
 // the host's store, many at a time.
 //
 //	finding ──► sealed ──► waits in memory, so many bytes ──► store and its log
@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,10 @@ type Options struct {
 	Store string // folder
 	// Words are options of the readers that change a verdict, besides the limits.
 	Words map[string]string
-	Log   *slog.Logger
+	// Policy is how the service answers: what is OK or found by it, though not read whole, has
+	// a record too.
+	Policy queue.Policy
+	Log    *slog.Logger
 
 	Wait    time.Duration // that an answer waits for its records to be durable, at most; default 2 s
 	Delay   time.Duration // from the first record to the writing of all that came since; default 200 ms
@@ -88,7 +92,7 @@ type Keeper struct {
 type Status struct {
 	Store   string `json:"store,omitempty"`
 	Made    int64  `json:"made"`             // records that are durable
-	Missed  int64  `json:"missed"`           // findings and deeds that have none
+	Missed  int64  `json:"missed"`           // findings, deeds and answers by a setting that have none
 	Waiting int    `json:"waiting"`          // records
 	Failed  string `json:"failed,omitempty"` // why the store cannot be written to now, or is not there
 	// Unsealed is why no record could be made of what came last.
@@ -162,9 +166,13 @@ func (k *Keeper) Engine() evidence.Engine { return k.engine }
 
 // Record makes the records of an answer: it is queue.Options.Record.
 func (k *Keeper) Record(ctx context.Context, j *queue.Job, a *queue.Answer) {
+	lenient := k.lenient(j, a)
+	if len(a.Report.Findings) == 0 && lenient == "" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.o.Wait+min(time.Duration(min(a.Report.Size, 1<<40)/digestRate)*time.Second, maxDigest))
 	defer cancel()
-	m := k.made(ctx, j, a)
+	m := k.made(ctx, j, a, lenient)
 	a.Records, a.Unrecorded = m.names, m.missed
 	if !j.Options.Record && !j.Options.Act || len(m.names) == 0 {
 		return
@@ -178,6 +186,23 @@ func (k *Keeper) Record(ctx context.Context, j *queue.Job, a *queue.Answer) {
 	}
 }
 
+// lenient are the reasons for which something was not read of what is answered as OK, or as
+// found, or let pass, by a setting: no finding says so. It is "" of other answers.
+func (k *Keeper) lenient(j *queue.Job, a *queue.Answer) string {
+	whole := j.Whole(a.Report)
+	if whole.Verdict != showcause.Incomplete {
+		return ""
+	}
+	if said := k.o.Policy.Say(&queue.Answer{Report: whole}); said.Failed != "" && !j.Options.Passes {
+		return ""
+	}
+	codes := map[string]bool{}
+	for i := range whole.Gaps {
+		codes[string(whole.Gaps[i].Code)] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(codes)), ",")
+}
+
 // Read returns a record of the store by its name. Where there is none the error is
 // fs.ErrNotExist.
 func (k *Keeper) Read(name string) ([]byte, error) {
@@ -189,16 +214,12 @@ func (k *Keeper) Read(name string) ([]byte, error) {
 }
 
 // made returns the records of an answer, made now or for the same answer before.
-func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made {
-	name := nameOf(j)
-	var subject evidence.Digests
-	switch {
-	case j.Content != nil:
-		subject = recording.Digest(ctx, j.Content.Content(), &a.Report)
-	case j.File != nil:
-		subject = recording.Digest(ctx, j.File, &a.Report)
+func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer, lenient string) *made {
+	name, subject := nameOf(j), subjectOf(ctx, j, a)
+	id := key{
+		rules: a.Database.Digest, digest: subject.SHA256, name: name, client: j.Client,
+		options: fmt.Sprintf("%+v %d %s", a.Limits, len(j.Options.Passwords), lenient),
 	}
-	id := key{rules: a.Database.Digest, digest: subject.SHA256, name: name, client: j.Client, options: fmt.Sprintf("%+v %d", a.Limits, len(j.Options.Passwords))}
 	if m := k.before(id); m != nil {
 		return m
 	}
@@ -206,11 +227,16 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 	scan, err := k.scanOf(a, len(j.Options.Passwords))
 	if err != nil {
 		m.missed = err.Error()
-		k.miss(len(a.Report.Findings), name, m.missed)
+		k.miss(max(len(a.Report.Findings), 1), name, m.missed)
 		k.sealed(err)
 		return m
 	}
 	b := &batch{done: make(chan struct{})}
+	if lenient != "" {
+		whole := j.Whole(a.Report)
+		rec, err := k.unread(*scan, name, subject, &whole)
+		k.take(m, b, rec, err)
+	}
 	counts := false
 	for i := range a.Report.Findings {
 		f := &a.Report.Findings[i]
@@ -220,15 +246,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 			break
 		}
 		rec, err := recording.Seal(scan, k.store.Keys(), name, subject, &a.Report, f)
-		k.sealed(err)
-		if err != nil {
-			m.missed = err.Error()
-			k.miss(1, name, m.missed)
-			continue
-		}
-		b.records = append(b.records, rec)
-		b.bytes += weight(rec)
-		if m.names = append(m.names, rec.Name()); f.Allowed == "" && !counts {
+		if k.take(m, b, rec, err) && f.Allowed == "" && !counts {
 			counts = true
 			last := len(m.names) - 1
 			m.names[0], m.names[last] = m.names[last], m.names[0]
@@ -244,6 +262,44 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer) *made 
 	}
 	k.remember(m)
 	return m
+}
+
+// take adds a record, if there is one.
+func (k *Keeper) take(m *made, b *batch, rec *evidence.Record, err error) bool {
+	k.sealed(err)
+	if err != nil {
+		m.missed = err.Error()
+		k.miss(1, m.key.name, m.missed)
+		return false
+	}
+	b.records = append(b.records, rec)
+	b.bytes += weight(rec)
+	m.names = append(m.names, rec.Name())
+	return true
+}
+
+// unread makes the record of what was not read of one input: that of a scan that had no other.
+func (k *Keeper) unread(scan draft.Scan, name string, subject evidence.Digests, r *showcause.Report) (*evidence.Record, error) {
+	if err := scan.Begin(); err != nil {
+		return nil, err
+	}
+	c := scan.Coverage()
+	c.File(name, evidence.Digests{SHA256: subject.SHA256}, r, false)
+	return evidence.Seal(c.Statements()[0], k.store.Keys()...)
+}
+
+// subjectOf are the digests of the content. A file that has no finding is read for them a
+// second time only if that is soon done.
+func subjectOf(ctx context.Context, j *queue.Job, a *queue.Answer) evidence.Digests {
+	switch found := len(a.Report.Findings) > 0; {
+	case j.Content != nil && found:
+		return recording.Digest(ctx, j.Content.Content(), &a.Report)
+	case j.Content != nil:
+		return evidence.Digests{SHA256: a.SHA256}
+	case j.File != nil && (found || a.Report.Size <= digestRate):
+		return recording.Digest(ctx, j.File, &a.Report)
+	}
+	return evidence.Digests{}
 }
 
 // weight is what a record takes in memory, bytes, about: its payload, and what it discloses

@@ -296,3 +296,97 @@ func TestNoLimit(t *testing.T) {
 		t.Errorf("%+v", k.Status())
 	}
 }
+
+// What a setting makes OK, or found, though it was not read whole, has a record that says what
+// was not read, and by which setting; an error has none, but where it lets something pass.
+func TestLenient(t *testing.T) {
+	beyond := []showcause.Gap{{Code: showcause.LimitSize, Offset: 6, Length: -1}}
+	for _, c := range []struct {
+		name   string
+		policy queue.Policy
+		job    queue.Job
+		text   string
+		want   int // records
+	}{
+		{"error", queue.Policy{}, queue.Job{Gaps: beyond}, "stream", 0},
+		{"ok", queue.Policy{Incomplete: queue.IncompleteOK}, queue.Job{Gaps: beyond}, "stream", 1},
+		{"read whole", queue.Policy{Incomplete: queue.IncompleteOK}, queue.Job{}, "stream", 0},
+		{"accepted", queue.Policy{Accept: []string{"limit"}}, queue.Job{Gaps: beyond}, "stream", 1},
+		{"another accepted", queue.Policy{Accept: []string{"encrypted"}}, queue.Job{Gaps: beyond}, "stream", 0},
+		{"found", queue.Policy{Incomplete: queue.IncompleteFound}, queue.Job{Gaps: beyond}, "stream", 1},
+		{"alert", queue.Policy{AlertExceedsMax: true}, queue.Job{Gaps: beyond}, "stream", 1},
+		{"passed", queue.Policy{}, queue.Job{Gaps: beyond, Options: queue.ScanOptions{Passes: true}}, "stream", 1},
+		{"the reader's gap", queue.Policy{Incomplete: queue.IncompleteOK}, queue.Job{Options: queue.ScanOptions{Limits: showcause.Limits{FileSize: 3}}}, "stream", 1},
+		{"and a finding", queue.Policy{Incomplete: queue.IncompleteOK}, queue.Job{Gaps: beyond}, marker, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			q, k := opened(t, Options{Policy: c.policy, Words: map[string]string{"incomplete": c.policy.Incomplete.String()}})
+			var names []string
+			for range 2 { // the second is of the cache
+				s, err := q.Receive(t.Context(), "x", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				if _, err := s.Write([]byte(c.text)); err != nil {
+					t.Fatal(err)
+				}
+				c.job.Door, c.job.Client, c.job.Content, c.job.Options.Act = "test", "x", s, true
+				a, err := q.Scan(t.Context(), c.job)
+				if err != nil || a.Unrecorded != "" || len(a.Records) != c.want {
+					t.Fatalf("%+v %v", a, err)
+				}
+				if c.job.Gaps != nil && (len(a.Report.Gaps) != 1 || a.Report.Gaps[0].Code != showcause.LimitSize || a.Report.Verdict == showcause.NothingFound) {
+					t.Errorf("%+v", a.Report)
+				}
+				if names = append(names, a.Records...); c.want > 0 && names[0] != a.Records[0] {
+					t.Errorf("%q", names)
+				}
+			}
+			if c.want == 0 {
+				return
+			}
+			sealed, err := k.Store().Verify(names[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := sealed.Statement()
+			if c.text == marker {
+				if st.Kind != evidence.Finding || !st.Coverage.Complete {
+					t.Errorf("%+v", st)
+				}
+				return
+			}
+			in := st.Coverage.Inputs
+			if st.Kind != evidence.Scan || st.Verdict != "incomplete" || st.Coverage.Complete || len(in) != 1 || in[0].Digest.SHA256 == "" || len(in[0].Gaps) != 1 ||
+				in[0].Gaps[0].Code != string(showcause.LimitSize) || st.Policy.Options["incomplete"] != c.policy.Incomplete.String() || st.Context.Paths[0].Text != "stream" {
+				t.Errorf("%+v", st)
+			}
+			if err := k.Deed(names[0], in[0].Digest.SHA256, in[0].Size, "stream", "accept", nil); err != nil {
+				t.Error(err)
+			}
+			if st := k.Status(); st.Missed != 0 || !st.OK() {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// Of a file, too; what cannot be written takes no answer away, and is counted.
+func TestLenientFile(t *testing.T) {
+	broken := errors.New("no space")
+	q, k := opened(t, Options{Policy: queue.Policy{Incomplete: queue.IncompleteOK}, Pending: 1, write: func([]*evidence.Record) error { return broken }})
+	path := t.TempDir() + "/f"
+	if err := os.WriteFile(path, []byte("a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a, err := q.Scan(t.Context(), queue.Job{Client: "x", File: f, Name: path, Options: queue.ScanOptions{Limits: showcause.Limits{FileSize: 3}}})
+	if err != nil || a.Report.Verdict != showcause.Incomplete || a.Unrecorded != errFull.Error() || k.Status().Missed != 1 {
+		t.Errorf("%+v %v %+v", a, err, k.Status())
+	}
+}
