@@ -218,3 +218,40 @@ func TestPage(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A store that takes no record, and a body for which there is no room: what is found is blocked
+// all the same, what is not scanned does not pass, and what has no record is counted.
+func TestFull(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy queue.Policy
+		room   int64
+		body   string
+		want   string
+		failed bool // a record is missing, or waits
+	}{
+		"found":       {queue.Policy{}, 0, "x" + marker, "X-Infection-Found: Type=0; Resolution=2; Threat=Test.Marker.UNOFFICIAL;", true},
+		"clean":       {queue.Policy{}, 0, "x", "ICAP/1.0 204 ", false},
+		"unread":      {queue.Policy{}, 0, strings.Repeat("x", 300), "Threat=Not read whole: limit.size;", false},
+		"waived":      {queue.Policy{Incomplete: queue.IncompleteOK}, 0, strings.Repeat("x", 300), "ICAP/1.0 204 ", true},
+		"no room":     {queue.Policy{}, 1, "xx", "ICAP/1.0 503 ", false},
+		"no room, ok": {queue.Policy{Incomplete: queue.IncompleteOK}, 1, "xx", "ICAP/1.0 503 ", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, use := accepttest.Full(t, c.policy)
+			b := accepttest.Readers(t, "icap", c.policy, use, func(o *queue.Options) { o.MaxMemory = c.room })
+			b.Acted = func(_ *queue.Job, a *queue.Answer) {
+				if len(a.Records) == 0 || k.Deed(a.Records[0], a.SHA256, a.Report.Size, "x", "block", nil) != nil {
+					t.Errorf("%+v", a)
+				}
+			}
+			got := say(t, accepttest.Serve(t, New(b, Options{MaxLength: 200})), respmod("Allow: 204\r\n", okHdr, chunked(c.body, 99, "0\r\n\r\n")))
+			if !strings.Contains(got, c.want) || c.want[0] == 'X' && strings.Contains(got, marker) {
+				t.Errorf("%q", got)
+			}
+			_ = k.Close(t.Context())
+			if st := k.Status(); st.Made != 0 || (st.Missed > 0) != c.failed || (st.Failed != "") != c.failed {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}

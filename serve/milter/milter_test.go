@@ -316,3 +316,46 @@ func TestReaders(t *testing.T) {
 		}
 	}
 }
+
+// A store that takes no record, and a mail for which there is no room: what is found is refused
+// all the same, what is not scanned is not taken, and what has no record is counted.
+func TestFull(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for name, c := range map[string]struct {
+		policy queue.Policy
+		o      Options
+		room   int64
+		body   string
+		want   string
+		failed bool // a record is missing, or waits
+	}{
+		"found":         {queue.Policy{}, Options{}, 0, marker, "y 550 5.7.1 Refused: Test.Marker.UNOFFICIAL|", true},
+		"clean":         {queue.Policy{}, Options{}, 0, "x", "a", false},
+		"unread":        {queue.Policy{}, Options{MaxLength: 100}, 0, long, "y 451 4.7.1 Not read whole: limit.size|", false},
+		"unread, taken": {queue.Policy{}, Options{MaxLength: 100, OnIncomplete: Accept}, 0, long, "a", true},
+		"waived":        {queue.Policy{Incomplete: queue.IncompleteOK}, Options{MaxLength: 100}, 0, long, "a", true},
+		"no room":       {queue.Policy{}, Options{}, 1, "x", "y 451 4.7.1 Not scanned, try again later: no space for what is received|", false},
+		"no room, ok":   {queue.Policy{Incomplete: queue.IncompleteOK}, Options{}, 1, "x", "y 451 4.7.1 Not scanned, try again later: no space for what is received|", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, use := accepttest.Full(t, c.policy)
+			b := accepttest.Readers(t, "milter", c.policy, use, func(o *queue.Options) { o.MaxMemory = c.room })
+			acted := func(_ *queue.Job, a *queue.Answer) {
+				if len(a.Records) == 0 || k.Deed(a.Records[0], a.SHA256, a.Report.Size, "x", "reject", nil) != nil {
+					t.Errorf("%+v", a)
+				}
+			}
+			if b.Acted = acted; c.o.OnIncomplete == Accept {
+				b.Passed = acted
+			}
+			got := talked(t, accepttest.Serve(t, New(b, c.o)), hello(6, 0x1ff, postfix)+mailOf(subject, c.body))
+			if len(got) == 0 || got[len(got)-1] != c.want {
+				t.Errorf("%q", got)
+			}
+			_ = k.Close(t.Context())
+			if st := k.Status(); st.Made != 0 || (st.Missed > 0) != c.failed || (st.Failed != "") != c.failed {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}

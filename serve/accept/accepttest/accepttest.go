@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/serve/accept"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 	"github.com/showcause/showcause/worker/workertest"
 )
 
@@ -23,15 +24,35 @@ import (
 const Marker = "door-test marker 4f1d showcause."
 
 // Readers is a Scanner with a real reader, and a rule for Marker. The package's TestMain is workertest.Main.
-func Readers(t testing.TB, door string, p queue.Policy) *accept.Behind {
+func Readers(t testing.TB, door string, p queue.Policy, options ...func(*queue.Options)) *accept.Behind {
 	t.Helper()
 	db, _ := workertest.Rule(t, "Test.Marker", Marker)
-	q, err := queue.New(queue.Options{Rules: queue.Database{DB: db, Version: "1", Digest: "abc"}, Pool: workertest.Pool(1)})
+	o := queue.Options{Rules: queue.Database{DB: db, Version: "1", Digest: "abc"}, Pool: workertest.Pool(1)}
+	for _, set := range options {
+		set(&o)
+	}
+	q, err := queue.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = q.Drain(context.Background()) })
 	return &accept.Behind{Door: door, Queue: q, Policy: p}
+}
+
+// Full is a Keeper of records whose store takes none, and the option that makes a queue use it.
+func Full(t testing.TB, p queue.Policy) (*records.Keeper, func(*queue.Options)) {
+	t.Helper()
+	k, err := records.Open(records.Options{Store: t.TempDir() + "/store", Policy: p, Wait: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Store().Close(); err != nil { // stands for a disk that is full
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.Close(context.Background()) })
+	return k, func(o *queue.Options) {
+		o.Record, o.Pool.Digests, o.Rules.Digest = k.Record, true, strings.Repeat("a", 64)
+	}
 }
 
 // Fake is a Scanner that finds Marker. It does not read what begins with "fail:", is busy for
