@@ -71,7 +71,7 @@ func (t *talk) same(r *request, stream accept.Stream, last, preview bool) error 
 	defer f.Close()
 	t.head(200, last, fmt.Sprintf("Encapsulated: %s%s-body=%d\r\n", list, name, len(hdr)))
 	_, _ = t.bw.Write(hdr)
-	body := section(f, stream.Size())
+	body, left := section(f, stream.Size()), stream.Size()
 	var buf [16 << 10]byte
 	for {
 		n, err := io.ReadFull(body, buf[:])
@@ -81,10 +81,14 @@ func (t *talk) same(r *request, stream accept.Stream, last, preview bool) error 
 			if _, err := t.bw.WriteString("\r\n"); err != nil {
 				return err
 			}
+			left -= int64(n)
 		}
 		if err != nil {
 			break
 		}
+	}
+	if left > 0 { // without its last chunk it is not taken for whole
+		return io.ErrUnexpectedEOF
 	}
 	_, err = t.bw.WriteString("0\r\n\r\n")
 	return err

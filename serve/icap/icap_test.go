@@ -255,3 +255,11 @@ func TestFull(t *testing.T) {
 		})
 	}
 }
+
+// A body that cannot be read to its end is not given back as if it were whole.
+func TestShort(t *testing.T) {
+	got := say(t, accepttest.Serve(t, New(&accepttest.Fake{}, Options{})), respmod("", okHdr, chunked("short:"+strings.Repeat("x", 100), 50, "0\r\n\r\n")))
+	if strings.HasSuffix(got, "0\r\n\r\n") {
+		t.Errorf("%q", got)
+	}
+}

@@ -56,7 +56,8 @@ func Full(t testing.TB, p queue.Policy) (*records.Keeper, func(*queue.Options)) 
 }
 
 // Fake is a Scanner that finds Marker. It does not read what begins with "fail:", is busy for
-// "busy:", fails for "odd:", and has no space for "full:".
+// "busy:", fails for "odd:", has no space for "full:", and half of what begins with "short:" can
+// be read back.
 type Fake struct {
 	Policy queue.Policy
 	Prefix string                         // the door puts it before what it hands over
@@ -93,7 +94,11 @@ func (m *memory) File() (*os.File, error) {
 		return nil, err
 	}
 	_ = os.Remove(f.Name())
-	_, err = f.Write(m.Bytes())
+	b := m.Bytes()
+	if bytes.HasPrefix(b, []byte("short:")) {
+		b = b[:len(b)/2]
+	}
+	_, err = f.Write(b)
 	return f, err
 }
 
