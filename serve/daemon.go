@@ -544,12 +544,16 @@ func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
 	if name == "" {
 		name = "stream"
 	}
+	fields := []any{"door", j.Door, "client", j.Client}
+	if j.From != "" {
+		fields = append(fields, "from", j.From)
+	}
 	if err != nil {
-		d.log.Warn(name+": not scanned", "door", j.Door, "client", j.Client, "error", err)
+		d.log.Warn(name+": not scanned", append(fields, "error", err)...)
 		return
 	}
 	said := d.o.Policy.Say(a)
-	fields := []any{"door", j.Door, "client", j.Client, "size", a.Report.Size}
+	fields = append(fields, "size", a.Report.Size)
 	if a.SHA256 != "" {
 		fields = append(fields, "sha256", a.SHA256)
 	}

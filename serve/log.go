@@ -274,14 +274,14 @@ func (r *record) said(o *LogOptions) []string {
 }
 
 // verdict is what clamd's log has of a file: "/path: Name FOUND", and of a stream
-// "instream(local): Name FOUND"; extended, "Name(SHA-256:size) FOUND". It is "" for other
+// "instream(local): Name FOUND", over TCP "instream(192.0.2.1@4711): Name FOUND"; extended, "Name(SHA-256:size) FOUND". It is "" for other
 // lines. more tells whether there is something to say for which clamd has no place.
 func (r *record) verdict(extended bool) (verdict string, more bool) {
 	fields := map[string]string{}
 	for _, a := range r.attrs {
 		fields[a.Key] = a.Value.String()
 		switch a.Key {
-		case "door", "client", "size", "sha256":
+		case "door", "client", "from", "size", "sha256":
 		default:
 			more = true
 		}
@@ -293,7 +293,10 @@ func (r *record) verdict(extended bool) (verdict string, more bool) {
 	}
 	if rest, ok := strings.CutPrefix(name, "stream: "); ok {
 		client := fields["client"]
-		if client == "unix" || strings.HasPrefix(client, "uid=") {
+		switch {
+		case fields["from"] != "":
+			client = fields["from"]
+		case client == "unix" || strings.HasPrefix(client, "uid="):
 			client = "local"
 		}
 		name = "instream(" + client + "): " + rest

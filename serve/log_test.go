@@ -41,6 +41,8 @@ func TestClamdLog(t *testing.T) {
 	}{
 		{LogOptions{}, "/a: X FOUND", nil, "/a: X FOUND"},
 		{LogOptions{}, "stream: X FOUND", nil, "instream(local): X FOUND"},
+		{LogOptions{}, "stream: X FOUND", []slog.Attr{slog.String("from", "192.0.2.1@4711")}, "instream(192.0.2.1@4711): X FOUND"},
+		{LogOptions{}, "/a: X FOUND", []slog.Attr{slog.String("from", "192.0.2.1@4711")}, "/a: X FOUND"},
 		{LogOptions{}, "stream: OK", nil, "instream(local): OK"},
 		{LogOptions{Extended: true}, "/a: X FOUND", nil, "/a: X(ab:68) FOUND"},
 		{LogOptions{Extended: true}, "/a: OK", nil, "/a: OK"},

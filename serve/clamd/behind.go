@@ -39,7 +39,7 @@ func (b *Behind) Receive(ctx context.Context, client string) (Stream, error) {
 // Scan implements Backend.
 func (b *Behind) Scan(ctx context.Context, r Request) (Answer, error) {
 	j := queue.Job{
-		Door: "clamd", Client: r.Client, File: r.File, Name: r.Name,
+		Door: "clamd", Client: r.Client, From: r.From, File: r.File, Name: r.Name,
 		Options: queue.ScanOptions{Limits: b.lower(r.Options.Limits), Passwords: r.Options.Passwords, Record: r.Options.Record, NoCache: r.Options.NoCache},
 	}
 	if s, ok := r.Stream.(*queue.Spool); ok {

@@ -536,8 +536,63 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// A path that is left out is left out in other spellings too, and what the kernel makes up is
-// not read from a descriptor either.
+// What the kernel makes up while it is read is not scanned, whoever opened it.
+func TestProcesses(t *testing.T) {
+	b := &fake{}
+	d := open(t, b, Options{})
+	for send, want := range map[string]string{
+		"nFILDES\nx":           "fd[N]: Not a regular file ERROR\n",
+		"nSHOWCAUSE-FILDES\nx": `{"name":"fd[N]","verdict":"error","error":"Not a regular file"`,
+	} {
+		c, err := d.dial(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk := clamdtalk.Talk{Steps: []clamdtalk.Step{{Send: send, Files: []string{"/proc/self/status"}}}}
+		if r, err := talk.With(c, t.TempDir()); err != nil || !strings.HasPrefix(r.Bytes, want) {
+			t.Errorf("%q: %v, %v", send, r, err)
+		}
+	}
+	for send, want := range map[string]string{
+		"nSCAN /proc/self/status\n":              "/proc/self/status: Not supported file type ERROR\n",
+		"nSHOWCAUSE-SCAN -- /proc/self/status\n": `{"name":"/proc/self/status","verdict":"error","error":"Not a regular file"`,
+	} {
+		if got := ask(d, send); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %q", send, got)
+		}
+	}
+	if n := b.scans.Load(); n != 0 {
+		t.Errorf("%d are scanned", n)
+	}
+}
+
+// Over TCP it is known who asks, as clamd's log has it.
+func TestFrom(t *testing.T) {
+	b := &fake{}
+	d := open(t, b, Options{})
+	for _, tcp := range []bool{true, false} {
+		c, err := d.dial(tcp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
+			want = fmt.Sprintf("127.0.0.1@%d", a.Port)
+		}
+		if _, err := io.WriteString(c, "nINSTREAM\n"+stream("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(c); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := b.requests[len(b.requests)-1].From; got != want || tcp != (want != "") {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A path that is left out is left out in other spellings too.
 func TestExcludeSpelled(t *testing.T) {
 	s := Server{o: Options{Exclude: []*regexp.Regexp{regexp.MustCompile("^/srv/skip/"), regexp.MustCompile("^/x//y$")}}}
 	for path, want := range map[string]bool{"/srv/skip/a": true, "/srv//skip/a": true, "/srv/./skip/a": true, "/srv/in/../skip/a": true, "/x//y": true, "/x/y": false, "/srv/skipped/a": false} {

@@ -35,6 +35,7 @@ type conn struct {
 	s      *Server
 	nc     net.Conn
 	client string
+	from   string // as in Request
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -71,7 +72,8 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{s: s, nc: nc, client: clientOf(nc), fd: -1}
+	c := &conn{s: s, nc: nc, fd: -1}
+	c.client, c.from = clientOf(nc)
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw

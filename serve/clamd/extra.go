@@ -210,7 +210,7 @@ func (c *conn) ours(cmd *command) bool {
 	options := cmd.options()
 	return c.job(func(ctx context.Context, id uint32, term byte) {
 		defer c.s.begin(cmd.name)()
-		r := Request{Client: c.client, Command: cmd.name, Name: path, Options: options}
+		r := Request{Client: c.client, From: c.from, Command: cmd.name, Name: path, Options: options}
 		var a Answer
 		f, err := c.s.open(path)
 		if err == nil {

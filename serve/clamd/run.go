@@ -211,7 +211,7 @@ func (c *conn) fildes(cmd *command, say reply) bool {
 		return false
 	}
 	f := os.NewFile(uintptr(fd), "fd["+strconv.Itoa(fd)+"]")
-	r := Request{Client: c.client, Command: cmd.name, File: f, Options: cmd.options()}
+	r := Request{Client: c.client, From: c.from, Command: cmd.name, File: f, Options: cmd.options()}
 	if r.Name, _ = os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); r.Name == "" {
 		r.Name = f.Name()
 	}
@@ -263,7 +263,7 @@ func (c *conn) stream(cmd *command, say reply) bool {
 	if c.large != nil && c.r == c.w {
 		c.release()
 	}
-	r := Request{Client: c.client, Command: cmd.name, Stream: to, Cut: cut, Options: cmd.options()}
+	r := Request{Client: c.client, From: c.from, Command: cmd.name, Stream: to, Cut: cut, Options: cmd.options()}
 	return c.job(func(ctx context.Context, id uint32, term byte) {
 		defer to.Close()
 		defer c.s.begin(cmd.name)()

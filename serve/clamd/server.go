@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Stream interface {
 // Request is one thing to scan: a Stream, or a regular file that stays the door's to close.
 type Request struct {
 	Client  string // who asks: uid=1000, or an address; with /folder where many files are asked for at once
+	From    string // over TCP the address and port of the client, IP@port as clamd's log has it
 	Command string
 	Name    string // of the file, "" of a stream
 	Stream  Stream
@@ -352,7 +354,7 @@ func (s *Server) begin(name string) func() {
 }
 
 // clientOf names who asks, for fairness and the log.
-func clientOf(nc net.Conn) string {
+func clientOf(nc net.Conn) (client, from string) {
 	switch c := nc.(type) {
 	case *net.UnixConn:
 		client := "unix"
@@ -363,16 +365,17 @@ func clientOf(nc net.Conn) string {
 				}
 			})
 		}
-		return client
+		return client, ""
 	case *net.TCPConn:
 		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			from := a.IP.String() + "@" + strconv.Itoa(a.Port)
 			if a.IP.To4() == nil {
-				return a.IP.Mask(net.CIDRMask(64, 128)).String() + "/64"
+				return a.IP.Mask(net.CIDRMask(64, 128)).String() + "/64", from
 			}
-			return a.IP.String()
+			return a.IP.String(), from
 		}
 	}
-	return "unknown"
+	return "unknown", ""
 }
 
 // now is the time for conn.heard.

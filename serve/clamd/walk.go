@@ -276,7 +276,7 @@ func (w *walk) scan(f *os.File, path string) {
 	if w.over() {
 		return
 	}
-	r := Request{Client: w.c.client, Command: w.command, Name: path, File: f}
+	r := Request{Client: w.c.client, From: w.c.from, Command: w.command, Name: path, File: f}
 	if w.files != nil || len(w.chain) > 0 {
 		r.Client += "/folder"
 	}

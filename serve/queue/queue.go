@@ -68,6 +68,7 @@ type Options struct {
 // Job is one thing to scan. Of Content and File one is set.
 type Job struct {
 	Door, Client string // who asks: for turns, and for the log
+	From         string // for the log, where more is known of Client: IP@port, as clamd's log has it
 	Content      *Spool // from Receive; stays the caller's to close after Scan returns
 	// File is a regular file, open for reading; it stays the caller's too. One that is
 	// written to while it is read makes the answer incomplete: changed.
