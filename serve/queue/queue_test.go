@@ -583,7 +583,7 @@ func TestPace(t *testing.T) {
 	for range 100 {
 		tn.pace(time.Millisecond)
 	}
-	if tn.free != 48 || tn.share() != 24 || tn.away != 0 {
+	if tn.free != 48 || tn.share() != 24 || tn.withheld != 0 {
 		t.Errorf("%d, %d", tn.free, tn.share())
 	}
 	for range 20 {
@@ -602,7 +602,7 @@ func TestPace(t *testing.T) {
 	for range 20 {
 		tn.done("x")
 	}
-	if tn.free != 4 || tn.places-tn.away != 4 {
-		t.Errorf("%d, %d", tn.free, tn.away)
+	if tn.free != 4 || tn.places-tn.withheld != 4 {
+		t.Errorf("%d, %d", tn.free, tn.withheld)
 	}
 }

@@ -16,21 +16,21 @@ type turns struct {
 	least    int           // places that there are at least
 	patience time.Duration // places are fewer while jobs are with the readers for longer
 
-	mu      sync.Mutex // guards what follows
-	free    int        // less than 0 where some were taken away
-	places  int
-	away    int                // places that are taken away, for now
-	cut     time.Time          // when some were taken away last
-	clients map[string]*client // that wait, or have places
-	ring    []*client          // that wait, in order
-	waiting int
+	mu       sync.Mutex // guards what follows
+	free     int        // less than 0 where some were withheld that jobs still have
+	places   int
+	withheld int                // of places: not handed out while jobs take long
+	cut      time.Time          // when some were withheld last
+	clients  map[string]*client // that wait, or have places
+	ring     []*client          // that wait, in order
+	waiting  int
 }
 
 // of returns a line with the bounds of t, and so many places; few of them at first.
 func (t *turns) of(places, least int) turns {
 	return turns{
 		most: t.most, maxWaiting: t.maxWaiting, maxClient: t.maxClient, clients: map[string]*client{},
-		places: places, least: least, free: least, away: places - least, patience: 100 * time.Millisecond,
+		places: places, least: least, free: least, withheld: places - least, patience: 100 * time.Millisecond,
 	}
 }
 
@@ -39,7 +39,7 @@ func (t *turns) share() int {
 	if t.places == 0 {
 		return t.most
 	}
-	return min(t.most, max((t.places-t.away)/2, 1))
+	return min(t.most, max((t.places-t.withheld)/2, 1))
 }
 
 // pace says how long a job was with the readers: the longer, the fewer are handed to them
@@ -48,14 +48,14 @@ func (t *turns) pace(took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch now := time.Now(); {
-	case took < t.patience/2 && t.away > 0:
-		t.away--
+	case took < t.patience/2 && t.withheld > 0:
+		t.withheld--
 		t.free++
 		t.hand()
 	case took > t.patience && now.Sub(t.cut) > t.patience:
 		t.cut = now
-		n := min((t.places-t.away)/2, t.places-t.away-t.least)
-		t.away += n
+		n := min((t.places-t.withheld)/2, t.places-t.withheld-t.least)
+		t.withheld += n
 		t.free -= n
 	}
 }
