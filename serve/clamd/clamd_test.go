@@ -431,7 +431,7 @@ func TestOurCommands(t *testing.T) {
 	if m := get("nSHOWCAUSE-INSTREAM fresh max-depth=3 max-files=4 max-file-size=5 max-scan-size=6 max-ratio=7 max-work=8 timeout=9 password=a%20b password=c\n" + stream("gap")); m["error"] != "Not read whole: encrypted" {
 		t.Errorf("%v", m)
 	}
-	o := b.requests[len(b.requests)-1].Options
+	o := b.last().Options
 	if l := o.Limits; l.Depth != 3 || l.Objects != 4 || l.FileSize != 5 || l.ScanSize != 6 || l.Ratio != 7 || l.Work != 8 || o.Timeout != 9*time.Millisecond ||
 		!o.NoCache || fmt.Sprintf("%s", o.Passwords) != "[a b c]" {
 		t.Errorf("%+v", o)
@@ -586,7 +586,7 @@ func TestFrom(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Close()
-		if got := b.requests[len(b.requests)-1].From; got != want || tcp != (want != "") {
+		if got := b.last().From; got != want || tcp != (want != "") {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -97,6 +97,13 @@ func (f *fake) Scan(ctx context.Context, r Request) (Answer, error) {
 	return a, nil
 }
 
+// last is the last request.
+func (f *fake) last() Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.requests[len(f.requests)-1]
+}
+
 func (f *fake) Reload()   { f.reloads.Add(1) }
 func (f *fake) Shutdown() { f.ends.Add(1) }
 func (f *fake) Status() Status {
