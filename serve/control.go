@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/showcause/showcause/internal/jail"
@@ -57,7 +58,12 @@ type control struct {
 	ctx   context.Context // until Shutdown
 	end   context.CancelFunc
 	conns sync.WaitGroup
+	open  atomic.Int64 // connections now
+	ever  atomic.Int64
 }
+
+// Connections is the number of them, and of those that there ever were.
+func (c *control) Connections() (open int, ever int64) { return int(c.open.Load()), c.ever.Load() }
 
 func newControl(d *Daemon) *control {
 	c := &control{d: d}
@@ -80,8 +86,11 @@ func (c *control) Serve(_ context.Context, l net.Listener) error {
 			return err
 		}
 		free <- struct{}{}
+		c.ever.Add(1)
+		c.open.Add(1)
 		c.conns.Go(func() {
 			defer func() { <-free }()
+			defer c.open.Add(-1)
 			defer conn.Close()
 			stop := context.AfterFunc(c.ctx, func() { conn.SetReadDeadline(time.Now()) })
 			defer stop()

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -386,6 +387,11 @@ func TestLife(t *testing.T) {
 	if st.Rules.Failed == "" || st.Rules.Version != "2" || !st.Sealed || st.Pid != s.c.Process.Pid || st.Queue.Found != 2 {
 		t.Errorf("status: %+v", st)
 	}
+	for _, d := range st.Doors {
+		if d.Door == controlDoor && (d.Open < 1 || d.Connections < 1) { // the one that asks is among them
+			t.Errorf("control: %+v", d)
+		}
+	}
 	s.want(second, "2 41 Second.UNOFFICIAL")
 	s.rules("3", "Third", first) // which SelfCheck sees
 	s.until(first, "3 40 Third.UNOFFICIAL")
@@ -404,10 +410,13 @@ func TestLife(t *testing.T) {
 	}
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	h.CloseIdleConnections()
 	if !strings.Contains(string(body), "\nshowcause_reload_ok 1\n") {
 		t.Errorf("%s", body)
 	}
+	if i := slices.IndexFunc(asked(t, dir, "status").Doors, func(d DoorStatus) bool { return d.Door == metricsDoor && d.Open == 1 && d.Connections == 1 }); i < 0 {
+		t.Error("the connection for metrics is not counted")
+	}
+	h.CloseIdleConnections()
 	asked(t, dir, "stop")
 	told("STOPPING=1")
 	s.end()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/showcause/showcause/serve/api"
@@ -18,9 +19,14 @@ import (
 
 // metrics is the door that Prometheus asks: GET /metrics, and GET /health.
 type metrics struct {
-	d *Daemon
-	s http.Server
+	d    *Daemon
+	s    http.Server
+	open atomic.Int64 // connections now
+	ever atomic.Int64
 }
+
+// Connections is the number of them, and of those that there ever were.
+func (m *metrics) Connections() (open int, ever int64) { return int(m.open.Load()), m.ever.Load() }
 
 func newMetrics(d *Daemon) *metrics {
 	m := &metrics{d: d}
@@ -46,6 +52,15 @@ func newMetrics(d *Daemon) *metrics {
 	}
 	m.s = http.Server{
 		Handler: own(mux, names), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				m.ever.Add(1)
+				m.open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				m.open.Add(-1)
+			}
+		},
 	}
 	return m
 }
