@@ -275,7 +275,7 @@ func printWalls(out io.Writer, walls []jail.Given) {
 		switch {
 		case g.On:
 			word = "yes"
-		case g.Needless():
+		case g.Needless:
 			word = "-"
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", g.Wall, word, g.Why)

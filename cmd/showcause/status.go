@@ -127,7 +127,17 @@ func (r *statusReport) text(out io.Writer) error {
 	fmt.Fprintf(w, "%s, %d built-in rules, Linux %s, %s\n\n", r.Version, r.Rules, showcause.Escape(r.Kernel), r.Arch)
 	switch r.Jail {
 	case answer.Sealed:
-		fmt.Fprintln(w, "jail: readers are locked in; no network, no files but those passed, no programs")
+		missing := 0
+		for _, g := range r.Walls {
+			if !g.On && !g.Needless {
+				missing++
+			}
+		}
+		if missing == 0 {
+			fmt.Fprintln(w, "jail: readers are locked in; no network, no files but those passed, no programs")
+		} else {
+			fmt.Fprintf(w, "jail: readers are locked in by system calls alone, BUT %d of %d walls are not there: NO below says which, and why\n", missing, len(r.Walls))
+		}
 	default:
 		fmt.Fprintln(w, "jail: NOT GIVEN by this kernel; scan refuses to run without --jail=off")
 	}
@@ -141,7 +151,7 @@ func (r *statusReport) text(out io.Writer) error {
 	for _, g := range r.Walls {
 		word := "yes"
 		switch {
-		case g.Needless():
+		case g.Needless:
 			word = "-"
 		case !g.On:
 			word = "NO"

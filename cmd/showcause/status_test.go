@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/jail"
 )
 
 // A service that took a clamd.conf is asked how it stands, by the commands and in the log.
@@ -139,5 +142,18 @@ func TestStatus(t *testing.T) {
 	}
 	if out, err := ask("status"); err == nil || !strings.Contains(out, "serve --control") {
 		t.Errorf("no service: %v %s", err, out)
+	}
+}
+
+// The line about the jail says that walls are missing, but not of those that are needless.
+func TestStatusJail(t *testing.T) {
+	for want, walls := range map[string][]jail.Given{
+		"jail: readers are locked in; no network":                                           {{Wall: "seccomp", On: true}, {Wall: "uid", Needless: true}},
+		"jail: readers are locked in by system calls alone, BUT 1 of 2 walls are not there": {{Wall: "seccomp", On: true}, {Wall: "landlock"}},
+	} {
+		var b strings.Builder
+		if err := (&statusReport{Jail: answer.Sealed, Walls: walls}).text(&b); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s\n%v", want, &b, err)
+		}
 	}
 }

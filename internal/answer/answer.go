@@ -121,7 +121,7 @@ const (
 // Lacks names the walls that are not given.
 func (j *Jail) Lacks() (out []string) {
 	for _, w := range j.Walls {
-		if !w.On && !w.Needless() {
+		if !w.On && !w.Needless {
 			out = append(out, w.Wall)
 		}
 	}

@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -640,11 +641,16 @@ func TestNeedless(t *testing.T) {
 		codeRoot: true, codeCaller: true, codeNotReader: true,
 		codeRootAlone: false, codeErrno: false, codeCgo: false, codeLeftOut: false, codeNone: false,
 	} {
-		if got := given(wallUID, false, c, 0).Needless(); got != want {
+		if got := given(wallUID, false, c, 0).Needless; got != want {
 			t.Errorf("%d: %v", c, got)
 		}
 	}
-	if given(wallUID, true, codeCaller, 0).Needless() {
+	if given(wallUID, true, codeCaller, 0).Needless {
 		t.Error("a wall that is there")
+	}
+	b, err := json.Marshal(given(wallUID, false, codeCaller, 0)) // as status and top are told of it
+	var g Given
+	if err := errors.Join(err, json.Unmarshal(b, &g)); err != nil || !g.Needless || g.Why == "" {
+		t.Errorf("%s: %+v %v", b, g, err)
 	}
 }

@@ -12,15 +12,12 @@ type Given struct {
 	Wall string `json:"wall"`
 	On   bool   `json:"on"`
 	Why  string `json:"why,omitempty"` // why it is not there, or how far it reaches
+	// Needless says that the wall is not there by design: another stands in its
+	// place, or the role has no use for it. It is no fault of this system.
+	Needless bool `json:"needless,omitempty"`
 
 	code   code
 	number uint16 // errno or Landlock ABI
-}
-
-// Needless says that the wall is not there by design: another stands in its
-// place, or the role has no use for it. It is no fault of this system.
-func (g Given) Needless() bool {
-	return !g.On && (g.code == codeRoot || g.code == codeCaller || g.code == codeNotReader)
 }
 
 // A Status is what a locked process has: one Given per wall, in the order of Walls.
@@ -129,7 +126,8 @@ func (c code) text(number uint16) string {
 }
 
 func given(wall int, on bool, c code, number uint16) Given {
-	return Given{Wall: wallNames[wall], On: on, Why: c.text(number), code: c, number: number}
+	needless := !on && (c == codeRoot || c == codeCaller || c == codeNotReader)
+	return Given{Wall: wallNames[wall], On: on, Why: c.text(number), Needless: needless, code: c, number: number}
 }
 
 // wallNames are the names of Walls, also where nothing is supported.

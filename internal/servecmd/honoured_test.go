@@ -189,9 +189,9 @@ func TestShow(t *testing.T) {
 		}
 	}
 	s.Sealed, s.Rules.Failed = false, "no\nfile"
-	s.Jail = []jail.Given{{Wall: "seccomp", Why: "not in this kernel"}, {Wall: "landlock", On: true}}
+	s.Jail = []jail.Given{{Wall: "seccomp", Why: "not in this kernel"}, {Wall: "landlock", On: true}, {Wall: "uid", Why: "runs as the caller", Needless: true}}
 	var b bytes.Buffer
-	if err := show(&b, &s, nil, 0); err != nil || !strings.Contains(b.String(), "NOT SEALED") || !strings.Contains(b.String(), `THE LAST RELOAD FAILED: no\nfile`) || !strings.Contains(b.String(), "not there: seccomp: not in this kernel") || strings.Contains(b.String(), "landlock") {
+	if err := show(&b, &s, nil, 0); err != nil || !strings.Contains(b.String(), "NOT SEALED") || !strings.Contains(b.String(), `THE LAST RELOAD FAILED: no\nfile`) || !strings.Contains(b.String(), "not there: seccomp: not in this kernel") || strings.Contains(b.String(), "landlock") || strings.Contains(b.String(), "uid") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }

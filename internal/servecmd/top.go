@@ -144,7 +144,7 @@ func show(w io.Writer, s, last *serve.Status, since time.Duration) error {
 		jail = "sealed"
 		missing := 0
 		for i := range s.Jail {
-			if !s.Jail[i].On && !s.Jail[i].Needless() {
+			if !s.Jail[i].On && !s.Jail[i].Needless {
 				missing++
 			}
 		}
@@ -154,7 +154,7 @@ func show(w io.Writer, s, last *serve.Status, since time.Duration) error {
 	}
 	fmt.Fprintf(t, "readers\t%d at most, %s\n", s.Readers, jail)
 	for _, g := range s.Jail {
-		if !g.On && !g.Needless() {
+		if !g.On && !g.Needless {
 			fmt.Fprintf(t, "\tnot there: %s: %s\n", showcause.Escape(g.Wall), showcause.Escape(g.Why))
 		}
 	}
