@@ -244,15 +244,15 @@ func (p *Pool) openAll(o *Options) (err error) {
 	return err
 }
 
-// choose returns a bit for each of the named formats; all of them if names is nil.
-func choose(names []string) (bits uint64, err error) {
+// choose returns the set of the named formats; all of them if names is nil.
+func choose(names []string) (set wire.FormatSet, err error) {
 	all := formats.All()
-	if len(all) > 64 {
-		return 0, fmt.Errorf("formats: %d, the message to readers has room for 64", len(all))
+	if len(all) > wire.MaxFormats {
+		return set, fmt.Errorf("formats: %d, the message to readers has room for %d", len(all), wire.MaxFormats)
 	}
 	for i, f := range all {
 		if names == nil || slices.Contains(names, f.Name) {
-			bits |= 1 << i
+			set.Add(i)
 		}
 	}
 	for _, n := range names {
@@ -261,10 +261,10 @@ func choose(names []string) (bits uint64, err error) {
 			known = known || f.Name == n
 		}
 		if !known {
-			return 0, fmt.Errorf("format %q: not known", n)
+			return set, fmt.Errorf("format %q: not known", n)
 		}
 	}
-	return bits, nil
+	return set, nil
 }
 
 // Descriptors: what this process has besides, and what a reader takes at most,

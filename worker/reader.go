@@ -133,7 +133,7 @@ func newScanner(db *ruledb.DB, set *wire.Settings, modules map[string][]byte, lo
 	o.Passwords, _ = wire.DecodePasswords(set.Passwords)
 	o.NoUsual = set.NoUsual
 	for i, f := range formats.All() {
-		if set.Formats>>i&1 != 0 {
+		if set.Formats.Has(i) {
 			o.Formats = append(o.Formats, f)
 		}
 	}

@@ -8,7 +8,7 @@
 //	rules     kind u8 = 1
 //	          flags u8 (1 names, 2 excerpts, 4 scratch, 8 digests, 16 the input alone, 32 no usual passwords, 64 lines, 128 a descriptor
 //	          of files for modules, see EncodeModules, comes with it)
-//	          formats u64 (a bit for each of formats.All)
+//	          formats 2 x u64 (a bit for each of formats.All)
 //	          limits 6 x i64 (file size, scan size, objects, depth, ratio, work), memory i64, scratch i64
 //	          matches of a pattern u32 (0: as usual), time i64
 //	          length of passwords u16, passwords, externals

@@ -34,8 +34,8 @@ const (
 )
 
 const (
-	MaxBatch    = 64                                // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
-	rulesSize   = 1 + 1 + 8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
+	MaxBatch    = 64                                  // jobs in a message: the kernel takes 253 descriptors at most (SCM_MAX_FD)
+	rulesSize   = 1 + 1 + 2*8 + 6*8 + 2*8 + 4 + 8 + 2 // and passwords and external variables
 	jobsHead    = 1 + 1 + 2
 	jobSize     = 8 + 8 + 2 + 1 + 4 // and external variables, holes, and content
 	byFile      = math.MaxUint32    // in place of a content's length: it comes as a descriptor
@@ -94,7 +94,7 @@ type Settings struct {
 	Logs     bool // lines that rules write
 	Modules  bool // a descriptor comes with this message, with what EncodeModules wrote
 	Scratch  bool // descriptor 5 is there
-	Formats  uint64
+	Formats  FormatSet
 	Memory   int64 // bytes
 	Spill    int64 // bytes of scratch
 
@@ -105,6 +105,18 @@ type Settings struct {
 	Passwords string // see EncodePasswords
 	NoUsual   bool
 }
+
+// FormatSet is a set of formats, a bit for each of formats.All, the lowest first.
+type FormatSet [2]uint64
+
+// MaxFormats is how many formats a FormatSet has room for.
+const MaxFormats = 64 * len(FormatSet{})
+
+// Add takes format i in.
+func (f *FormatSet) Add(i int) { f[i/64] |= 1 << (i % 64) }
+
+// Has tells whether format i is in it.
+func (f FormatSet) Has(i int) bool { return i >= 0 && i < MaxFormats && f[i/64]>>(i%64)&1 != 0 }
 
 // long tells whether reports may be as long as those of scan.
 func (s *Settings) long() bool { return s.Names || s.Excerpts || s.Digests }
@@ -135,7 +147,9 @@ func bit(on bool, flag uint8) uint8 {
 func (s *Settings) Encode() []byte {
 	b := []byte{msgRules, bit(s.Names, flagNames) | bit(s.Excerpts, flagExcerpts) | bit(s.Scratch, flagScratch) | bit(s.Digests, flagDigests) |
 		bit(s.TopOnly, flagTopOnly) | bit(s.NoUsual, flagNoUsual) | bit(s.Logs, flagLogs) | bit(s.Modules, flagModules)}
-	b = le.AppendUint64(b, s.Formats)
+	for _, w := range s.Formats {
+		b = le.AppendUint64(b, w)
+	}
 	l := s.Limits
 	for _, v := range []int64{l.FileSize, l.ScanSize, l.Objects, int64(l.Depth), l.Ratio, l.Work, s.Memory, s.Spill} {
 		b = le.AppendUint64(b, uint64(v))
@@ -167,14 +181,14 @@ func DecodeSettings(b []byte) (Settings, error) {
 	}
 	var v [8]int64
 	for i := range v {
-		v[i] = int64(le.Uint64(b[10+8*i:]))
+		v[i] = int64(le.Uint64(b[18+8*i:]))
 	}
 	return Settings{
 		Names: b[1]&flagNames != 0, Excerpts: b[1]&flagExcerpts != 0, Scratch: b[1]&flagScratch != 0, Digests: b[1]&flagDigests != 0,
-		Formats: le.Uint64(b[2:]),
+		Formats: FormatSet{le.Uint64(b[2:]), le.Uint64(b[10:])},
 		Limits:  showcause.Limits{FileSize: v[0], ScanSize: v[1], Objects: v[2], Depth: int(v[3]), Ratio: v[4], Work: v[5]},
 		Memory:  v[6], Spill: v[7],
-		TopOnly: b[1]&flagTopOnly != 0, Matches: le.Uint32(b[74:]), Now: int64(le.Uint64(b[78:])),
+		TopOnly: b[1]&flagTopOnly != 0, Matches: le.Uint32(b[82:]), Now: int64(le.Uint64(b[86:])),
 		Externals: externals, Passwords: passwords, NoUsual: b[1]&flagNoUsual != 0, Logs: b[1]&flagLogs != 0, Modules: b[1]&flagModules != 0,
 	}, nil
 }

@@ -20,7 +20,7 @@ import (
 func TestSettings(t *testing.T) {
 	in := Settings{
 		Limits: showcause.Limits{FileSize: 1, ScanSize: 2, Objects: 3, Depth: 4, Ratio: 5, Work: math.MaxInt64},
-		Names:  true, Digests: true, Scratch: true, Formats: 1<<63 | 5, Memory: 7, Spill: 8,
+		Names:  true, Digests: true, Scratch: true, Formats: FormatSet{1<<63 | 5, 1<<63 | 9}, Memory: 7, Spill: 8,
 		TopOnly: true, Matches: 9, Now: 10,
 	}
 	b := in.Encode()
@@ -37,6 +37,22 @@ func TestSettings(t *testing.T) {
 	}
 	if _, err := DecodeSettings(append(b, 0, 0)); err == nil {
 		t.Error("a byte behind")
+	}
+}
+
+func TestFormatSet(t *testing.T) {
+	for i := range MaxFormats {
+		var s FormatSet
+		s.Add(i)
+		out, err := DecodeSettings((&Settings{Formats: s}).Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := -1; k <= MaxFormats; k++ {
+			if out.Formats.Has(k) != (k == i) {
+				t.Errorf("with %d it has %d: %v", i, k, k != i)
+			}
+		}
 	}
 }
 
@@ -573,7 +589,7 @@ func FuzzReport(f *testing.F) {
 
 // FuzzMessages does the same for what the reader is sent.
 func FuzzMessages(f *testing.F) {
-	f.Add((&Settings{Names: true, Formats: 3}).Encode())
+	f.Add((&Settings{Names: true, Formats: FormatSet{3, 1 << 40}}).Encode())
 	f.Add([]byte(someValues(f)))
 	f.Add([]byte("\x01\x00\x01m\x02\x00\x00\x00ab"))
 	f.Add(AppendOrders(nil, true, []Order{{ID: 1, Size: 2}, {ID: 3, Size: 4, Externals: someValues(f), Holes: []Hole{{1, 2}}}, {ID: 4, Size: 2, Here: true, Content: []byte("ab")}}))

@@ -270,7 +270,7 @@ func TestWordsOfTables(t *testing.T) {
 
 func TestLists(t *testing.T) {
 	w := newWords()
-	if len(w.types) > 256 || len(w.ops) > 1<<16 || len(w.codes) > 1<<16 || len(formats.All()) > 64 {
+	if len(w.types) > 256 || len(w.ops) > 1<<16 || len(w.codes) > 1<<16 || len(formats.All()) > MaxFormats {
 		t.Error("a list is too long for its number")
 	}
 	for _, l := range []int{len(w.typeOf) - len(w.types), len(w.opOf) - len(w.ops), len(w.codeOf) - len(w.codes)} {
