@@ -96,6 +96,10 @@ func ole2(content []byte, edit func(fat, dir []byte)) []byte {
 	return join(h, fat, dir, content, make([]byte, n*512-len(content)))
 }
 
+// ole1Head stands in front of the length of an object's data in RTF: version, kind, class,
+// topic, item.
+var ole1Head = []byte("\x01\x05\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00A\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+
 // unreadFormats are files of formats that may not be read: they say so.
 func unreadFormats() []Input {
 	body := func() []byte { return gzipOf(join(hidden(), noise(5000, 2))) }
@@ -114,6 +118,23 @@ func unreadFormats() []Input {
 		return in(32, "OLE2: "+name, Either, func() []byte { return ole2(body(), edit) })
 	}
 	pdf := func(name string, f func() []byte) Input { return in(33, "PDF: "+name, Either, f) }
+	object := func() []byte { return join(ole1Head, le.AppendUint32(nil, uint32(len(hidden()))), hidden()) }
+	packed := func() []byte {
+		z := gzipOf(hidden())
+		return join(ole1Head, le.AppendUint32(nil, uint32(len(z))), z)
+	}
+	rtf := func(name, data string) Input {
+		return in(33, "RTF: "+name, Found, func() []byte { return []byte(`{\rtf1{\object\objemb{\*\objdata ` + data + `}}}`) })
+	}
+	spread := func(between string) string {
+		var b strings.Builder
+		for i, c := range hex.EncodeToString(object()) {
+			if b.WriteRune(c); i%7 == 6 {
+				b.WriteString(between)
+			}
+		}
+		return b.String()
+	}
 	return []Input{
 		in(30, "7z: encrypted headers", Incomplete, sevenZip, "corrupt"),
 		in(30, "RAR 5", Incomplete, func() []byte { return rar("\x01\x00") }, "corrupt"),
@@ -144,9 +165,11 @@ func unreadFormats() []Input {
 		pdf("an update that hides the marker", func() []byte {
 			return join(pdfOf("<< >>", stream(hidden(), 1, "")), []byte("2 0 obj\n<< >>\nendobj\nxref\n0 0\ntrailer\n<< /Prev 0 >>\nstartxref\n0\n%%EOF\n"))
 		}),
-		in(33, "RTF: an object in hexadecimal", Either, func() []byte {
-			return []byte(`{\rtf1{\object\objemb{\*\objdata ` + hex.EncodeToString(hidden()) + `}}}`)
-		}),
+		rtf("an object in hexadecimal", hex.EncodeToString(object())),
+		rtf("an object as bytes", fmt.Sprintf(`\bin%d %s`, len(packed()), packed())),
+		rtf("an object whose digits are parted", spread(` \foo1{\*\bar 00}\~`)),
+		rtf("an object whose digits are parted by others that may count", spread(`\'00{\bar 00}`)),
+		rtf("an object that does not end", hex.EncodeToString(object())+`{{`),
 		in(34, "OOXML: macros", Either, func() []byte { return ooxml("xl/vbaProject.bin", ole2(body(), nil)) }),
 		in(34, "OOXML: billion laughs", Found, func() []byte { return ooxml("xl/sharedStrings.xml", laughs(Marker)) }),
 		in(34, "OOXML: external entity", Found, func() []byte {

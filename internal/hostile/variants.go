@@ -352,7 +352,7 @@ func behindForms() []Input {
 		out = append(out, in(27, f.name+" with a zip right behind it", Found, func() []byte { return join(f.data, zipOf(pack("m", hidden()))) }),
 			in(27, "zip with "+f.name+" behind it", Found, func() []byte { return join(zipOf(pack("m", hidden())), f.data) }))
 		switch f.name {
-		case "mail", "tar", "RTF", "gzip":
+		case "mail", "tar", "gzip":
 		default:
 			out = append(out, in(27, f.name+" with a 7z behind it", Found, func() []byte { return join(f.data, seven) }))
 		}

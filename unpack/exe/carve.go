@@ -157,7 +157,7 @@ func isProgram(t filetype.Type) bool {
 func holdsPE(t filetype.Type) bool {
 	switch t {
 	case filetype.PE, filetype.DOS, filetype.OLE2, filetype.Unknown, filetype.Text, filetype.UTF8, filetype.UTF16LE,
-		filetype.UTF16BE, filetype.Script, filetype.HTML:
+		filetype.UTF16BE, filetype.Script, filetype.HTML, filetype.RTF:
 		return true
 	}
 	return false

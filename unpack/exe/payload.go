@@ -505,11 +505,11 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 	c.walk()
 }
 
-// apart tells the archives, and mail, that say of each member where it stands: what is in none is
-// searched, fields of headers, padding and what is between.
+// apart tells the archives, mail and documents that say of each member where it stands: what is in
+// none is searched, fields of headers, padding, text and what is between.
 func apart(t filetype.Type) bool {
 	switch t.String() {
-	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "tar", "tar-old", "ar", "cpio-odc", "cpio-newc", "cpio-crc", "mail", "mhtml":
+	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "tar", "tar-old", "ar", "cpio-odc", "cpio-newc", "cpio-crc", "mail", "mhtml", "rtf":
 		return true
 	}
 	return false

@@ -103,3 +103,13 @@ func TestCarriedMore(t *testing.T) {
 		}
 	}
 }
+
+// What stands in an RTF document as it is, and belongs to nothing that it has, is read.
+func TestCarriedByRTF(t *testing.T) {
+	for name, b := range squeezed([]byte("marker of it")) {
+		got := walkAll(showcause.Bytes(slices.Concat([]byte("{\\rtf1 text {\x00\x01"), b, []byte("} more}"))))
+		if got.words["marker of it"] != 1 {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

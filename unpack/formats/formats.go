@@ -62,6 +62,7 @@ func All() []unpack.Format {
 		legacy.LHA(),
 		legacy.ARJ(),
 		office.Format(),
+		office.RTF(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),

@@ -86,6 +86,8 @@ func members() (out []archive) {
 		qcow2    disk rest snapshot
 		msg      rtf
 		ole      native rest
+		ole1     file native rest
+		rtf      binary data object picture rest text
 		ppt      storage
 		vba      source
 		xlm      decrypted formulas strings
@@ -159,7 +161,7 @@ func allCodes() []showcause.Code {
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table fat.size ntfs.size ext.journal
-		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source`)...)
+		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source rtf.object`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		pdf-filter pdf-image
