@@ -110,26 +110,25 @@ func (s *server) measure(ctx context.Context, o *options) error {
 		half := s.pace(ctx, network, r.rate()/2, o.each)
 		half.print(fmt.Sprintf("%s, %s, at half of that", s.name, network), 0)
 	}
-	idle, err := s.hold("unix", o.idle, "zIDSESSION\x00")
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "doors: %s: %d of %d idle connections: %v\n", s.name, len(idle), o.idle, err)
-	}
-	r := s.drive(ctx, "unix", o.busy, o.each)
-	r.print(fmt.Sprintf("%s, beside %d idle connections", s.name, len(idle)), o.busy)
-	closeAll(idle)
+	s.beside(ctx, "unix", o.busy, o.idle, "zIDSESSION\x00", "idle connections", o)
 	if o.flood > 0 && s.ours {
-		parts, err := s.hold("unix", o.flood, "zINSTREAM\x00\x00\x00\x10\x00half")
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "doors: %s: %d of %d connections: %v\n", s.name, len(parts), o.flood, err)
-		}
-		r := s.drive(ctx, "tcp", o.clients, o.each)
-		r.print(fmt.Sprintf("%s, beside %d connections with half a request", s.name, len(parts)), o.clients)
-		closeAll(parts)
+		s.beside(ctx, "tcp", o.clients, o.flood, "zINSTREAM\x00\x00\x00\x10\x00half", "connections with half a request", o)
 	}
 	if o.soak > 0 && s.ours {
 		return s.soak(ctx, o)
 	}
 	return ctx.Err()
+}
+
+// beside prints a row for clients that ask while held connections have said something and wait.
+func (s *server) beside(ctx context.Context, network string, clients, held int, said, what string, o *options) {
+	conns, err := s.hold("unix", held, said)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "doors: %s: %d of %d %s: %v\n", s.name, len(conns), held, what, err)
+	}
+	defer closeAll(conns)
+	r := s.drive(ctx, network, clients, o.each)
+	r.print(fmt.Sprintf("%s, beside %d %s", s.name, len(conns), what), clients)
 }
 
 // soak asks for a long time, over both networks at once, while the rules are loaded
