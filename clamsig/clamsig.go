@@ -70,7 +70,11 @@ const (
 type Options struct {
 	Strict bool // a malformed line is an error
 	PUA    bool // load the .hdu .hsu .mdu .msu .ndu and .ldu files
-	Level  int  // functionality level; 0 is DefaultLevel
+	// Of them, only signatures of one of these categories, or none of these: what stands between
+	// points of a name that begins with "PUA". One that has no category is left out then.
+	PUAOnly, PUAExcept []string
+
+	Level int // functionality level; 0 is DefaultLevel
 }
 
 // FileStats says what became of one file. A container has an entry of its own,

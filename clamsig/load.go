@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/rule"
@@ -283,6 +284,21 @@ func (f *file) signatures(r io.Reader) error {
 	}
 }
 
+// category tells whether a signature of a PUA file is asked for by its name.
+func (o *Options) category(name string) bool {
+	if len(o.PUAOnly)+len(o.PUAExcept) == 0 {
+		return true
+	}
+	last := strings.LastIndexByte(name, '.')
+	if !strings.HasPrefix(name, "PUA.") || last < len("PUA.") {
+		return false
+	}
+	of := func(list []string) bool {
+		return slices.ContainsFunc(list, func(c string) bool { return strings.Contains(name[len("PUA"):last+1], "."+c+".") })
+	}
+	return (len(o.PUAOnly) == 0 || of(o.PUAOnly)) && !of(o.PUAExcept)
+}
+
 // empty refuses a file without a line, as clamscan does.
 func (f *file) empty() error {
 	if f.l.opt.Strict && f.line == 0 && !isIgnore(f.kind) {
@@ -301,8 +317,13 @@ func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 	case isIgnore(f.kind):
 		return "", f.ignore(line)
 	}
-	if isPUA(f.kind) && !f.l.opt.PUA {
-		return f.nameIn(line), outside(PUA, "not asked for")
+	if isPUA(f.kind) {
+		if !f.l.opt.PUA {
+			return f.nameIn(line), outside(PUA, "not asked for")
+		}
+		if n := f.nameIn(line); !f.l.opt.category(n) {
+			return n, outside(PUA, "its category is not asked for")
+		}
 	}
 	switch f.kind {
 	case "ndb", "ndu", "sdb":

@@ -54,6 +54,34 @@ func TestHashes(t *testing.T) {
 	if len(got) != 1 || !strings.HasPrefix(got[0], "digest PUA.N.UNOFFICIAL ") {
 		t.Errorf("PUA: %q", got)
 	}
+	// As clamscan 1.4.6 has it with --include-pua and --exclude-pua.
+	names := []string{"PUA.One.A", "PUA.Win.One.B", "PUA.Win.X.One", "PUA.One", "PUA.One-1", "PUA.One1.C", "PUA.one.D", "No.One.E"}
+	text := ""
+	for _, n := range names {
+		text += n + ":0:*:414243\n"
+	}
+	for _, c := range []struct {
+		o    Options
+		want []string
+	}{
+		{Options{PUA: true}, names},
+		{Options{PUA: true, PUAOnly: []string{"One"}}, []string{names[0], names[1]}},
+		{Options{PUA: true, PUAOnly: []string{"Win", "one"}}, []string{names[1], names[2], names[6]}},
+		{Options{PUA: true, PUAOnly: []string{"Win.One"}}, []string{names[1]}},
+		{Options{PUA: true, PUAExcept: []string{"One"}}, []string{names[2], names[5], names[6]}},
+	} {
+		var loaded []string
+		got, _ := load(t, "x.ndu", text, c.o)
+		for _, l := range got {
+			if kind, rest, _ := strings.Cut(l, " "); kind != "skip" {
+				name, _, _ := strings.Cut(rest, ".UNOFFICIAL")
+				loaded = append(loaded, name)
+			}
+		}
+		if !slices.Equal(loaded, c.want) {
+			t.Errorf("%+v: %q, want %q", c.o, loaded, c.want)
+		}
+	}
 	got, _ = load(t, "x.ndb", "N:0:*:414243:300\n", Options{Level: 300})
 	if len(got) != 1 || !strings.HasPrefix(got[0], "rule ") {
 		t.Errorf("level 300: %q", got)

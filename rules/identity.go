@@ -22,6 +22,9 @@ func identity(paths []string, o *Options) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, tool)
 	fmt.Fprintln(h, o.PUA, o.Lenient, o.Dialect, o.NoIncludes, o.RelaxedRegexps)
+	if len(o.PUAOnly)+len(o.PUAExcept) > 0 {
+		fmt.Fprintf(h, "pua %q %q\n", o.PUAOnly, o.PUAExcept)
+	}
 	for _, d := range o.IncludeDirs {
 		fmt.Fprintf(h, "include %q\n", d)
 	}

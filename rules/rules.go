@@ -33,8 +33,9 @@ const tool = "showcause 6"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
-	PUA     bool // load signatures of possibly unwanted applications
-	Lenient bool // malformed lines are left out; without it one is an error
+	PUA                bool     // load signatures of possibly unwanted applications
+	PUAOnly, PUAExcept []string // of them, those of these categories alone, or none of these
+	Lenient            bool     // malformed lines are left out; without it one is an error
 
 	// What follows is for YARA rules.
 
@@ -110,7 +111,7 @@ func Compile(paths []string, o Options) ([]byte, error) {
 			continue
 		}
 		_, plain := Split(path)
-		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA}, &c)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/internal/servecmd"
 )
 
 // A service that took a clamd.conf is asked how it stands, by the commands and in the log.
@@ -155,5 +156,37 @@ func TestStatusJail(t *testing.T) {
 		if err := (&statusReport{Jail: answer.Sealed, Walls: walls}).text(&b); err != nil || !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s\n%v", want, &b, err)
 		}
+	}
+}
+
+// The service loads the signatures of possibly unwanted applications that it is told to; those
+// of two settings are not of one cache.
+func TestOpenFor(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/a.ndu", []byte("PUA.One.A:0:*:61616161\nPUA.Two.B:0:*:62626262\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/a.ndb", []byte("Plain:0:*:63636363\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		pua  servecmd.PUA
+		want int
+	}{
+		{servecmd.PUA{}, 1},
+		{servecmd.PUA{Only: []string{"One"}}, 1},
+		{servecmd.PUA{Load: true}, 3},
+		{servecmd.PUA{Load: true, Only: []string{"One"}}, 2},
+		{servecmd.PUA{Load: true, Except: []string{"One", "Two"}}, 1},
+	} {
+		db, err := openFor(t.Context(), []string{dir}, c.pua, io.Discard, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if db.Len() != c.want {
+			t.Errorf("%+v: %d rules, want %d", c.pua, db.Len(), c.want)
+		}
+		db.Close()
 	}
 }

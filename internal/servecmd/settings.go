@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/clamd"
 	"github.com/showcause/showcause/serve/clamdconf"
@@ -34,6 +35,7 @@ type settings struct {
 
 	listen       []serve.Listen
 	db           []string
+	pua          PUA
 	policy       queue.Policy
 	limits       showcause.Limits
 	clamd        clamd.Options
@@ -433,6 +435,9 @@ func (s *settings) rest() error {
 		name = "the built-in rules"
 	}
 	s.row("db", name, from)
+	if err := s.unwanted(); err != nil {
+		return err
+	}
 	s.selfCheck = s.time(source{"self-check", "SelfCheck"}, 10*time.Minute, time.Second)
 	s.user = s.text(source{"user", "User"}, "")
 	s.pidFile = s.text(source{"pid-file", "PidFile"}, "")
@@ -449,6 +454,34 @@ func (s *settings) rest() error {
 		s.user = ""
 	}
 	return nil
+}
+
+// unwanted are the signatures of possibly unwanted applications, which are chosen when rules
+// are compiled: by this service, where it is not given what is compiled already.
+func (s *settings) unwanted() error {
+	p := &s.pua
+	*p = PUA{Load: s.file.Bool("DetectPUA"), Only: s.file.Texts("IncludePUA"), Except: s.file.Texts("ExcludePUA")}
+	if len(p.Only) > 0 && len(p.Except) > 0 {
+		return fmt.Errorf("%s: option IncludePUA: not together with ExcludePUA (%s)", s.file.Place("IncludePUA"), s.file.Place("ExcludePUA"))
+	}
+	s.row("pua", p.Load, s.from(source{option: "DetectPUA"}))
+	s.row("pua-only", strings.Join(p.Only, ","), s.from(source{option: "IncludePUA"}))
+	s.row("pua-except", strings.Join(p.Except, ","), s.from(source{option: "ExcludePUA"}))
+	if why := s.settled(); why != "" && p.Load {
+		s.notes = append(s.notes, s.file.Place("DetectPUA")+": DetectPUA: without effect: "+why)
+	}
+	return nil
+}
+
+// settled says why no option changes which rules there are; "" where one does.
+func (s *settings) settled() string {
+	if len(s.db) == 0 {
+		return "the built-in rules have none of possibly unwanted applications"
+	}
+	if len(s.db) == 1 && rules.IsCompiled(s.db[0]) {
+		return s.db[0] + " is compiled already: showcause rules compile --pua"
+	}
+	return ""
 }
 
 // defaultControl is where the control socket is if nobody says: where status and top look

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -138,5 +139,33 @@ func TestRulesVersion(t *testing.T) {
 	}
 	if got := versionOf(ruledb.Meta{Sources: m.Sources[:1]}); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+// Which signatures of possibly unwanted applications count is said, and where they cannot.
+func TestUnwanted(t *testing.T) {
+	if _, err := resolved(t, "DetectPUA yes\nIncludePUA A\nExcludePUA B\n"); err == nil || !strings.Contains(err.Error(), "IncludePUA") {
+		t.Errorf("both: %v", err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/a.ndb", []byte("Plain:0:*:63636363\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, err := rules.Compile([]string{dir + "/a.ndb"}, rules.Options{})
+	if err == nil {
+		err = os.WriteFile(dir+"/compiled", data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{"": {"--db", dir}, "compiled is compiled already": {"--db", dir + "/compiled"}} {
+		s, err := resolved(t, "DetectPUA yes\nIncludePUA A\nIncludePUA B\n", args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := s.print(&b); err != nil || !strings.Contains(b.String(), "pua-only           A,B ") || strings.Contains(b.String(), "without effect") != (want != "") || !strings.Contains(b.String(), want) {
+			t.Errorf("%q: %v\n%s", args, err, &b)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 		return err
 	}
 	ctx := c.Context()
-	rules, err := h.rules(ctx, s.db, c.ErrOrStderr())
+	rules, err := h.rules(ctx, s.db, PUA{}, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (h Host) keep(ctx context.Context, q *queue.Queue, s *watching, hup <-chan 
 				s.o.Log.Error("no reader can be started", "error", err)
 			}
 		case <-hup:
-			rules, err := h.rules(ctx, s.db, os.Stderr)
+			rules, err := h.rules(ctx, s.db, PUA{}, os.Stderr)
 			if err == nil {
 				if err = q.Reload(rules); err != nil {
 					rules.Close()
