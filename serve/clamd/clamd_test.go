@@ -2,6 +2,7 @@ package clamd
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -479,6 +480,31 @@ func TestOurCommands(t *testing.T) {
 	}
 	if r, err := talk.With(c, dir); err != nil || !strings.HasPrefix(r.Bytes, `{"name":"fd[N]","verdict":"found"`) {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// The commands of ours say by what setting something is OK, how many rules there are, and the
+// digest of a file that is as its reader saw it.
+func TestOurAnswers(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, &fake{}, Options{})
+	for text, want := range map[string]string{
+		"waived": `,"verdict":"incomplete","waived":["encrypted"],"sha256":"` + fmt.Sprintf("%x", sha256.Sum256([]byte("waived"))) + `","size":6,`,
+		"grown":  `,"verdict":"nothing-found","size":4,`,
+	} {
+		path := filepath.Join(dir, text)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(d, "nSHOWCAUSE-SCAN -- "+path+"\n"); !strings.Contains(got, want) || strings.Contains(got, `"records":["ab"]`) != (text == "waived") {
+			t.Errorf("%s: %q", text, got)
+		}
+		if got := ask(d, "nSCAN "+path+"\n"); got != path+": OK\n" {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+	if got := ask(d, "nSHOWCAUSE-STATUS\n"); !strings.Contains(got, `"rules_count":7,"rules_digest":"cd",`) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -86,6 +86,10 @@ func (f *fake) Scan(ctx context.Context, r Request) (Answer, error) {
 	case bytes.HasPrefix(content, []byte("X5O!")):
 		a.Names = []string{"Eicar"}
 		a.Report.Verdict = showcause.Found
+	case bytes.HasPrefix(content, []byte("waive")):
+		a.Report.Verdict, a.Waived, a.Records = showcause.Incomplete, []showcause.Code{showcause.Encrypted}, []string{"ab"}
+	case bytes.HasPrefix(content, []byte("grown")):
+		a.Report.Size--
 	case bytes.HasPrefix(content, []byte("gap")):
 		a.Failed = "Not read whole: encrypted"
 	case bytes.HasPrefix(content, []byte("bad")):
@@ -107,7 +111,7 @@ func (f *fake) last() Request {
 func (f *fake) Reload()   { f.reloads.Add(1) }
 func (f *fake) Shutdown() { f.ends.Add(1) }
 func (f *fake) Status() Status {
-	return Status{Rules: f.rules, Readers: 2, Reading: int(f.running.Load()), Version: "test"}
+	return Status{Rules: f.rules, RulesCount: 7, RulesDigest: "cd", Readers: 2, Reading: int(f.running.Load()), Version: "test"}
 }
 
 // ask sends bytes and returns all that comes back.
