@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/clamdconf"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 )
 
 // observable has, for each option of clamd.conf that is said to be honoured, lines that make
@@ -178,7 +179,7 @@ func TestShow(t *testing.T) {
 		last *serve.Status
 		want []string
 	}{
-		{nil, []string{"showcause 1, process 7", "268056, 27700/Fri", " 2 days old, loaded 10 s ago", "2 at most, sealed", "2 with readers, 5 waiting", "3.0 MiB received", "3.0 answers/s, 2.00 MB/s since the start", "clamd  3     40     30       1      0           4        -   /run/a 127.0.0.1:3310\n"}},
+		{nil, []string{"showcause 1, process 7", "268056, 27700/Fri", " 2 days old, loaded 10 s ago", "2 at most, sealed", "none are kept", "2 with readers, 5 waiting", "3.0 MiB received", "3.0 answers/s, 2.00 MB/s since the start", "clamd  3     40     30       1      0           4        -   /run/a 127.0.0.1:3310\n"}},
 		{&last, []string{"10.0 answers/s, 10.00 MB/s since the last look", "4        10.0  /run/a"}},
 	} {
 		var b bytes.Buffer
@@ -192,9 +193,11 @@ func TestShow(t *testing.T) {
 		}
 	}
 	s.Sealed, s.Rules.Failed = false, "no\nfile"
+	s.Records = &records.Status{Made: 5, Missed: 2, Waiting: 1, Failed: "no\nspace", Unsealed: "a limit"}
 	s.Jail = []jail.Given{{Wall: "seccomp", Why: "not in this kernel"}, {Wall: "landlock", On: true}, {Wall: "uid", Why: "runs as the caller", Needless: true}}
 	var b bytes.Buffer
-	if err := show(&b, &s, nil, 0); err != nil || !strings.Contains(b.String(), "NOT SEALED") || !strings.Contains(b.String(), `THE LAST RELOAD FAILED: no\nfile`) || !strings.Contains(b.String(), "not there: seccomp: not in this kernel") || strings.Contains(b.String(), "landlock") || strings.Contains(b.String(), "uid") {
+	want := `5 durable, 1 waiting, 2 MISSED; THE STORE IS NOT WRITTEN TO: no\nspace; THE LAST COULD NOT BE MADE: a limit`
+	if err := show(&b, &s, nil, 0); err != nil || !strings.Contains(b.String(), want) || !strings.Contains(b.String(), "NOT SEALED") || !strings.Contains(b.String(), `THE LAST RELOAD FAILED: no\nfile`) || !strings.Contains(b.String(), "not there: seccomp: not in this kernel") || strings.Contains(b.String(), "landlock") || strings.Contains(b.String(), "uid") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/queue"
+	"github.com/showcause/showcause/serve/records"
 )
 
 // DefaultControl is the path of the control socket that the unit of systemd has.
@@ -161,12 +162,31 @@ func show(w io.Writer, s, last *serve.Status, since time.Duration) error {
 	fmt.Fprintf(t, "queue\t%d with readers, %d waiting, of %d clients; %s received and held\n", q.Reading, q.Waiting, q.Clients, sized(q.Memory+q.Disk))
 	fmt.Fprintf(t, "answers\t%d: %d found, %d incomplete, %d nothing found; %d from the cache (%d kept)\n", q.Requests, q.Found, q.Incomplete, q.Clean, q.Cached, q.Kept)
 	fmt.Fprintf(t, "refused\t%d busy, %d late, %d failed\n", q.Busy, q.Late, q.Failed)
+	fmt.Fprintf(t, "records\t%s\n", recordsLine(s.Records))
 	fmt.Fprintf(t, "times\thalf below %v, 99 of 100 below %v\n", quantile(q, 0.5), quantile(q, 0.99))
 	fmt.Fprintf(t, "%s\t%s\n", "rate", rate(s, last, since))
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return showDoors(w, s, last, since)
+}
+
+// recordsLine says how the records of what is found stand.
+func recordsLine(r *records.Status) string {
+	if r == nil {
+		return "none are kept"
+	}
+	out := fmt.Sprintf("%d durable, %d waiting", r.Made, r.Waiting)
+	if r.Missed > 0 {
+		out += fmt.Sprintf(", %d MISSED", r.Missed)
+	}
+	if r.Failed != "" {
+		out += "; THE STORE IS NOT WRITTEN TO: " + showcause.Escape(r.Failed)
+	}
+	if r.Unsealed != "" {
+		out += "; THE LAST COULD NOT BE MADE: " + showcause.Escape(r.Unsealed)
+	}
+	return out
 }
 
 // rulesLine says what is scanned with, and how old it is.
