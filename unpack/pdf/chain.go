@@ -9,6 +9,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
 )
 
 // chains returns the filters of a stream, in each way in which its dictionary has them.
@@ -17,6 +18,7 @@ func (f *file) chains(v value) (out [][]filter) {
 	for _, e := range v.all("DecodeParms", "DP") {
 		parms = append(parms, f.resolve(e, 0)...)
 	}
+	tries := 0
 	for _, e := range v.all("Filter") {
 		for _, r := range f.resolve(e, 0) {
 			var names []value
@@ -36,8 +38,12 @@ func (f *file) chains(v value) (out [][]filter) {
 			if len(parms) == 0 {
 				out = f.chain(out, names, value{})
 			}
-			for _, p := range parms[:min(len(parms), 2)] {
+			for _, p := range parms {
 				out = f.chain(out, names, p)
+			}
+			if tries += max(len(parms), 1); tries > maxChoice {
+				f.say(showcause.LimitObject, 0, -1)
+				return out
 			}
 		}
 	}
@@ -46,6 +52,8 @@ func (f *file) chains(v value) (out [][]filter) {
 	}
 	return out
 }
+
+const maxChains = 8 // of filters, of one stream
 
 // chain appends a chain that is not there yet.
 func (f *file) chain(out [][]filter, names []value, parms value) [][]filter {
@@ -66,7 +74,11 @@ func (f *file) chain(out [][]filter, names []value, parms value) [][]filter {
 		}
 		c = append(c, f.filter(n, p))
 	}
-	if len(out) >= maxChoice || slices.ContainsFunc(out, func(o []filter) bool { return slices.Equal(o, c) }) {
+	if slices.ContainsFunc(out, func(o []filter) bool { return slices.Equal(o, c) }) {
+		return out
+	}
+	if len(out) >= maxChains {
+		f.say(showcause.LimitObject, 0, -1)
 		return out
 	}
 	return append(out, c)
@@ -98,7 +110,8 @@ func (f *file) filter(name, p value) filter {
 // bounds returns where a stream may end, in order, and whether that is sure.
 func (f *file) bounds(s *stream, v value) (ends []int64, sure bool) {
 	if s.end > 0 {
-		return []int64{s.end}, true
+		slices.Sort(s.fits)
+		return slices.Compact(s.fits), len(s.fits) == 1
 	}
 	closed := nextAfter(f.closes, s.data, f.size)
 	add := func(end int64) {
@@ -185,7 +198,7 @@ func (r *run) used() int64 {
 func (f *file) run(s *stream, end int64, chain []filter, c *cipher) *run {
 	raw := bound.Reader(f.src, s.data, end-s.data)
 	r := &run{raw: raw, size: end - s.data}
-	r.in = bufio.NewReaderSize(raw, 4<<10)
+	r.in = bufio.NewReaderSize(&metered{raw, f}, 4<<10)
 	in := r.in
 	if c != nil {
 		in = bufio.NewReaderSize(&decoder{r: c.reader(r.in), work: f.out.Work, rate: 8}, 4<<10)
@@ -205,9 +218,26 @@ func (f *file) run(s *stream, end int64, chain []filter, c *cipher) *run {
 		} else {
 			in = bufio.NewReaderSize(r.r, 4<<10)
 		}
-		r.r = x.open(in, f.out.Work)
+		r.r = x.open(in, f)
 	}
 	return r
+}
+
+// metered is the bytes of a stream. Where streams lie over each other, they are not
+// read without end.
+type metered struct {
+	r io.Reader
+	f *file
+}
+
+// Read implements io.Reader.
+func (m *metered) Read(p []byte) (int, error) {
+	if m.f.input < 0 {
+		return 0, unpack.Fail(showcause.LimitWork)
+	}
+	n, err := m.r.Read(p)
+	m.f.input -= int64(n)
+	return n, err
 }
 
 // rest returns what is left of a chain that this package does not decode, and the code

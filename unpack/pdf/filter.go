@@ -79,9 +79,9 @@ func (d *decoder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// open returns what comes out of in under a filter.
-func (f filter) open(in *bufio.Reader, work func(int64) bool) io.Reader {
-	d := &decoder{work: work, rate: 2}
+// open returns what comes out of in under a filter, of a file.
+func (f filter) open(in *bufio.Reader, of *file) io.Reader {
+	d := &decoder{work: of.out.Work, rate: 2}
 	switch f.method {
 	case filterFlate:
 		d.r, d.rate = newInflate(in), 8
@@ -99,13 +99,19 @@ func (f filter) open(in *bufio.Reader, work func(int64) bool) io.Reader {
 	if f.predictor < 2 || f.method != filterFlate && f.method != filterLZW {
 		return d
 	}
-	p := &predict{in: d, png: f.predictor >= 10}
+	p := &predict{of: of, in: bufio.NewReaderSize(d, smallRow), png: f.predictor >= 10}
+	if f.predictor < 10 && f.predictor != 2 {
+		return &broken{d} // there is none: readers leave it out
+	}
 	bits := bound.Mul(bound.Mul(max(f.colors, 1), max(f.bits, 1)), max(f.columns, 1))
 	if f.colors < 1 || f.colors > 64 || f.bits < 1 || f.bits > 32 || f.columns < 1 || bits > maxRow*8 {
 		return &broken{d}
 	}
 	p.row, p.pixel = (bits+7)/8, int(max((f.colors*f.bits+7)/8, 1))
 	p.colors, p.bits = int(f.colors), int(f.bits)
+	if f.predictor > 15 {
+		return &broken{p}
+	}
 	return p
 }
 
@@ -328,7 +334,8 @@ func (r *runs) Read(p []byte) (int, error) {
 
 // predict undoes a predictor (7.4.4.4): rows of samples, each a difference.
 type predict struct {
-	in     io.Reader
+	of     *file
+	in     *bufio.Reader
 	png    bool
 	row    int64 // bytes of a row
 	pixel  int   // bytes to the same sample of the pixel before
@@ -336,6 +343,7 @@ type predict struct {
 	bits   int
 
 	buf  bytes.Buffer
+	last []byte
 	prev []byte
 	out  []byte
 	err  error
@@ -343,16 +351,26 @@ type predict struct {
 
 // Read implements io.Reader.
 func (p *predict) Read(b []byte) (int, error) {
-	for len(p.out) == 0 {
-		if p.err != nil {
-			return 0, p.err
+	n := 0
+	for n < len(b) {
+		if len(p.out) == 0 {
+			if p.err != nil {
+				break
+			}
+			p.next()
+			continue
 		}
-		p.next()
+		m := copy(b[n:], p.out)
+		p.out = p.out[m:]
+		n += m
 	}
-	n := copy(b, p.out)
-	p.out = p.out[n:]
+	if n == 0 && len(b) > 0 {
+		return 0, p.err
+	}
 	return n, nil
 }
+
+const smallRow = 32 << 10 // bytes of rows that are read in one
 
 // next reads a row. Memory grows with what is there.
 func (p *predict) next() {
@@ -361,7 +379,19 @@ func (p *predict) next() {
 		n++
 	}
 	p.buf.Reset()
-	if _, p.err = io.CopyN(&p.buf, p.in, n); p.err != nil && p.buf.Len() == 0 {
+	if p.of.input -= 8; p.of.input < 0 { // rows of a byte
+		p.err = unpack.Fail(showcause.LimitWork)
+		return
+	}
+	if n <= smallRow {
+		var b []byte
+		b, p.err = p.in.Peek(int(n))
+		p.buf.Write(b)
+		p.in.Discard(len(b))
+	} else {
+		_, p.err = io.CopyN(&p.buf, p.in, n)
+	}
+	if p.buf.Len() == 0 {
 		return
 	}
 	row := p.buf.Bytes()
@@ -429,7 +459,11 @@ func (p *predict) tiff(row []byte) {
 			row[i], row[i+1] = byte(v>>8), byte(v)
 		}
 	case 1, 2, 4:
-		last := make([]byte, p.colors)
+		if p.last == nil {
+			p.last = make([]byte, p.colors)
+		}
+		clear(p.last)
+		last := p.last
 		mask := byte(1<<p.bits - 1)
 		for i, k := 0, 0; i < len(row)*8; i += p.bits {
 			shift := 8 - p.bits - i%8

@@ -76,6 +76,10 @@ func (f *file) giveStream(s *stream) {
 	picture := r.op == "pdf.stream" && (v.is("Subtype", "Image") || len(v.all("Width", "W")) > 0)
 	for _, chain := range chains {
 		c, sealed := f.cipherOf(s, v, chain, r)
+		if (sealed || c != nil) && f.clear(s, chain) {
+			f.say(showcause.Ambiguous+".pdf.filter", s.at, -1)
+			f.giveChain(s, ends, sure, chain, nil, r, picture)
+		}
 		if sealed {
 			f.giveSealed(s, ends, chain, r)
 			continue
@@ -150,6 +154,10 @@ func (f *file) giveChain(s *stream, ends []int64, sure bool, chain []filter, c *
 func (f *file) giveOne(s *stream, end int64, chain []filter, c *cipher, r role, picture bool) bool {
 	image, code := rest(chain, picture)
 	if c == nil && (len(chain) == 0 || image && chain[0].method == filterImage || chain[0].method == filterUnknown) {
+		if f.input -= end - s.data; f.input < 0 {
+			f.say(showcause.LimitWork, s.data, -1)
+			return true
+		}
 		if !f.out.Section(f.src, r.op, r.name, s.data, end-s.data) {
 			f.stop = true
 			return false

@@ -12,9 +12,10 @@ import (
 // stream is one stream of the file.
 type stream struct {
 	head
-	data int64 // where its bytes begin
-	end  int64 // where they end by its length, if "endstream" stands there; 0 else
-	bare bool  // it has no dictionary that could be read
+	data int64   // where its bytes begin
+	end  int64   // where they end by its length, if "endstream" stands there; 0 else
+	fits []int64 // each such end, where its length is said in more than one way
+	bare bool    // it has no dictionary that could be read
 
 	first   int64    // of an object stream
 	members []member // of an object stream
@@ -36,7 +37,7 @@ const maxRounds = 64
 // outline reads all objects and finds the streams and the trailers.
 func (f *file) outline() {
 	f.number()
-	todo := slices.Clone(f.heads)
+	todo := f.heads
 	for round := 0; len(todo) > 0 && !f.stop; round++ {
 		f.outlines(todo)
 		todo = f.more
@@ -147,7 +148,7 @@ func (f *file) dataAt(at int64) (data int64, ok bool) {
 // state works out whether a stream ends where its dictionary says, and whether it
 // holds objects.
 func (f *file) state(s *stream, v value) {
-	for _, n := range f.numbers(v.all("Length"), 4) {
+	for _, n := range f.numbers(v.all("Length"), maxChoice) {
 		if n < 0 || n > f.size-s.data {
 			continue
 		}
@@ -157,16 +158,16 @@ func (f *file) state(s *stream, v value) {
 			i++
 		}
 		if bytes.HasPrefix(b[i:], []byte("endstream")) {
-			s.end = s.data + n
-			break
+			s.end = max(s.end, s.data+n)
+			s.fits = append(s.fits, s.data+n)
 		}
 	}
 	s.first = -1
-	first, n := v.all("First"), v.all("N")
-	if len(first) == 0 || len(n) == 0 {
+	first, n := v.get("First"), v.get("N")
+	if first.kind == kindNone || n.kind == kindNone {
 		return
 	}
-	if a, b := f.numbers(first, 1), f.numbers(n, 1); len(a) > 0 && len(b) > 0 && a[0] >= 0 && b[0] >= 0 {
+	if a, b := f.numbers([]value{first}, 1), f.numbers([]value{n}, 1); len(a) > 0 && len(b) > 0 && a[0] >= 0 && b[0] >= 0 {
 		s.first = a[0]
 	}
 }
@@ -223,8 +224,8 @@ func (f *file) number() {
 
 const (
 	maxTrailer = 1 << 20 // bytes of one
-	maxHops    = 3       // references to references
-	maxChoice  = 4       // objects of one number that are looked at, the last ones
+	maxHops    = 16      // references to references
+	maxChoice  = 64      // objects of one number that are looked at, the last ones
 )
 
 // resolve returns what a value may be: itself, or the objects that it refers to, of
@@ -234,16 +235,27 @@ func (f *file) resolve(v value, hops int) (out []value) {
 		return []value{v}
 	}
 	if hops >= maxHops {
+		f.say(showcause.Corrupt, 0, -1) // a ring, as a rule
 		return nil
 	}
 	from, _ := slices.BinarySearchFunc(f.index, v.n, func(p place, n int64) int { return cmp.Compare(p.num, n) })
 	to, _ := slices.BinarySearchFunc(f.index, v.n+1, func(p place, n int64) int { return cmp.Compare(p.num, n) })
+	if to-from > maxChoice {
+		f.say(showcause.LimitObject, 0, -1)
+	}
 	for i := to - 1; i >= from && i >= to-maxChoice && !f.stop; i-- {
+		if f.room < 0 {
+			f.say(showcause.LimitWork, 0, -1)
+			return out
+		}
 		var e value
 		if p := f.index[i]; p.pack < 0 {
-			e, _ = f.object(f.heads[p.at])
-			f.open(&e, f.heads[p.at])
+			h, end := f.heads[p.at], int64(0)
+			e, end = f.object(h)
+			f.room -= end - h.body + 32*int64(len(e.list)) + 64
+			f.open(&e, h)
 		} else {
+			f.room -= 64
 			e = f.member(f.packs[p.pack], p.at)
 		}
 		out = append(out, f.resolve(e, hops+1)...)

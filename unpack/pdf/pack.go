@@ -10,21 +10,16 @@ import (
 
 const (
 	maxPack    = 16 << 20 // bytes of one object stream
+	maxCached  = 32 << 20 // bytes of those that are held
 	maxMembers = 1 << 20  // objects in object streams
 )
 
-// cached is the object stream that was decoded last.
-type cached struct {
-	of   *stream
-	data []byte
-}
-
 // pack decodes an object stream.
 func (f *file) pack(s *stream) []byte {
-	if f.cache.of == s {
-		return f.cache.data
+	if data, ok := f.cache[s]; ok {
+		return data
 	}
-	f.cache = cached{of: s} // it may refer to itself
+	f.cache[s] = nil // it may refer to itself
 	v := f.dict(s)
 	ends, _ := f.bounds(s, v)
 	var best []byte
@@ -50,7 +45,11 @@ func (f *file) pack(s *stream) []byte {
 			}
 		}
 	}
-	f.cache = cached{s, best}
+	if f.cached += len(best); f.cached > maxCached {
+		clear(f.cache)
+		f.cached = len(best)
+	}
+	f.cache[s] = best
 	return best
 }
 
@@ -78,7 +77,8 @@ func (f *file) unpack() {
 			break
 		}
 	}
-	f.cache = cached{}
+	clear(f.cache) // what refers to others could not be resolved
+	f.cached = 0
 	f.number()
 }
 
@@ -90,29 +90,41 @@ func (f *file) member(s *stream, i int) value {
 		return value{}
 	}
 	l := lexer{b: data[at:min(at+maxObject, int64(len(data)))]}
-	v := l.next(0)
+	v := f.value(&l, s)
 	f.work(6*int64(l.at) + 16)
 	return v
 }
 
+// value reads a value of an object stream.
+func (f *file) value(l *lexer, s *stream) value {
+	v := l.next(0)
+	if l.over {
+		f.say(showcause.LimitObject, s.at, -1)
+	}
+	return v
+}
+
 // eachPacked calls note with all values of an object stream, those that its list leads
-// to and those that stand in it.
+// to and those that stand in it, the numbers of the list among them.
 func (f *file) eachPacked(s *stream, note func(num int64, v value)) {
 	data := f.pack(s)
 	order := slices.Clone(s.members)
 	slices.SortStableFunc(order, func(a, b member) int { return cmp.Compare(a.at, b.at) })
-	at := min(s.first, int64(len(data)))
-	for i := 0; at < int64(len(data)) && !f.stop; {
+	at := int64(0)
+	for i := 0; (at < int64(len(data)) || i < len(order)) && !f.stop; {
 		num := int64(-1)
 		for ; i < len(order) && order[i].at <= at; i++ {
 			if order[i].at == at {
 				num = order[i].num
-			} else if order[i].at < at && (i == 0 || order[i].at != order[i-1].at) && !f.apart(data, order[i], note) {
+			} else if order[i].at < at && (i == 0 || order[i].at != order[i-1].at) && !f.apart(s, data, order[i], note) {
 				return
 			}
 		}
+		if at >= int64(len(data)) {
+			return
+		}
 		l := lexer{b: data[at:]}
-		v := l.next(0)
+		v := f.value(&l, s)
 		if !f.work(6*int64(l.at) + 16) {
 			return
 		}
@@ -125,12 +137,12 @@ func (f *file) eachPacked(s *stream, note func(num int64, v value)) {
 }
 
 // apart reads an object that begins within another.
-func (f *file) apart(data []byte, m member, note func(num int64, v value)) bool {
+func (f *file) apart(s *stream, data []byte, m member, note func(num int64, v value)) bool {
 	if m.at >= int64(len(data)) {
 		return true
 	}
 	l := lexer{b: data[m.at:]}
-	v := l.next(0)
+	v := f.value(&l, s)
 	note(m.num, v)
 	return f.work(8*int64(l.at) + 16)
 }

@@ -55,15 +55,19 @@ type file struct {
 	dicts []value // trailers
 	lock  *lock   // nil: nothing is encrypted
 
-	nested  map[int64]bool // bodies of objects that stand in others; true: in a PDF that is a child
-	roles   map[int64]role // of streams, by number
-	texts   texts
-	said    map[showcause.Code]bool
-	covered []unpack.Span // what belongs to something
-	last    int64         // where the last object ends
-	cache   cached
-	members int
-	beyond  bool // a table or a dictionary tells of more than there is
+	nested   map[int64]bool    // bodies of objects that stand in others; true: in a PDF that is a child
+	roles    map[int64]role    // of streams, by number
+	byNumber map[int64]*stream // the last one of each
+	texts    texts
+	said     map[showcause.Code]bool
+	covered  []unpack.Span      // what belongs to something
+	last     int64              // where the last object ends
+	cache    map[*stream][]byte // object streams that were decoded
+	cached   int                // bytes of them
+	room     int64              // bytes that references may still lead to
+	input    int64              // bytes of streams that may still be read
+	members  int
+	beyond   bool // a table or a dictionary tells of more than there is
 }
 
 // work charges n steps.
@@ -137,7 +141,7 @@ func (f *file) scan() {
 			}
 		}
 		f.words(b, from, int(off-from), int(min(off+step, f.size)-from))
-		if len(f.heads) > maxHeads || len(f.opens) > maxHeads || len(f.closes) > maxHeads || len(f.tables) > maxHeads {
+		if len(f.heads) > maxHeads || len(f.opens) > maxHeads || len(f.closes) > maxHeads || len(f.tables) > maxHeads || len(f.ends) > maxHeads || len(f.trailers) > maxHeads || len(f.starts) > maxHeads {
 			f.say(showcause.LimitObject, off, -1)
 			return
 		}
@@ -218,7 +222,7 @@ func headAt(b []byte, i int) (head, bool) {
 	}
 	// Without a number, or one behind a comment: readers that go by offsets take it.
 	h.num, h.at = -1, int64(i)
-	return h, i == 0 || class(b[i-1]) == 1
+	return h, i == 0 || class(b[i-1]) == 1 || digit(b[i-1])
 }
 
 // objectAt reads "num gen obj" at an offset as a reader does that was led there.
@@ -299,6 +303,9 @@ func (f *file) object(h head) (value, int64) {
 			return value{}, end
 		}
 	}
-	v, end, _ := f.parse(h, next)
+	v, end, over := f.parse(h, next)
+	if over && end-h.body >= maxObject {
+		f.say(showcause.LimitObject, h.at, -1)
+	}
 	return v, end
 }

@@ -6,14 +6,12 @@ import (
 	gocipher "crypto/cipher"
 	"crypto/md5"
 	"crypto/rc4"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/binary"
 	"fmt"
-	"hash"
 	"io"
+	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/crypt"
 )
 
 // suite is how something is enciphered.
@@ -36,7 +34,9 @@ type lock struct {
 	stm     suite
 	str     suite
 	eff     suite
-	meta    bool // metadata are enciphered as well
+	meta    bool   // metadata are enciphered as well
+	doubt   bool   // a trailer knows of no encryption
+	said    string // what it was made of
 	filters map[string]suite
 }
 
@@ -62,14 +62,37 @@ func (f *file) unlock() {
 				num = e.n
 			}
 			for _, v := range f.resolve(e, 0) {
-				if v.kind != kindDict || f.lock != nil && !f.lock.shut || tried >= 8 {
+				said := f.lockSaid(v)
+				switch {
+				case v.kind != kindDict, f.lock != nil && !f.lock.shut && f.lock.said == said:
+					continue
+				case f.lock != nil && !f.lock.shut, tried >= 8: // another one
+					f.say(showcause.Encrypted, 0, -1)
 					continue
 				}
 				tried++
 				f.lock = f.newLock(v, id, num)
+				f.lock.said = said
 			}
 		}
 	}
+	if f.lock == nil {
+		return
+	}
+	for _, t := range f.dicts {
+		f.lock.doubt = f.lock.doubt || t.get("Root").kind != kindNone && t.get("Encrypt").kind == kindNone
+	}
+	for _, skipped := range f.nested {
+		if skipped { // for a file in clear, which an encrypted one does not have
+			f.say(showcause.Corrupt, 0, -1)
+			return
+		}
+	}
+}
+
+// lockSaid is what tells one encryption from another.
+func (f *file) lockSaid(v value) string {
+	return fmt.Sprintf("%x %x", f.stringsOf(v.get("O")), f.stringsOf(v.get("U")))
 }
 
 // newLock reads an encryption dictionary and tries the passwords.
@@ -82,7 +105,7 @@ func (f *file) newLock(v value, id []byte, num int64) *lock {
 		return def
 	}
 	version, revision := integer("V", 0), integer("R", 0)
-	if m := v.get("EncryptMetadata"); string(m.b) == "false" {
+	if m := v.get("EncryptMetadata"); string(m.b) == "false" && version >= 4 {
 		l.meta = false
 	}
 	switch version {
@@ -104,19 +127,19 @@ func (f *file) newLock(v value, id []byte, num int64) *lock {
 	if version == 1 || revision == 2 || bits < 40 {
 		bits = 40
 	}
-	s := standard{revision: int(revision), key: int(bits / 8), p: uint32(integer("P", 0)), id: id, meta: l.meta}
+	s := crypt.PDF{Revision: int(revision), Bytes: int(bits / 8), P: uint32(integer("P", 0)), ID: id, Meta: l.meta}
 	str := func(key string) []byte {
 		for _, b := range f.stringsOf(v.get(key)) {
 			return b
 		}
 		return nil
 	}
-	s.o, s.u, s.oe, s.ue = str("O"), str("U"), str("OE"), str("UE")
+	s.O, s.U, s.OE, s.UE = str("O"), str("U"), str("OE"), str("UE")
 	words := [][]byte{nil}
 	for i := 0; i < len(words); i++ {
 		w := words[i]
-		name := fmt.Sprintf("pdf %d %d %x %x %x %x %x %x %x %v %d", s.revision, s.key, s.o, s.u, s.oe, s.ue, s.id, w, s.p, s.meta, version)
-		if key := f.out.Key(name, s.cost(), func() []byte { return s.open(w) }); key != nil {
+		name := fmt.Sprintf("pdf %d %d %x %x %x %x %x %x %x %v %d", s.Revision, s.Bytes, s.O, s.U, s.OE, s.UE, s.ID, w, s.P, s.Meta, version)
+		if key := f.out.Key(name, s.Cost(), func() []byte { return s.Open(w) }); key != nil {
 			l.key, l.shut, l.asked = key, false, i > 0
 			return l
 		}
@@ -172,8 +195,11 @@ func (l *lock) named(name string) suite {
 // it cannot be deciphered.
 func (f *file) cipherOf(s *stream, v value, chain []filter, r role) (c *cipher, sealed bool) {
 	l := f.lock
-	if l == nil || s.num < 0 || v.is("Type", "XRef") {
+	if l == nil || v.is("Type", "XRef") {
 		return nil, false
+	}
+	if s.num < 0 {
+		return nil, true
 	}
 	kind := l.stm
 	if r.op == "pdf.file" || v.is("Type", "EmbeddedFile") {
@@ -202,6 +228,27 @@ func (f *file) cipherOf(s *stream, v value, chain []filter, r role) (c *cipher, 
 		}
 	}
 	return c, false
+}
+
+// clear tells whether a stream of an encrypted file may be one that is in clear, for
+// readers that find it so.
+func (f *file) clear(s *stream, chain []filter) bool {
+	b := f.view(s.data, 256)
+	if s.end > 0 {
+		b = b[:min(int64(len(b)), s.end-s.data)]
+	}
+	if len(chain) == 0 {
+		return f.lock.doubt
+	}
+	switch chain[0].method {
+	case filterHex, filter85:
+		return len(b) >= 16 && !slices.ContainsFunc(b, func(c byte) bool { return c > '~' || c < ' ' && class(c) != 1 })
+	case filterLZW:
+		return f.lock.doubt && len(b) > 1 && b[0] == 0x80 && b[1] < 0x80
+	case filterRun, filterUnknown, filterImage:
+		return f.lock.doubt
+	}
+	return false
 }
 
 // cipher makes the key of an object (ISO 32000-1, algorithm 1).
@@ -320,174 +367,6 @@ func (c *cbc) fill() {
 	if k := len(c.out); err == io.EOF && k > 0 {
 		if pad := int(c.out[k-1]); pad >= 1 && pad <= aes.BlockSize && pad <= k {
 			c.out = c.out[:k-pad]
-		}
-	}
-}
-
-// standard is the standard security handler (7.6.4).
-type standard struct {
-	revision     int
-	key          int // bytes
-	o, u, oe, ue []byte
-	p            uint32
-	id           []byte
-	meta         bool
-}
-
-// cost is the work of one password, as user's and as owner's.
-func (s standard) cost() int64 {
-	if s.revision >= 6 {
-		return 1 << 19
-	}
-	return 1 << 13
-}
-
-// filler pads passwords (algorithm 2).
-var filler = [32]byte{
-	0x28, 0xbf, 0x4e, 0x5e, 0x4e, 0x75, 0x8a, 0x41, 0x64, 0x00, 0x4e, 0x56, 0xff, 0xfa, 0x01, 0x08,
-	0x2e, 0x2e, 0x00, 0xb6, 0xd0, 0x68, 0x3e, 0x80, 0x2f, 0x0c, 0xa9, 0xfe, 0x64, 0x53, 0x69, 0x7a,
-}
-
-func pad(word []byte) []byte {
-	return append(bytes.Clone(word[:min(len(word), 32)]), filler[:]...)[:32]
-}
-
-// open returns the key of the file, nil if the password is wrong.
-func (s standard) open(word []byte) []byte {
-	if s.revision >= 5 {
-		return s.open5(word)
-	}
-	if len(s.o) < 32 || len(s.u) < 16 {
-		return nil
-	}
-	if key := s.user(word); key != nil {
-		return key
-	}
-	return s.user(s.owner(word))
-}
-
-// user is algorithms 2, 4, 5 and 6.
-func (s standard) user(word []byte) []byte {
-	h := md5.New()
-	h.Write(pad(word))
-	h.Write(s.o[:32])
-	binary.Write(h, binary.LittleEndian, s.p)
-	h.Write(s.id)
-	if s.revision >= 4 && !s.meta {
-		h.Write([]byte{0xff, 0xff, 0xff, 0xff})
-	}
-	key := h.Sum(nil)
-	if s.revision >= 3 {
-		for range 50 {
-			sum := md5.Sum(key[:s.key])
-			key = sum[:]
-		}
-	}
-	key = key[:s.key]
-	if s.revision == 2 {
-		if len(s.u) >= 32 && bytes.Equal(arc4(key, 0, filler[:]), s.u[:32]) {
-			return key
-		}
-		return nil
-	}
-	sum := md5.Sum(append(filler[:], s.id...))
-	want := sum[:]
-	for i := range 20 {
-		want = arc4(key, byte(i), want)
-	}
-	if bytes.Equal(want, s.u[:16]) {
-		return key
-	}
-	return nil
-}
-
-// owner returns the user's password by the owner's (algorithm 7).
-func (s standard) owner(word []byte) []byte {
-	sum := md5.Sum(pad(word))
-	if s.revision == 2 {
-		return arc4(sum[:s.key], 0, s.o[:32])
-	}
-	for range 50 {
-		sum = md5.Sum(sum[:])
-	}
-	b := s.o[:32]
-	for i := 19; i >= 0; i-- {
-		b = arc4(sum[:s.key], byte(i), b)
-	}
-	return b
-}
-
-// arc4 enciphers with each byte of the key xored.
-func arc4(key []byte, x byte, b []byte) []byte {
-	k := bytes.Clone(key)
-	for i := range k {
-		k[i] ^= x
-	}
-	c, err := rc4.NewCipher(k)
-	if err != nil {
-		return nil
-	}
-	out := make([]byte, len(b))
-	c.XORKeyStream(out, b)
-	return out
-}
-
-// open5 is algorithm 2.A, for revisions 5 and 6.
-func (s standard) open5(word []byte) []byte {
-	if len(s.o) < 48 || len(s.u) < 48 || len(s.oe) < 32 || len(s.ue) < 32 {
-		return nil
-	}
-	word = word[:min(len(word), 127)]
-	u := s.u[:48]
-	sealed, key := s.ue, []byte(nil)
-	switch {
-	case bytes.Equal(s.hash(word, u[32:40], nil), u[:32]):
-		key = s.hash(word, u[40:48], nil)
-	case bytes.Equal(s.hash(word, s.o[32:40], u), s.o[:32]):
-		key, sealed = s.hash(word, s.o[40:48], u), s.oe
-	default:
-		return nil
-	}
-	b, err := aes.NewCipher(key)
-	if err != nil {
-		return nil
-	}
-	out := make([]byte, 32)
-	gocipher.NewCBCDecrypter(b, make([]byte, aes.BlockSize)).CryptBlocks(out, sealed[:32])
-	return out
-}
-
-// hash is algorithm 2.B; revision 5 has only its first step.
-func (s standard) hash(word, salt, u []byte) []byte {
-	sum := sha256.Sum256(bytes.Join([][]byte{word, salt, u}, nil))
-	k := sum[:]
-	if s.revision < 6 {
-		return k
-	}
-	for i := 0; ; i++ {
-		e := bytes.Repeat(bytes.Join([][]byte{word, k, u}, nil), 64)
-		b, err := aes.NewCipher(k[:16])
-		if err != nil {
-			return nil
-		}
-		gocipher.NewCBCEncrypter(b, k[16:32]).CryptBlocks(e, e)
-		mod := 0
-		for _, c := range e[:16] {
-			mod += int(c)
-		}
-		var h hash.Hash
-		switch mod % 3 {
-		case 0:
-			h = sha256.New()
-		case 1:
-			h = sha512.New384()
-		default:
-			h = sha512.New()
-		}
-		h.Write(e)
-		k = h.Sum(nil)
-		if i >= 63 && int(e[len(e)-1]) <= i-31 {
-			return k[:32]
 		}
 	}
 }

@@ -41,6 +41,9 @@ func (f *file) survey() {
 			continue
 		}
 		if v, _ := f.object(h); v.kind != kindWord && v.kind != kindNone {
+			if f.lock != nil && f.lock.doubt {
+				f.note(v, h, "")
+			}
 			f.open(&v, h)
 			f.note(v, h, "")
 		}
@@ -223,6 +226,9 @@ func (f *file) noteForm(v value, h head) {
 			continue
 		}
 		var parts []io.Reader
+		if len(e.list) > 2*maxParts {
+			f.say(showcause.LimitObject, max(h.at, 0), -1)
+		}
 		for i := 1; i < len(e.list) && len(parts) < maxParts; i += 2 {
 			if e.list[i].kind == kindRef {
 				if r := f.part(e.list[i].n); r != nil {
@@ -238,21 +244,26 @@ func (f *file) noteForm(v value, h head) {
 
 // part returns the content of the last stream with a number.
 func (f *file) part(num int64) io.Reader {
-	for i := len(f.streams) - 1; i >= 0; i-- {
-		s := f.streams[i]
-		if s.num != num || s.bare {
-			continue
+	if f.byNumber == nil {
+		f.byNumber = map[int64]*stream{}
+		for _, s := range f.streams {
+			if !s.bare {
+				f.byNumber[s.num] = s
+			}
 		}
-		v := f.dict(s)
-		ends, _ := f.bounds(s, v)
-		chain := f.chains(v)[0]
-		c, sealed := f.cipherOf(s, v, chain, role{})
-		if sealed {
-			return failing{showcause.Encrypted}
-		}
-		return &lazy{open: func() io.Reader { return f.run(s, ends[0], chain, c) }}
 	}
-	return nil
+	s := f.byNumber[num]
+	if f.room -= 1 << 10; s == nil || f.room < 0 {
+		return nil // each is a stream by itself, too
+	}
+	v := f.dict(s)
+	ends, _ := f.bounds(s, v)
+	chain := f.chains(v)[0]
+	c, sealed := f.cipherOf(s, v, chain, role{})
+	if sealed {
+		return failing{showcause.Encrypted}
+	}
+	return &lazy{open: func() io.Reader { return f.run(s, ends[0], chain, c) }}
 }
 
 // lazy opens what it reads when it is read.

@@ -37,3 +37,27 @@ func TestWork(t *testing.T) {
 		}
 	}
 }
+
+// What lies over each other, is led to again and again or comes byte by byte is read so
+// far, and then told, although it makes next to no work or bytes.
+func TestOver(t *testing.T) {
+	const n, unit = 1000, 65
+	over := "%PDF-1.4\n"
+	for i := range n {
+		over += fmt.Sprintf("%-65s", fmt.Sprintf("%d 0 obj<</Length %d/Filter/A85>>stream", i+1, (n-1-i)*unit+1<<17))[:unit-1] + "\n"
+	}
+	over += strings.Repeat(" ", 1<<17) + "endstream endobj\n%%EOF\n"
+	large := "%PDF-1.4\n1 0 obj [" + strings.Repeat("(a)", 1<<17) + "] endobj\n"
+	for i := range 20 {
+		large += fmt.Sprintf("%d 0 obj << /Length 1 0 R >> stream\nendstream endobj\n", i+2)
+	}
+	for name, b := range map[string][]byte{
+		"streams":    []byte(over),
+		"references": []byte(large + "%%EOF\n"),
+		"rows":       one(body("/Filter /Fl /DecodeParms << /Predictor 12 /Columns 1 >>", deflated(strings.Repeat("\x00", 20<<20)))),
+	} {
+		if r := unpacktest.Walk(t, Format(), b, showcause.Limits{}); !r.Has(showcause.LimitWork) {
+			t.Errorf("%s: %v, %d bytes of children", name, r.Gaps, r.Expanded)
+		}
+	}
+}
