@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/explain"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
@@ -58,6 +59,7 @@ type options struct {
 	Host
 	out               string
 	tree, json, names bool
+	explain           bool
 	quiet             bool
 	jail              string
 	limits            showcause.Limits
@@ -83,8 +85,12 @@ What is in a file stands beside it in a folder with its name and ".unpacked".
 Names are made safe and numbered where they are equal: nothing is written outside of the
 folder, nothing is replaced, and there are no links.
 
+With --explain, what a person asks of a document: the source of macros and scripts, what it
+opens or runs, links, what it takes from elsewhere, embedded files, and what is odd.
+
 Exit code: 0 everything was read; 2 an error, or something was not read.`,
 		Example: `  showcause unpack invoice.zip
+  showcause unpack --explain invoice.docm
   showcause unpack disk.qcow2 -o out
   showcause unpack --json image.tar | jq -r 'select(.kind == "layer") | .sha256'`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -100,6 +106,7 @@ Exit code: 0 everything was read; 2 an error, or something was not read.`,
 	f.BoolVar(&o.tree, "tree", false, "print the tree of layers (the default)")
 	f.BoolVar(&o.json, "json", false, "print a JSON object a line: each layer, each gap, and each file at its end")
 	f.BoolVar(&o.names, "names", false, "print only the names of what is inside, a line each")
+	f.BoolVar(&o.explain, "explain", false, "print what a person asks of a document: macros, scripts, actions, links, embedded files, oddities; with --json, a line for each as well")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, and which files were not read whole")
 	f.Var(h.Size(&o.limits.FileSize), "max-filesize", "bytes of one layer that are read (default 4G inside, no bound outside)")
 	f.Var(h.Size(&o.limits.ScanSize), "max-scansize", "bytes that are unpacked from one file, and so written (default 4G)")
@@ -134,9 +141,14 @@ func (o *options) check() (form string, err error) {
 			form, n = word, n+1
 		}
 	}
+	if o.explain && n == 0 {
+		form = "explain"
+	}
 	switch {
 	case n > 1:
 		return "", errors.New("flags --tree, --json, --names: one of them")
+	case o.explain && (o.tree || o.names):
+		return "", errors.New("flag --explain: alone, or with --json")
 	case o.jail != "on" && o.jail != answer.JailOff:
 		return "", fmt.Errorf("flag --jail: %q is not one of on, off", o.jail)
 	case o.memory != 0 && o.memory < leastMemory:
@@ -259,7 +271,7 @@ func (u *unpacking) file(ctx context.Context, stdin io.Reader, arg string) (err 
 			}
 		}()
 	}
-	r := NewReceiver(u.limits, src.Size(), u.folder != nil, u)
+	r := NewReceiver(u.limits, src.Size(), u.wanted(), u)
 	if u.jail == answer.JailOff {
 		err = u.here(ctx, src, r)
 	} else {
@@ -287,6 +299,9 @@ func (u *unpacking) file(ctx context.Context, stdin io.Reader, arg string) (err 
 	}
 	return err
 }
+
+// wanted is what the process that derives the layers is to send.
+func (u *unpacking) wanted() Wanted { return Wanted{Content: u.folder != nil, Facts: u.explain} }
 
 // open opens a file without waiting, whatever it is.
 func (u *unpacking) open(ctx context.Context, stdin io.Reader, arg string) (*os.File, error) {
@@ -316,7 +331,7 @@ func (u *unpacking) here(ctx context.Context, src showcause.Source, r *Receiver)
 		return ended{f, ctx}, err
 	}
 	src = ending{src, ctx}
-	return Send(src, scan.Options{Limits: u.limits, Passwords: u.passwords, NoUsual: u.noUsual, Spill: spill}, u.folder != nil, func(b []byte) error {
+	return Send(src, scan.Options{Limits: u.limits, Passwords: u.passwords, NoUsual: u.noUsual, Spill: spill}, u.wanted(), func(b []byte) error {
 		err := r.Part(b)
 		if err != nil {
 			cancel() // nothing that is read from here on is of use
@@ -361,7 +376,7 @@ func (e ending) ReadAt(p []byte, off int64) (int, error) {
 // request is what the process that derives the layers is asked.
 type request struct {
 	Limits    showcause.Limits `json:"limits"`
-	Content   bool             `json:"content"`
+	Wanted    Wanted           `json:"wanted"`
 	Passwords [][]byte         `json:"passwords"`
 	NoUsual   bool             `json:"no_usual"`
 }
@@ -376,7 +391,7 @@ func (u *unpacking) away(ctx context.Context, f *os.File, src showcause.Source, 
 		defer t.Close()
 		f = t
 	}
-	asked, err := json.Marshal(request{u.limits, u.folder != nil, u.passwords, u.noUsual})
+	asked, err := json.Marshal(request{u.limits, u.wanted(), u.passwords, u.noUsual})
 	if err != nil {
 		return fmt.Errorf("reader: request: %w", err)
 	}
@@ -397,7 +412,7 @@ func Read() int {
 		var q request
 		if json.Unmarshal(j.Request, &q) == nil {
 			o := scan.Options{Limits: q.Limits, Passwords: q.Passwords, NoUsual: q.NoUsual, Spill: j.Spill}
-			_ = Send(j.Source, o, q.Content, j.Send)
+			_ = Send(j.Source, o, q.Wanted, j.Send)
 		}
 		return nil
 	}, once.Reading{})
@@ -434,6 +449,11 @@ func (u *unpacking) End(l *Layer) error {
 		u.result.Report.Type, u.result.Report.Size = l.Type, l.Size
 	}
 	return u.print(u.printer.Layer(u.result.Path, l, file))
+}
+
+// Fact implements Sink.
+func (u *unpacking) Fact(f explain.Fact) error {
+	return u.print(u.printer.Fact(u.result.Path, f))
 }
 
 // Gap implements Sink.

@@ -10,13 +10,14 @@
 //	data     kind u8 = 2, n u32, n bytes of the last layer; only if they are wanted
 //	digest   kind u8 = 3, n i64 bytes that were read, SHA-256
 //	gap      kind u8 = 4, shared u16, steps u16, steps x step, code u16, offset i64, length i64 (-1 unknown)
+//	fact     kind u8 = 6, what u8, cut u8, n u16, n bytes of text; only if they are wanted
 //	end      kind u8 = 5, spent 4 x i64 (bytes, objects, depth, work)
 //	step     index u64, op u16, n u16, n bytes of name
 //
 // Layers come in the order of the walk, each before what is in it: one of depth d has the
 // first d-1 steps of the layer before it, and a step of its own; the input has depth 0. The trail
 // of a gap has shared steps of the last layer's, and then its own. A digest ends the bytes of
-// each layer. An event does not go over the end of a part.
+// each layer, and facts of it follow. An event does not go over the end of a part.
 package extract
 
 import (
@@ -28,6 +29,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/explain"
 	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker/once"
@@ -41,6 +43,7 @@ const (
 	kindDigest = 3
 	kindGap    = 4
 	kindEnd    = 5
+	kindFact   = 6
 )
 
 // Sizes of the parts of an event, bytes.
@@ -75,24 +78,30 @@ func index[T comparable](list []T) map[T]uint16 {
 
 // sender writes events.
 type sender struct {
-	send    func([]byte) error
-	content bool
-	err     error
-	b       []byte
-	at      showcause.Trail // the last layer's
-	copied  []byte
+	send   func([]byte) error
+	wanted Wanted
+	err    error
+	b      []byte
+	at     showcause.Trail // the last layer's
+	copied []byte
+	facts  int
 
 	types map[filetype.Type]uint16
 	ops   map[string]uint16
 	codes map[showcause.Code]uint16
 }
 
+// Wanted is what is asked for beside the layers and the gaps.
+type Wanted struct {
+	Content bool `json:"content"` // their bytes
+	Facts   bool `json:"facts"`   // what they hold, for a person
+}
+
 // Send derives every layer of an input and gives the events to send, in parts
-// of once.MaxPart bytes at most. The bytes of layers are among them if
-// content is set. The error is send's.
-func Send(src showcause.Source, o scan.Options, content bool, send func([]byte) error) error {
+// of once.MaxPart bytes at most. The error is send's.
+func Send(src showcause.Source, o scan.Options, wanted Wanted, send func([]byte) error) error {
 	w := newWords()
-	s := &sender{send: send, content: content, types: index(w.types), ops: index(w.ops), codes: index(w.codes)}
+	s := &sender{send: send, wanted: wanted, types: index(w.types), ops: index(w.ops), codes: index(w.codes)}
 	r := scan.Walk(src, o, scan.Visitor{Layer: s.layer, Gap: s.gap})
 	s.room(64)
 	s.b = append(s.b, kindEnd)
@@ -149,7 +158,7 @@ func (s *sender) layer(l showcause.Layer, t filetype.Type) (n int64, err error) 
 		m, err = io.ReadFull(r, s.copied)
 		_, _ = sum.Write(s.copied[:m])
 		n += int64(m)
-		if m > 0 && s.content && len(l.Trail) > 0 {
+		if m > 0 && s.wanted.Content && len(l.Trail) > 0 {
 			s.room(dataHead + m)
 			s.b = append(s.b, kindData)
 			s.b = le.AppendUint32(s.b, uint32(m))
@@ -163,7 +172,25 @@ func (s *sender) layer(l showcause.Layer, t filetype.Type) (n int64, err error) 
 	s.b = append(s.b, kindDigest)
 	s.b = le.AppendUint64(s.b, uint64(n))
 	s.b = sum.Sum(s.b)
+	if s.wanted.Facts && s.err == nil {
+		explain.Layer(l, t, s.fact)
+	}
 	return n, err
+}
+
+func (s *sender) fact(f explain.Fact) {
+	if s.facts++; s.facts > maxFacts {
+		return
+	}
+	text := f.Text[:min(len(f.Text), explain.MaxText)]
+	s.room(8 + len(text))
+	cut := uint8(0)
+	if f.Cut || s.facts == maxFacts {
+		cut = 1
+	}
+	s.b = append(s.b, kindFact, uint8(f.Kind), cut)
+	s.b = le.AppendUint16(s.b, uint16(len(text)))
+	s.b = append(s.b, text...)
 }
 
 func (s *sender) gap(g showcause.Gap) {
@@ -204,6 +231,8 @@ type Sink interface {
 	Data(b []byte) error
 	// End ends it.
 	End(l *Layer) error
+	// Fact is told after the layer that it is of has ended.
+	Fact(f explain.Fact) error
 	// Gap is told where it is met: after the layer that it is of, or is in.
 	Gap(g showcause.Gap) error
 }
@@ -211,10 +240,10 @@ type Sink interface {
 // Receiver takes events from a process that a hostile file may have taken over.
 type Receiver struct {
 	words
-	limits  showcause.Limits
-	size    int64 // of the input, bytes
-	content bool
-	sink    Sink
+	limits showcause.Limits
+	size   int64 // of the input, bytes
+	wanted Wanted
+	sink   Sink
 
 	layer  *Layer // the last
 	open   bool   // its digest is still to come
@@ -223,13 +252,17 @@ type Receiver struct {
 	layers int64
 	gaps   map[showcause.Code]int
 	sum    int64 // bytes of all layers below the input
+	facts  int
 }
 
 // NewReceiver returns a Receiver for an input of so many bytes. The limits are those
 // that the sender was given.
-func NewReceiver(l showcause.Limits, size int64, content bool, sink Sink) *Receiver {
-	return &Receiver{words: newWords(), limits: l.WithDefaults(), size: size, content: content, sink: sink, gaps: map[showcause.Code]int{}}
+func NewReceiver(l showcause.Limits, size int64, wanted Wanted, sink Sink) *Receiver {
+	return &Receiver{words: newWords(), limits: l.WithDefaults(), size: size, wanted: wanted, sink: sink, gaps: map[showcause.Code]int{}}
 }
+
+// maxFacts is how many facts of an input are told.
+const maxFacts = 10000
 
 // maxGaps is how many of a code an input may have: as many as a scan keeps, and
 // the one that stands for the rest.
@@ -271,6 +304,8 @@ func (r *Receiver) Part(b []byte) error {
 			err = r.takeDigest(&e)
 		case kindGap:
 			err = r.takeGap(&e)
+		case kindFact:
+			err = r.takeFact(&e)
 		case kindEnd:
 			err = r.takeEnd(&e)
 		default:
@@ -398,7 +433,7 @@ func (r *Receiver) takeData(e *event) error {
 	switch {
 	case e.short:
 		return errShort
-	case !r.open || !r.content || len(r.layer.Trail) == 0:
+	case !r.open || !r.wanted.Content || len(r.layer.Trail) == 0:
 		return wrong("data of no layer")
 	case int64(n) > r.layer.Size-r.layer.Read:
 		return wrong("more data than the layer has")
@@ -415,7 +450,7 @@ func (r *Receiver) takeDigest(e *event) error {
 		return errShort
 	case !r.open:
 		return wrong("a digest of no layer")
-	case n < 0 || n > r.layer.Size || r.content && len(r.layer.Trail) > 0 && n != r.layer.Read:
+	case n < 0 || n > r.layer.Size || r.wanted.Content && len(r.layer.Trail) > 0 && n != r.layer.Read:
 		return wrong("a digest of other data")
 	}
 	r.open = false
@@ -454,6 +489,21 @@ func (r *Receiver) takeGap(e *event) error {
 		return wrong("more gaps than a scan keeps")
 	}
 	return r.sink.Gap(g)
+}
+
+func (r *Receiver) takeFact(e *event) error {
+	what, cut, n := explain.Kind(e.u8()), e.u8(), e.u16()
+	text := e.take(int(n))
+	r.facts++
+	switch {
+	case e.short:
+		return errShort
+	case r.open || !r.began || !r.wanted.Facts || r.facts > maxFacts:
+		return wrong("a fact where none can be")
+	case int(what) >= len(explain.Kinds()) || cut > 1 || n > explain.MaxText:
+		return wrong("a fact that is none")
+	}
+	return r.sink.Fact(explain.Fact{Kind: what, Text: string(text), Cut: cut == 1})
 }
 
 func (r *Receiver) takeEnd(e *event) error {

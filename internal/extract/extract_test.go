@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/explain"
 	"github.com/showcause/showcause/internal/hostile"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
@@ -29,6 +30,7 @@ type collected struct {
 	t      testing.TB
 	layers []Layer
 	gaps   []string
+	facts  []explain.Fact
 	open   bool
 	data   []byte
 	all    [][]byte // the data of each layer
@@ -71,6 +73,14 @@ func (c *collected) End(l *Layer) error {
 	return nil
 }
 
+func (c *collected) Fact(f explain.Fact) error {
+	if c.open {
+		c.t.Error("a fact in a layer")
+	}
+	c.facts = append(c.facts, f)
+	return nil
+}
+
 func (c *collected) Gap(g showcause.Gap) error {
 	if c.open {
 		c.t.Error("a gap in a layer")
@@ -83,8 +93,8 @@ func (c *collected) Gap(g showcause.Gap) error {
 func through(t testing.TB, src showcause.Source, o scan.Options, content bool) (*collected, *Receiver) {
 	t.Helper()
 	c := &collected{t: t, keep: content}
-	r := NewReceiver(o.Limits, src.Size(), content, c)
-	err := Send(src, o, content, func(b []byte) error {
+	r := NewReceiver(o.Limits, src.Size(), Wanted{Content: content}, c)
+	err := Send(src, o, Wanted{Content: content}, func(b []byte) error {
 		if len(b) > once.MaxPart {
 			t.Errorf("a part of %d bytes", len(b))
 		}
@@ -228,11 +238,11 @@ func TestLikeScan(t *testing.T) {
 func TestLies(t *testing.T) {
 	src := showcause.Bytes(zipOf("a", "text\n"))
 	var good []byte
-	if err := Send(src, scan.Options{}, true, func(b []byte) error { good = append(good, b...); return nil }); err != nil {
+	if err := Send(src, scan.Options{}, Wanted{Content: true}, func(b []byte) error { good = append(good, b...); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	part := func(b []byte) error {
-		return NewReceiver(showcause.Limits{}, src.Size(), true, &collected{t: discard{t}}).Part(b)
+		return NewReceiver(showcause.Limits{}, src.Size(), Wanted{Content: true}, &collected{t: discard{t}}).Part(b)
 	}
 	if err := part(good); err != nil {
 		t.Fatal(err)
@@ -268,7 +278,7 @@ func TestLies(t *testing.T) {
 		}
 	}
 	for i := range len(good) { // a part that is cut is refused, or it is cut between events, and the end is missing
-		r := NewReceiver(showcause.Limits{}, src.Size(), true, &collected{t: discard{t}})
+		r := NewReceiver(showcause.Limits{}, src.Size(), Wanted{Content: true}, &collected{t: discard{t}})
 		if err := r.Part(good[:i]); err == nil {
 			if _, ok := r.Spent(); ok {
 				t.Errorf("%d of %d bytes are all", i, len(good))
@@ -277,16 +287,38 @@ func TestLies(t *testing.T) {
 	}
 	// Limits hold, whatever is sent.
 	for what, l := range map[string]showcause.Limits{"file size": {FileSize: 4}, "scan size": {ScanSize: 4}} {
-		if err := NewReceiver(l, src.Size(), true, &collected{t: discard{t}}).Part(good); !Wrong(err) {
+		if err := NewReceiver(l, src.Size(), Wanted{Content: true}, &collected{t: discard{t}}).Part(good); !Wrong(err) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	r := NewReceiver(showcause.Limits{Objects: 3}, src.Size(), true, &collected{t: discard{t}})
+	r := NewReceiver(showcause.Limits{Objects: 3}, src.Size(), Wanted{Content: true}, &collected{t: discard{t}})
 	child := good[second : len(good)-33]
 	err := r.Part(good[:second])
 	for n := 0; err == nil; n++ {
 		if err = r.Part(child); n > 3 {
 			t.Fatal("more objects than the limit")
+		}
+	}
+	if err := r.Part([]byte{kindFact, 0, 0, 1, 0, 'x'}); !Wrong(err) {
+		t.Errorf("a fact that nobody wants: %v", err)
+	}
+	for what, b := range map[string][]byte{
+		"of no kind": {kindFact, 200, 0, 1, 0, 'x'}, "cut twice": {kindFact, 0, 2, 1, 0, 'x'}, "short": {kindFact, 0, 0, 9, 0, 'x'},
+		"long": append([]byte{kindFact, 0, 0, 0xff, 0xff}, make([]byte, 1<<16)...),
+	} {
+		r := NewReceiver(showcause.Limits{}, src.Size(), Wanted{Facts: true}, &collected{t: discard{t}})
+		if err := r.Part(good[:second]); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Part(b); !Wrong(err) {
+			t.Errorf("a fact %s: %v", what, err)
+		}
+	}
+	facts := NewReceiver(showcause.Limits{}, src.Size(), Wanted{Facts: true}, &collected{t: discard{t}})
+	err = facts.Part(good[:second])
+	for n := 0; err == nil; n++ {
+		if err = facts.Part([]byte{kindFact, 0, 0, 1, 0, 'x'}); n > maxFacts {
+			t.Fatal("facts without end")
 		}
 	}
 	gap := append([]byte{kindGap, 0, 0, 0, 0, 1, 0}, make([]byte, 16)...)
@@ -340,6 +372,13 @@ func (b *bounds) End(l *Layer) error {
 	return nil
 }
 
+func (b *bounds) Fact(f explain.Fact) error {
+	if b.l == nil || len(f.Text) > explain.MaxText || int(f.Kind) >= len(explain.Kinds()) {
+		b.t.Errorf("%d bytes of kind %d", len(f.Text), f.Kind)
+	}
+	return nil
+}
+
 func (b *bounds) Gap(g showcause.Gap) error {
 	if len(g.Trail) > b.limits.Depth+2 || g.Offset < 0 || g.Length < -1 || g.Code == "" {
 		b.t.Errorf("%+v", g)
@@ -351,13 +390,13 @@ func (b *bounds) Gap(g showcause.Gap) error {
 func FuzzReceiver(f *testing.F) {
 	for _, in := range [][]byte{zipOf("a", "text\n"), tarOf("x/y", "text\n", "z", string(zipOf("q", ""))), gzipOf([]byte("cut"))[:12]} {
 		var all []byte
-		Send(showcause.Bytes(in), scan.Options{}, true, func(b []byte) error { all = append(all, b...); return nil })
+		Send(showcause.Bytes(in), scan.Options{}, Wanted{true, true}, func(b []byte) error { all = append(all, b...); return nil })
 		f.Add(all, uint16(len(all)/2))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {
 		l := showcause.Limits{ScanSize: 100, Objects: 5, Depth: 3}
 		s := &bounds{t: t, limits: l.WithDefaults()}
-		r := NewReceiver(l, 1000, true, s)
+		r := NewReceiver(l, 1000, Wanted{true, true}, s)
 		n := min(int(cut), len(b))
 		if err := r.Part(b[:n]); err != nil {
 			if !Wrong(err) {

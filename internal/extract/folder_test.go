@@ -14,6 +14,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/disk"
+	"github.com/showcause/showcause/internal/explain"
 	"github.com/showcause/showcause/scan"
 )
 
@@ -24,8 +25,8 @@ func write(t testing.TB, s *disk.FS, dir, name string, src showcause.Source) (*F
 	if err != nil {
 		return nil, err
 	}
-	r := NewReceiver(showcause.Limits{}, src.Size(), true, sinkOf{f})
-	err = Send(src, scan.Options{}, true, r.Part)
+	r := NewReceiver(showcause.Limits{}, src.Size(), Wanted{Content: true}, sinkOf{f})
+	err = Send(src, scan.Options{}, Wanted{Content: true}, r.Part)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -36,6 +37,8 @@ func write(t testing.TB, s *disk.FS, dir, name string, src showcause.Source) (*F
 type sinkOf struct{ *Folder }
 
 func (sinkOf) Gap(showcause.Gap) error { return nil }
+
+func (sinkOf) Fact(explain.Fact) error { return nil }
 
 // listing returns the files below a folder with what they hold, and the folders.
 func listing(t testing.TB, dir string) map[string]string {

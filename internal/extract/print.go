@@ -10,6 +10,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/explain"
 )
 
 // Printer writes what was derived. Paths and names are escaped: each call writes
@@ -17,6 +18,8 @@ import (
 type Printer interface {
 	// Layer is a layer, and where it was written, from the folder; "" if it was not.
 	Layer(input string, l *Layer, file string) error
+	// Fact is what the last layer holds.
+	Fact(input string, f explain.Fact) error
 	// Gap is what was not read.
 	Gap(input string, g showcause.Gap) error
 	// Input ends an input.
@@ -69,17 +72,19 @@ func (r *Result) codes(unread bool) (out []string) {
 func shown(p string) string { return showcause.Step{Name: p}.String() }
 
 // NewPrinter returns a Printer: "tree" for a person, "json" for programs, a
-// line each, "names" for the names alone.
+// line each, "names" for the names alone, "explain" for what layers hold.
 func NewPrinter(form string, w io.Writer, quiet bool) (Printer, error) {
 	switch form {
 	case "tree":
 		return &tree{w, quiet}, nil
 	case "json":
-		return &lines{answer.NewEncoder(w), quiet}, nil
+		return &lines{e: answer.NewEncoder(w), quiet: quiet}, nil
 	case "names":
 		return &names{w: w}, nil
+	case "explain":
+		return &explained{w: w, quiet: quiet}, nil
 	}
-	return nil, fmt.Errorf("%q is not one of tree, json, names", form)
+	return nil, fmt.Errorf("%q is not one of tree, json, names, explain", form)
 }
 
 // tree prints a line for each layer: size, type, SHA-256, and the name, which
@@ -113,6 +118,8 @@ func renamed(l *Layer, file string) bool {
 	n := len(l.Trail)
 	return n > 0 && file != "" && (l.Trail[n-1].Name == "" || !strings.HasSuffix("/"+file, "/"+l.Trail[n-1].Name))
 }
+
+func (p *tree) Fact(string, explain.Fact) error { return nil }
 
 func (p *tree) Gap(input string, g showcause.Gap) error {
 	if p.quiet {
@@ -187,6 +194,8 @@ func (p *names) Layer(_ string, l *Layer, _ string) error {
 	return err
 }
 
+func (p *names) Fact(string, explain.Fact) error { return nil }
+
 // Gap prints the name of what was not derived at all: it is there.
 func (p *names) Gap(_ string, g showcause.Gap) error {
 	shared := 0
@@ -210,6 +219,7 @@ func (p *names) Input(*Result) error {
 type lines struct {
 	e     *json.Encoder
 	quiet bool
+	at    showcause.Trail
 }
 
 // inputPath is the path of the input: escaped, and its bytes where that changed them.
@@ -227,6 +237,7 @@ func jsonPath(p string) inputPath {
 }
 
 func (p *lines) Layer(input string, l *Layer, file string) error {
+	p.at = l.Trail
 	if p.quiet {
 		return nil
 	}
@@ -240,6 +251,20 @@ func (p *lines) Layer(input string, l *Layer, file string) error {
 		Read   int64            `json:"read"`
 		File   string           `json:"file,omitempty"` // from the folder
 	}{"layer", jsonPath(input), l.Trail, l.Type, l.Size, l.Digest, l.Read, showcause.Escape(file)})
+}
+
+func (p *lines) Fact(input string, f explain.Fact) error {
+	if p.quiet {
+		return nil
+	}
+	return p.e.Encode(struct {
+		Kind string `json:"kind"`
+		inputPath
+		Trail showcause.Trail `json:"trail"`
+		What  string          `json:"what"` // macros, scripts, actions, external references, links, embedded files
+		Text  string          `json:"text"` // what is no UTF-8 is replaced
+		Cut   bool            `json:"cut,omitempty"`
+	}{"fact", jsonPath(input), p.at, f.Kind.String(), f.Text, f.Cut})
 }
 
 func (p *lines) Gap(input string, g showcause.Gap) error {

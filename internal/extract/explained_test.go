@@ -1,0 +1,71 @@
+package extract
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/explain"
+)
+
+func TestExplained(t *testing.T) {
+	var b strings.Builder
+	p, err := NewPrinter("explain", &b, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := func(kind string, trail ...showcause.Step) {
+		t.Helper()
+		if err := p.Layer("a\x1b.eml", &Layer{Trail: trail, Type: kind, Size: 1234}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fact := func(k explain.Kind, text string) {
+		if err := p.Fact("a\x1b.eml", explain.Fact{Kind: k, Text: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part := showcause.Step{Op: "mime.base64", Name: "invoice.pdf"}
+	layer("mail")
+	fact(explain.Link, "http://x.example/")
+	layer("pe", part)
+	fact(explain.Embedded, "attachment")
+	fact(explain.Link, "http://x.example/")
+	layer("text", part, showcause.Step{Index: 1, Op: "vba.source", Name: "Module1"})
+	fact(explain.Macro, "Sub a()\r\n\tb \"c:\\\x1b[31m\xff\"\nEnd Sub")
+	for range 2 {
+		if err := p.Gap("a\x1b.eml", showcause.Gap{Trail: showcause.Trail{part}, Code: showcause.Corrupt}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Input(&Result{Path: "a\x1b.eml", Layers: 2, Codes: map[showcause.Code]int64{showcause.Corrupt: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	want := `a\x1b.eml: mail, 1,234 bytes, 2 layers inside
+
+macros
+  invoice.pdf / Module1, 3 lines
+    | Sub a()
+    |     b "c:\\x1b[31m\xff"
+    | End Sub
+
+links
+  in invoice.pdf
+    http://x.example/
+
+embedded files
+  invoice.pdf: attachment, pe, 1,234 bytes, SHA-256 ` + strings.Repeat("0", 64) + `
+
+oddities
+  invoice.pdf: a program (pe) under a name that ends in .pdf
+  invoice.pdf: not read: corrupt (2 times)
+
+no scripts, no actions, no external references
+
+INCOMPLETE  a\x1b.eml: corrupt (2 times): there may be more
+
+`
+	if got := b.String(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
