@@ -143,6 +143,11 @@ func (c *comparison) layer(b *unpack.Budget, l showcause.Layer, at, title string
 		step := child.Trail[len(child.Trail)-1]
 		h := sha256.New()
 		out := io.MultiWriter(h, whole)
+		beside := strings.HasSuffix(step.Op, ".rest")
+		if beside { // no tool tells of it
+			out = h
+			c.known["behind the end, or in no file"]++
+		}
 		if format == "gzip" && step.Op != "gzip.member" {
 			out = io.MultiWriter(h, whole, tee)
 		}
@@ -150,10 +155,12 @@ func (c *comparison) layer(b *unpack.Budget, l showcause.Layer, at, title string
 		if err != nil {
 			c.t.Errorf("%s: %s: %v", title, step, err)
 		}
-		wholeN += n
 		m := member{name: clean(step.Name), size: n}
 		h.Sum(m.sum[:0])
-		if n > 0 && step.Op != "gzip.member" {
+		if !beside {
+			wholeN += n
+		}
+		if n > 0 && !beside && step.Op != "gzip.member" {
 			found[format].list = append(found[format].list, m)
 		}
 		c.layer(b, child, "", title+" / "+step.String())
@@ -316,6 +323,8 @@ func explained(j judge, title string, d difference) string {
 		return "tables of an ar archive"
 	case j.tool == "bsdtar" && strings.HasSuffix(title, "/nil-uid.tar"):
 		return "bsdtar alone" // tar, Go and Python say what is said here
+	case j.format == "tar" && (d.name == "@LongLink" || strings.HasSuffix(title, "/gnu-long-nul.tar")):
+		return "what stands behind the NUL of a long name"
 	case d.other != "" && ambiguous:
 		return "two names of one member"
 	case d.here && slices.ContainsFunc(d.notes, showcause.Code.Unread):
