@@ -10,10 +10,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
 )
@@ -83,7 +87,7 @@ func (l *logFile) reopen() error {
 
 // open opens the file of the path; on an error the one that is open stays. l.mu is held.
 func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	f, err := openAppend(l.path)
 	if err != nil {
 		return err
 	}
@@ -97,6 +101,26 @@ func (l *logFile) open() error {
 	}
 	l.f, l.n, l.again = f, st.Size(), 0
 	return nil
+}
+
+// openAppend opens a file to append to. A link is followed where none but root, or the user
+// that asks, can have put it: root would write wherever the service's user says.
+func openAppend(name string) (*os.File, error) {
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY
+	f, err := os.OpenFile(name, flags|unix.O_NOFOLLOW, 0o640)
+	if !errors.Is(err, unix.ELOOP) {
+		return f, err
+	}
+	dir := filepath.Dir(name)
+	st, serr := os.Stat(dir)
+	if serr != nil {
+		return nil, serr
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if owner := uint32(os.Geteuid()); !ok || sys.Uid != 0 && sys.Uid != owner || st.Mode()&0o022 != 0 {
+		return nil, fmt.Errorf("%s is a link, and others may write to %s", name, dir)
+	}
+	return os.OpenFile(name, flags, 0o640)
 }
 
 // Write appends. A file that has grown above the limit is put aside before, as clamd does

@@ -112,3 +112,48 @@ func TestLogAside(t *testing.T) {
 		t.Errorf("%d bytes, %q", file.n, &errs)
 	}
 }
+
+// A link is followed where none but root or this user can have put it.
+func TestLogLink(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	name := filepath.Join(dir, "folder", "log")
+	if err := os.Mkdir(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openAppend(name)
+	if err != nil {
+		t.Fatalf("a link of our own: %v", err)
+	}
+	f.Close()
+	if err := os.Remove(target); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(why string) {
+		t.Helper()
+		if f, err := openAppend(name); err == nil {
+			f.Close()
+			t.Errorf("%s: a link was followed", why)
+		}
+		if _, err := os.Lstat(target); err == nil {
+			t.Errorf("%s: its target was made", why)
+		}
+	}
+	if err := os.Chmod(filepath.Dir(name), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	refused("in a folder that all may write to")
+	if err := os.Chmod(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("what root does in a folder of others: needs root")
+	}
+	if err := os.Chown(filepath.Dir(name), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	refused("in a folder of the service's user")
+}
