@@ -234,7 +234,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer, lenien
 	b := &batch{done: make(chan struct{})}
 	if lenient != "" {
 		whole := j.Whole(a.Report)
-		rec, err := k.unread(*scan, name, subject, &whole)
+		rec, err := k.unread(scan, name, subject, &whole)
 		k.take(m, b, rec, err)
 	}
 	counts := false
@@ -278,11 +278,9 @@ func (k *Keeper) take(m *made, b *batch, rec *evidence.Record, err error) bool {
 	return true
 }
 
-// unread makes the record of what was not read of one input: that of a scan that had no other.
-func (k *Keeper) unread(scan draft.Scan, name string, subject evidence.Digests, r *showcause.Report) (*evidence.Record, error) {
-	if err := scan.Begin(); err != nil {
-		return nil, err
-	}
+// unread makes the record of what was not read of one input. It is of the same scan as
+// findings are: who looks at the last one sees all that the service has said.
+func (k *Keeper) unread(scan *draft.Scan, name string, subject evidence.Digests, r *showcause.Report) (*evidence.Record, error) {
 	c := scan.Coverage()
 	c.File(name, evidence.Digests{SHA256: subject.SHA256}, r, false)
 	return evidence.Seal(c.Statements()[0], k.store.Keys()...)

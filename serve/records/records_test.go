@@ -362,6 +362,11 @@ func TestLenient(t *testing.T) {
 				in[0].Gaps[0].Code != string(showcause.LimitSize) || st.Policy.Options["incomplete"] != c.policy.Incomplete.String() || st.Context.Paths[0].Text != "stream" {
 				t.Errorf("%+v", st)
 			}
+			if found := ask(t, q, "x", "1"+marker, queue.ScanOptions{Act: true}); len(found.Records) != 1 {
+				t.Errorf("%+v", found)
+			} else if f, err := k.Store().Verify(found.Records[0]); err != nil || f.Statement().Context.Scan != st.Context.Scan {
+				t.Errorf("a finding beside it is of another scan: %v", err)
+			}
 			if err := k.Deed(names[0], in[0].Digest.SHA256, in[0].Size, "stream", "accept", nil); err != nil {
 				t.Error(err)
 			}
