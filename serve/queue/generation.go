@@ -23,7 +23,8 @@ type generation struct {
 
 	mu    sync.Mutex // guards what follows
 	holds int
-	spare *spare // readers with other options than the service's, the last that were asked for
+	spare *spare          // readers with other options than the service's, the last that were asked for
+	old   map[*spare]bool // such readers before them that still read
 }
 
 // spare are readers with other options.
@@ -62,7 +63,9 @@ func (q *Queue) generation(rules Database) (*generation, error) {
 		g.close()
 		return nil, fmt.Errorf("readers: %w", err)
 	}
-	rules.Since = time.Now()
+	if rules.Since.IsZero() { // else they have been in use before: Revive
+		rules.Since = time.Now()
+	}
 	q.retired.Add(1)
 	return g, nil
 }
@@ -125,6 +128,9 @@ func (g *generation) abandon() {
 	defer g.mu.Unlock()
 	if g.spare != nil {
 		_ = g.spare.pool.Close()
+	}
+	for s := range g.old {
+		_ = s.pool.Close()
 	}
 }
 
@@ -192,7 +198,7 @@ func (g *generation) readers(j *Job) (*worker.Pool, func(), error) {
 			return nil, nil, err
 		}
 		if s != nil {
-			s.retire()
+			g.retire(s)
 		}
 		s = &spare{key: key, pool: pool}
 		g.spare = s
@@ -203,17 +209,23 @@ func (g *generation) readers(j *Job) (*worker.Pool, func(), error) {
 		defer g.mu.Unlock()
 		s.users--
 		if s.gone {
-			s.retire()
+			g.retire(s)
 		}
 	}, nil
 }
 
-// retire closes readers once nobody uses them. The generation's mu is held.
-func (s *spare) retire() {
+// retire closes readers once nobody uses them. mu is held.
+func (g *generation) retire(s *spare) {
 	s.gone = true
-	if s.users == 0 {
-		go s.pool.Close()
+	if s.users > 0 {
+		if g.old == nil {
+			g.old = map[*spare]bool{}
+		}
+		g.old[s] = true
+		return
 	}
+	delete(g.old, s)
+	go s.pool.Close()
 }
 
 // overlay takes the fields of l that are not zero over those of base.

@@ -431,8 +431,12 @@ func TestRevive(t *testing.T) {
 		t.Error("an answer without readers")
 	}
 	fails.Store(false)
+	since := q.Rules().Since
 	if err := q.Revive(); err != nil {
 		t.Fatal(err)
+	}
+	if now := q.Rules().Since; since.IsZero() || !now.Equal(since) {
+		t.Errorf("the rules are in use since %v, and were since %v", now, since)
 	}
 	if a, err := ask(q, "x", []byte(marker)); err != nil || a.Report.Verdict != showcause.Found {
 		t.Errorf("%+v %v", a.Report, err)
@@ -440,6 +444,56 @@ func TestRevive(t *testing.T) {
 	if err := q.Revive(); err != nil {
 		t.Errorf("nothing to revive: %v", err)
 	}
+}
+
+// Who gives up waiting at the end does not wait for readers with options of a request that
+// others have taken the place of.
+func TestDrainSpare(t *testing.T) {
+	q := opened(t, func(o *Options) { o.Pool.Args = []string{"showcause", "patient"} })
+	file := func(text string) *os.File {
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err == nil {
+			_, err = f.WriteString(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	waits := file("w")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := q.Scan(context.Background(), Job{Client: "x", File: waits, Options: ScanOptions{Passwords: [][]byte{[]byte("one")}}})
+		ended <- err
+	}()
+	for _, reading, _ := q.turns.counts(); reading == 0; _, reading, _ = q.turns.counts() {
+		time.Sleep(time.Millisecond)
+	}
+	for q.current.spareUsers() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := q.Scan(t.Context(), Job{Client: "y", File: file("x"), Options: ScanOptions{Passwords: [][]byte{[]byte("two")}}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.Drain(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if err := <-ended; !errors.Is(err, ErrStopping) {
+		t.Errorf("%v", err)
+	}
+}
+
+// spareUsers is how many jobs the readers with other options have.
+func (g *generation) spareUsers() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.spare == nil {
+		return 0
+	}
+	return g.spare.users
 }
 
 // TestSay holds how reports are answered.
