@@ -26,7 +26,7 @@ func TestClamavTestfiles(t *testing.T) {
 		"clam.exe", "clam-fsg.exe", "clam.zip", "clam.bz2.zip", "clam.d64.zip", "clam.impl.zip", "clam.exe.bz2", "clam.tar.gz", "clam_cache_emax.tgz",
 		"clam.bin-be.cpio", "clam.bin-le.cpio", "clam.newc.cpio", "clam.odc.cpio",
 		"clam.cab", "clam.7z", "clam.arj", "clam.chm", "clam.exe.szdd",
-		"clam.mail", "clam.exe.mbox.base64", "clam.exe.mbox.uu", "clam.exe.html", "clam.exe.binhex", "clam.exe.rtf", "clam.pdf", "clam.ole.doc", "clam.ppt",
+		"clam.mail", "clam.exe.mbox.base64", "clam.exe.mbox.uu", "clam.exe.html", "clam.exe.binhex", "clam.exe.rtf", "clam.tnef", "clam.pdf", "clam.ole.doc", "clam.ppt",
 	} {
 		found[name] = true
 	}

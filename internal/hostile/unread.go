@@ -100,6 +100,15 @@ func ole2(content []byte, edit func(fat, dir []byte)) []byte {
 // topic, item.
 var ole1Head = []byte("\x01\x05\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00A\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 
+// oneNote is a section of OneNote with a file whose length is said to be n.
+func oneNote(n uint64, content []byte) []byte {
+	h := make([]byte, 1024)
+	copy(h, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3")
+	copy(h[48:], "\x3f\xdd\x9a\x10\x1b\x91\xf5\x49\xa5\xd0\x17\x91\xed\xc8\xae\xd8")
+	return join(h, []byte("\xe7\x16\xe3\xbd\x65\x26\x11\x45\xa4\xc4\x8d\x4d\x0b\x7a\x9e\xac"), le.AppendUint64(nil, n), make([]byte, 12), content,
+		make([]byte, -len(content)&7), []byte("\x22\xa7\xfb\x71\x79\x0f\x0b\x4a\xbb\x13\x89\x92\x56\x42\x6b\x24"))
+}
+
 // unreadFormats are files of formats that may not be read: they say so.
 func unreadFormats() []Input {
 	body := func() []byte { return gzipOf(join(hidden(), noise(5000, 2))) }
@@ -170,6 +179,12 @@ func unreadFormats() []Input {
 		rtf("an object whose digits are parted", spread(` \foo1{\*\bar 00}\~`)),
 		rtf("an object whose digits are parted by others that may count", spread(`\'00{\bar 00}`)),
 		rtf("an object that does not end", hex.EncodeToString(object())+`{{`),
+		in(35, "TNEF: the sum of an attachment is wrong", Found, func() []byte {
+			z := gzipOf(hidden())
+			return join([]byte("\x78\x9f\x3e\x22\x01\x00\x02\x0f\x80\x06\x00"), le.AppendUint32(nil, uint32(len(z))), z, []byte("\x00\x00"))
+		}),
+		in(33, "OneNote: a file of no length", Found, func() []byte { return oneNote(0, gzipOf(hidden())) }),
+		in(33, "OneNote: a file of 2^63 bytes", Found, func() []byte { return oneNote(1<<63, gzipOf(hidden())) }),
 		in(34, "OOXML: macros", Either, func() []byte { return ooxml("xl/vbaProject.bin", ole2(body(), nil)) }),
 		in(34, "OOXML: billion laughs", Found, func() []byte { return ooxml("xl/sharedStrings.xml", laughs(Marker)) }),
 		in(34, "OOXML: external entity", Found, func() []byte {

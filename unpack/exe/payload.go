@@ -509,7 +509,7 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 // none is searched, fields of headers, padding, text and what is between.
 func apart(t filetype.Type) bool {
 	switch t.String() {
-	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "tar", "tar-old", "ar", "cpio-odc", "cpio-newc", "cpio-crc", "mail", "mhtml", "rtf":
+	case "zip", "ooxml-word", "ooxml-ppt", "ooxml-xl", "ooxml-hwp", "tar", "tar-old", "ar", "cpio-odc", "cpio-newc", "cpio-crc", "mail", "mhtml", "rtf", "tnef", "onenote":
 		return true
 	}
 	return false

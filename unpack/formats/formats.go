@@ -63,6 +63,8 @@ func All() []unpack.Format {
 		legacy.ARJ(),
 		office.Format(),
 		office.RTF(),
+		office.TNEF(),
+		office.OneNote(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),

@@ -38,26 +38,31 @@ func messageWalk(src showcause.Source, out *unpack.Out) {
 			continue
 		}
 		s, _, _ := c.stream(i)
-		head := bound.Head(s, 16)
-		if len(head) < 16 {
-			continue
-		}
-		size := int64(le.Uint32(head[4:]))
-		body := bound.Reader(s, 16, -1)
-		child := unpack.Child{Op: "msg.rtf", Name: c.path(i), Size: -1, Reader: body}
-		switch string(head[8:12]) {
-		case "LZFu":
-			child.Reader = newLZFu(body)
-		case "MELA": // as it is
-			child.Reader = io.LimitReader(body, size)
-		default:
-			out.Gap(showcause.Corrupt, c.at(i), s.Size())
-			continue
-		}
-		if !out.Child(child) {
+		if !rtfCompressed(out, s, "msg.rtf", c.path(i), c.at(i)) {
 			return
 		}
 	}
+}
+
+// rtfCompressed gives RTF that is compressed, which stands at at in the layer. It tells
+// whether to go on.
+func rtfCompressed(out *unpack.Out, s showcause.Source, op, name string, at int64) bool {
+	head := bound.Head(s, 16)
+	if len(head) < 16 {
+		return true
+	}
+	body := bound.Reader(s, 16, -1)
+	child := unpack.Child{Op: op, Name: name, Size: -1, Reader: body}
+	switch string(head[8:12]) {
+	case "LZFu":
+		child.Reader = newLZFu(body)
+	case "MELA": // as it is
+		child.Reader = io.LimitReader(body, int64(le.Uint32(head[4:])))
+	default:
+		out.Gap(showcause.Corrupt, at, s.Size())
+		return true
+	}
+	return out.Child(child)
 }
 
 // attachment is the file name of an attachment whose data are stream i, "" if it is none.

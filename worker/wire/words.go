@@ -87,6 +87,8 @@ func members() (out []archive) {
 		msg      rtf
 		ole      native rest
 		ole1     file native rest
+		onenote  file
+		tnef     file property rest rtf
 		rtf      binary data object picture rest text
 		ppt      storage
 		vba      source
@@ -161,10 +163,10 @@ func allCodes() []showcause.Code {
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table fat.size ntfs.size ext.journal
-		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source rtf.object`)...)
+		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source rtf.object tnef.checksum onenote.length`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
-		pdf-filter pdf-image
+		pdf-filter pdf-image onenote
 		7z-alpha 7z-m68k 7z-experimental 7z-nsis 7z-lzham 7z-lz5 7z-lizard 7z-splitter
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
