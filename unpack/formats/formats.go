@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/hfs"
 	"github.com/showcause/showcause/unpack/image"
+	"github.com/showcause/showcause/unpack/inline"
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
@@ -65,6 +66,10 @@ func All() []unpack.Format {
 		office.RTF(),
 		office.TNEF(),
 		office.OneNote(),
+		inline.SWF(),
+		inline.XML(),
+		inline.ActiveMime(),
+		inline.Link(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),

@@ -15,6 +15,10 @@ func Reads(format string, t filetype.Type) bool {
 		return format == "tar"
 	case "cpio-old", "cpio-odc", "cpio-newc", "cpio-crc":
 		return format == "cpio"
+	case "swf-compressed":
+		return format == "swf"
+	case "xml-word", "xml-xl", "xml-hwp", "xdp":
+		return format == "xml"
 	case "mail", "mhtml":
 		return format == "mime" || format == "mbox"
 	}

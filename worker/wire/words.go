@@ -88,6 +88,10 @@ func members() (out []archive) {
 		ole      native rest
 		ole1     file native rest
 		onenote  file
+		swf      body data image pixels rest
+		xml      base64 deflate
+		mso      data rest
+		lnk      rest text
 		tnef     file property rest rtf
 		rtf      binary data object picture rest text
 		ppt      storage
