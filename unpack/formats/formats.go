@@ -70,6 +70,7 @@ func All() []unpack.Format {
 		inline.XML(),
 		inline.ActiveMime(),
 		inline.Link(),
+		inline.Manifest(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),
