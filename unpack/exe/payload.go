@@ -466,6 +466,7 @@ type carver struct {
 	op       string
 	off, end int64
 	near     int64 // before it a stream's header is enough: someone decodes what stands there
+	text     int64 // where near is not to be seen from the first line: how far text is known to go; -1 elsewhere
 	*table
 
 	given *given
@@ -478,7 +479,7 @@ type carver struct {
 // carries compressed or archived, and what data of any kind do: children, each from where it
 // begins to its end if that can be told, or else to the end of the layer.
 func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.Out, measure Measure) {
-	c := carver{l: l, out: out, measure: measure, op: "exe.payload", off: 1, end: l.Size(), near: l.Size(), table: ofScripts}
+	c := carver{l: l, out: out, measure: measure, op: "exe.payload", off: 1, end: l.Size(), near: l.Size(), text: -1, table: ofScripts}
 	switch {
 	case isProgram(t):
 		off, known, parsed := imageEnd(file{src: l}, t)
@@ -501,6 +502,8 @@ func walkPayload(l showcause.Source, t filetype.Type, head []byte, out *unpack.O
 		return
 	case apart(t) || !runnable(head):
 		c.near, c.table = 0, ofData
+	case !bytes.HasPrefix(head, []byte("#!")):
+		c.text = 0 // objects of Go's, pictures and others begin with a line of text too
 	}
 	c.walk()
 }
@@ -541,6 +544,9 @@ func (c *carver) walk() {
 		}
 		if n > 0 {
 			to = min(to, from+n)
+			if c.text >= 0 && c.isNear(from) {
+				c.text = to
+			}
 		}
 		if !c.out.Child(unpack.Child{Op: c.op, Source: bound.Section(c.l, from, to-from), Size: to - from}) {
 			return
@@ -555,15 +561,39 @@ func (c *carver) walk() {
 // it is none.
 func (c *carver) bytes(p *payload, from, to int64) (n int64, ok bool) {
 	switch {
+	case p.line && !c.isNear(from):
+		return 0, false
 	case p.stream && c.measure == nil:
-		return 0, from < c.near
+		return 0, c.isNear(from)
 	case p.stream:
 		n, ok = c.measure(bound.Section(c.l, from, to-from), 0, c.out)
-		return n, ok || from < c.near
+		return n, ok || c.isNear(from)
 	case p.extent != nil:
 		n = p.extent(c.l, from, c.out)
 	}
 	return n, true
+}
+
+// isNear tells whether a stream's header is enough at an offset. In a file of which the first
+// line alone looks like a script's, it is behind no more than text, and overlayView bytes.
+func (c *carver) isNear(from int64) bool {
+	if c.text < 0 {
+		return from < c.near
+	}
+	buf := make([]byte, 4096)
+	for c.text < from {
+		n, _ := c.l.ReadAt(buf[:min(int64(len(buf)), from-c.text)], c.text)
+		for i, b := range buf[:n] {
+			if b < ' ' && (b < '\t' || b > '\r') && b != 0x1b || b == 0x7f {
+				c.text += int64(i)
+				return from-c.text <= overlayView
+			}
+		}
+		if c.text += int64(n); n == 0 {
+			break
+		}
+	}
+	return from-c.text <= overlayView
 }
 
 // overlayView is how far behind an image a stream may start of which no more than the

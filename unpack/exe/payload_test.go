@@ -106,6 +106,12 @@ func TestScriptPayload(t *testing.T) {
 			}
 		}
 	}
+	// In a file that is no script by its first two bytes, too, behind text and 4 KiB of what is none.
+	for name, front := range map[string]string{"text": strings.Repeat("tail -n +3 $0 | x -dc\n", 9000), "not text": "tail -n +3 $0 | x -dc; exit\n\x00" + strings.Repeat("\x01", 4000) + "\n"} {
+		if r, _ := walkAs(t, cat([]byte(front), carried()["lzma"])); len(r.Children) != 1 {
+			t.Errorf("behind %s: %s", name, r)
+		}
+	}
 	// Without a line's end in front, for what has a long magic.
 	r, _ := walkAs(t, cat([]byte("#!/bin/sh\ntail -c +50 $0 | gzip -dc; exit\nxxxx"), gzipped("content of it")))
 	if len(r.Children) != 1 {
@@ -129,6 +135,7 @@ func TestScriptWithout(t *testing.T) {
 		"empty line":      cat([]byte("\n\x12\x10 data\n"), make([]byte, 300), gzipped("x")),
 		"compiled python": cat([]byte("o\r\r\n"), make([]byte, 300), gzipped("x")),
 		"no line":         cat(bytes.Repeat([]byte("x"), 300), gzipped("x")),
+		"object of Go":    cat([]byte("go object linux amd64 go1.26\n!\n\x00"), make([]byte, 5000), []byte("\n\x1f\x9d\x90\x61\xc4\xc4\n\x5d\x00\x00\x80\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x20\x91\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01"), make([]byte, 50)),
 		"ustar in a text": []byte("#!/bin/sh\n" + strings.Repeat("ustar  ", 200)),
 	} {
 		if r, _ := walkAs(t, data); len(r.Children)+len(r.Gaps) > 0 {
