@@ -207,6 +207,7 @@ func (f *File) read(b []byte) (e Entry) {
 	u32, u64 := binary.LittleEndian.Uint32, binary.LittleEndian.Uint64
 	n := int(binary.LittleEndian.Uint16(b[64:]))
 	if n < 2 || n > 64 {
+		f.bad = f.bad || b[66] != Unused // it is one, and cannot be named
 		return Entry{}
 	}
 	e = Entry{

@@ -171,6 +171,13 @@ func unreadFormats() []Input {
 		pdf("its header at offset 1,020", func() []byte { return join(noise(1020, 5), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
 		pdf("its header behind the start of a GIF", func() []byte { return join(smallGIF(), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
 		pdf("its header in a page", func() []byte { return join([]byte("<html><!-- "), pdfOf("<< >>", stream(hidden(), 1, ""))) }),
+		pdf("a table that leads to another object than stands there", func() []byte {
+			b := pdfOf("<< >>", stream(hidden(), 1, ""), "<< /Length 0 >>\nstream\n\nendstream")
+			at := bytes.Index(b, []byte("3 0 obj"))
+			x := bytes.Index(b, []byte("xref")) + len("xref\n0 4\n") + 2*20
+			copy(b[x:], fmt.Sprintf("%010d", at))
+			return b
+		}),
 		pdf("an update that hides the marker", func() []byte {
 			return join(pdfOf("<< >>", stream(hidden(), 1, "")), []byte("2 0 obj\n<< >>\nendobj\nxref\n0 0\ntrailer\n<< /Prev 0 >>\nstartxref\n0\n%%EOF\n"))
 		}),

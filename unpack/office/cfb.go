@@ -16,6 +16,9 @@ const (
 	restMost = 1024 // stretches that are given one by one
 	slackMax = 64 << 20
 
+	sealedMost = 1 << 10 // streams of one file that may say that it is encrypted
+	rtfMost    = 1 << 12
+
 	overlap = showcause.Ambiguous + ".overlap"
 )
 
@@ -79,7 +82,9 @@ type walker struct {
 	sector int64
 	twice  bool
 	slack  bytes.Buffer
-	n      int // children of what is in no stream
+	full   bool  // there was more slack
+	over   int64 // bytes that are in more than one stream
+	n      int   // children of what is in no stream
 }
 
 // took notes a stretch, and tells whether it was nobody's.
@@ -107,7 +112,11 @@ func (w *walker) give(i int) bool {
 	for _, r := range runs {
 		if !w.took(r) {
 			w.twice = true
+			w.over += r.Size
 		}
+	}
+	if !w.within(at) {
+		return false
 	}
 	if n := len(runs); n > 0 {
 		w.keep(runs[n-1].At+runs[n-1].Size, unit)
@@ -117,6 +126,15 @@ func (w *walker) give(i int) bool {
 		w.out.Gap(showcause.Corrupt, at, missing)
 	}
 	return true
+}
+
+// within tells whether streams over each other are not too much; if so, that is said.
+func (w *walker) within(at int64) bool {
+	if w.over <= 8*w.src.Size()+64<<20 {
+		return true
+	}
+	w.out.Gap(showcause.LimitWork, at, -1)
+	return false
 }
 
 // deleted gives what an entry that is not used any more may have had, where no stream
@@ -132,6 +150,9 @@ func (w *walker) deleted(i int) bool {
 				return true
 			}
 		}
+	}
+	if w.over += src.Size(); !w.within(0) {
+		return false
 	}
 	return src.Size() == 0 || w.out.Child(unpack.Child{Op: "cfb.deleted", Name: w.path(i), Source: src, Size: src.Size()})
 }
@@ -156,6 +177,9 @@ func (w *walker) rest() {
 		if !w.free(from*unit, min((u+1)*unit, size)) {
 			return
 		}
+	}
+	if w.full {
+		w.out.Gap(showcause.LimitSize, 0, -1)
 	}
 	if w.slack.Len() > 0 {
 		w.out.Child(unpack.Child{Op: "cfb.slack", Source: showcause.Bytes(w.slack.Bytes()), Size: int64(w.slack.Len())})
@@ -191,9 +215,15 @@ func (w *walker) free(from, to int64) bool {
 // keep takes what stands from off to the next multiple of size as slack.
 func (w *walker) keep(off, size int64) {
 	n := (off+size-1)/size*size - off
-	if b, _ := bound.ReadAt(w.src, off, min(n, max(w.src.Size()-off, 0)), n); w.slack.Len() < slackMax && len(bytes.Trim(b, "\x00\xff")) > 0 {
-		w.slack.Write(b)
+	b, _ := bound.ReadAt(w.src, off, min(n, max(w.src.Size()-off, 0)), n)
+	if len(bytes.Trim(b, "\x00\xff")) == 0 {
+		return
 	}
+	if w.slack.Len() >= slackMax {
+		w.full = true
+		return
+	}
+	w.slack.Write(b)
 }
 
 // packedOffice is said of documents whose streams are packed in a way that is not read.
@@ -202,9 +232,17 @@ const packedOffice = showcause.Unsupported + ".format.ole2"
 // sealed says of documents that they are encrypted, or packed, in a way that is not opened.
 // What Excel has is told where it is opened.
 func (c *compound) sealed() {
+	said := 0
 	for i, e := range c.Entries {
 		if e.Kind != cfb.Stream || !c.out.Work(1) {
 			continue
+		}
+		switch strings.ToLower(e.Name) {
+		case "worddocument", "current user", "fileheader":
+			if said++; said > sealedMost {
+				c.out.Gap(showcause.LimitObject, 0, -1)
+				return
+			}
 		}
 		switch {
 		case strings.EqualFold(e.Name, "WordDocument"):

@@ -18,21 +18,21 @@ import (
 // that are protected and not secret have it.
 const ownPassword = "VelvetSweatshop"
 
-// sealed opens an encrypted workbook, if a password does; it is never to be read on.
+// sealed opens an encrypted workbook, if a password does, and tells whether that was
+// not all: it is encrypted, or nothing more is taken.
 func (w *workbook) sealed(at int64, b []byte) bool {
 	passwords := append([][]byte{[]byte(ownPassword)}, w.out.Passwords()...)
 	for _, p := range passwords {
 		if !w.out.Work(200) {
-			return false
+			return true
 		}
 		if c := w.cipher(b, p); c != nil {
 			r := &plainWorkbook{src: w.src, cipher: c}
-			w.out.Child(unpack.Child{Op: "xlm.decrypted", Reader: r, Size: w.src.Size()})
-			return false
+			return !w.out.Child(unpack.Child{Op: "xlm.decrypted", Reader: r, Size: w.src.Size()})
 		}
 	}
 	w.out.Gap(showcause.Encrypted, at, w.src.Size()-at)
-	return false
+	return true
 }
 
 // decipher deciphers data of a record of n bytes: those that stand at off in the stream.

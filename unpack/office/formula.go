@@ -55,6 +55,10 @@ type expression struct {
 }
 
 func (e *expression) push(s string) bool {
+	if e.w.copied += int64(len(s)); e.w.copied > maxCopied {
+		e.w.short = true
+		return false
+	}
 	e.stack = append(e.stack, s)
 	return true
 }

@@ -30,12 +30,17 @@ func messageWalk(src showcause.Source, out *unpack.Out) {
 	if c == nil {
 		return // and the reader of compound files says so
 	}
+	n := 0
 	for i, e := range c.Entries {
 		if !out.Work(1) {
 			return
 		}
 		if e.Kind != cfb.Stream || !strings.EqualFold(e.Name, propertyRTF) {
 			continue
+		}
+		if n++; n > rtfMost {
+			out.Gap(showcause.LimitObject, c.at(i), -1)
+			return
 		}
 		s, _, _ := c.stream(i)
 		if !rtfCompressed(out, s, "msg.rtf", c.path(i), c.at(i)) {

@@ -216,6 +216,6 @@ func presentationWalk(src showcause.Source, out *unpack.Out) {
 		if have < n && le.Uint16(b) != 0 {
 			out.Gap(showcause.Corrupt, src.Size(), n-have)
 		}
-		off = at + 6 + have
+		// What it covers may be other ones, so that nothing is passed over.
 	}
 }

@@ -50,7 +50,14 @@ type compound struct {
 	out    *unpack.Out
 	paths  []string
 	inside []int // the storage that an entry is in, -1 for none
+	names  map[place]int
 	broken bool
+}
+
+// place is a name in a storage, in small letters.
+type place struct {
+	storage int
+	name    string
 }
 
 // open reads the directory, nil where there is none.
@@ -155,13 +162,17 @@ func (c *compound) at(i int) int64 {
 // in is the stream or storage of that name in a storage, -1 if there is none. Case
 // does not count.
 func (c *compound) in(storage int, name string) int {
-	if !c.out.Work(int64(len(c.Entries))/4 + 1) {
+	if !c.out.Work(8) {
 		return -1
 	}
-	for i := range c.Entries {
-		if c.inside[i] == storage && strings.EqualFold(c.Entries[i].Name, name) {
-			return i
+	if c.names == nil {
+		c.names = map[place]int{}
+		for i := len(c.Entries) - 1; i >= 0; i-- { // the first one counts
+			c.names[place{c.inside[i], strings.ToLower(c.Entries[i].Name)}] = i
 		}
+	}
+	if i, ok := c.names[place{storage, strings.ToLower(name)}]; ok {
+		return i
 	}
 	return -1
 }

@@ -32,12 +32,15 @@ func vbaWalk(src showcause.Source, out *unpack.Out) {
 		return // and the reader of compound files says so
 	}
 	w := vbaWalker{compound: c, read: map[int]bool{}}
+	done := map[int]bool{}
 	for i, e := range c.Entries {
 		if !out.Work(1) {
 			return
 		}
-		if e.Kind == cfb.Stream && strings.EqualFold(e.Name, "dir") && c.inside[i] >= 0 && !w.project(c.inside[i]) {
-			return
+		if e.Kind == cfb.Stream && strings.EqualFold(e.Name, "dir") && c.inside[i] >= 0 && !done[c.inside[i]] {
+			if done[c.inside[i]] = true; !w.project(c.inside[i]) {
+				return
+			}
 		}
 	}
 	w.others()
@@ -47,6 +50,7 @@ func vbaWalk(src showcause.Source, out *unpack.Out) {
 type vbaWalker struct {
 	*compound
 	read map[int]bool // streams whose source was given
+	room int64        // bytes that source may still be looked for in
 }
 
 // project gives the modules of a storage that a project may be in.
@@ -82,6 +86,7 @@ func (w *vbaWalker) give(name, code string) bool {
 
 // others looks for source in streams that no project lists.
 func (w *vbaWalker) others() {
+	w.room = 8*w.src.Size() + 64<<20
 	_, anywhere := w.out.Find(w.src, 0, []byte(attributes), nil)
 	beside := map[int]bool{}
 	for i, e := range w.Entries {
@@ -105,6 +110,10 @@ func (w *vbaWalker) others() {
 // where source is expected.
 func (w *vbaWalker) search(i int, beside bool) bool {
 	b := w.compound.read(i, maxModule)
+	w.room -= int64(len(b))
+	if e := &w.Entries[i]; e.Kind == cfb.Stream && e.Size > maxModule {
+		w.out.Gap(showcause.LimitSize, w.at(i), -1)
+	}
 	for at := 0; at < len(b); {
 		k := bytes.IndexByte(b[at:], 1)
 		if k < 0 {
@@ -116,6 +125,10 @@ func (w *vbaWalker) search(i int, beside bool) bool {
 		}
 		code, n := container(b[at:], beside)
 		if !w.out.Work(int64(n) / 4) {
+			return false
+		}
+		if w.room -= int64(n); w.room < 0 { // in streams over each other, and what could be source all over
+			w.out.Gap(showcause.LimitWork, w.at(i), -1)
 			return false
 		}
 		if code == nil {

@@ -30,8 +30,10 @@ const (
 const (
 	maxText    = 32 << 20 // bytes of a text that is put together
 	maxSheets  = 1 << 12
-	maxDefined = 1 << 14
-	macroSheet = 0x40 // kind of substream
+	maxDefined = 1 << 18
+	maxCopied  = 1 << 28 // bytes that are moved to put formulas together
+	maxAgain   = 1 << 20 // records that sheets lead to and that do not follow each other
+	macroSheet = 0x40    // kind of substream
 )
 
 // Workbook reads the streams of Excel's workbooks (BIFF5 and BIFF8, [MS-XLS]). The
@@ -56,6 +58,9 @@ type workbook struct {
 	out       *unpack.Out
 	wide      bool // BIFF8
 	sheets    []sheet
+	begins    map[int64][]int // which of these begin where; nil: one was met
+	seen      map[int64]bool  // offsets of records that sheets led to
+	copied    int64
 	names     []string
 	formulas  bytes.Buffer
 	strings   bytes.Buffer
@@ -75,8 +80,14 @@ type sheet struct {
 }
 
 func workbookWalk(src showcause.Source, out *unpack.Out) {
-	w := &workbook{src: src, out: out}
-	if w.records() {
+	w := &workbook{src: src, out: out, begins: map[int64][]int{}, seen: map[int64]bool{}}
+	if w.records(0, false) {
+		// Excel goes by where the sheets are said to be.
+		for _, s := range w.sheets {
+			if s.at > 0 && len(w.begins[s.at]) > 0 {
+				w.records(s.at, true)
+			}
+		}
 		w.give()
 	}
 }
@@ -97,10 +108,12 @@ func (w *workbook) give() {
 	}
 }
 
-// records goes through the records, and is false where there is nothing to give.
-func (w *workbook) records() bool {
-	depth := 0
-	for at := int64(0); at < w.src.Size(); {
+// records goes through the records from at on, and is false where there is nothing to
+// give. again is for a sheet that the records do not come to: to its end, or to what
+// another one had.
+func (w *workbook) records(at int64, again bool) bool {
+	depth, first := 0, true
+	for at < w.src.Size() {
 		h, err := bound.ReadAt(w.src, at, 4, 4)
 		if err != nil {
 			if len(bytes.Trim(h, "\x00")) > 0 || depth > 0 {
@@ -109,8 +122,15 @@ func (w *workbook) records() bool {
 			return true
 		}
 		id, n := le.Uint16(h), int64(le.Uint16(h[2:]))
-		if depth == 0 && id != recordBOF {
+		if depth == 0 && (id != recordBOF || again && !first) || w.seen[at] {
 			return true // it was padded, or something else begins
+		}
+		if first = false; again {
+			if len(w.seen) >= maxAgain {
+				w.short = true
+				return true
+			}
+			w.seen[at] = true
 		}
 		if !w.out.Work(n/64 + 1) {
 			return true
@@ -128,7 +148,9 @@ func (w *workbook) records() bool {
 		case recordEOF:
 			depth--
 		case recordFilePass:
-			return w.sealed(at, b)
+			if early := at <= 64<<10 && len(w.sheets) == 0 && depth == 1; w.sealed(at, b) || early {
+				return false
+			}
 		case recordSST:
 			next = w.table(next, b)
 		default:
@@ -150,17 +172,17 @@ func (w *workbook) begin(at int64, b []byte) {
 	w.wide = b[1] >= 6
 	w.kind = le.Uint16(b[2:])
 	w.sheet = ""
-	for _, s := range w.sheets {
-		if s.at == at {
-			w.sheet = s.name
-			if s.macro {
-				w.kind = macroSheet
-			}
-			if w.kind == macroSheet {
-				w.line("sheet %s, macro%s", s.name, [...]string{"", ", hidden", ", very hidden", ", hidden"}[s.hidden&3])
-			}
+	for _, i := range w.begins[at] {
+		s := w.sheets[i]
+		w.sheet = s.name
+		if s.macro {
+			w.kind = macroSheet
+		}
+		if w.kind == macroSheet {
+			w.line("sheet %s, macro%s", s.name, [...]string{"", ", hidden", ", very hidden", ", hidden"}[s.hidden&3])
 		}
 	}
+	delete(w.begins, at)
 	w.macro = w.macro || w.kind == macroSheet
 }
 
@@ -184,7 +206,7 @@ func (w *workbook) text(s string) {
 // record takes what a record of a sheet or of the whole says.
 func (w *workbook) record(id uint16, b []byte) {
 	formula := func(at int) {
-		if w.kind == macroSheet && len(b) >= at+2 {
+		if w.kind == macroSheet && len(b) >= at+2 && !w.short {
 			cell := w.sheet + "!" + cellName(int(le.Uint16(b)), int(le.Uint16(b[2:])))
 			if at != 20 {
 				cell = w.sheet + "!" + cellName(int(le.Uint16(b)), int(b[4]))
@@ -210,9 +232,13 @@ func (w *workbook) record(id uint16, b []byte) {
 			w.text(s)
 		}
 	case recordSheet:
-		if len(b) >= 7 && len(w.sheets) < maxSheets {
+		if len(w.sheets) >= maxSheets {
+			w.short = true
+		} else if len(b) >= 7 {
 			name, _ := w.chars(b[7:], int(b[6]))
-			w.sheets = append(w.sheets, sheet{name, int64(le.Uint32(b)), b[4], b[5] == 1})
+			at := int64(le.Uint32(b))
+			w.begins[at] = append(w.begins[at], len(w.sheets))
+			w.sheets = append(w.sheets, sheet{name, at, b[4], b[5] == 1})
 		}
 	case recordName:
 		w.define(b)
@@ -222,7 +248,7 @@ func (w *workbook) record(id uint16, b []byte) {
 // define takes a name ([MS-XLS] 2.4.150).
 func (w *workbook) define(b []byte) {
 	const head = 14
-	if len(b) < head || len(w.names) >= maxDefined {
+	if w.short = w.short || len(w.names) >= maxDefined; len(b) < head || len(w.names) >= maxDefined {
 		return
 	}
 	flags := le.Uint16(b)
