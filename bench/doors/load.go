@@ -93,6 +93,7 @@ var told atomic.Uint64
 type result struct {
 	took        time.Duration
 	latencies   []time.Duration
+	late        []time.Duration // how much later than due a request was begun: it is in the latency
 	wrong, lost int
 	cpu         time.Duration
 	memory      float64 // MB
@@ -155,10 +156,12 @@ func (s *server) pace(ctx context.Context, network string, rate float64, during 
 		}
 		time.Sleep(time.Until(due))
 		wg.Go(func() {
+			late := time.Since(due)
 			err := s.ask(network)
 			mu.Lock()
 			defer mu.Unlock()
 			all.note(time.Since(due), err)
+			all.late = append(all.late, late)
 		})
 	}
 	memory := s.memory()
@@ -192,11 +195,10 @@ func closeAll(cs []net.Conn) {
 
 func (r *result) print(name string, clients int) {
 	slices.Sort(r.latencies)
-	at := func(part float64) float64 {
-		if len(r.latencies) == 0 {
-			return -1
-		}
-		return r.latencies[min(int(part*float64(len(r.latencies))), len(r.latencies)-1)].Seconds() * 1000
+	at := func(part float64) float64 { return quantile(r.latencies, part) }
+	if len(r.late) > 0 {
+		slices.Sort(r.late)
+		name += fmt.Sprintf(" (begun late by: %.1f, %.1f, %.1f ms)", quantile(r.late, .5), quantile(r.late, .99), quantile(r.late, 1))
 	}
 	each := "-"
 	if clients > 0 {
@@ -204,4 +206,12 @@ func (r *result) print(name string, clients int) {
 	}
 	fmt.Printf("| %s | %s | %.0f | %.1f, %.1f, %.1f | %.2f | %.0f | %d, %d |\n", name, each, r.rate(), at(.5), at(.99), at(1),
 		r.cpu.Seconds()*1000/float64(max(len(r.latencies), 1)), r.memory, r.wrong, r.lost)
+}
+
+// quantile is the value at a part of a sorted list, ms; -1 if there is none.
+func quantile(sorted []time.Duration, part float64) float64 {
+	if len(sorted) == 0 {
+		return -1
+	}
+	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)].Seconds() * 1000
 }
