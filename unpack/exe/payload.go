@@ -242,7 +242,10 @@ func fitsRar(b []byte) bool {
 			return false
 		}
 		end := 12 + used + int(n)
-		return end > len(b) || end > 1024 || crc32.ChecksumIEEE(b[12:end]) == le.Uint32(b[8:])
+		if end > len(b) || end > 1024 {
+			return b[12+used] == 1 || b[12+used] == 4 // the types that a first header may have
+		}
+		return crc32.ChecksumIEEE(b[12:end]) == le.Uint32(b[8:])
 	}
 	return false
 }

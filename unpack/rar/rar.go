@@ -62,7 +62,10 @@ func plausible(b []byte) bool {
 			return false
 		}
 		end := 12 + used + int(n)
-		return end > len(b) || crc32.ChecksumIEEE(b[12:end]) == le.Uint32(b[8:])
+		if end > len(b) { // one of an archive, or of what encrypts it: code has the signature too
+			return b[12+used] == 1 || b[12+used] == 4
+		}
+		return crc32.ChecksumIEEE(b[12:end]) == le.Uint32(b[8:])
 	}
 	return false
 }

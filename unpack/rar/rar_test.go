@@ -237,3 +237,19 @@ func TestBehind(t *testing.T) {
 		}
 	}
 }
+
+// A program that knows the signature, as code that sets it does, holds no archive; one
+// with an archive whose first header is longer than is looked at does.
+func TestSignatureInCode(t *testing.T) {
+	program := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 200)...)
+	code := append(bytes.Clone(program), "\x48\xb9Rar!\x1a\x07\x01\x00\x48\x89\x08\x48\x8d\x05\x8d\x44\x26\xfe\xe8\x08\x23\x78\xff"...)
+	code = append(code, bytes.Repeat([]byte{0x90, 0x48, 0x8b}, 2000)...)
+	if got := unpacktest.Walk(t, Format(), code, showcause.Limits{}); len(got.Children)+len(got.Gaps) > 0 {
+		t.Errorf("%s", got)
+	}
+	for kind, want := range map[byte]bool{1: true, 4: true, 2: false, 0x44: false} {
+		if got := plausible([]byte("Rar!\x1a\x07\x01\x00\x00\x00\x00\x00\x8d\x05" + string(rune(kind)) + "\x00\x00")); got != want {
+			t.Errorf("a first header of type %d: %v", kind, got)
+		}
+	}
+}
