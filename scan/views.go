@@ -101,6 +101,9 @@ func (in *input) dataURIs(l *layer) {
 		return
 	}
 	n := l.Source.Size()
+	if k := len(l.Trail); k > 0 && (l.Trail[k-1].Op == "html.script" || l.Trail[k-1].Op == "html.style") {
+		return // those of a page are the page's
+	}
 	if n == 0 || !l.out.Work(n/16) {
 		return
 	}

@@ -374,6 +374,9 @@ func (w *walk) dataURIs(l *layer, out *unpack.Out) {
 	default:
 		return
 	}
+	if k := len(l.Trail); k > 0 && (l.Trail[k-1].Op == "html.script" || l.Trail[k-1].Op == "html.style") {
+		return // those of a page are the page's
+	}
 	n := l.Source.Size()
 	if n == 0 || !out.Work(n/16) {
 		return

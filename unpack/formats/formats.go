@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
 	"github.com/showcause/showcause/unpack/rar"
+	"github.com/showcause/showcause/unpack/script"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/squashfs"
 	"github.com/showcause/showcause/unpack/stream"
@@ -97,6 +98,10 @@ func All() []unpack.Format {
 		document.Mail(),
 		document.Mbox(),
 		document.UUEncode(),
+		script.Text(),
+		script.HTML(),
+		script.Encoded(),
+		script.Stretches(),
 		exe.Universal(),
 		exe.Embedded(stream.Measure),
 	}

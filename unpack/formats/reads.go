@@ -19,6 +19,8 @@ func Reads(format string, t filetype.Type) bool {
 		return format == "swf"
 	case "xml-word", "xml-xl", "xml-hwp", "xdp":
 		return format == "xml"
+	case "script-encoder":
+		return format == "screnc"
 	case "mail", "mhtml":
 		return format == "mime" || format == "mbox"
 	}

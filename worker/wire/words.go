@@ -99,6 +99,10 @@ func members() (out []archive) {
 		xlm      decrypted formulas strings
 		rar      lz3 lz5 rest service stored
 		rpm      payload
+		html     attributes script srcdoc style
+		text     nul utf32 utf7
+		screnc   script
+		encoded  base64 codes command deflate hex
 		squashfs attributes file image lost rest
 		szdd     lzss rest
 		udf      file rest
@@ -167,7 +171,7 @@ func allCodes() []showcause.Code {
 		zip.method zip.size zip.name zip.entry zip.directory zip.overlap zip.encryption
 		mime.boundary mime.structure mime.line-end mime.unclosed mime.quoted-printable mime.padding mime.base64
 		mime.encoding mime.header mime.type mbox.from uuencode.line iso9660.endian iso9660.tree gpt.table fat.table fat.size ntfs.size ext.journal
-		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length vba.source rtf.object tnef.checksum onenote.length`)...)
+		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length screnc.checksum screnc.length vba.source rtf.object tnef.checksum onenote.length`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
 		pdf-filter pdf-image onenote

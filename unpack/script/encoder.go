@@ -1,0 +1,191 @@
+package script
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+// Notes on encoded scripts.
+const (
+	noteChecksum = showcause.Ambiguous + ".screnc.checksum"
+	noteLength   = showcause.Ambiguous + ".screnc.length"
+)
+
+const (
+	encodedMark = "#@~^"
+	encodedHead = len(encodedMark) + 8 // with the length
+	encodedEnd  = "^#~@"
+)
+
+// The k-th byte of an encoded script stands for what table picks[k%64] has in its place. Tables begin with a
+// tab and go on with 0x20 to 0x7f; anyone has them who encodes each character at each place. <, > and @, and the ends of lines,
+// are written as @ and another character, which counts as a byte too.
+const picks = "1201202002021020102011200210200211020201011201021020112001120102"
+
+var tables = [3]string{
+	"{20!)[83=X:5e9\\VsfNEkbYx^}Jmq<`>S@B'Hru17MR\"TjGd- \x7f.L]~loytC&v%$+(#A4\t*D?w;UiacPgQIOFh|6pnz/_KZ,W",
+	"W.GzVBj/&IA42[vrC89pEhqO\tbD#u<~>^@wJa]\"KoN;LPg*}tT+-,0nkf5%!dMRc?{x)(sY3\x7fmUS|:_eFX1ilZH'\\=$y7`Q 6",
+	"n-uR`q^I\\b})6 |z\x7fkc3+hQfv1dTC<:>~@E,*t'7DyY/o&rj9{?8wgSG4x]0#Z[lHUpi.L!$NP\tVs5aKX;W\"mM%(FJ2A=_OBe",
+}
+
+// escaped is what @ and another character stand for.
+var escaped = map[byte]byte{'&': '\n', '#': '\r', '*': '>', '!': '<', '$': '@'}
+
+// Encoded reads what the Script Encoder wrote, anywhere in a text: "#@~^", the length, the script, its
+// sum, "^#~@". The child is the script, "screnc.script". It goes to the end mark, or to the end of the layer; where
+// the length says more, that much is a child as well.
+func Encoded() unpack.Format {
+	return unpack.Format{
+		Name: "screnc",
+		Match: func(p *unpack.Probe) bool {
+			if wide(p.Type) {
+				return bytes.Contains(p.Head, []byte("#\x00@\x00~\x00^")) || p.Source.Size() > int64(len(p.Head))
+			}
+			if !isText(p.Type) && p.Type != filetype.Unknown {
+				return p.Type.String() == "script-encoder"
+			}
+			return bytes.Contains(p.Head, []byte(encodedMark)) || p.Source.Size() > int64(len(p.Head)) && isText(p.Type) && hasASCII(p.Head)
+		},
+		Walk: func(src showcause.Source, out *unpack.Out) {
+			src, own := narrowed(src, out)
+			var inside skipper // what stands in a script is read there
+			if own {
+				inside.spans = out.Covered()
+			}
+			endless := false
+			for off := int64(0); ; {
+				at, ok := out.Find(src, off, []byte(encodedMark), nil)
+				if !ok || !out.Work(1) {
+					return
+				}
+				if off = inside.past(at); off > at {
+					continue
+				}
+				if off, ok = encodedAt(src, out, at, &endless); !ok {
+					return
+				}
+			}
+		},
+	}
+}
+
+// word64 reads a number of four bytes in base64, as lengths and sums are.
+func word64(b []byte) (uint32, bool) {
+	if len(b) < 8 || b[6] != '=' || b[7] != '=' {
+		return 0, false
+	}
+	var v [6]byte
+	if n, err := base64.StdEncoding.Decode(v[:], b[:8]); err != nil || n != 4 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(v[:]), true
+}
+
+// encodedAt gives the script whose mark stands at at. It returns where to look for the next one, and
+// whether to go on. endless says that no end mark follows, and a script to the end was given.
+func encodedAt(src showcause.Source, out *unpack.Out, at int64, endless *bool) (next int64, ok bool) {
+	var head [encodedHead]byte
+	n, _ := src.ReadAt(head[:], at)
+	if n < encodedHead {
+		return at + int64(len(encodedMark)), true
+	}
+	length, sized := word64(head[len(encodedMark):])
+	from := at + int64(encodedHead)
+	if !sized { // some readers need no length: the script begins where it would end
+		length = 0
+	}
+	if *endless {
+		return from, true
+	}
+	end, found := out.Find(src, from, []byte(encodedEnd), nil)
+	if !found {
+		if end = src.Size(); !out.Work(1) {
+			return 0, false
+		}
+		if !sized {
+			return from, true // words about it
+		}
+		*endless = true
+	}
+	var tail [8]byte
+	sum, summed := uint32(0), false
+	body := end
+	if body-8 >= from {
+		src.ReadAt(tail[:], end-8)
+		if sum, summed = word64(tail[:]); summed {
+			body = end - 8
+		}
+	}
+	if !out.Work((body-from)/8 + 1) {
+		return 0, false
+	}
+	d := newDecoder(bound.Reader(src, from, body-from), -1)
+	if !out.Child(unpack.Child{Op: "screnc.script", Reader: d, Size: -1}) {
+		return 0, false
+	}
+	if found && summed && sum != d.sum {
+		out.Gap(noteChecksum, at, end-at)
+	}
+	if sized && int64(length) != d.given {
+		out.Gap(noteLength, at, end-at)
+		if int64(length) > d.given && body < src.Size() && src.Size()-from >= int64(length) {
+			if !out.Work(int64(length)/8+1) || !out.Child(unpack.Child{Op: "screnc.script", Reader: newDecoder(bound.Reader(src, from, -1), int64(length)), Size: -1}) {
+				return 0, false
+			}
+		}
+	}
+	if !found {
+		return from, true // there may be others in it
+	}
+	return end + int64(len(encodedEnd)), true
+}
+
+// decoder undoes the encoding.
+type decoder struct {
+	in    *bufio.Reader
+	most  int64 // how much it gives, -1 for all
+	k     int
+	sum   uint32 // of what was given
+	given int64
+}
+
+func newDecoder(r io.Reader, most int64) *decoder {
+	return &decoder{in: bufio.NewReaderSize(r, 16<<10), most: most}
+}
+
+// Read implements io.Reader.
+func (d *decoder) Read(p []byte) (int, error) {
+	for i := range p {
+		if d.most >= 0 && d.given >= d.most {
+			return i, io.EOF
+		}
+		c, err := d.in.ReadByte()
+		if err != nil {
+			return i, err
+		}
+		if c == '@' {
+			if next, err := d.in.ReadByte(); err == nil {
+				if v, ok := escaped[next]; ok {
+					c = v
+				} else {
+					d.in.UnreadByte()
+				}
+			}
+		} else if c == '\t' || c >= 0x20 && c < 0x80 {
+			c = tables[picks[d.k]-'0'][max(int(c)-0x1f, 0)]
+		}
+		d.k = (d.k + 1) % len(picks)
+		d.sum += uint32(c)
+		d.given++
+		p[i] = c
+	}
+	return len(p), nil
+}

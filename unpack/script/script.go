@@ -1,0 +1,192 @@
+// Package script reads text for what runs in it and what is written in it in other
+// letters:
+//
+//	html      scripts, styles and attributes that run, of pages and of XML (SVG, WSF, HTA, XSLT)
+//	text      UTF-32, UTF-7 and pages with NUL bytes, as UTF-8
+//	screnc    what Microsoft's Script Encoder wrote (.vbe, .jse, in pages)
+//	encoded   base64, hexadecimal and lists of codes, commands of PowerShell
+//
+// A text has no marks of its own and no end, so that little in it is damage: what decodes
+// to nothing of sense is text like any other, and no gap. What is found is a child, and what is
+// in that is found in the same way.
+package script
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/unpack"
+)
+
+const (
+	targetHTML = 3 // ClamAV's number of pages
+	targetText = 7 // and of text
+)
+
+// maxPage is how much of a page is read in one piece, in bytes.
+const maxPage = 64 << 20
+
+// maxEach is how many of one thing in a layer are children each; what is more is one child together.
+const maxEach = 256
+
+// maxSpans is how many stretches are kept that are one child together.
+const maxSpans = 1 << 18
+
+// isText tells whether a layer is text or a page by its type.
+func isText(t filetype.Type) bool { return t.Target() == targetHTML || t.Target() == targetText }
+
+// hasASCII tells whether a text may be in ASCII at all.
+func hasASCII(head []byte) bool {
+	for _, c := range head[:min(len(head), 1<<10)] {
+		if c < 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// wide tells whether it is in UTF-16.
+func wide(t filetype.Type) bool {
+	return t == filetype.UTF16LE || t == filetype.UTF16BE || t == filetype.HTML16
+}
+
+// whole returns the first maxPage bytes of a layer; what cannot be read is a gap.
+func whole(src showcause.Source, out *unpack.Out) []byte {
+	if b, ok := src.(showcause.Bytes); ok {
+		return b[:min(len(b), maxPage)]
+	}
+	n := min(src.Size(), maxPage)
+	b, err := bound.ReadAt(src, 0, n, maxPage)
+	if err != nil {
+		out.Gap(showcause.Unreadable, int64(len(b)), n-int64(len(b)))
+	}
+	return b
+}
+
+// gathered are stretches of one kind: the first ones are children each, the rest one together.
+type gathered struct {
+	op    string
+	own   bool // they are of the layer itself
+	n     int
+	spans []unpack.Span
+}
+
+// give gives a stretch, or keeps it for the end. It tells whether to go on.
+func (g *gathered) give(out *unpack.Out, src showcause.Source, from, to int64) bool {
+	if from >= to {
+		return true
+	}
+	if g.n++; g.n <= maxEach && !g.own {
+		return out.Child(unpack.Child{Op: g.op, Source: bound.Section(src, from, to-from), Size: to - from})
+	}
+	if g.n <= maxEach {
+		return out.Section(src, g.op, "", from, to-from)
+	}
+	if len(g.spans) >= maxSpans {
+		out.Gap(showcause.LimitObject, from, to-from)
+		return false
+	}
+	g.spans = append(g.spans, unpack.Span{From: from, To: to})
+	return true
+}
+
+// end gives what was kept.
+func (g *gathered) end(out *unpack.Out, open func(unpack.Span) io.Reader) bool {
+	if len(g.spans) == 0 {
+		return true
+	}
+	ok := out.Child(unpack.Child{Op: g.op, Size: -1, Reader: &lines{spans: g.spans, open: open}})
+	g.spans = nil
+	return ok
+}
+
+// skipper passes over stretches that are in order.
+type skipper struct{ spans []unpack.Span }
+
+// past returns at, or the end of the stretch that it is in. It is asked in order.
+func (s *skipper) past(at int64) int64 {
+	for len(s.spans) > 0 && s.spans[0].To <= at {
+		s.spans = s.spans[1:]
+	}
+	if len(s.spans) > 0 && s.spans[0].From <= at {
+		return s.spans[0].To
+	}
+	return at
+}
+
+// lines reads stretches, a line's end behind each.
+type lines struct {
+	spans []unpack.Span
+	open  func(unpack.Span) io.Reader
+	r     io.Reader
+	ended bool // a line's end is due
+}
+
+// Read implements io.Reader.
+func (l *lines) Read(p []byte) (int, error) {
+	for len(p) > 0 {
+		switch {
+		case l.ended:
+			p[0], l.ended = '\n', false
+			return 1, nil
+		case l.r == nil && len(l.spans) == 0:
+			return 0, io.EOF
+		case l.r == nil:
+			l.r, l.spans = l.open(l.spans[0]), l.spans[1:]
+		}
+		n, err := l.r.Read(p)
+		if err == io.EOF {
+			l.r, l.ended, err = nil, true, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, nil
+}
+
+// lower is c in lower case, for ASCII letters.
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// letter tells ASCII letters.
+func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// space tells white space of HTML, and NUL.
+func space(c byte) bool {
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == 0
+}
+
+// hasFold tells whether b begins with the lower-case s, in any letter case.
+func hasFold(b []byte, s string) bool {
+	if len(b) < len(s) {
+		return false
+	}
+	for i := range len(s) {
+		if lower(b[i]) != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// indexFold returns where the lower-case s, which begins with no letter, first stands in
+// b in any letter case, -1 if nowhere.
+func indexFold(b []byte, s string) int {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(b[at:], s[0])
+		if i < 0 {
+			return -1
+		}
+		if at += i; hasFold(b[at:], s) {
+			return at
+		}
+	}
+}
