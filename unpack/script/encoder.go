@@ -127,17 +127,18 @@ func encodedAt(src showcause.Source, out *unpack.Out, at int64, endless *bool) (
 	if !out.Work((body-from)/8 + 1) {
 		return 0, false
 	}
-	d := newDecoder(bound.Reader(src, from, body-from), -1)
+	d := newDecoder(bound.Reader(src, from, body-from))
 	if !out.Child(unpack.Child{Op: "screnc.script", Reader: d, Size: -1}) {
 		return 0, false
 	}
 	if found && summed && sum != d.sum {
 		out.Gap(noteChecksum, at, end-at)
 	}
-	if sized && int64(length) != d.given {
+	// The length counts the bytes as they are written, an @ and what follows as two.
+	if n := int64(length); sized && n != body-from {
 		out.Gap(noteLength, at, end-at)
-		if int64(length) > d.given && body < src.Size() && src.Size()-from >= int64(length) {
-			if !out.Work(int64(length)/8+1) || !out.Child(unpack.Child{Op: "screnc.script", Reader: newDecoder(bound.Reader(src, from, -1), int64(length)), Size: -1}) {
+		if n > body-from && n <= src.Size()-from {
+			if !out.Work(n/8+1) || !out.Child(unpack.Child{Op: "screnc.script", Reader: newDecoder(bound.Reader(src, from, n)), Size: -1}) {
 				return 0, false
 			}
 		}
@@ -150,23 +151,16 @@ func encodedAt(src showcause.Source, out *unpack.Out, at int64, endless *bool) (
 
 // decoder undoes the encoding.
 type decoder struct {
-	in    *bufio.Reader
-	most  int64 // how much it gives, -1 for all
-	k     int
-	sum   uint32 // of what was given
-	given int64
+	in  *bufio.Reader
+	k   int
+	sum uint32 // of what was given
 }
 
-func newDecoder(r io.Reader, most int64) *decoder {
-	return &decoder{in: bufio.NewReaderSize(r, 16<<10), most: most}
-}
+func newDecoder(r io.Reader) *decoder { return &decoder{in: bufio.NewReaderSize(r, 16<<10)} }
 
 // Read implements io.Reader.
 func (d *decoder) Read(p []byte) (int, error) {
 	for i := range p {
-		if d.most >= 0 && d.given >= d.most {
-			return i, io.EOF
-		}
 		c, err := d.in.ReadByte()
 		if err != nil {
 			return i, err
@@ -184,7 +178,6 @@ func (d *decoder) Read(p []byte) (int, error) {
 		}
 		d.k = (d.k + 1) % len(picks)
 		d.sum += uint32(c)
-		d.given++
 		p[i] = c
 	}
 	return len(p), nil

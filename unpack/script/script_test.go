@@ -82,7 +82,7 @@ func encode(s string) string {
 		}
 	}
 	word := func(v uint32) string { return b64(string(binary.LittleEndian.AppendUint32(nil, v))) }
-	return "#@~^" + word(uint32(len(s))) + body.String() + word(sum) + "^#~@"
+	return "#@~^" + word(uint32(body.Len())) + body.String() + word(sum) + "^#~@"
 }
 
 func deflated(s string) string {
@@ -297,6 +297,16 @@ func FuzzHTML(f *testing.F)      { fuzz(f, "html") }
 func FuzzText(f *testing.F)      { fuzz(f, "text") }
 func FuzzEncoded(f *testing.F)   { fuzz(f, "screnc") }
 func FuzzStretches(f *testing.F) { fuzz(f, "encoded") }
+
+// TestEncodedNotes holds that nothing is said of a script as the encoder writes it, and what of one that lies.
+func TestEncodedNotes(t *testing.T) {
+	for name, code := range map[string]string{"alone": "", "all characters": "", "in a page": "", "wrong sum": string(noteChecksum), "length too much": string(noteLength), "length zero": string(noteLength)} {
+		got := unpacktest.Walk(t, Encoded(), []byte(encoded()[name].text), showcause.Limits{})
+		if code == "" && len(got.Gaps) > 0 || code != "" && (len(got.Gaps) != 1 || string(got.Gaps[0].Code) != code) {
+			t.Errorf("%s: want %q, got\n%s", name, code, got)
+		}
+	}
+}
 
 // TestOnce holds that what stands in a script of a page is read in the script, and not as the page's as well.
 func TestOnce(t *testing.T) {
