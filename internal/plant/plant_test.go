@@ -223,6 +223,9 @@ func gapExpected(g showcause.Gap, f *File) bool {
 		// by that one's own framing, is read there too.
 		return true
 	}
+	if g.Code == showcause.Corrupt && f.Carrier == "swf" { // it has the head of one, and no tags
+		return true
+	}
 	return strings.HasPrefix(string(g.Code), "unsupported.format.") && slices.Contains([]string{"ole2", "pdf", "swf", "java"}, f.Carrier) || f.Carrier == "bare" || f.Target == int(rule.HTML)
 }
 

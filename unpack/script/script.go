@@ -27,7 +27,7 @@ const (
 )
 
 // maxPage is how much of a page is read in one piece, in bytes.
-const maxPage = 64 << 20
+const maxPage = 32 << 20
 
 // maxEach is how many of one thing in a layer are children each; what is more is one child together.
 const maxEach = 256
