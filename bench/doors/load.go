@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -56,7 +58,7 @@ var sent atomic.Uint64
 // ask sends one mail and checks the answer.
 func (s *server) ask(network string) error {
 	b, rule := mail(sent.Add(1))
-	c, err := net.DialTimeout(network, s.address(network), 10*time.Second)
+	c, err := s.dial(network, 10*time.Second)
 	if err != nil {
 		return err
 	}
@@ -170,10 +172,21 @@ func (s *server) pace(ctx context.Context, network string, rate float64, during 
 	return all
 }
 
+// dial connects, and waits as a blocking connect would while the server's queue of connections is full:
+// for a Unix socket that does not block, the kernel says EAGAIN instead.
+func (s *server) dial(network string, patience time.Duration) (net.Conn, error) {
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c, err := net.DialTimeout(network, s.address(network), time.Until(until))
+		if !errors.Is(err, syscall.EAGAIN) || !time.Now().Before(until) {
+			return c, err
+		}
+	}
+}
+
 // hold opens connections that send a beginning and then nothing.
 func (s *server) hold(network string, n int, beginning string) (out []net.Conn, err error) {
 	for range n {
-		c, err := net.DialTimeout(network, s.address(network), 5*time.Second)
+		c, err := s.dial(network, 5*time.Second)
 		if err != nil {
 			return out, err
 		}
