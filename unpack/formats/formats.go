@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
 	"github.com/showcause/showcause/unpack/rar"
+	"github.com/showcause/showcause/unpack/richtext"
 	"github.com/showcause/showcause/unpack/script"
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/squashfs"
@@ -64,9 +65,11 @@ func All() []unpack.Format {
 		legacy.LHA(),
 		legacy.ARJ(),
 		office.Format(),
-		office.RTF(),
-		office.TNEF(),
-		office.OneNote(),
+		richtext.Object(),
+		richtext.Embedded(),
+		richtext.RTF(),
+		richtext.TNEF(),
+		richtext.OneNote(),
 		inline.SWF(),
 		inline.XML(),
 		inline.ActiveMime(),

@@ -1,13 +1,12 @@
 package office
 
 import (
-	"errors"
-	"io"
 	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/cfb"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -43,31 +42,16 @@ func messageWalk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 		s, _, _ := c.stream(i)
-		if !rtfCompressed(out, s, "msg.rtf", c.path(i), c.at(i)) {
+		if s.Size() < 16 {
+			continue
+		}
+		r, err := mailcode.CompressedRTF(bound.Reader(s, 0, -1))
+		if err != nil {
+			out.Gap(showcause.Corrupt, c.at(i), s.Size())
+		} else if !out.Child(unpack.Child{Op: "msg.rtf", Name: c.path(i), Size: -1, Reader: r}) {
 			return
 		}
 	}
-}
-
-// rtfCompressed gives RTF that is compressed, which stands at at in the layer. It tells
-// whether to go on.
-func rtfCompressed(out *unpack.Out, s showcause.Source, op, name string, at int64) bool {
-	head := bound.Head(s, 16)
-	if len(head) < 16 {
-		return true
-	}
-	body := bound.Reader(s, 16, -1)
-	child := unpack.Child{Op: op, Name: name, Size: -1, Reader: body}
-	switch string(head[8:12]) {
-	case "LZFu":
-		child.Reader = newLZFu(body)
-	case "MELA": // as it is
-		child.Reader = io.LimitReader(body, int64(le.Uint32(head[4:])))
-	default:
-		out.Gap(showcause.Corrupt, at, s.Size())
-		return true
-	}
-	return out.Child(child)
 }
 
 // attachment is the file name of an attachment whose data are stream i, "" if it is none.
@@ -87,97 +71,4 @@ func (c *compound) attachment(i int) string {
 		}
 	}
 	return ""
-}
-
-// lzfuStart is what the window holds at first ([MS-OXRTFCP] 2.1.2.1).
-const lzfuStart = `{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0` +
-	"\r\n" + `\par \pard\plain\f0\fs20\b\i\u\tab\tx`
-
-// lzfu decompresses RTF ([MS-OXRTFCP] 2.1.3.1): literals and copies out of a window of
-// 4,096 bytes. A copy from where the next byte goes is the end.
-type lzfu struct {
-	in     io.ByteReader
-	window [4096]byte
-	at     int
-	ready  []byte
-	err    error
-}
-
-func newLZFu(r io.Reader) *lzfu {
-	z := &lzfu{in: &byteReader{r: r}}
-	z.at = copy(z.window[:], lzfuStart)
-	return z
-}
-
-var errLZFu = errors.New("lzfu: it ends without a mark")
-
-// Read implements io.Reader.
-func (z *lzfu) Read(p []byte) (int, error) {
-	for len(z.ready) == 0 {
-		if z.err != nil {
-			return 0, z.err
-		}
-		z.err = z.step()
-	}
-	n := copy(p, z.ready)
-	z.ready = z.ready[n:]
-	return n, nil
-}
-
-// step decodes eight literals or copies.
-func (z *lzfu) step() error {
-	z.ready = z.ready[:0]
-	flags, err := z.in.ReadByte()
-	if err != nil {
-		return errLZFu
-	}
-	for bit := range 8 {
-		a, err := z.in.ReadByte()
-		if err != nil {
-			return errLZFu
-		}
-		if flags>>bit&1 == 0 {
-			z.put(a)
-			continue
-		}
-		b, err := z.in.ReadByte()
-		if err != nil {
-			return errLZFu
-		}
-		from := int(a)<<4 | int(b)>>4
-		if from == z.at {
-			return io.EOF
-		}
-		for range int(b&15) + 2 {
-			z.put(z.window[from])
-			from = (from + 1) & 4095
-		}
-	}
-	return nil
-}
-
-func (z *lzfu) put(c byte) {
-	z.ready = append(z.ready, c)
-	z.window[z.at] = c
-	z.at = (z.at + 1) & 4095
-}
-
-// byteReader reads bytes one by one.
-type byteReader struct {
-	r   io.Reader
-	buf [512]byte
-	b   []byte
-}
-
-func (r *byteReader) ReadByte() (byte, error) {
-	if len(r.b) == 0 {
-		n, err := io.ReadFull(r.r, r.buf[:])
-		if n == 0 {
-			return 0, err
-		}
-		r.b = r.buf[:n]
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c, nil
 }

@@ -1,11 +1,8 @@
-package office
+package richtext
 
 import (
 	"bytes"
-	"io"
 	"strings"
-
-	"github.com/klauspost/compress/zlib"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -169,53 +166,4 @@ func embeddedHead(src showcause.Source) (class string, at int64, kind uint32) {
 		at += 4 + size
 	}
 	return class, at, kind
-}
-
-// PowerPoint opens the storages in the stream of a presentation ([MS-PPT] 2.10.34):
-// embedded objects, controls and macros, "ppt.storage". They are looked for by the heads
-// of their records anywhere in it, since what else is there can lie.
-func PowerPoint() unpack.Format {
-	return unpack.Format{
-		Name:  "ppt",
-		Match: func(p *unpack.Probe) bool { return named(p, "PowerPoint Document") },
-		Walk:  presentationWalk,
-	}
-}
-
-func presentationWalk(src showcause.Source, out *unpack.Out) {
-	const kind = "\x11\x10" // type 0x1011, behind version and instance
-	for off := int64(2); ; {
-		at, ok := out.Find(src, off, []byte(kind), func(b []byte) bool { return len(b) > 10 })
-		if !ok {
-			return
-		}
-		off = at + 2
-		b, err := bound.ReadAt(src, at-2, 14, 14)
-		if err != nil || !out.Work(16) {
-			return
-		}
-		n := int64(le.Uint32(b[4:]))
-		have := max(min(n, src.Size()-at-6), 0)
-		switch {
-		case le.Uint16(b) == 0x10 && b[12]&15 == 8 && (int(b[12])<<8|int(b[13]))%31 == 0 && have > 4:
-			r, err := zlib.NewReader(io.NewSectionReader(src, at+10, have-4))
-			if err != nil {
-				continue
-			}
-			if !out.Child(unpack.Child{Op: "ppt.storage", Reader: r, Size: int64(le.Uint32(b[8:]))}) {
-				return
-			}
-			out.Cover(at+10, have-4)
-		case le.Uint16(b) == 0 && string(b[8:12]) == "\xd0\xcf\x11\xe0":
-			if !out.Section(src, "ppt.storage", "", at+6, n) {
-				return
-			}
-		default:
-			continue
-		}
-		if have < n && le.Uint16(b) != 0 {
-			out.Gap(showcause.Corrupt, src.Size(), n-have)
-		}
-		// What it covers may be other ones, so that nothing is passed over.
-	}
 }

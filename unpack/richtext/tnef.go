@@ -1,4 +1,4 @@
-package office
+package richtext
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -247,7 +248,7 @@ func (m *tnef) property(kind, id uint16, off, n int64) bool {
 	name := func() string {
 		b, _ := bound.ReadAt(m.src, off, min(n, 2*unpack.MaxName), 2*unpack.MaxName)
 		if kind&^0x1000 == 0x1f {
-			return utf8of(b)
+			return wide(b)
 		}
 		return strings.TrimRight(string(b), "\x00")
 	}
@@ -262,7 +263,12 @@ func (m *tnef) property(kind, id uint16, off, n int64) bool {
 	case id == tnefObject:
 		return n == 0 || m.attach(off, n)
 	case id == tnefCompressed && n >= 16:
-		return rtfCompressed(m.out, bound.Section(m.src, off, n), "tnef.rtf", "", off)
+		r, err := mailcode.CompressedRTF(bound.Reader(m.src, off, n))
+		if err != nil {
+			m.out.Gap(showcause.Corrupt, off, n)
+			return true
+		}
+		return m.out.Child(unpack.Child{Op: "tnef.rtf", Size: -1, Reader: r})
 	case n >= tnefSmall:
 		return m.out.Section(m.src, "tnef.property", fmt.Sprintf("%04x", id), off, n)
 	}

@@ -1,4 +1,4 @@
-package office
+package richtext
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func rtfSamples() map[string][]byte {
 	file := append(ole1("Package", native("a.exe", unpacktest.Marked("file", 300))[4:]), picture...)
 	return map[string][]byte{
 		"package":  objectOf(hexText(file)),
-		"compound": objectOf(hexText(append(ole1("Word.Document.8", document(9)), picture...))),
+		"compound": objectOf(hexText(append(ole1("Word.Document.8", compound()), picture...))),
 		"pictures": rtfOf(`{\pict{\*\picprop{\sp{\sn a}{\sv 12ab}}}\pngblip\picw1 89504e47` + hexText(unpacktest.Marked("png", 100)) + `}{\pict\bin12 }}{{\` + "\x00\xff'00abc" + `}{\*\themedata 504b0304}`),
 		"text":     rtfOf(`{\field{\*\fldinst {\b INCLU}DE{\i PICTURE "http://example}.org/x"}{\fldrslt \u8364?\'e4}}{\v hidden}\par {\*\template http://example.org/t}`),
 	}
@@ -86,21 +86,21 @@ func TestRTF(t *testing.T) {
 	}
 	r = unpacktest.Walk(t, RTF(), all["compound"], noLimits)
 	r = unpacktest.Walk(t, Embedded(), []byte(child(t, r, "rtf.object", objectData)), noLimits)
-	if child(t, r, "ole1.native", "Word.Document.8") != string(document(9)) || len(r.Children) != 2 || len(r.Gaps) > 0 {
+	if child(t, r, "ole1.native", "Word.Document.8") != string(compound()) || len(r.Children) != 2 || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 }
 
 func TestEmbeddedHostile(t *testing.T) {
-	whole := ole1("A", document(9))
+	whole := ole1("A", compound())
 	for name, b := range map[string][]byte{
-		"no class":     append([]byte("\x01\x05\x00\x00\x02\x00\x00\x00\xff\xff\xff\x7f"), document(9)...),
-		"no head":      document(9),
-		"junk before":  ole1("A", append([]byte("junk!"), document(9)...)),
-		"length of 3":  bytes.Replace(whole, le.AppendUint32(nil, uint32(len(document(9)))), []byte("\x03\x00\x00\x00"), 1),
-		"length of 2G": bytes.Replace(whole, le.AppendUint32(nil, uint32(len(document(9)))), []byte("\xff\xff\xff\x7f"), 1),
+		"no class":     append([]byte("\x01\x05\x00\x00\x02\x00\x00\x00\xff\xff\xff\x7f"), compound()...),
+		"no head":      compound(),
+		"junk before":  ole1("A", append([]byte("junk!"), compound()...)),
+		"length of 3":  bytes.Replace(whole, le.AppendUint32(nil, uint32(len(compound()))), []byte("\x03\x00\x00\x00"), 1),
+		"length of 2G": bytes.Replace(whole, le.AppendUint32(nil, uint32(len(compound()))), []byte("\xff\xff\xff\x7f"), 1),
 	} {
-		if r := unpacktest.Walk(t, Embedded(), b, noLimits); !slices.Contains(readings(r, "ole1.native"), string(document(9))) {
+		if r := unpacktest.Walk(t, Embedded(), b, noLimits); !slices.Contains(readings(r, "ole1.native"), string(compound())) {
 			t.Errorf("%s: %v", name, r)
 		}
 	}

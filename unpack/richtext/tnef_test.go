@@ -1,4 +1,4 @@
-package office
+package richtext
 
 import (
 	"bytes"
@@ -69,7 +69,7 @@ func winmail() []byte {
 		attribute(2, tnefAttachment, mapiList(mapi(0x1f, tnefLongName, "", utf16le("a long name.exe\x00")), mapi(0x1e, tnefShortName, "", []byte("SHORT~1.EXE\x00")))),
 		attribute(2, tnefBegin, make([]byte, 14)),
 		attribute(2, tnefTitle, []byte("object\x00")),
-		attribute(2, tnefAttachment, mapiList(mapi(0x0d, tnefObject, "", append(iid, document(9)...)))),
+		attribute(2, tnefAttachment, mapiList(mapi(0x0d, tnefObject, "", append(iid, compound()...)))),
 		attribute(2, tnefBegin, make([]byte, 14)),
 		attribute(2, tnefAttachment, mapiList(mapi(0x0d, tnefObject, "", append(iid, message...)), mapi(0x40, 0x3007, "", make([]byte, 8)))))
 }
@@ -80,7 +80,7 @@ func TestTNEF(t *testing.T) {
 	if got := ops(r); got != want || len(r.Gaps) > 0 {
 		t.Errorf("%s\n%v", got, r.Gaps)
 	}
-	if child(t, r, "tnef.file", "a long name.exe") != string(unpacktest.Marked("file", 100)) || child(t, r, "tnef.file", "object") != string(document(9)) ||
+	if child(t, r, "tnef.file", "a long name.exe") != string(unpacktest.Marked("file", 100)) || child(t, r, "tnef.file", "object") != string(compound()) ||
 		!strings.HasPrefix(child(t, r, "tnef.file", ""), tnefStart) || !strings.Contains(child(t, r, "tnef.rtf", ""), "hello world") {
 		t.Error("bytes")
 	}
