@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,7 +85,9 @@ var errListens = errors.New("another process listens there")
 // open opens the socket.
 func (w *Listen) open() (net.Listener, error) {
 	if w.Network != "unix" {
-		return net.Listen(w.Network, w.Address)
+		// Connections take keep-alive from the socket they come to: four system calls less for each.
+		c := net.ListenConfig{KeepAlive: -1, Control: keepAlive}
+		return c.Listen(context.Background(), w.Network, w.Address)
 	}
 	if st, err := os.Lstat(w.Address); err == nil {
 		switch c, err := net.Dial("unix", w.Address); {
@@ -125,6 +129,23 @@ func (w *Listen) open() (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// keepAlive has a peer asked that has been silent for 15 seconds, every 15 seconds, nine times.
+func keepAlive(_, _ string, c syscall.RawConn) (err error) {
+	cerr := c.Control(func(fd uintptr) {
+		for _, o := range []struct{ level, name, value int }{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+		} {
+			if err == nil {
+				err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value)
+			}
+		}
+	})
+	return errors.Join(cerr, err)
 }
 
 func groupID(name string) (int, error) {

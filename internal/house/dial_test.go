@@ -50,6 +50,7 @@ var passes = []pass{
 	{"serve/metrics.go", "net/http", "answers Prometheus; it asks nobody"},
 	{"serve/metrics_test.go", "*", "answers Prometheus; it asks nobody"},
 	{"serve/daemon_test.go", "*", "the service manager, and clients on this machine"},
+	{"serve/listen_test.go", "net.*", "a client on this machine"},
 	{"serve/clamd/server.go", "net.Listener", "what it is handed"},
 	{"serve/accept/accept.go", "net.Listener", "what it is handed"},
 	{"serve/accept/accepttest/*.go", "net.*", "opens the doors of tests on this machine"},
