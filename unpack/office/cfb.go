@@ -230,7 +230,7 @@ func (w *walker) keep(off, size int64) {
 const packedOffice = showcause.Unsupported + ".format.ole2"
 
 // sealed says of documents that they are encrypted, or packed, in a way that is not opened.
-// What Excel has is told where it is opened.
+// What Excel and packages have is told where it is opened.
 func (c *compound) sealed() {
 	said := 0
 	for i, e := range c.Entries {
@@ -257,7 +257,7 @@ func (c *compound) sealed() {
 					c.out.Gap(showcause.Encrypted, c.at(doc), int64(c.Entries[doc].Size))
 				}
 			}
-		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent" || strings.EqualFold(e.Name, "EncryptedPackage"): // [MS-OFFCRYPTO] 2.3.4.4
+		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent":
 			c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
 		case strings.EqualFold(e.Name, "VisioDocument"): // it has a packing of its own
 			c.out.Gap(packedOffice, c.at(i), int64(e.Size))

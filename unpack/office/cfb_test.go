@@ -101,7 +101,6 @@ func TestSealed(t *testing.T) {
 		"word":       {{"WordDocument", fib}},
 		"powerpoint": {{"Current User", user}, {"PowerPoint Document", fib}},
 		"rights":     {{"\x09DRMContent", fib}},
-		"package":    {{"EncryptionInfo", fib}, {"EncryptedPackage", fib}},
 		"hangul":     {{"FileHeader", hangul(3)}},
 	} {
 		if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", leaves, nil), noLimits); !r.Has("encrypted") {

@@ -88,6 +88,7 @@ func members() (out []archive) {
 		ole      native rest
 		ole1     file native rest
 		onenote  file
+		ooxml    decrypted
 		swf      body data image pixels rest
 		xml      base64 deflate
 		mso      data rest
