@@ -16,6 +16,7 @@ import (
 	"github.com/showcause/showcause/internal/casecmd"
 	"github.com/showcause/showcause/internal/extract"
 	"github.com/showcause/showcause/internal/ledgercmd"
+	"github.com/showcause/showcause/internal/ordercmd"
 	"github.com/showcause/showcause/internal/reasons"
 	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/watch"
@@ -97,6 +98,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)
 	root.AddCommand(serveCommands()...)
+	root.AddCommand(ordercmd.Host{Refused: exitCode(exitFound)}.Order())
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)
