@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"runtime"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -15,27 +16,23 @@ import (
 	"github.com/showcause/showcause/unpack/exe"
 )
 
-// digests applies the rules for exact bytes. A digest is computed only when
-// the size is one that such a rule has.
-func (in *input) digests(l *layer) {
-	n := l.Source.Size()
-	found, allowed := in.digest(l, rule.WholeLayer, 0, n)
-	if l.exe != nil && l.exe.Kind == exe.PE {
-		for _, sec := range l.exe.Sections {
-			if sec.Size <= 0 {
-				continue
-			}
-			f, _ := in.digest(l, rule.PESection, sec.Offset, sec.Size)
-			found = append(found, f...)
-		}
-		found = append(found, in.imports(l)...)
-	}
-	if len(allowed) > 0 && l.allowed == "" {
-		l.allowed, l.allower = in.db.Name(allowed[0]), allowed[0]
-	}
-	for _, f := range found {
-		in.found(l, f.rule, []showcause.Match{{Offset: f.off, Length: f.n}}, nil)
-	}
+// sums are the digests of a layer and of its sections that some rule could have, being
+// made: a digest is computed only when the size is one that such a rule has.
+type sums struct {
+	in       *input
+	l        *layer
+	list     []sum
+	done     chan struct{} // nil: made
+	panicked any
+}
+
+// sum is the digests of one stretch.
+type sum struct {
+	scope  rule.Scope
+	off, n int64
+	digests
+	got int64 // bytes that could be read
+	err error
 }
 
 // exact is a rule that matched a stretch of a layer.
@@ -44,29 +41,109 @@ type exact struct {
 	off, n int64
 }
 
-// digest looks a stretch up.
-func (in *input) digest(l *layer, scope rule.Scope, off, n int64) (found []exact, allowed []uint32) {
-	m, s1, s2 := in.db.Sums(scope, n)
-	if !m && !s1 && !s2 || !bound.In(off, n, l.Source.Size()) {
-		return nil, nil
+// digests begins to hold a layer against the rules for exact bytes; settle ends it. In between
+// another processor digests, where there is one and the layer is large.
+func (in *input) digests(l *layer) {
+	s := &sums{in: in, l: l}
+	s.add(rule.WholeLayer, 0, l.Source.Size())
+	if l.exe != nil && l.exe.Kind == exe.PE {
+		for _, sec := range l.exe.Sections {
+			if sec.Size > 0 {
+				s.add(rule.PESection, sec.Offset, sec.Size)
+			}
+		}
+	}
+	l.sums = s
+	if len(s.list) == 0 || l.Source.Size() < aheadFrom || runtime.GOMAXPROCS(0) == 1 || !shared(l.Source) {
+		s.compute()
+		return
+	}
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		defer func() { s.panicked = recover() }()
+		s.compute()
+	}()
+}
+
+// Shared is a source that several goroutines may read at once.
+type Shared interface{ Shared() }
+
+func shared(src showcause.Source) bool {
+	if _, ok := src.(showcause.Bytes); ok {
+		return true
+	}
+	_, ok := src.(Shared)
+	return ok
+}
+
+// add has a stretch digested if a rule has its length.
+func (s *sums) add(scope rule.Scope, off, n int64) {
+	m, s1, s2 := s.in.db.Sums(scope, n)
+	if !m && !s1 && !s2 || !bound.In(off, n, s.l.Source.Size()) {
+		return
 	}
 	// A PE file can have a hundred sections, each of them the whole file.
-	if !in.budget.Work(n / 16) {
-		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: off, Length: n})
-		return nil, nil
+	if !s.in.budget.Work(n / 16) {
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitWork, Offset: off, Length: n})
+		return
 	}
-	d := newDigests(m, s1, s2)
-	if b, ok := bound.Section(l.Source, off, n).(showcause.Bytes); ok {
-		_, _ = d.Write(b)
-	} else if got, err := io.Copy(&d, bound.Reader(l.Source, off, n)); got < n {
-		in.cannotRead(l, off+got, n-got, err)
-		return nil, nil
+	s.list = append(s.list, sum{scope: scope, off: off, n: n, digests: newDigests(m, s1, s2)})
+}
+
+func (s *sums) compute() {
+	for i := range s.list {
+		d := &s.list[i]
+		if b, ok := bound.Section(s.l.Source, d.off, d.n).(showcause.Bytes); ok {
+			_, _ = d.Write(b)
+			d.got = d.n
+		} else if d.got, d.err = io.Copy(d, bound.Reader(s.l.Source, d.off, d.n)); d.got < d.n {
+			return // the rest of the layer is not read either
+		}
 	}
-	rules, allowed := d.lookup(in, l, scope, off, n)
-	for _, r := range rules {
-		found = append(found, exact{r, off, n})
+}
+
+// settle waits for a layer's digests and looks them up. What they find, and which list allows
+// the layer, goes before all else that is found in it.
+func (in *input) settle(l *layer) {
+	s := l.sums
+	if s == nil {
+		return
 	}
-	return found, allowed
+	l.sums = nil
+	s.wait()
+	if s.panicked != nil {
+		panic(s.panicked)
+	}
+	var found []exact
+	for i := range s.list {
+		d := &s.list[i]
+		if d.got < d.n {
+			in.cannotRead(l, d.off+d.got, d.n-d.got, d.err)
+			break
+		}
+		rules, allowed := d.lookup(in, l, d.scope, d.off, d.n)
+		for _, r := range rules {
+			found = append(found, exact{r, d.off, d.n})
+		}
+		if d.scope == rule.WholeLayer && len(allowed) > 0 && l.allowed == "" {
+			l.allowed, l.allower = in.db.Name(allowed[0]), allowed[0]
+		}
+	}
+	if l.exe != nil && l.exe.Kind == exe.PE {
+		found = append(found, in.imports(l)...)
+	}
+	for _, f := range found {
+		in.found(l, f.rule, []showcause.Match{{Offset: f.off, Length: f.n}}, nil)
+	}
+}
+
+// wait returns when the digests are made, or will not be.
+func (s *sums) wait() {
+	if s.done != nil {
+		<-s.done
+		s.done = nil
+	}
 }
 
 // imports looks the import table of a PE file up. It is read only for a
@@ -139,6 +216,7 @@ func (d *digests) lookup(in *input, l *layer, scope rule.Scope, off, n int64) (f
 
 // found records a finding.
 func (in *input) found(l *layer, index uint32, matches []showcause.Match, counts []uint32) {
+	in.settle(l)
 	info, err := in.db.Info(index)
 	if err != nil { // the text of the rule is damaged: what it found stands
 		info = ruledb.Info{Name: in.db.Name(index)}

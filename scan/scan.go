@@ -189,6 +189,7 @@ type layer struct {
 	kind    filetype.Type
 	head    []byte
 	out     *unpack.Out // takes the layer's children, however they are found
+	sums    *sums       // its digests, until they are looked up
 	exe     *exe.Info   // nil unless the bytes parse as an executable
 	packer  string      // what packed the executable
 	allowed string      // the allow-list rule that overrules findings here and below
@@ -275,6 +276,7 @@ func (in *input) inspect(l *layer) {
 func (in *input) searchAll(l *layer) {
 	in.guard(l, func() { in.digests(l) })
 	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
+	in.guard(l, func() { in.settle(l) })
 	if !in.options.TopOnly && !in.db.OnlyYARA() {
 		in.guard(l, func() { in.views(l) })
 	}

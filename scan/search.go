@@ -10,16 +10,15 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
-	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/unpack"
 )
 
-// window is how much of a layer that is not in memory is searched at a time, bytes.
-const window = 4 << 20
+// window is how much of a layer is searched at a time, bytes: a piece that stays in the second
+// cache from when it is read until it is searched.
+const window = 1 << 20
 
 // batch is the number of literal hits taken at a time.
 const batch = 1 << 14
@@ -38,9 +37,8 @@ type searcher struct {
 	regexps  regex.Matcher
 	eval     evaluator
 	always   map[*ruledb.Partition][][]uint32 // the rules that can hold with no match, those of one guard together
-	hits     []literal.Hit
+	ring     []*glance
 	narrowed []uint32 // patterns
-	buf      []byte
 	matcher  pattern.Matcher
 	input    *pattern.Input
 }
@@ -599,7 +597,7 @@ func (s *search) pass(lits *ruledb.Literals, all bool) {
 	}
 	s.matcher.Steps += n / 64 // all at once: what is too large to end is told before it is begun
 	if inMemory {
-		s.window(lits, b, 0, len(b), all)
+		s.memory(lits, b, all)
 		return
 	}
 	s.stretch(lits, 0, n, all)
@@ -645,40 +643,6 @@ func (s *search) sample() (out []span) {
 	return append(out, span{n - partSize, n})
 }
 
-// stretch searches a part of the layer that is not in memory.
-func (s *search) stretch(lits *ruledb.Literals, base, n int64, all bool) {
-	if s.buf == nil {
-		s.buf = make([]byte, window)
-	}
-	keep := max(lits.Set.MaxLen()-1, 0)
-	have := 0
-	for base < n && !s.matcher.Exhausted() {
-		m, err := s.fill(s.buf[have:], base+int64(have), n)
-		have += m
-		last := err != nil || base+int64(have) >= n
-		to := have
-		if !last {
-			to = have - keep
-		}
-		hits := s.window(lits, s.buf[:have], base, to, all)
-		if z := unpack.Zeros(s.l.Source, base); hits == 0 && z > int64(have) && have > keep {
-			// No literal is of zeros alone, so that none begins where only zeros follow as far
-			// as any reaches.
-			base, have = base+z-int64(keep), 0
-			continue
-		}
-		if last {
-			if err != nil {
-				s.in.cannotRead(s.l, base+int64(have), n-base-int64(have), err)
-			}
-			return
-		}
-		copy(s.buf, s.buf[to:have])
-		base += int64(to)
-		have -= to
-	}
-}
-
 // fill reads until p is full or the layer, n bytes long, ends.
 func (s *search) fill(p []byte, off, n int64) (got int, err error) {
 	p = p[:min(int64(len(p)), n-off)]
@@ -696,23 +660,6 @@ func (s *search) fill(p []byte, off, n int64) (got int, err error) {
 		}
 	}
 	return got, nil
-}
-
-// window searches the part of the layer at base for literals that begin in its first to
-// bytes, and returns how many there are.
-func (s *search) window(lits *ruledb.Literals, buf []byte, base int64, to int, all bool) (hits int) {
-	s.input.SetWindow(buf, base)
-	for from := 0; from < to && !s.matcher.Exhausted(); {
-		s.hits, from = lits.Set.ScanN(buf, from, to, s.hits[:0], batch)
-		s.matcher.Steps += int64(len(s.hits))
-		hits += len(s.hits)
-		for _, h := range s.hits {
-			for _, ref := range lits.Refs(h.ID) {
-				s.verify(ref, base+int64(h.At), all)
-			}
-		}
-	}
-	return hits
 }
 
 // verify looks whether a pattern matches where one of its literals was seen.

@@ -136,6 +136,7 @@ func (in *input) view(l *layer, op string, target rule.Target, v showcause.Layer
 	from := len(in.report.Findings)
 	if target == rule.HTML {
 		in.digests(sub)
+		in.settle(sub)
 	}
 	in.match(sub, target)
 	if op == view.OpJavaScript {

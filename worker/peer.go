@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -101,7 +103,8 @@ func (p *Pool) spawn() (r *peer, err error) {
 			set.Scratch = true
 		}
 	}
-	env := append([]string{"GOTRACEBACK=none", "GOMAXPROCS=2"}, p.o.Env...)
+	procs := min(runtime.GOMAXPROCS(0), mostProcs)
+	env := append([]string{"GOTRACEBACK=none", "GOMAXPROCS=" + strconv.Itoa(procs)}, p.o.Env...)
 	if r.proc, err = p.o.Spawn(jail.Command{Args: p.o.Args, Env: env, Files: files}); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,14 @@ const (
 // errUnexpected is a message that the broker does not send.
 var errUnexpected = errors.New("not a message of this program")
 
+// Most files are scanned by one processor, and the garbage is collected by another. A file of
+// largeFile bytes is searched by as many as the broker has, mostProcs at most.
+const (
+	usualProcs = 2
+	mostProcs  = 8
+	largeFile  = 32 << 20
+)
+
 // maxStack is the size in bytes at which a recursion without end is ended.
 const maxStack = 32 << 20
 
@@ -48,9 +56,9 @@ const maxStack = 32 << 20
 // answers jobs until the broker hangs up. What it returns is why it ended
 // otherwise; the process must end then.
 func Read(o Reading) error {
-	runtime.GOMAXPROCS(2) // one scans, and the garbage is collected beside it
+	r := &reader{procs: runtime.GOMAXPROCS(0)}
+	runtime.GOMAXPROCS(min(r.procs, usualProcs))
 	debug.SetMaxStack(maxStack)
-	r := &reader{}
 	if err := r.start(o); err != nil {
 		text := err.Error()
 		r.out = wire.AppendFrame(nil, wire.FrameRefusal, []byte(text[:min(len(text), wire.MaxRefusal)]))
@@ -64,6 +72,7 @@ type reader struct {
 	scan   func(showcause.Source, map[string]module.Value) showcause.Report
 	lines  wire.Lines
 	encode *wire.Encoder
+	procs  int
 	db     *ruledb.DB // held: it reads of a descriptor that must stay open
 
 	mu    sync.Mutex // guards what follows: answers may be written from a timer
@@ -267,6 +276,10 @@ func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 	if o.Here {
 		return r.scan(showcause.Bytes(o.Content), externals)
 	}
+	if o.Size >= largeFile && r.procs > usualProcs {
+		runtime.GOMAXPROCS(r.procs)
+		defer runtime.GOMAXPROCS(usualProcs)
+	}
 	return r.scan(file{fd, o.Size, o.Holes}, externals)
 }
 
@@ -323,6 +336,9 @@ type file struct {
 }
 
 func (f file) Size() int64 { return f.size }
+
+// Shared says that several goroutines may read at once: each call says where.
+func (f file) Shared() {}
 
 func (f file) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
