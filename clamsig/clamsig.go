@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -75,6 +76,8 @@ type Options struct {
 	PUAOnly, PUAExcept []string
 
 	Level int // functionality level; 0 is DefaultLevel
+
+	Trust *cvd.Trust // whose signatures containers need; nil: ClamAV's own
 }
 
 // FileStats says what became of one file. A container has an entry of its own,
@@ -94,6 +97,7 @@ type FileStats struct {
 	Level      int    // functionality level that it asks for
 	Builder    string // who built it
 	Time       string // when, as written: "16 Sep 2021 08-32 -0400"
+	Proof      string // what shows where it comes from, in words
 }
 
 // Stats says what became of everything that was loaded.

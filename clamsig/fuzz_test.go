@@ -86,8 +86,8 @@ var fuzzKinds = []string{"hdb", "mdb", "imp", "fp", "ndb", "ldb", "ign2", "cdb",
 // twice loads the same bytes twice and compares what came of them.
 func twice(t *testing.T, name string, data []byte) {
 	first, second := checker{t: t}, checker{t: t}
-	stats, err := LoadReader(name, bytes.NewReader(data), Options{}, &first)
-	_, err2 := LoadReader(name, bytes.NewReader(data), Options{}, &second)
+	stats, err := LoadReader(name, bytes.NewReader(data), unsigned(Options{}), &first)
+	_, err2 := LoadReader(name, bytes.NewReader(data), unsigned(Options{}), &second)
 	if fmt.Sprint(err) != fmt.Sprint(err2) || !slices.Equal(first.calls.calls, second.calls.calls) {
 		t.Fatalf("second time different: %v, %v", err, err2)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -34,7 +35,7 @@ func isPUA(kind string) bool { return len(kind) == 3 && kind[2] == 'u' }
 
 // Load reads the database at path, or all databases in the folder at path, in
 // the order of their names; the lists of names to ignore come first, those in
-// containers among them. Of daily.cld and daily.cvd only the newer is read.
+// containers among them. Of NAME.cld and NAME.cvd only the newer is read.
 //
 // An error says what could not be read, or, under Options.Strict, which line
 // is malformed. The Stats tell how far it came.
@@ -75,7 +76,7 @@ func LoadReader(name string, r io.Reader, opt Options, sink Sink) (*Stats, error
 		}
 		return l.stats, nil
 	}
-	c, err := readContainer(name, kind, r)
+	c, err := l.opt.readContainer(name, kind, r)
 	for _, ignores := range []bool{true, false} {
 		if err == nil {
 			err = l.container(c, ignores)
@@ -103,10 +104,11 @@ func databases(dir string) (paths []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	versions := map[string]int{}
+	versions := map[string]int{} // of containers, by path
 	for _, e := range entries {
 		p := filepath.Join(dir, e.Name())
-		if _, ok := Classify(p); !ok || e.Name()[0] == '.' {
+		kind, ok := Classify(p)
+		if !ok || e.Name()[0] == '.' {
 			continue
 		}
 		info, err := os.Stat(p)
@@ -116,8 +118,8 @@ func databases(dir string) (paths []string, err error) {
 		if !info.Mode().IsRegular() {
 			continue
 		}
-		if n := e.Name(); n == "daily.cld" || n == "daily.cvd" {
-			if versions[n], err = versionOf(p); err != nil {
+		if kind == "cld" || kind == "cvd" {
+			if versions[p], err = versionOf(p); err != nil {
 				return nil, fmt.Errorf("database %s: %w", p, err)
 			}
 		}
@@ -126,22 +128,12 @@ func databases(dir string) (paths []string, err error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("database %s: no ClamAV database in the folder", dir)
 	}
-	cld, isCLD := versions["daily.cld"]
-	cvd, isCVD := versions["daily.cvd"]
-	if !isCLD || !isCVD {
-		return paths, nil
-	}
-	drop := "daily.cvd"
-	if cld < cvd {
-		drop = "daily.cld"
-	}
-	kept := paths[:0]
-	for _, p := range paths {
-		if filepath.Base(p) != drop {
-			kept = append(kept, p)
-		}
-	}
-	return kept, nil
+	return slices.DeleteFunc(paths, func(p string) bool {
+		stem, ext := strings.TrimSuffix(p, filepath.Ext(p)), filepath.Ext(p)
+		version, ok := versions[p]
+		other, twin := versions[stem+map[string]string{".cld": ".cvd", ".cvd": ".cld"}[ext]]
+		return ok && twin && (version < other || version == other && ext == ".cvd")
+	}), nil
 }
 
 // versionOf reads the version out of a container's header.
@@ -151,12 +143,12 @@ func versionOf(path string) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	b := make([]byte, headerSize)
+	b := make([]byte, cvd.HeaderSize)
 	if _, err := io.ReadFull(f, b); err != nil {
 		return 0, fmt.Errorf("header: %w", err)
 	}
-	h, err := parseHeader(b)
-	return h.version, err
+	h, err := cvd.ParseHeader(b)
+	return h.Version, err
 }
 
 // loader is one Load.
@@ -170,11 +162,11 @@ type loader struct {
 	fields [4 + maxSubs]string
 	rule   rule.Rule
 	digest rule.DigestRule
-	proven map[string]*container // by path: open containers' headers, proven in the first round
+	proven map[string]*cvd.File // by path: open containers' headers, proven in the first round
 }
 
 func newLoader(opt Options, sink Sink) *loader {
-	l := &loader{opt: opt, level: int64(opt.Level), sink: sink, stats: &Stats{}, ign: ignoreList{}, proven: map[string]*container{}}
+	l := &loader{opt: opt, level: int64(opt.Level), sink: sink, stats: &Stats{}, ign: ignoreList{}, proven: map[string]*cvd.File{}}
 	if l.level == 0 {
 		l.level = DefaultLevel
 	}
@@ -202,32 +194,32 @@ func (l *loader) path(path string, ignores bool) error {
 	}
 	c := l.proven[path]
 	if c == nil {
-		if c, err = openContainer(filepath.Base(path), kind, f, info.Size()); err != nil {
+		if c, err = l.opt.openContainer(filepath.Base(path), kind, filepath.Dir(path), f, info.Size()); err != nil {
 			return err
 		}
 		l.proven[path] = c
-	} else if c.size != info.Size() {
+	} else if c.Size() != info.Size() {
 		return errors.New("container changed while it was read")
 	}
-	c.data = f
+	c.Reopen(f)
 	return l.container(c, ignores)
 }
 
 // container reads the members of a container, in the same two rounds. The
 // first also shows that the archive holds together, before anything of it is used.
-func (l *loader) container(c *container, ignores bool) error {
+func (l *loader) container(c *cvd.File, ignores bool) error {
 	if ignores {
 		l.stats.Files = append(l.stats.Files, FileStats{
-			File: c.name, Kind: c.kind, Version: c.head.version, Signatures: c.head.sigs,
-			Level: c.head.level, Builder: c.head.builder, Time: c.head.time,
+			File: c.Name, Kind: c.Kind, Version: c.Header.Version, Signatures: c.Header.Signatures,
+			Level: c.Header.Level, Builder: c.Header.Builder, Time: c.Header.Time, Proof: c.Proof,
 		})
 	}
-	return c.walk(func(name string, r io.Reader) error {
+	return c.Walk(func(name string, r io.Reader) error {
 		kind, ok := Classify(name)
 		if !ok || isContainer(kind) || isIgnore(kind) != ignores {
 			return nil
 		}
-		return l.text(c.name+"/"+name, kind, c.official(), r)
+		return l.text(c.Name+"/"+name, kind, c.Kind != "cud", r)
 	})
 }
 

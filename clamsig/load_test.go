@@ -16,7 +16,15 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/showcause/showcause/clamsig/cvd"
 )
+
+// unsigned takes the containers of these tests, which nobody signed.
+func unsigned(o Options) Options {
+	o.Trust = &cvd.Trust{Unsigned: true}
+	return o
+}
 
 var (
 	sumA = strings.Repeat("ab", 16)
@@ -194,7 +202,7 @@ func pack(t testing.TB, compress, proven bool, members ...member) []byte {
 		sum = md5.Sum(nil)
 	}
 	head := fmt.Sprintf("ClamAV-VDB:01 Jan 2026 10-00 +0000:7:3:90:%x:none:tester:1767261600", sum)
-	return append([]byte(head+strings.Repeat(" ", headerSize-len(head))), payload...)
+	return append([]byte(head+strings.Repeat(" ", cvd.HeaderSize-len(head))), payload...)
 }
 
 var members = proven([]member{
@@ -231,7 +239,7 @@ func TestContainers(t *testing.T) {
 	} {
 		data := pack(t, tt.compress, tt.proven, members...)
 		var r, again, file recorder
-		stats, err := LoadReader(tt.name, iotest.OneByteReader(bytes.NewReader(data)), Options{Strict: true}, &r)
+		stats, err := LoadReader(tt.name, iotest.OneByteReader(bytes.NewReader(data)), unsigned(Options{Strict: true}), &r)
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || len(r.calls) != 0 {
 				t.Errorf("%s: %v %q", tt.name, err, r.calls)
@@ -255,11 +263,11 @@ func TestContainers(t *testing.T) {
 		if f := stats.Files[0]; f.Version != 7 || f.Signatures != 3 || f.Level != 90 || f.Builder != "tester" || f.Time != "01 Jan 2026 10-00 +0000" {
 			t.Errorf("%s: header %+v", tt.name, f)
 		}
-		if _, err := LoadReader(tt.name, bytes.NewReader(data), Options{}, &again); err != nil || !slices.Equal(again.calls, want) {
+		if _, err := LoadReader(tt.name, bytes.NewReader(data), unsigned(Options{}), &again); err != nil || !slices.Equal(again.calls, want) {
 			t.Errorf("%s: second time %v %q", tt.name, err, again.calls)
 		}
 		dir := write(t, map[string]string{tt.name: string(data)})
-		if _, err := Load(dir, Options{}, &file); err != nil || !slices.Equal(file.calls, want) {
+		if _, err := Load(dir, unsigned(Options{}), &file); err != nil || !slices.Equal(file.calls, want) {
 			t.Errorf("%s: from a folder %v %q", tt.name, err, file.calls)
 		}
 	}
@@ -275,7 +283,7 @@ func TestTruncated(t *testing.T) {
 		data := pack(t, tt.compress, true, members...)
 		for n := range len(data) {
 			var r recorder
-			_, err := LoadReader(tt.name, bytes.NewReader(data[:n]), Options{}, &r)
+			_, err := LoadReader(tt.name, bytes.NewReader(data[:n]), unsigned(Options{}), &r)
 			if err == nil && n < len(data)-tt.end || len(r.calls) > 0 && err != nil {
 				t.Fatalf("%s (%v) cut at %d of %d: %v, %d calls", tt.name, tt.compress, n, len(data), err, len(r.calls))
 			}
@@ -283,19 +291,20 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestDaily reads the newer of daily.cvd and daily.cld alone.
+// TestDaily reads the newer of a .cvd and a .cld file of one name alone.
 func TestDaily(t *testing.T) {
 	version := func(n int, data []byte) string {
 		return strings.Replace(string(data), ":7:3:", fmt.Sprintf(":%d:3:", n), 1)
 	}
-	cvd := pack(t, true, true, member{"d.ndb", "CVD:0:*:414243\n"})
-	cld := pack(t, true, true, proven([]member{{"d.ndb", "CLD:0:*:414243\n"}})...)
-	for _, tt := range []struct {
-		cvd, cld int
+	whole := pack(t, true, true, member{"d.ndb", "CVD:0:*:414243\n"})
+	patched := pack(t, true, true, proven([]member{{"d.ndb", "CLD:0:*:414243\n"}})...)
+	for i, tt := range []struct {
+		cvd, cld int // as in the headers; the list in the .cld file says the same
 		want     string
-	}{{5, 4, "CVD"}, {4, 5, "CLD"}, {5, 5, "CLD"}} {
+	}{{5, 4, "CVD"}, {5, 4, "CVD"}, {4, 5, "CLD"}, {4, 5, "CLD"}, {5, 5, "CLD"}} {
+		name := []string{"daily", "any"}[i%2]
 		var r recorder
-		_, err := Load(write(t, map[string]string{"daily.cvd": version(tt.cvd, cvd), "daily.cld": version(tt.cld, cld)}), Options{}, &r)
+		_, err := Load(write(t, map[string]string{name + ".cvd": version(tt.cvd, whole), name + ".cld": version(tt.cld, patched)}), unsigned(Options{}), &r)
 		if err != nil || len(r.calls) != 1 || !strings.HasPrefix(r.calls[0], "rule "+tt.want+" ") {
 			t.Errorf("%+v: %v %q", tt, err, r.calls)
 		}

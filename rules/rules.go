@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/yara/check"
@@ -36,6 +37,8 @@ type Options struct {
 	PUA                bool     // load signatures of possibly unwanted applications
 	PUAOnly, PUAExcept []string // of them, those of these categories alone, or none of these
 	Lenient            bool     // malformed lines are left out; without it one is an error
+	Unsigned           bool     // ClamAV's containers need no signature that holds
+	Certs              string   // folder of the certificates for detached signatures of containers (.sign); empty: these are not looked at
 
 	// What follows is for YARA rules.
 
@@ -99,6 +102,10 @@ func compileBuiltin() ([]byte, error) {
 // that those named first can be asked for by those named later. What is wrong with
 // them is a *RuleError.
 func Compile(paths []string, o Options) ([]byte, error) {
+	trust, err := o.trust()
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
 	var c compiler
 	var yara []input
 	for _, path := range paths {
@@ -111,7 +118,7 @@ func Compile(paths []string, o Options) ([]byte, error) {
 			continue
 		}
 		_, plain := Split(path)
-		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept}, &c)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, Trust: trust}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
@@ -128,6 +135,19 @@ func Compile(paths []string, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	return data, nil
+}
+
+// trust is whose signatures containers need.
+func (o *Options) trust() (*cvd.Trust, error) {
+	t := cvd.Official()
+	t.Unsigned = o.Unsigned
+	if o.Certs != "" {
+		var err error
+		if t.Roots, err = cvd.LoadRoots(o.Certs); err != nil {
+			return nil, err
+		}
+	}
+	return &t, nil
 }
 
 // clamFolder tells whether a folder has a ClamAV database besides YARA rules.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
@@ -92,10 +93,17 @@ owner, filemd5) are defined; -d defines others, and the values that yara -C star
 	c.Flags().StringVarP(&out, "output", "o", "", "the file to write")
 	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
 	c.Flags().BoolVar(&o.Lenient, "skip-malformed", false, "leave malformed lines out, counted; without it one refuses the set, as clamscan does")
+	trustFlags(c.Flags(), &o)
 	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
 	y.add(c.Flags())
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
+}
+
+// trustFlags are the flags that say whose containers are taken.
+func trustFlags(f *pflag.FlagSet, o *rules.Options) {
+	f.BoolVar(&o.Unsigned, "unsigned", false, "take ClamAV's containers (.cvd, .cld) without a signature that holds")
+	f.StringVar(&o.Certs, "certs", "", "hold detached signatures of containers (.sign) against the certificates in this folder")
 }
 
 // compile is rules.Compile until ctx ends.
