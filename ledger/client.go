@@ -41,6 +41,7 @@ type Options struct {
 	Roots        *x509.CertPool // nil: the system's
 	InsecureHTTP bool           // plain http to other machines too
 	KeyLog       io.Writer      // TLS secrets, for who watches the wire (SSLKEYLOGFILE)
+	NameServer   string         // ip:port that is asked for names; empty: the system's
 	Idle         time.Duration  // longest wait for one packet; 0: 60 s
 	Total        time.Duration  // longest time of one request; 0: 30 min
 }
@@ -51,6 +52,10 @@ type Request struct {
 	Purpose Purpose
 	Head    bool  // HEAD instead of GET
 	Max     int64 // longest answer, bytes; 0: DefaultMax
+	// From and To ask for bytes From to To-1 alone; To 0: to the end. A server may
+	// answer with the whole file; Restart is called then before the content, if From is not 0.
+	From, To int64
+	Restart  func() error
 }
 
 // Response is what came back. The words are the server's.
@@ -62,6 +67,8 @@ type Response struct {
 	Length       int64  // as announced, -1: not
 	ETag         string // at most 256 bytes; never sent back
 	LastModified string
+	RetryAfter   string // as written, at most 64 bytes
+	Whole        int64  // of an answer with status 206: length of the whole file, -1: not said
 	Seq          uint64 // of the last send in the ledger, 0: there is none; also beside an error
 }
 
@@ -72,9 +79,8 @@ type Client struct {
 	agent string
 	proxy *target
 
-	dial       net.Dialer
-	nameserver string // for tests: instead of the system's
-	names      names
+	dial  net.Dialer
+	names names
 }
 
 // NewClient returns a client that writes to the log. It refuses under the air gap.
@@ -108,12 +114,18 @@ func NewClient(log *Log, o Options) (*Client, error) {
 	if c.o.Total <= 0 {
 		c.o.Total = 30 * time.Minute
 	}
+	if o.NameServer != "" {
+		if _, err := netip.ParseAddrPort(o.NameServer); err != nil {
+			return nil, errors.New("name server: want IP:PORT")
+		}
+	}
 	c.dial = net.Dialer{Timeout: c.o.Idle, KeepAlive: -1}
 	c.dial.SetMultipathTCP(false)
 	return c, nil
 }
 
-// Do makes a request and writes the content of an answer with status 200 to w.
+// Do makes a request and writes the content of an answer with status 200, or 206
+// to a request for a part, to w.
 // Each hop of a redirect is a request of its own in the ledger. An answer with
 // another status is no error. What reached w before an error is not to be used.
 func (c *Client) Do(ctx context.Context, r Request, w io.Writer) (Response, error) {
@@ -216,7 +228,7 @@ func (c *Client) hop(ctx context.Context, r Request, t target, after uint64, lea
 	if r.Head {
 		method = "HEAD"
 	}
-	tunnel, request := t.plaintext(method, c.agent, c.proxy != nil)
+	tunnel, request := t.plaintext(method, c.agent, rangeOf(r), c.proxy != nil)
 	plain := tunnel + request
 	for _, a := range addrs[:min(len(addrs), maxTries)] {
 		s := &Send{
@@ -392,6 +404,7 @@ func (x *exchange) answer(conn io.Reader, r Request, w io.Writer, resp *Response
 		return fmt.Errorf("answer: %w", err)
 	}
 	resp.Status, resp.URL, resp.Length = head.StatusCode, x.target.url(), head.ContentLength
+	resp.RetryAfter = plainText(head.Header.Get("Retry-After"), 64)
 	resp.ETag, resp.LastModified = plainText(head.Header.Get("ETag"), 256), plainText(head.Header.Get("Last-Modified"), 64)
 	switch head.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -400,6 +413,17 @@ func (x *exchange) answer(conn io.Reader, r Request, w io.Writer, resp *Response
 		}
 		return nil
 	case http.StatusOK:
+		if r.From > 0 && !r.Head && r.Restart != nil {
+			if err := r.Restart(); err != nil {
+				return fmt.Errorf("answer: %w", err)
+			}
+		}
+	case http.StatusPartialContent:
+		from, whole, ok := partAt(head.Header.Get("Content-Range"))
+		if !ok || from != r.From || rangeOf(r) == "" {
+			return errors.New("answer: another part than what was asked for")
+		}
+		resp.Whole = whole
 	default:
 		return nil
 	}

@@ -439,7 +439,7 @@ func FuzzTarget(f *testing.F) {
 			t.Errorf("%q: %+v, again %+v %v", raw, x, again, err)
 		}
 		for _, proxied := range []bool{false, true} {
-			tunnel, request := x.plaintext("GET", "showcause/1", proxied)
+			tunnel, request := x.plaintext("GET", "showcause/1", "", proxied)
 			all := tunnel + request
 			if strings.Count(request, "\r\n") != 6 || strings.Count(request, "\n") != 6 || len(strings.Fields(strings.SplitN(request, "\r\n", 2)[0])) != 3 ||
 				strings.ContainsAny(all, "?#@\x00") || len(all) > MaxPlain {
@@ -785,6 +785,9 @@ func nameserver(t *testing.T, truncate bool) (addr string, got func() [][]byte) 
 		case kind == 1:
 			a[7] = 1
 			a = append(a, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
+		case kind == 16:
+			a[7] = 1
+			a = append(append(a, 0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, 8, 7), "1:two:3"...)
 		}
 		return a
 	}
@@ -845,7 +848,7 @@ func TestResolve(t *testing.T) {
 		addr, got := nameserver(t, truncate)
 		r := serve(t, true, func(string) string { return ok("x") })
 		c, dir := client(t, Options{Roots: r.pool})
-		c.nameserver = addr
+		c.o.NameServer = addr
 		for range 2 { // the second time the address is known
 			if _, err := c.Do(t.Context(), Request{URL: "https://rules.example.test:" + r.port(), Purpose: Witness}, io.Discard); err != nil {
 				t.Fatal(err)

@@ -126,8 +126,8 @@ func (t target) url() string { return t.scheme + "://" + t.hostPort(false) + t.p
 
 // plaintext is all that is sent for the target: first what opens a tunnel
 // through a proxy, if one is needed, then the request. This is the closed list
-// of headers.
-func (t target) plaintext(method, agent string, proxied bool) (tunnel, request string) {
+// of headers. part is the value of Range, empty for the whole file.
+func (t target) plaintext(method, agent, part string, proxied bool) (tunnel, request string) {
 	at := t.path
 	if proxied && t.scheme == "https" {
 		tunnel = "CONNECT " + t.hostPort(true) + " HTTP/1.1\r\n" +
@@ -139,7 +139,39 @@ func (t target) plaintext(method, agent string, proxied bool) (tunnel, request s
 	request = method + " " + at + " HTTP/1.1\r\n" +
 		"Host: " + t.hostPort(false) + "\r\n" +
 		"User-Agent: " + agent + "\r\n" +
-		"Accept-Encoding: identity\r\n" +
-		"Connection: close\r\n\r\n"
+		"Accept-Encoding: identity\r\n"
+	if part != "" {
+		request += "Range: " + part + "\r\n"
+	}
+	request += "Connection: close\r\n\r\n"
 	return tunnel, request
+}
+
+// rangeOf is the value of the header Range (RFC 9110, 14.2) for a request; empty
+// for the whole file.
+func rangeOf(r Request) string {
+	switch {
+	case r.To > 0:
+		return fmt.Sprintf("bytes=%d-%d", r.From, r.To-1)
+	case r.From > 0:
+		return fmt.Sprintf("bytes=%d-", r.From)
+	}
+	return ""
+}
+
+// partAt reads Content-Range (RFC 9110, 14.4): where an answer's content begins,
+// and how long the whole is, -1 if that is not said.
+func partAt(s string) (from, whole int64, ok bool) {
+	span, total, ok1 := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
+	first, last, ok2 := strings.Cut(span, "-")
+	from, err1 := strconv.ParseInt(first, 10, 64)
+	to, err2 := strconv.ParseInt(last, 10, 64)
+	whole = -1
+	if total != "*" {
+		var err error
+		if whole, err = strconv.ParseInt(total, 10, 64); err != nil || whole <= to {
+			return 0, 0, false
+		}
+	}
+	return from, whole, ok1 && ok2 && err1 == nil && err2 == nil && from >= 0 && to >= from && strings.HasPrefix(s, "bytes ")
 }

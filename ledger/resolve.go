@@ -35,22 +35,9 @@ func (c *Client) resolve(ctx context.Context, host string, p Purpose) ([]netip.A
 		return a, nil
 	}
 	q := &asker{client: c, host: host, purpose: p}
-	r := net.Resolver{PreferGo: true, StrictErrors: true, Dial: q.dial}
-	addrs, err := r.LookupNetIP(ctx, "ip", host+".")
-	if lerr := q.failed(); lerr != nil {
-		return nil, lerr
-	}
-	if err != nil {
-		var d *net.DNSError
-		switch {
-		case ctx.Err() != nil:
-			return nil, fmt.Errorf("resolve: %w", ctx.Err())
-		case errors.As(err, &d) && d.IsNotFound:
-			return nil, errors.New("resolve: no such host")
-		case errors.As(err, &d) && d.IsTimeout:
-			return nil, errors.New("resolve: no name server answered")
-		}
-		return nil, fmt.Errorf("resolve: %w", err)
+	addrs, err := q.resolver().LookupNetIP(ctx, "ip", host+".")
+	if err := q.why(ctx, err); err != nil {
+		return nil, err
 	}
 	var out []netip.Addr
 	for _, a := range addrs {
@@ -61,6 +48,44 @@ func (c *Client) resolve(ctx context.Context, host string, p Purpose) ([]netip.A
 	}
 	c.names.of[host] = out
 	return out, nil
+}
+
+// TXT asks the name servers for the texts of a name. Each question is in the
+// ledger before it is sent.
+func (c *Client) TXT(ctx context.Context, name string, p Purpose) ([]string, error) {
+	if !p.Known() {
+		return nil, fmt.Errorf("request: unknown purpose %q", p)
+	}
+	if err := checkHost(name); err != nil {
+		return nil, fmt.Errorf("name: %w", err)
+	}
+	q := &asker{client: c, host: name, purpose: p}
+	all, err := q.resolver().LookupTXT(ctx, name+".")
+	if err := q.why(ctx, err); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+func (q *asker) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, StrictErrors: true, Dial: q.dial}
+}
+
+// why says why there is no answer: an error of the ledger comes first.
+func (q *asker) why(ctx context.Context, err error) error {
+	if lerr := q.failed(); lerr != nil || err == nil {
+		return lerr
+	}
+	var d *net.DNSError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("resolve: %w", ctx.Err())
+	case errors.As(err, &d) && d.IsNotFound:
+		return errors.New("resolve: no such host")
+	case errors.As(err, &d) && d.IsTimeout:
+		return errors.New("resolve: no name server answered")
+	}
+	return fmt.Errorf("resolve: %w", err)
 }
 
 // asker gives the resolver connections whose every packet is in the ledger.
@@ -90,8 +115,8 @@ func (q *asker) failed() error {
 
 // dial implements net.Resolver.Dial.
 func (q *asker) dial(ctx context.Context, network, server string) (net.Conn, error) {
-	if q.client.nameserver != "" {
-		server = q.client.nameserver
+	if q.client.o.NameServer != "" {
+		server = q.client.o.NameServer
 	}
 	a, err := netip.ParseAddrPort(server)
 	if err != nil {

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +23,7 @@ import (
 	"github.com/showcause/showcause/ledger"
 )
 
-// Run starts the process as "showcause egress" and returns its answers, which
+// Run sends the process on the Errands of a job and returns its answers, which
 // the caller checks against the files: the process is not believed. notes are
 // for a person. files are where the content goes, one an errand; keys may be
 // nil. From its start on, this process itself has no way to a network any more
@@ -30,52 +32,147 @@ func Run(ctx context.Context, job *Job, log *ledger.Log, keys *os.File, files []
 	if len(files) != len(job.Errands) || len(files) > MaxErrands {
 		return nil, "", fmt.Errorf("egress: %d files for %d errands", len(files), len(job.Errands))
 	}
-	job.KeyLog = keys != nil
+	for _, e := range job.Errands {
+		job.URLs = append(job.URLs, e.URL)
+	}
+	s, err := Start(ctx, job, log, keys, files)
+	if err != nil {
+		return nil, "", err
+	}
+	for i, e := range job.Errands {
+		e.File = i
+		a, err := s.Do(e)
+		if err != nil {
+			s.Close()
+			return nil, "", err
+		}
+		answers = append(answers, a)
+	}
+	notes, err = s.Close()
+	return answers, notes, err
+}
+
+// A Session is a process that is told its errands one by one.
+type Session struct {
+	ctx        context.Context
+	cancel     context.CancelFunc
+	c          *exec.Cmd
+	in         io.WriteCloser
+	out        *bufio.Scanner
+	complaints bytes.Buffer
+	notes      string
+	err        error // how it ended, once it did
+}
+
+// Start starts the process as "showcause egress", with the files that its
+// errands fill. It may connect to the ports of the job's URLs. As after Run,
+// this process has no way to a network from then on.
+func Start(ctx context.Context, job *Job, log *ledger.Log, keys *os.File, files []*os.File) (*Session, error) {
+	if len(files) > MaxErrands {
+		return nil, fmt.Errorf("egress: %d files, at most %d", len(files), MaxErrands)
+	}
+	job.KeyLog, job.Files, job.Ports = keys != nil, len(files), ports(job)
 	if keys == nil {
+		var err error
 		if keys, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
-			return nil, "", fmt.Errorf("egress: %w", err)
+			return nil, fmt.Errorf("egress: %w", err)
 		}
 		defer keys.Close()
 	}
-	text, err := json.Marshal(job)
-	if err != nil {
-		return nil, "", fmt.Errorf("egress: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
-	defer cancel()
-	files = append([]*os.File{log.File(), keys}, files...)
-	// The parent-death signal is tied to the thread that starts the process.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var out, complaints bytes.Buffer
-	var c *exec.Cmd
-	for _, drop := range []bool{true, false} {
-		c = command(ctx, drop && os.Geteuid() == 0)
-		c.Stdin = bytes.NewReader(text)
-		c.Stdout = &capped{b: &out, left: 1 << 20}
-		c.Stderr = &capped{b: &complaints, left: 4 << 10}
-		c.ExtraFiles = files
-		if err = c.Start(); err == nil || !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EINVAL) {
-			break // else: root of a container that has no other users
-		}
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("egress: %w", err)
+	s := &Session{}
+	s.ctx, s.cancel = context.WithTimeout(ctx, deadline)
+	if err := s.start(append([]*os.File{log.File(), keys}, files...)); err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("egress: %w", err)
 	}
 	// From here on there is no way out of this process.
 	if err := jail.Broker(); err != nil && !errors.Is(err, jail.ErrUnsupported) {
-		notes = "egress: " + err.Error() + "\n"
+		s.notes = "egress: " + err.Error() + "\n"
 	}
-	err = c.Wait()
-	notes += strings.TrimSpace(complaints.String())
+	if err := json.NewEncoder(s.in).Encode(job); err != nil {
+		return nil, s.end(err)
+	}
+	return s, nil
+}
+
+// start starts the process with these files.
+func (s *Session) start(files []*os.File) (err error) {
+	// The parent-death signal is tied to the thread that starts the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, drop := range []bool{true, false} {
+		c := command(s.ctx, drop && os.Geteuid() == 0)
+		c.Stderr = &capped{b: &s.complaints, left: 4 << 10}
+		c.ExtraFiles = files
+		if s.in, err = c.StdinPipe(); err != nil {
+			return err
+		}
+		out, err := c.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		s.c, s.out = c, bufio.NewScanner(out)
+		s.out.Buffer(nil, 1<<16)
+		if err = c.Start(); err == nil || !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EINVAL) {
+			return err // else: root of a container that has no other users
+		}
+	}
+	return err
+}
+
+// Do sends the process on an errand and waits for its answer. An error says that
+// the process is no more.
+func (s *Session) Do(e Errand) (Answer, error) {
+	if s.err != nil {
+		return Answer{}, s.err
+	}
+	if err := json.NewEncoder(s.in).Encode(e); err != nil {
+		return Answer{}, s.end(err)
+	}
+	if !s.out.Scan() {
+		return Answer{}, s.end(s.out.Err())
+	}
+	a, err := parseAnswer(s.out.Bytes())
+	if err != nil {
+		return Answer{}, s.end(err)
+	}
+	return a, nil
+}
+
+// Close ends the process. notes are for a person.
+func (s *Session) Close() (notes string, err error) {
+	if s.err == nil && s.end(nil) == errEnded {
+		return s.notes, nil
+	}
+	return s.notes, s.err
+}
+
+var errEnded = errors.New("egress: ended")
+
+// end waits for the process to end, and says why it did.
+func (s *Session) end(cause error) error {
+	s.in.Close()
+	stopped := context.Cause(s.ctx)
+	if cause != nil {
+		s.cancel()
+	}
+	err := s.c.Wait()
+	if stopped == nil && cause == nil {
+		stopped = context.Cause(s.ctx)
+	}
+	s.notes += strings.TrimSpace(s.complaints.String())
 	switch {
-	case ctx.Err() != nil:
-		return nil, "", fmt.Errorf("egress: %w", context.Cause(ctx))
-	case err != nil:
-		return nil, "", fmt.Errorf("egress: %w: %s", err, notes)
+	case stopped != nil:
+		s.err = fmt.Errorf("egress: %w", stopped)
+	case cause == nil && err == nil:
+		s.err = errEnded
+	case err != nil && s.notes != "":
+		s.err = fmt.Errorf("egress: %w: %s", err, s.notes)
+	default:
+		s.err = fmt.Errorf("egress: %w", errors.Join(cause, err))
 	}
-	answers, err = parseAnswers(&out, len(job.Errands))
-	return answers, notes, err
+	s.cancel()
+	return s.err
 }
 
 // command is the process, not started yet.
@@ -127,21 +224,36 @@ func (c *capped) Write(p []byte) (int, error) {
 	return c.b.Write(p)
 }
 
-// parseAnswers reads what the process says.
-func parseAnswers(r io.Reader, want int) ([]Answer, error) {
-	var out []Answer
-	s := bufio.NewScanner(r)
-	for s.Scan() {
-		var f Answer
-		d := json.NewDecoder(bytes.NewReader(s.Bytes()))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			return nil, errors.New("egress: an answer that is none")
+// parseAnswer reads what the process says.
+func parseAnswer(line []byte) (a Answer, err error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&a); err != nil || d.More() {
+		return a, errors.New("egress: an answer that is none")
+	}
+	return a, nil
+}
+
+// ports are the TCP ports that may be connected to: those of the URLs and the
+// proxy, that of https for redirects, and that of name servers.
+func ports(job *Job) []uint16 {
+	out := []uint16{443, 53}
+	add := func(s string) {
+		u, err := url.Parse(s)
+		if err != nil {
+			return // refused when it is asked for
 		}
-		out = append(out, f)
+		if p, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+			out = append(out, uint16(p))
+		} else if u.Scheme == "http" {
+			out = append(out, 80)
+		}
 	}
-	if s.Err() != nil || len(out) != want {
-		return nil, fmt.Errorf("egress: %d answers to %d questions", len(out), want)
+	for _, u := range job.URLs {
+		add(u)
 	}
-	return out, nil
+	if job.Proxy != "" {
+		add(job.Proxy)
+	}
+	return out
 }

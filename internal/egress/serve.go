@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"runtime"
 	"strconv"
@@ -26,26 +25,26 @@ const (
 	fdFiles  = 5
 )
 
-// Serve is the process: it reads a Job from in, locks itself, runs the Errands
-// one after the other, and writes an Answer to out for each.
+// Serve is the process: it reads a Job from in, locks itself, runs the errands
+// that follow one after the other until in ends, and writes an Answer to out for each.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := jail.Hide(); err != nil {
 		return fmt.Errorf("egress: %w", err)
 	}
 	var job Job
-	d := json.NewDecoder(io.LimitReader(in, 4<<20))
+	d := json.NewDecoder(io.LimitReader(in, 64<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&job); err != nil {
 		return fmt.Errorf("egress: job: %w", err)
 	}
-	if len(job.Errands) > MaxErrands {
-		return fmt.Errorf("egress: %d errands, at most %d", len(job.Errands), MaxErrands)
+	if job.Files < 0 || job.Files > MaxErrands {
+		return fmt.Errorf("egress: %d files, at most %d", job.Files, MaxErrands)
 	}
 	log, err := ledger.FromFile(os.NewFile(fdLedger, "ledger"))
 	if err != nil {
 		return err
 	}
-	o := ledger.Options{Version: job.Version, Proxy: job.Proxy, InsecureHTTP: job.InsecureHTTP}
+	o := ledger.Options{Version: job.Version, Proxy: job.Proxy, InsecureHTTP: job.InsecureHTTP, NameServer: job.NameServer}
 	if o.Roots, err = roots(job.CA); err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files := make([]*os.File, len(job.Errands))
+	files := make([]*os.File, job.Files)
 	for i := range files {
 		files[i] = os.NewFile(uintptr(fdFiles+i), strconv.Itoa(i))
 	}
@@ -64,19 +63,24 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	w := json.NewEncoder(out)
-	for i, e := range job.Errands {
-		if err := w.Encode(do(ctx, client, e, files[i])); err != nil {
+	for {
+		var e Errand
+		if err := d.Decode(&e); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("egress: errand: %w", err)
+		}
+		if err := w.Encode(do(ctx, client, e, files)); err != nil {
 			return fmt.Errorf("egress: %w", err)
 		}
 	}
-	return nil
 }
 
 // lock shuts the process in.
 func lock(job *Job) error {
 	runtime.LockOSThread() // walls that are a thread's own are put up on this one first
 	defer runtime.UnlockOSThread()
-	status, err := jail.Egress(jail.EgressConfig{Ports: ports(job)})
+	status, err := jail.Egress(jail.EgressConfig{Ports: job.Ports})
 	if err != nil {
 		return err
 	}
@@ -86,30 +90,6 @@ func lock(job *Job) error {
 		}
 	}
 	return nil
-}
-
-// ports are the TCP ports that may be connected to: those of the URLs and the
-// proxy, that of https for redirects, and that of name servers.
-func ports(job *Job) []uint16 {
-	out := []uint16{443, 53}
-	add := func(s string) {
-		u, err := url.Parse(s)
-		if err != nil {
-			return // refused when it is asked for
-		}
-		if p, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
-			out = append(out, uint16(p))
-		} else if u.Scheme == "http" {
-			out = append(out, 80)
-		}
-	}
-	for _, e := range job.Errands {
-		add(e.URL)
-	}
-	if job.Proxy != "" {
-		add(job.Proxy)
-	}
-	return out
 }
 
 // roots are the certificates that are trusted. They are read before the lock.
@@ -129,7 +109,14 @@ func roots(pem []byte) (*x509.CertPool, error) {
 }
 
 // do runs one errand.
-func do(ctx context.Context, c *ledger.Client, e Errand, w io.Writer) Answer {
+func do(ctx context.Context, c *ledger.Client, e Errand, files []*os.File) Answer {
+	if e.TXT != "" {
+		texts, err := c.TXT(ctx, e.TXT, e.Purpose)
+		return Answer{Texts: texts, Error: words(err)}
+	}
+	if e.File < 0 || e.File >= len(files) {
+		return Answer{Error: "egress: no such file"}
+	}
 	if e.Known != (Validators{}) {
 		r, err := c.Do(ctx, ledger.Request{URL: e.URL, Purpose: ledger.UpdateMetadata, Head: true}, io.Discard)
 		if err != nil {
@@ -139,12 +126,29 @@ func do(ctx context.Context, c *ledger.Client, e Errand, w io.Writer) Answer {
 			return Answer{URL: r.URL, Status: r.Status, Unchanged: true, Now: now, Seq: r.Seq}
 		}
 	}
-	r, err := c.Do(ctx, ledger.Request{URL: e.URL, Purpose: e.Purpose, Max: e.Max}, w)
-	f := Answer{URL: r.URL, Status: r.Status, Bytes: r.Bytes, SHA256: r.SHA256, Now: validatorsOf(r), Seq: r.Seq}
-	if err != nil {
-		f.Error = err.Error()
+	w := files[e.File]
+	cut := func(at int64) error {
+		_, err := w.Seek(at, io.SeekStart)
+		return errors.Join(err, w.Truncate(at))
 	}
-	return f
+	if err := cut(e.From); err != nil {
+		return Answer{Error: fmt.Sprintf("egress: %v", err)}
+	}
+	r, err := c.Do(ctx, ledger.Request{
+		URL: e.URL, Purpose: e.Purpose, Max: e.Max, From: e.From, To: e.To, Restart: func() error { return cut(0) },
+	}, w)
+	return Answer{
+		URL: r.URL, Status: r.Status, Bytes: r.Bytes, SHA256: r.SHA256, Now: validatorsOf(r), Seq: r.Seq,
+		RetryAfter: r.RetryAfter, Whole: r.Whole, Error: words(err),
+	}
+}
+
+// words is an error as it is answered.
+func words(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func validatorsOf(r ledger.Response) Validators {
