@@ -24,10 +24,12 @@ type parser struct {
 	target   rule.Target
 	cut      bool // the body was cut into parts: clamscan counts its last part
 	index    int  // of the subsignature
+	subs     int  // how many there are
+	later    []*rule.Later
 }
 
 func (p *parser) reset(t rule.Target) {
-	p.target = t
+	p.target, p.later = t, nil
 	p.patterns, p.variants, p.elems, p.bytes = p.patterns[:0], p.variants[:0], p.elems[:0], p.bytes[:0]
 }
 

@@ -20,6 +20,10 @@ type checker struct {
 func (c *checker) Rule(r *rule.Rule) error {
 	for i := range r.Patterns {
 		p := &r.Patterns[i]
+		if r.Later != nil && r.Later[i] != nil {
+			c.later(r, i)
+			continue
+		}
 		if len(p.Variants) == 0 {
 			c.t.Fatalf("%s: pattern without a variant", r.Text)
 		}
@@ -32,6 +36,24 @@ func (c *checker) Rule(r *rule.Rule) error {
 		c.t.Fatalf("rule %+v", r)
 	}
 	return c.calls.Rule(r)
+}
+
+// later looks at what is decided after others.
+func (c *checker) later(r *rule.Rule, i int) {
+	l := r.Later[i]
+	c.node(r, &l.Trigger)
+	if (l.Regexp == nil) == (l.Compare == nil) || len(r.Patterns[i].Variants) > 0 {
+		c.t.Fatalf("%q: pattern %d", r.Text, i)
+	}
+	if l.Regexp != nil {
+		places := make([]uint32, 0, len(l.Regexp.Atoms))
+		for _, a := range l.Regexp.Atoms {
+			places = append(places, a.Place)
+		}
+		if err := l.Regexp.Program.Check(places); err != nil {
+			c.t.Fatalf("%q: %v", r.Text, err)
+		}
+	}
 }
 
 func (c *checker) sequence(text string, es []pattern.Elem, top bool) {

@@ -39,6 +39,7 @@ func (f *file) ldb(line string) (string, *refusal) {
 	}
 	unfit := d.unfit
 	f.l.parser.reset(rule.Target(d.target))
+	f.l.parser.subs = n - 3
 	for i, sub := range t[3:n] {
 		f.l.parser.index = i
 		if r := f.l.parser.sub(sub, rule.Target(d.target)); r != nil {
@@ -56,6 +57,9 @@ func (f *file) ldb(line string) (string, *refusal) {
 	}
 	if unfit != nil {
 		return name, unfit
+	}
+	if r := f.l.parser.froms(); r != nil {
+		return name, r
 	}
 	return name, f.emit(name, line, rule.Target(d.target), d.guard, cond)
 }
@@ -102,7 +106,7 @@ func (p *parser) sub(s string, t rule.Target) *refusal {
 		return p.regex(s, t)
 	case strings.IndexByte(s, '#') >= 0 && strings.IndexByte(s, '(') >= 0 &&
 		strings.IndexByte(s, '#') != strings.LastIndexByte(s, '#'):
-		return compare(s)
+		return p.compare(s)
 	case strings.HasPrefix(s, fuzzyPrefix):
 		return fuzzy(s[len(fuzzyPrefix):])
 	}
@@ -150,33 +154,6 @@ func modifiersOf(s string) (m modifiers, r *refusal) {
 	return m, nil
 }
 
-// regex refuses "[offset:]trigger/regex/flags". The trigger is an expression
-// over the subsignatures before this one.
-func (p *parser) regex(s string, t rule.Target) *refusal {
-	colon := strings.LastIndexByte(s[:strings.IndexByte(s, '/')], ':')
-	if _, r := offset(s[:max(0, colon)], t); colon >= 0 && r != nil {
-		return r
-	}
-	sub := s[colon+1:]
-	from, to := strings.IndexByte(sub, '/'), strings.LastIndexByte(sub, '/')
-	if from <= 0 || from == to {
-		return malformed("regular expression %q", clip(s))
-	}
-	_, last, r := expression(sub[:from])
-	if r != nil {
-		return r
-	}
-	if last >= p.index {
-		return malformed("regular expression triggered by subsignature %d", last)
-	}
-	if flags := strings.Trim(sub[to+1:], regexFlags); flags != "" {
-		return malformed("flags %q of a regular expression", clip(flags))
-	}
-	return unsupported(PCRE, "regular expression")
-}
-
-const regexFlags = "greismxAEU"
-
 // macro refuses "${min-max}group$".
 func macro(s string) *refusal {
 	bad := malformed("macro %q", clip(s))
@@ -195,28 +172,6 @@ func macro(s string) *refusal {
 		return bad
 	}
 	return unsupported(Macro, "macro")
-}
-
-// compare refuses "trigger(>>offset#options#comparison,comparison)".
-func compare(s string) *refusal {
-	bad := malformed("byte comparison %q", clip(s))
-	_, s, _ = strings.Cut(s, "(")
-	s, _, closed := strings.Cut(s, ")")
-	t := strings.Split(s, "#")
-	if !closed || len(t) != 3 || !strings.HasPrefix(t[0], ">>") && !strings.HasPrefix(t[0], "<<") {
-		return bad
-	}
-	kind, width := t[1], strings.TrimLeft(t[1], "hdaielb")
-	n, ok := number(width)
-	if !ok || n == 0 || kind == width || kind[0] == 'i' && n != 1 && n != 2 && n != 4 && n != 8 {
-		return bad
-	}
-	for c := range strings.SplitSeq(t[2], ",") {
-		if len(c) < 2 || !isCmp(c[0]) {
-			return bad
-		}
-	}
-	return unsupported(ByteCompare, "byte comparison")
 }
 
 const fuzzyPrefix = "fuzzy_img#"

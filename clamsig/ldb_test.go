@@ -93,9 +93,6 @@ func TestLogical(t *testing.T) {
 		{"N;Engine:51-255,Target:0,Container:CL_TYPE_NONE;0;zz", `skip x.ldb:1 N.UNOFFICIAL attribute: file type "CL_TYPE_NONE"`},
 		{"N;Engine:51-255,Target:1,IconGroup1:A;0;4142", "skip x.ldb:1 N.UNOFFICIAL icon: IconGroup1:A"},
 		{"N;Engine:51-255,Target:0,HandlerType:CL_TYPE_ZIP;0;4142", "skip x.ldb:1 N.UNOFFICIAL handler: HandlerType:CL_TYPE_ZIP"},
-		{`N;Target:0;0&1;4142;0/a;b\/;c/i`, "skip x.ldb:1 N.UNOFFICIAL pcre: subsignature 1: regular expression"},
-		{"N;Target:0;0&1;4142;7,2:0>1/a:b/", "skip x.ldb:1 N.UNOFFICIAL pcre: subsignature 1: regular expression"},
-		{"N;Target:0;0&1;4142;0(>>4#ib2#>5,<9)", "skip x.ldb:1 N.UNOFFICIAL byte-compare: subsignature 1: byte comparison"},
 		{"N;Target:0;0&1;4142;${1-2}3$", "skip x.ldb:1 N.UNOFFICIAL macro: subsignature 1: macro"},
 		{"N;Target:0;0;fuzzy_img#0011223344556677#0", "skip x.ldb:1 N.UNOFFICIAL fuzzy-image: subsignature 0: fuzzy image hash"},
 	} {

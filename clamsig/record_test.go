@@ -59,10 +59,13 @@ func ruleText(v *rule.Rule) string {
 		fmt.Fprintf(&b, " within=%s", strings.Join(v.Guard.Intermediates, ">"))
 	}
 	fmt.Fprintf(&b, " %s", nodeText(&v.Cond))
-	for _, p := range v.Patterns {
+	for k, p := range v.Patterns {
 		b.WriteString(" [")
 		if a := p.Anchor; a != (pattern.Anchor{}) {
 			fmt.Fprintf(&b, "@%d.%d%+d,%d ", a.Base, a.Number, a.Offset, a.Shift)
+		}
+		if v.Later != nil && v.Later[k] != nil {
+			b.WriteString(laterText(v.Later[k]))
 		}
 		for i, e := range p.Variants {
 			if i > 0 {
@@ -73,6 +76,29 @@ func ruleText(v *rule.Rule) string {
 		b.WriteString("]")
 	}
 	return b.String()
+}
+
+// laterText is the trigger, the flags and the comparison; of an expression, its atoms.
+func laterText(l *rule.Later) string {
+	s := "if " + nodeText(&l.Trigger)
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{l.Global, "g"}, {l.Rolling, "r"}, {l.Encompass, "e"}, {l.Anchored, "A"}} {
+		if f.on {
+			s += " " + f.name
+		}
+	}
+	if c := l.Compare; c != nil {
+		return s + fmt.Sprintf(" from %d%+d form %d little %v exact %v width %d %v", c.From, c.Offset, c.Form, c.Little, c.Exact, c.Width, c.Tests)
+	}
+	for _, a := range l.Regexp.Atoms {
+		s += fmt.Sprintf(" %q", a.Literal)
+		if a.Fold {
+			s += "i"
+		}
+	}
+	return s
 }
 
 func nodeText(n *rule.Node) string {

@@ -29,8 +29,8 @@ const (
 	maxInner    = 1000    // look-arounds and atomic groups within each other
 )
 
-// scanBack tries every place from from to to-1.
-func (m *Matcher) scanBack(k *machine, in Input, wide bool, from, to int64, emit func(off, n int64) bool) bool {
+// scanBack tries every place from from to to-1; with apart, none within a match.
+func (m *Matcher) scanBack(k *machine, in Input, wide bool, from, to int64, apart bool, emit func(off, n int64) bool) bool {
 	b := &m.bt
 	b.m, b.k, b.wide, b.step = m, k, wide, stepOf(wide)
 	b.in = cursor{in: in, size: in.Size()}
@@ -69,6 +69,9 @@ func (m *Matcher) scanBack(k *machine, in Input, wide bool, from, to int64, emit
 		}
 		if !emit(start, end-start) {
 			return false
+		}
+		if apart {
+			off = max(off, end-1)
 		}
 	}
 	return !m.Exhausted()

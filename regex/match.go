@@ -498,11 +498,32 @@ func (m *Matcher) Scan(id uint32, p Program, in Input, from, to int64, emit func
 	}
 	k.forms(func(wide bool) bool {
 		if k.flags&flagBack != 0 {
-			return m.scanBack(k, in, wide, from, to, emit)
+			return m.scanBack(k, in, wide, from, to, false, emit)
 		}
 		s := scan{m: m, k: k, in: in, wide: wide, emit: emit, fresh: true}
 		return s.run(from, to)
 	})
+}
+
+// Apart is Scan for matches as PCRE finds them one after the other: each begins where the one
+// before ended, or behind it; behind an empty one, a byte further. Only the ascii form is
+// looked for.
+func (m *Matcher) Apart(id uint32, p Program, in Input, from, to int64, emit func(off, n int64) bool) {
+	k := m.machine(id, p)
+	from, to = max(from, 0), min(to, in.Size()+1)
+	if k.flags&flagAnchored != 0 {
+		to = min(to, 1)
+	}
+	if k.flags&flagBack != 0 {
+		m.scanBack(k, in, false, from, to, true, emit)
+		return
+	}
+	s := scan{m: m, k: k, in: in, fresh: true}
+	s.emit = func(off, n int64) bool {
+		s.next = off + max(n, 1)
+		return emit(off, n)
+	}
+	s.run(from, to)
 }
 
 // scan is one form of one Scan.
@@ -513,7 +534,8 @@ type scan struct {
 	wide  bool
 	emit  func(off, n int64) bool
 	marks []uint64
-	fresh bool // nothing was run yet
+	fresh bool  // nothing was run yet
+	next  int64 // what starts before it does not count
 }
 
 // run goes through the blocks. How far behind a block one has to begin to know
@@ -644,6 +666,9 @@ func (s *scan) emitMarked(a, b int64) bool {
 		}
 		if s.m.Exhausted() {
 			return false
+		}
+		if off < s.next {
+			continue
 		}
 		end, ok := s.m.ahead(s.k, s.in, s.wide, s.k.entry, off)
 		if ok && s.wide && s.k.asciiFirst() {

@@ -152,6 +152,9 @@ func (p Program) Check(places []uint32) error {
 		}
 	}
 	for _, at := range places {
+		if at == NoPlace && f&flagBack != 0 {
+			continue
+		}
 		q := at >> 1
 		wide := at&1 != 0
 		if q >= n || p.instr(int(q)).op != opClass || wide && f&flagWide == 0 || !wide && f&flagAscii == 0 {

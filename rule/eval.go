@@ -143,8 +143,17 @@ func (p Program) condition() []byte {
 // pattern has. A count may be cut off at what Rule.Needs says of the pattern.
 func (p Program) Holds(count func(sub int) uint32) bool {
 	e := evaluation{count: count, rest: p.condition()}
+	e.gates()
 	holds, _ := e.node()
 	return holds
+}
+
+// Open tells whether the trigger of a pattern that is decided later holds, given how many
+// matches those before it have; so it is for any other pattern.
+func (p Program) Open(sub int, count func(sub int) uint32) bool {
+	e := evaluation{count: count, rest: p.condition()}
+	e.gates()
+	return sub >= maxDistinct || e.shut[sub/64]>>(sub%64)&1 == 0
 }
 
 // tally is what a node adds to the groups around it.
@@ -156,6 +165,22 @@ type tally struct {
 type evaluation struct {
 	count func(sub int) uint32
 	rest  []byte
+	shut  [maxDistinct / 64]uint64 // patterns whose trigger does not hold, a bit each
+}
+
+// gates evaluates the triggers at the front of rest and passes over them.
+func (e *evaluation) gates() {
+	if e.rest[0] != opGates {
+		return
+	}
+	n := e.rest[1]
+	for e.rest = e.rest[2:]; n > 0; n-- {
+		sub := e.rest[0]
+		e.rest = e.rest[1:]
+		if holds, _ := e.node(); !holds {
+			e.shut[sub/64] |= 1 << (sub % 64)
+		}
+	}
 }
 
 // node evaluates the node at the front of rest and passes over it. The tally
@@ -167,7 +192,10 @@ func (e *evaluation) node() (holds bool, t tally) {
 	case Count:
 		e.rest = b[7:]
 		sub := int(le.Uint16(b[1:]))
-		n := uint64(e.count(sub))
+		n := uint64(0)
+		if sub >= maxDistinct || e.shut[sub/64]>>(sub%64)&1 == 0 {
+			n = uint64(e.count(sub))
+		}
 		if !compare(n, cmp, le.Uint32(b[3:])) {
 			return false, t
 		}
@@ -223,3 +251,6 @@ func compare(n uint64, c Cmp, with uint32) bool {
 	}
 	return n < uint64(with)
 }
+
+// Gated tells whether there are patterns that are decided later.
+func (p Program) Gated() bool { return p.condition()[0] == opGates }

@@ -13,10 +13,10 @@ import (
 // the condition can never hold. It is not ok where the condition can hold with
 // no match at all; such a rule is evaluated on every layer.
 func (r *Rule) Triggers(cost func(sub int) int) (subs []int, ok bool) {
-	return trigger(&r.Cond, cost)
+	return r.trigger(&r.Cond, cost)
 }
 
-func trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
+func (r *Rule) trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
 	switch n.Op {
 	case Count:
 		if n.Cmp == Less {
@@ -25,17 +25,20 @@ func trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
 		if n.Cmp == Equal && n.N == 0 {
 			return nil, false
 		}
+		if l := r.later(n.Sub); l != nil { // it has a match only where its trigger holds
+			return r.trigger(&l.Trigger, cost)
+		}
 		return []int{n.Sub}, true
 	case And:
 		for i := range n.Kids {
-			if some, yes := trigger(&n.Kids[i], cost); yes && (!ok || price(some, cost) < price(subs, cost)) {
+			if some, yes := r.trigger(&n.Kids[i], cost); yes && (!ok || price(some, cost) < price(subs, cost)) {
 				subs, ok = some, true
 			}
 		}
 		return subs, ok
 	case Or:
 		for i := range n.Kids {
-			some, yes := trigger(&n.Kids[i], cost)
+			some, yes := r.trigger(&n.Kids[i], cost)
 			if !yes {
 				return nil, false
 			}
@@ -54,27 +57,38 @@ func trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
 		return nil, false
 	}
 	// The kid holds, for otherwise the sum is 0, of no pattern.
-	if subs, ok = pigeons(n, cost); ok {
+	if subs, ok = r.pigeons(n, cost); ok {
 		return subs, true
 	}
-	if subs, ok = trigger(&n.Kids[0], cost); ok || !some {
+	if subs, ok = r.trigger(&n.Kids[0], cost); ok || !some {
 		return subs, ok
 	}
-	subs = n.subs(nil)
+	for _, sub := range n.subs(nil) {
+		l := r.later(sub)
+		if l == nil {
+			subs = append(subs, sub)
+			continue
+		}
+		its, ok := r.trigger(&l.Trigger, cost)
+		if !ok {
+			return nil, false
+		}
+		subs = append(subs, its...)
+	}
 	slices.Sort(subs)
 	return slices.Compact(subs), true
 }
 
 // pigeons serves a Group over an Or of different patterns that each need a
 // match: as Distinct of them must hold, the Distinct-1 costliest may go.
-func pigeons(n *Node, cost func(int) int) (subs []int, ok bool) {
+func (r *Rule) pigeons(n *Node, cost func(int) int) (subs []int, ok bool) {
 	kid := &n.Kids[0]
 	if kid.Op != Or || n.Distinct < 2 {
 		return nil, false
 	}
 	for i := range kid.Kids {
 		k := &kid.Kids[i]
-		if some, yes := trigger(k, cost); k.Op != Count || !yes || len(some) != 1 || slices.Contains(subs, k.Sub) {
+		if some, yes := r.trigger(k, cost); k.Op != Count || r.later(k.Sub) != nil || !yes || len(some) != 1 || slices.Contains(subs, k.Sub) {
 			return nil, false
 		}
 		subs = append(subs, k.Sub)
@@ -112,6 +126,15 @@ func (n *Node) subs(to []int) []int {
 func (r *Rule) Needs() []uint32 {
 	needs := make([]uint32, len(r.Patterns))
 	need(&r.Cond, 1, needs)
+	for _, l := range r.Later {
+		if l == nil {
+			continue
+		}
+		need(&l.Trigger, 1, needs)
+		if l.Compare != nil { // it counts from the last match
+			needs[l.Compare.From] = math.MaxUint32
+		}
+	}
 	if r.YARA != nil {
 		for i, n := range r.YARA.Needs {
 			needs[i] = max(needs[i], n)

@@ -10,7 +10,9 @@ import (
 // database and run in place:
 //
 //	program        asks u8 (a bit each for size, entry, sections, container,
-//	               intermediates, magic), the guard's parts that are asked for, node
+//	               intermediates, magic), the guard's parts that are asked for, gates, node
+//	gates          nothing, or 15 u8, count u8, then {sub u8, node}: the triggers of patterns
+//	               that are decided later, ascending
 //	range          min u64, max u64
 //	container      name
 //	intermediates  count u8, names
@@ -60,6 +62,9 @@ func Encode(r *Rule) (Program, error) {
 	p, err := appendGuard(Program{0}, &r.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
+	}
+	if p, err = appendGates(p, r); err != nil {
+		return nil, fmt.Errorf("trigger: %w", err)
 	}
 	if p, err = appendNode(p, &r.Cond, len(r.Patterns), 0, false); err != nil {
 		return nil, fmt.Errorf("condition: %w", err)
@@ -132,6 +137,34 @@ func appendMagic(p Program, all []Magic) (Program, error) {
 	return p, nil
 }
 
+// opGates stands where a node begins, and is none.
+const opGates = 15
+
+func appendGates(p Program, r *Rule) (Program, error) {
+	gates := 0
+	at := len(p) + 1
+	for sub, l := range r.Later {
+		if l == nil {
+			continue
+		}
+		if sub >= maxDistinct || sub >= len(r.Patterns) {
+			return nil, fmt.Errorf("pattern %d that is decided later, at most %d", sub, maxDistinct)
+		}
+		if gates++; gates == 1 {
+			p = append(p, opGates, 0)
+		}
+		if gates > 255 {
+			return nil, fmt.Errorf("%d patterns that are decided later", gates)
+		}
+		p[at] = byte(gates)
+		var err error
+		if p, err = appendNode(append(p, byte(sub)), &l.Trigger, len(r.Patterns), 0, false); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
 // appendNode appends a node. distinct tells that a Group above it counts patterns.
 func appendNode(p Program, n *Node, patterns, depth int, distinct bool) (Program, error) {
 	if depth > maxDepth {
@@ -186,6 +219,9 @@ func (p Program) Check(patterns int) error {
 	rest, ok := checkGuard(p)
 	if !ok {
 		return fmt.Errorf("guard: %w", ErrProgram)
+	}
+	if rest, ok = checkGates(rest, patterns); !ok {
+		return fmt.Errorf("trigger: %w", ErrProgram)
 	}
 	if rest, ok = checkNode(rest, patterns, 0, false); !ok || len(rest) > 0 {
 		return fmt.Errorf("condition: %w", ErrProgram)
@@ -243,6 +279,27 @@ func checkMagic(b []byte) (rest []byte, ok bool) {
 			return nil, false
 		}
 		b = b[10+8*int(b[9]):]
+	}
+	return b, true
+}
+
+// checkGates proves that each trigger names the rule's patterns only.
+func checkGates(b []byte, patterns int) (rest []byte, ok bool) {
+	if len(b) < 1 || b[0] != opGates {
+		return b, true
+	}
+	if len(b) < 2 || b[1] == 0 {
+		return nil, false
+	}
+	n, last := int(b[1]), -1
+	for b = b[2:]; n > 0; n-- {
+		if len(b) < 1 || int(b[0]) <= last || int(b[0]) >= patterns {
+			return nil, false
+		}
+		last = int(b[0])
+		if b, ok = checkNode(b[1:], patterns, 0, false); !ok {
+			return nil, false
+		}
 	}
 	return b, true
 }

@@ -39,6 +39,9 @@ type Rule struct {
 	// Regexps are nil, or one for each of Patterns: one that is not nil stands in
 	// place of the pattern.
 	Regexps []*Regexp
+	// Later are nil, or one for each of Patterns: one that is not nil stands in place of
+	// the pattern, of which it has the anchor.
+	Later []*Later
 	// Cond is the condition. Where the rule has code, it is only what must hold
 	// for the code to have a chance to.
 	Cond Node
@@ -50,6 +53,31 @@ type Rule struct {
 type Regexp struct {
 	Program regex.Program
 	Atoms   []regex.Atom
+}
+
+// Later is a pattern that is looked for when those before it in the rule are known, and
+// only where its trigger holds; elsewhere it has no match.
+type Later struct {
+	Trigger Node // over patterns before this one
+
+	// One of:
+	Regexp  *Regexp  // of PCRE
+	Compare *Compare // a number in the layer
+
+	// Of a Regexp with an anchor, ClamAV's flags: what is searched begins there, as if nothing
+	// stood before it.
+	Global    bool // g: all matches, one behind the other, and not the first alone
+	Rolling   bool // r: a match may begin anywhere behind the anchor
+	Encompass bool // e: what is searched ends where the anchor's shift does
+	Anchored  bool // A: a match begins where the search does
+}
+
+// later returns what pattern sub is, nil if it is none that is decided later.
+func (r *Rule) later(sub int) *Later {
+	if r.Later == nil || sub < 0 || sub >= len(r.Later) {
+		return nil
+	}
+	return r.Later[sub]
 }
 
 // YARA is what a rule in YARA's language has besides.

@@ -2,6 +2,7 @@ package ruledb
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -106,9 +107,18 @@ func (b *Builder) Rule(r *rule.Rule) error {
 		return err
 	}
 	needs := r.Needs()
-	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond}, yara: y, mz: r.Guard.Begins('M', 'Z')}
-	for i := range cs {
-		n.subs[i] = b.pattern(&cs[i], r.Patterns[i].Anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
+	n := body{subs: make([]uint32, len(cs)), cond: rule.Rule{Cond: r.Cond, Later: r.Later}, yara: y, mz: r.Guard.Begins('M', 'Z')}
+	for _, later := range []bool{false, true} {
+		for i := range cs {
+			if later != (cs[i].flags&patternLater != 0) {
+				continue
+			}
+			anchor := r.Patterns[i].Anchor
+			if cs[i].flags&patternCompare != 0 {
+				anchor = pattern.Anchor{Number: int(n.subs[r.Later[i].Compare.From])}
+			}
+			n.subs[i] = b.pattern(&cs[i], anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
+		}
 	}
 	name, flags := splitName(r.Name)
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
@@ -153,16 +163,15 @@ type compiled struct {
 func compilePatterns(r *rule.Rule) ([]compiled, error) {
 	out := make([]compiled, len(r.Patterns))
 	for i, p := range r.Patterns {
+		if r.Later != nil && r.Later[i] != nil {
+			var err error
+			if out[i], err = compileLater(r, i); err != nil {
+				return nil, fmt.Errorf("subsignature %d: %w", i, err)
+			}
+			continue
+		}
 		if r.Regexps != nil && r.Regexps[i] != nil {
-			re := r.Regexps[i]
-			out[i] = compiled{prog: re.Program, flags: patternRegexp}
-			out[i].atoms = make([]pattern.Atom, 0, len(re.Atoms))
-			for _, a := range re.Atoms {
-				out[i].atoms = append(out[i].atoms, pattern.Atom{Literal: a.Literal, Fold: a.Fold, Place: a.Place})
-			}
-			if len(re.Atoms) == 0 {
-				out[i].flags |= patternNoAtoms
-			}
+			out[i] = ofRegexp(r.Regexps[i])
 			continue
 		}
 		prog, atoms, err := pattern.Compile(p, literal.Score)
@@ -170,6 +179,46 @@ func compilePatterns(r *rule.Rule) ([]compiled, error) {
 			return nil, fmt.Errorf("subsignature %d: %w", i, err)
 		}
 		out[i] = compiled{prog: prog, atoms: atoms}
+	}
+	return out, nil
+}
+
+func ofRegexp(re *rule.Regexp) compiled {
+	out := compiled{prog: re.Program, flags: patternRegexp, atoms: make([]pattern.Atom, 0, len(re.Atoms))}
+	for _, a := range re.Atoms {
+		out.atoms = append(out.atoms, pattern.Atom{Literal: a.Literal, Fold: a.Fold, Place: a.Place})
+	}
+	if len(re.Atoms) == 0 {
+		out.flags |= patternNoAtoms
+	}
+	return out
+}
+
+// compileLater compiles a pattern that is decided after others.
+func compileLater(r *rule.Rule, i int) (out compiled, err error) {
+	l := r.Later[i]
+	switch {
+	case l.Regexp != nil:
+		out = ofRegexp(l.Regexp)
+	case l.Compare != nil:
+		if from := l.Compare.From; from < 0 || from >= len(r.Patterns) || r.Later[from] != nil {
+			return out, fmt.Errorf("comparison that counts from pattern %d", from)
+		}
+		out.flags = patternCompare
+		if out.prog, err = l.Compare.Encode(); err != nil {
+			return out, err
+		}
+	default:
+		return out, errors.New("nothing to look for")
+	}
+	out.flags |= patternLater
+	for _, f := range []struct {
+		on  bool
+		bit uint32
+	}{{l.Global, patternGlobal}, {l.Rolling, patternRolling}, {l.Encompass, patternEncompass}, {l.Anchored, patternAnchored}} {
+		if f.on {
+			out.flags |= f.bit
+		}
 	}
 	return out, nil
 }

@@ -255,6 +255,10 @@ func (db *DB) proveRows() error {
 			!within(p.Places, p.PlacesLen, len(db.uses)) || p.Base > uint32(pattern.VersionInfo) || p.Flags&^patternAll != 0 {
 			return bad("pattern", i)
 		}
+		if p.Flags&patternCompare != 0 && (p.Flags&patternLater == 0 || p.Number < 0 || int(p.Number) >= len(db.patterns) ||
+			db.patterns[p.Number].Flags&patternLater != 0) {
+			return bad("comparison", i)
+		}
 	}
 	for _, o := range db.owners {
 		if int(o) >= len(db.rules) {
@@ -422,6 +426,33 @@ type Pattern struct {
 	Count    uint32   // matches to tell apart
 	Triggers []uint32 // the rules that it triggers, ascending
 	Places   []uint32 // of its atoms, in its program
+	Later    *Later   // what it is if it is decided after others
+}
+
+// Later is a pattern that is decided after others (rule.Later). It has a Regexp, or it is a
+// comparison with what stands behind the last match of pattern Compare.From.
+type Later struct {
+	Compare                              *rule.Compare
+	Global, Rolling, Encompass, Anchored bool
+}
+
+// IsLater tells whether a pattern is decided after others.
+func (db *DB) IsLater(i uint32) bool { return db.patterns[i].Flags&patternLater != 0 }
+
+// later is what pattern i is besides.
+func (db *DB) later(i uint32) *Later {
+	r := &db.patterns[i]
+	if r.Flags&patternLater == 0 {
+		return nil
+	}
+	has := func(bit uint32) bool { return r.Flags&bit != 0 }
+	out := &Later{Global: has(patternGlobal), Rolling: has(patternRolling), Encompass: has(patternEncompass), Anchored: has(patternAnchored)}
+	if has(patternCompare) {
+		c, _ := rule.DecodeCompare(db.programs[r.Program : r.Program+r.ProgramLen]) // it is proven
+		c.From = int(r.Number)
+		out.Compare = &c
+	}
+	return out
 }
 
 // Pattern returns pattern i, and panics if its program is not sound, which
@@ -438,9 +469,10 @@ func (db *DB) Pattern(i uint32) Pattern {
 		NoAtoms:  r.Flags&patternNoAtoms != 0,
 		Places:   db.uses[r.Places : r.Places+r.PlacesLen],
 	}
+	out.Later = db.later(i)
 	if code := db.programs[r.Program : r.Program+r.ProgramLen]; r.Flags&patternRegexp != 0 {
 		out.Regexp = regex.Program(code)
-	} else {
+	} else if r.Flags&patternCompare == 0 {
 		out.Program = pattern.Program(code)
 	}
 	return out
@@ -474,8 +506,12 @@ func (db *DB) provePattern(i uint32) error {
 	r := &db.patterns[i]
 	return db.prove(int(i), func() error {
 		code, places := db.programs[r.Program:r.Program+r.ProgramLen], db.uses[r.Places:r.Places+r.PlacesLen]
-		if r.Flags&patternRegexp != 0 {
+		switch {
+		case r.Flags&patternRegexp != 0:
 			return regex.Program(code).Check(places)
+		case r.Flags&patternCompare != 0:
+			_, err := rule.DecodeCompare(code)
+			return err
 		}
 		return pattern.Program(code).Check(places)
 	})

@@ -27,7 +27,8 @@
 //	rules     one row a rule with patterns (ruleRow)
 //	uses      u32 pattern indexes; a rule has a run of them. Then other runs of u32
 //	patterns  one row a pattern (patternRow); equal patterns of different rules are one
-//	programs  code of patterns and conditions (packages pattern, regex, rule, yara/code)
+//	programs  code of patterns and conditions (packages pattern, regex, rule, yara/code);
+//	          comparisons
 //	owners    u32 rule indexes; a pattern has a run: the rules it triggers
 //	eager     (a target) literals searched for in every layer of the target
 //	deferred  (a target) literals searched for only when a trigger has fired

@@ -235,6 +235,10 @@ func (b *Builder) partition(triggers [][]int, t rule.Target, plain bool) *partit
 		if triggers[i] == nil {
 			out.always = append(out.always, uint32(i))
 			for _, p := range n.subs {
+				if b.patterns[p].row.Flags&patternLater != 0 {
+					state[p] |= isDeferred
+					continue
+				}
 				state[p] |= isEager
 			}
 			continue

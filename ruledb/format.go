@@ -12,7 +12,7 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 5
+	version    = 6
 	partPlain  = 256 // added to the target: see doc.go
 	headerSize = 32
 	entrySize  = 32
@@ -108,7 +108,7 @@ type patternRow struct {
 	Owners, OwnersLen   uint32 // in owners: rules that this pattern triggers
 	Count               uint32 // matches to tell apart
 	Base                uint32 // pattern.Anchor
-	Number              int32
+	Number              int32  // of a comparison, the pattern that it counts from
 	Flags               uint32 // patternFlags
 	Offset, Shift       int64
 	Places, PlacesLen   uint32 // in uses: places of its atoms, for proving the program
@@ -127,7 +127,13 @@ const (
 const (
 	patternRegexp  = 1 << iota // its program is one of package regex
 	patternNoAtoms             // the whole layer has to be searched for it
-	patternAll     = 1<<iota - 1
+	patternLater               // it is decided after others: rule.Later
+	patternCompare             // its program is a rule.Compare
+	patternGlobal              // the flags of rule.Later
+	patternRolling
+	patternEncompass
+	patternAnchored
+	patternAll = 1<<iota - 1
 )
 
 const flagUnofficial = 1 // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold

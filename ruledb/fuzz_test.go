@@ -44,11 +44,36 @@ func small(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
+	if err := b.Rule(laterRule(t, p("first1"))); err != nil {
+		t.Fatal(err)
+	}
 	data, err := b.Finish(Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// laterRule returns a rule with an expression and a comparison that are decided later.
+func laterRule(t testing.TB, first pattern.Pattern) *rule.Rule {
+	tree, err := syntax.Parse("(g+)h\\1(?=later)", syntax.Flags{Dialect: syntax.PCRE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, atoms, err := regex.Compile(tree, regex.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rule.Rule{
+		Origin: rule.Origin{Name: "L", File: "f", Line: 9, Text: "later"}, Target: rule.PE,
+		Patterns: []pattern.Pattern{first, {Anchor: pattern.Anchor{Base: pattern.Start, Offset: 4, Shift: 5}}, {}},
+		Later: []*rule.Later{
+			nil,
+			{Trigger: rule.Node{Sub: 0}, Regexp: &rule.Regexp{Program: prog, Atoms: atoms}, Global: true, Encompass: true},
+			{Trigger: rule.Node{Sub: 0}, Compare: &rule.Compare{Offset: 2, Width: 4, Tests: []rule.CompareTest{{Cmp: rule.Less, Value: 7}}}},
+		},
+		Cond: rule.Node{Op: rule.And, Kids: []rule.Node{{Sub: 1}, {Sub: 2}}},
+	}
 }
 
 // yaraRule returns a rule of YARA's, the first one global; the others need the

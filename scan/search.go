@@ -60,6 +60,10 @@ type sighting struct {
 	spent   int64  // steps
 	cut     bool   // it took more than its share: what was not found may be there
 	found   []showcause.Match
+
+	// Of a pattern that is decided later:
+	barren bool // its atoms were looked for, and none was seen
+	looked bool // found has what there is
 }
 
 // span is an inclusive range of offsets, but for search.parts, whose end is not in it.
@@ -148,6 +152,7 @@ func (in *input) match(l *layer, target rule.Target) {
 	if whole {
 		s.throughout()
 	}
+	s.seeds(part)
 	if fired := s.fired(); len(fired) > 0 {
 		s.collect(part, fired)
 	}
@@ -177,8 +182,9 @@ func (s *search) fired() (fired []uint32) {
 	slices.Sort(s.rules)
 	for _, r := range s.rules {
 		body := db.Rule(r)
+		hold := body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) })
 		lacking := s.cut && slices.ContainsFunc(body.Patterns, s.lacks)
-		if !body.Program.Holds(func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
+		if !hold {
 			if lacking {
 				s.values[r] = stopped
 			}
@@ -300,6 +306,9 @@ func (s *search) hopeful(part *ruledb.Partition) {
 func (s *search) want(part *ruledb.Partition) (barred, deferred, whole bool) {
 	for _, r := range s.rules {
 		for _, p := range s.in.db.Rule(r).Patterns {
+			if s.in.db.IsLater(p) {
+				continue
+			}
 			eager := part.IsEager(p)
 			if eager && s.state[p] == 0 {
 				continue // not seen
@@ -486,18 +495,11 @@ func (s *search) lacks(p uint32) bool {
 // first places of each, and records the findings.
 func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	s.collecting = true
-	keep := showcause.MaxMatches
-	if m := s.in.options.MaxMatches; m > 0 {
-		keep = m
-	}
-	most := keep
-	if s.in.options.Digests {
-		most = max(most, showcause.MaxCount)
-	}
+	keep, most := s.in.places()
 	again := false
 	for i := range s.seen {
 		g := &s.seen[i]
-		g.again, g.wanted = g.done && !g.nowhere && !g.cut, false
+		g.again, g.wanted = g.done && !g.nowhere && !g.cut && g.pattern.Later == nil, false
 		g.done = true
 	}
 	for _, r := range fired {
@@ -528,9 +530,13 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 		var matches []showcause.Match
 		var counts []uint32
 		_, yara := s.in.db.YARA(r)
-		for sub, p := range s.in.db.Rule(r).Patterns {
+		body := s.in.db.Rule(r)
+		for sub, p := range body.Patterns {
 			g := s.sight(p)
 			found := g.found
+			if g.pattern.Later != nil && !body.Program.Open(sub, func(sub int) uint32 { return s.count(body.Patterns[sub]) }) {
+				found = nil // of another rule's
+			}
 			if g.wide && !yara { // it has the pattern in common with a rule of YARA's
 				found = slices.DeleteFunc(slices.Clone(found), func(m showcause.Match) bool { return g.nowhere || !inside(g.within, m.Offset) })
 			}
@@ -546,9 +552,12 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 	}
 }
 
-// count returns the number of matches of a pattern, at most as many as any
+// count returns the number of matches of a pattern, as many at least as any
 // rule has to tell apart.
 func (s *search) count(p uint32) uint32 {
+	if s.in.db.IsLater(p) {
+		return s.later(p)
+	}
 	if i := s.state[p]; i != 0 {
 		return uint32(len(s.seen[i-1].found))
 	}
@@ -566,8 +575,12 @@ func (s *search) sight(p uint32) *sighting {
 	}
 	g.id, g.pattern = p, s.in.db.Pattern(p)
 	g.cap = int(g.pattern.Count)
+	if g.pattern.Later != nil { // all that is wanted of it is asked for once
+		_, most := s.in.places()
+		g.cap = max(g.cap, most)
+	}
 	g.longest = g.pattern.Longest()
-	if g.pattern.Regexp == nil {
+	if g.pattern.Program != nil {
 		g.byEnd = g.pattern.Program.ByEnd()
 	}
 	if g.pattern.Anchor.Base != pattern.Anywhere {
@@ -680,6 +693,10 @@ func (s *search) verify(ref ruledb.Ref, at int64, all bool) {
 
 // at verifies a pattern at one place, within its share.
 func (s *search) at(g *sighting, place uint32, at int64) {
+	if g.pattern.Later != nil {
+		g.barren, g.done = false, true
+		return
+	}
 	before := s.matcher.Steps
 	limit, ok := s.allot(g)
 	if !ok {

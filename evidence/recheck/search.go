@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/showcause/showcause"
@@ -26,7 +27,7 @@ type body struct {
 
 // newBody compiles a rule, of which it keeps a copy.
 func newBody(r *rule.Rule) (*body, error) {
-	b := &body{rule: rule.Rule{Target: r.Target}}
+	b := &body{rule: rule.Rule{Target: r.Target, Later: slices.Clone(r.Later)}}
 	cond, err := rule.Encode(r)
 	if err != nil {
 		return nil, err
@@ -34,6 +35,11 @@ func newBody(r *rule.Rule) (*body, error) {
 	b.cond = cond
 	for i := range r.Patterns {
 		p := clone(r.Patterns[i])
+		if b.later(i) != nil {
+			b.rule.Patterns = append(b.rule.Patterns, p)
+			b.programs, b.atoms = append(b.programs, nil), append(b.atoms, nil)
+			continue
+		}
 		prog, atoms, err := pattern.Compile(p, nil)
 		if err != nil {
 			return nil, err
@@ -78,12 +84,25 @@ func (b *body) test(w *walk, l *layer, targets []rule.Target) {
 		w.differ("rule", "that it is for this layer", fmt.Sprintf("a layer of type %s, %d bytes, that it is not for", l.kind, l.Source.Size()))
 	}
 	m := pattern.Matcher{Limit: w.budget.Limits.Work}
+	found := make([][]showcause.Match, len(b.programs))
 	for i := range b.programs {
-		found := b.search(i, l, &m, showcause.MaxCount)
-		w.out.Counts = append(w.out.Counts, uint32(len(found)))
-		for _, f := range found[:min(len(found), showcause.MaxMatches)] {
+		if b.later(i) == nil {
+			most := showcause.MaxCount
+			if b.last(i) {
+				most = math.MaxInt32
+			}
+			found[i] = b.search(i, l, &m, most)
+		}
+	}
+	b.decide(w, l, &m, found)
+	for i := range b.programs {
+		w.out.Counts = append(w.out.Counts, uint32(min(len(found[i]), showcause.MaxCount)))
+		for _, f := range found[i][:min(len(found[i]), showcause.MaxMatches)] {
 			f.Pattern = i
-			w.out.Matches = append(w.out.Matches, w.confirm(b, l, f))
+			if b.later(i) == nil {
+				f = w.confirm(b, l, f)
+			}
+			w.out.Matches = append(w.out.Matches, f)
 		}
 	}
 	if m.Exhausted() {
