@@ -12,6 +12,16 @@ import (
 // Depth returns how many steps of derivation the layer is away from the input.
 func (o *Out) Depth() int { return len(o.trail) }
 
+// Within returns how many of the steps to the layer are of the given op, and whether the last one is.
+func (o *Out) Within(op string) (steps int, last bool) {
+	for _, s := range o.trail {
+		if last = s.Op == op; last {
+			steps++
+		}
+	}
+	return steps, last
+}
+
 // Span is the stretch [From, To) of a layer.
 type Span struct{ From, To int64 }
 

@@ -42,7 +42,10 @@ type Text struct {
 
 // File is a shell link. Times are FILETIMEs: 100 nanoseconds since 1601, UTC.
 type File struct {
-	OK bool // it is one; if not, nothing else counts but Short
+	OK bool // it is one; if not, nothing else counts but Short and Unended
+	// Unended says that it is whole but for the block that ends it: the file ends there.
+	// Windows reads such links.
+	Unended bool
 
 	Attributes                 uint32 // of the target
 	Created, Accessed, Written uint64
@@ -238,6 +241,7 @@ func (f *File) extra(at int64) (int64, bool) {
 	for {
 		size, ok := f.number(at, 4)
 		if !ok {
+			f.Unended = !f.Short()
 			return 0, false
 		}
 		if size < 4 {

@@ -142,6 +142,22 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
+// TestUnended holds which links lack nothing but the block that ends them.
+func TestUnended(t *testing.T) {
+	b := build(true, true)
+	whole := Parse(showcause.Bytes(b), nil)
+	end := int(whole.OverlayOffset)
+	for n := range b {
+		f := Parse(showcause.Bytes(b[:n]), nil)
+		if want := n >= end-4 && n < end; f.Unended != want && n >= end-20 {
+			t.Errorf("%d of %d bytes: %v", n, end, f.Unended)
+		}
+		if f.Unended && (f.OK || f.Arguments != whole.Arguments) && n >= end-20 {
+			t.Errorf("%d of %d bytes: %+v", n, end, f)
+		}
+	}
+}
+
 func TestHostile(t *testing.T) {
 	h := build(false, false)[:headerSize]
 	binary.LittleEndian.PutUint32(h[20:], 0)

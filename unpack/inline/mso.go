@@ -79,6 +79,9 @@ func linkWalk(src showcause.Source, out *unpack.Out) {
 	if text := strings.Join(lines, "\n"); text != "" && !out.Child(unpack.Child{Op: "lnk.text", Source: showcause.Bytes(text), Size: int64(len(text))}) {
 		return
 	}
+	if f.Unended {
+		return
+	}
 	if !f.OK {
 		out.Gap(showcause.Corrupt, 0, -1)
 		return

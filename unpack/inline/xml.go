@@ -198,6 +198,7 @@ func xmlAttribute(tag, name string) string {
 func xmlWalk(src showcause.Source, out *unpack.Out) {
 	x := &xmlText{src: src, out: out}
 	part, root, last := "", "", ""
+	open, room := false, 2*src.Size()+1<<20 // of elements in each other
 	for {
 		c, ok := x.next()
 		if !ok {
@@ -227,7 +228,7 @@ func xmlWalk(src showcause.Source, out *unpack.Out) {
 		if name == "part" {
 			part = xmlAttribute(tag, "name")
 		}
-		if !known(name) || tag[len(tag)-1] == '/' {
+		if !known(name) || tag[len(tag)-1] == '/' || open { // what is in one that does not end was read with it
 			continue
 		}
 		called := xmlAttribute(tag, "name")
@@ -243,8 +244,12 @@ func xmlWalk(src showcause.Source, out *unpack.Out) {
 		if !out.Child(child) {
 			return
 		}
-		if r.cut {
+		if open = r.cut; open {
 			out.Gap(showcause.Corrupt, src.Size(), -1)
+		}
+		if room -= r.text.pos() - at; room < 0 {
+			out.Gap(showcause.LimitWork, at, -1)
+			return
 		}
 	}
 }

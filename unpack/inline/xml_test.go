@@ -87,6 +87,21 @@ func TestXMLObfuscated(t *testing.T) {
 	}
 }
 
+// TestXMLLinear holds that elements in each other do not have the rest of the document read for each.
+func TestXMLLinear(t *testing.T) {
+	const size = 1 << 20
+	for _, end := range []string{"", "</binData></w:wordDocument>"} {
+		r := unpacktest.Walk(t, XML(), []byte("<w:wordDocument>"+strings.Repeat("<binData>QUJD", size/13)+end), noLimits)
+		n := 0
+		for _, c := range r.Children {
+			n += len(c.Data)
+		}
+		if n > 2*size || !r.Unread() {
+			t.Errorf("%q: %d bytes of %d, %v", end, n, size, r.Gaps)
+		}
+	}
+}
+
 func TestXMLConform(t *testing.T) {
 	unpacktest.Conform(t, XML(), xmlSamples(unpacktest.Marked("file", 64)))
 }

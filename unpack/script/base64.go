@@ -36,8 +36,15 @@ func (f *finder) base64At(off int64) int64 {
 			return end
 		}
 	}
-	s.to = f.join(off, end, s.coding.quoted, &inBase64)
-	head := f.head(s, headBytes)
+	// Pieces of what was joined and said nothing go as far as that.
+	if s.to = f.joined; off >= s.to || s.coding.quoted != f.quoted {
+		s.to = f.join(off, end, s.coding.quoted, &inBase64)
+	}
+	n := headBytes
+	if how == byCommand {
+		n = 4 * minDecoded
+	}
+	head := f.head(s, n)
 	switch {
 	case how == byCommand && utf16Like(head):
 		s.op = "encoded.command"
@@ -49,6 +56,7 @@ func (f *finder) base64At(off int64) int64 {
 			return s.to
 		}
 	case !sense(head) && (how != notCalled || s.to-off < minRunAlone):
+		f.joined, f.quoted = s.to, s.coding.quoted
 		return end
 	}
 	f.give(s, &f.base64s)

@@ -142,12 +142,9 @@ type digits struct {
 	err    error
 }
 
-func newDigits(r io.Reader, c coding) *digits {
-	size := 16 << 10
-	if b, ok := r.(*bytes.Reader); ok {
-		size = min(size, max(b.Len(), 16))
-	}
-	return &digits{coding: c, in: bufio.NewReaderSize(r, size), inside: true}
+// newDigits reads r, n bytes of it at a time, but no more than 16 KiB.
+func newDigits(r io.Reader, n int64, c coding) *digits {
+	return &digits{coding: c, in: bufio.NewReaderSize(r, int(min(max(n, 16), 16<<10))), inside: true}
 }
 
 // Read implements io.Reader.

@@ -60,19 +60,17 @@ func Encoded() unpack.Format {
 			if own {
 				inside.spans = out.Covered()
 			}
-			endless := false
-			for off := int64(0); ; {
-				at, ok := out.Find(src, off, []byte(encodedMark), nil)
-				if !ok || !out.Work(1) {
-					return
+			e := encodedText{finder: newFinder(src, out), room: 2*src.Size() + 1<<20}
+			for off, ok := int64(0), true; ok; {
+				var at int64
+				if at, ok = e.find(off, encodedMark); !ok {
+					break
 				}
-				if off = inside.past(at); off > at {
-					continue
-				}
-				if off, ok = encodedAt(src, out, at, &endless); !ok {
-					return
+				if off = inside.past(at); off == at {
+					off, ok = e.script(at)
 				}
 			}
+			e.rest()
 		},
 	}
 }
@@ -89,12 +87,50 @@ func word64(b []byte) (uint32, bool) {
 	return binary.LittleEndian.Uint32(v[:]), true
 }
 
-// encodedAt gives the script whose mark stands at at. It returns where to look for the next one, and
-// whether to go on. endless says that no end mark follows, and a script to the end was given.
-func encodedAt(src showcause.Source, out *unpack.Out, at int64, endless *bool) (next int64, ok bool) {
-	var head [encodedHead]byte
-	n, _ := src.ReadAt(head[:], at)
-	if n < encodedHead {
+// encodedText is a text with encoded scripts.
+type encodedText struct {
+	*finder
+	nextEnd int64 // where an end mark stands, the next one from there back to where it was looked for
+	noEnd   bool  // no end mark follows
+	endless bool  // a script to the end of the layer was given
+	room    int64 // bytes of scripts that may lie over others
+	n       int
+	spans   []unpack.Span // scripts that are one child together
+}
+
+// give gives what stands in [from, to), or keeps it for the end.
+func (e *encodedText) give(from, to int64) (*decoder, bool) {
+	if !e.out.Work((to-from)/8 + 8) {
+		return nil, false
+	}
+	d := newDecoder(bound.Reader(e.src, from, to-from), to-from)
+	if e.n++; e.n <= maxEach {
+		return d, e.out.Child(unpack.Child{Op: "screnc.script", Reader: d, Size: -1})
+	}
+	if len(e.spans) >= maxSpans {
+		e.out.Gap(showcause.LimitObject, from, to-from)
+		return nil, false
+	}
+	e.spans = append(e.spans, unpack.Span{From: from, To: to})
+	return nil, true // its sum is not held against anything
+}
+
+// rest gives what was kept.
+func (e *encodedText) rest() {
+	if len(e.spans) > 0 {
+		open := func(s unpack.Span) io.Reader {
+			return newDecoder(bound.Reader(e.src, s.From, s.To-s.From), s.To-s.From)
+		}
+		e.out.Child(unpack.Child{Op: "screnc.script", Size: -1, Reader: &lines{spans: e.spans, open: open}})
+	}
+}
+
+// script gives the script whose mark stands at at. It returns where to look for the next one, and
+// whether to go on.
+func (e *encodedText) script(at int64) (next int64, ok bool) {
+	src, out := e.src, e.out
+	head := e.finder.at(at, int64(encodedHead))
+	if len(head) < encodedHead {
 		return at + int64(len(encodedMark)), true
 	}
 	length, sized := word64(head[len(encodedMark):])
@@ -102,43 +138,48 @@ func encodedAt(src showcause.Source, out *unpack.Out, at int64, endless *bool) (
 	if !sized { // some readers need no length: the script begins where it would end
 		length = 0
 	}
-	if *endless {
-		return from, true
+	end, found := src.Size(), false
+	if !e.noEnd {
+		if found = e.nextEnd >= from; !found {
+			e.nextEnd, found = e.find(from, encodedEnd)
+		}
+		if found {
+			end = e.nextEnd
+		}
 	}
-	end, found := out.Find(src, from, []byte(encodedEnd), nil)
 	if !found {
-		if end = src.Size(); !out.Work(1) {
+		e.noEnd = true
+		if !out.Work(1) {
 			return 0, false
 		}
-		if !sized {
-			return from, true // words about it
+		if e.endless || !sized {
+			return from, true // it was given, or these are words about it
 		}
-		*endless = true
+		e.endless = true
 	}
-	var tail [8]byte
 	sum, summed := uint32(0), false
 	body := end
 	if body-8 >= from {
-		src.ReadAt(tail[:], end-8)
-		if sum, summed = word64(tail[:]); summed {
+		if sum, summed = word64(e.finder.at(end-8, 8)); summed {
 			body = end - 8
 		}
 	}
-	if !out.Work((body-from)/8 + 1) {
+	d, ok := e.give(from, body)
+	if !ok {
 		return 0, false
 	}
-	d := newDecoder(bound.Reader(src, from, body-from))
-	if !out.Child(unpack.Child{Op: "screnc.script", Reader: d, Size: -1}) {
-		return 0, false
-	}
-	if found && summed && sum != d.sum {
+	if d != nil && found && summed && sum != d.sum {
 		out.Gap(noteChecksum, at, end-at)
 	}
 	// The length counts the bytes as they are written, an @ and what follows as two.
 	if n := int64(length); sized && n != body-from {
 		out.Gap(noteLength, at, end-at)
 		if n > body-from && n <= src.Size()-from {
-			if !out.Work(n/8+1) || !out.Child(unpack.Child{Op: "screnc.script", Reader: newDecoder(bound.Reader(src, from, n)), Size: -1}) {
+			if e.room -= n; e.room < 0 {
+				out.Gap(showcause.LimitWork, from, n)
+				return 0, false
+			}
+			if _, ok := e.give(from, from+n); !ok {
 				return 0, false
 			}
 		}
@@ -156,7 +197,9 @@ type decoder struct {
 	sum uint32 // of what was given
 }
 
-func newDecoder(r io.Reader) *decoder { return &decoder{in: bufio.NewReaderSize(r, 16<<10)} }
+func newDecoder(r io.Reader, n int64) *decoder {
+	return &decoder{in: bufio.NewReaderSize(r, int(min(max(n, 16), 16<<10)))}
+}
 
 // Read implements io.Reader.
 func (d *decoder) Read(p []byte) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html"
 	"io"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -34,21 +35,26 @@ func HTML() unpack.Format {
 				p.Source.Size() > int64(len(p.Head)) && bytes.IndexByte(p.Head, '<') >= 0
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
-			layer := src
-			src, own := narrowed(layer, out)
+			if n, _ := out.Within("html.script"); n >= maxNested {
+				return
+			}
+			src, own := narrowed(src, out)
 			b := whole(src, out)
 			if !out.Work(int64(len(b))/16 + 1) {
 				return
 			}
-			p := &page{src: src, out: out, b: b, scripts: gathered{op: "html.script", own: own}, styles: gathered{op: "html.style", own: own}, srcdocs: gathered{op: "html.srcdoc"}}
-			head := bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 1<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")
-			p.xml = hasFold(head, "<?xml") || hasFold(head, "<svg") || hasFold(head, "<job") || hasFold(head, "<package") || hasFold(head, "<xsl:")
+			p := newPage(src, out, b)
+			p.scripts.own, p.styles.own = own, own
 			if p.read() && p.finish() && int64(len(b)) < src.Size() && len(b) == maxPage && filetype.Detect(bound.Head(src, unpack.HeadSize), src) == filetype.HTML {
 				out.Gap(showcause.LimitSize, maxPage, src.Size()-maxPage)
 			}
 		},
 	}
 }
+
+// maxNested is how many scripts within each other are read as pages for what tags in their texts
+// run. What is deeper stands in these as it is.
+const maxNested = 4
 
 // maxAttributes is how much of what attributes run is gathered for one child, in bytes.
 const maxAttributes = 1 << 20
@@ -61,9 +67,23 @@ type page struct {
 	xml                      bool
 	scripts, styles, srcdocs gathered
 	runs                     []byte // what attributes run
-	noEnd                    map[string]bool
-	noQuote                  [256]bool // there is no such quote from here on
-	noComment                bool      // nor a comment's end
+	inside                   bool   // it is a script or style itself: one in it that does not end is a part of it
+	open                     bool   // a tag that does not end was met: from there on a < ends each
+	noComment                bool   // there is no comment's end from here on
+	steps                    int    // bytes that were looked at, for tests
+}
+
+func newPage(src showcause.Source, out *unpack.Out, b []byte) *page {
+	p := &page{src: src, out: out, b: b, scripts: gathered{op: "html.script"}, styles: gathered{op: "html.style"}, srcdocs: gathered{op: "html.srcdoc"}}
+	var style bool
+	_, p.inside = out.Within(p.scripts.op)
+	_, style = out.Within(p.styles.op)
+	p.inside = p.inside || style // a style sheet is no page either
+	head := bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 1<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")
+	for _, root := range []string{"<?xml", "<svg", "<job", "<package", "<xsl:"} {
+		p.xml = p.xml || hasFold(head, root)
+	}
+	return p
 }
 
 // read reads the page. It tells whether to go on.
@@ -124,106 +144,135 @@ type attribute struct{ name, value []byte }
 
 // tag reads the tag whose name begins at at, and what it begins.
 func (p *page) tag(at int) (next int, ok bool) {
-	end := at
-	for end < len(p.b) && !space(p.b[end]) && p.b[end] != '>' && p.b[end] != '/' && p.b[end] != '<' {
-		end++
+	limit := len(p.b)
+	if p.open {
+		limit = at + index(p.b[at:], '<')
 	}
-	whole := p.b[at:end]
-	name := whole[bytes.LastIndexByte(whole, ':')+1:] // svg:script, msxsl:script
-	closed, empty := false, false
-	for end < len(p.b) && !closed {
-		switch c := p.b[end]; {
+	name := at
+	for name < limit && !space(p.b[name]) && p.b[name] != '>' && p.b[name] != '/' && p.b[name] != '<' {
+		name++
+	}
+	whole := p.b[at:name]
+	local := whole[bytes.LastIndexByte(whole, ':')+1:] // svg:script, msxsl:script
+	end, empty, closed := p.attributes(name, limit, nil)
+	if !closed && !p.open {
+		p.open = true
+		return p.tag(at)
+	}
+	if _, _, all := p.attributes(name, min(end, limit), func(a attribute) bool { return p.attributeRuns(a) }); !all {
+		return 0, false
+	}
+	switch {
+	case !closed:
+		return limit, true
+	case isWord(local, "script"):
+		return p.content(&p.scripts, whole, end, empty)
+	case isWord(local, "style"):
+		return p.content(&p.styles, whole, end, empty)
+	}
+	return end, true
+}
+
+// index is where c stands in b, its length if nowhere.
+func index(b []byte, c byte) int {
+	if i := bytes.IndexByte(b, c); i >= 0 {
+		return i
+	}
+	return len(b)
+}
+
+// isWord tells whether b is the lower-case word, in any letter case.
+func isWord(b []byte, word string) bool { return len(b) == len(word) && hasFold(b, word) }
+
+// attributes hands over the attributes that stand in [at, limit), up to the end of their tag.
+// It returns where that is, whether the tag says of itself that it is empty, and whether it ends at all; with a
+// function to take them, whether that has let it go on.
+func (p *page) attributes(at, limit int, take func(attribute) bool) (end int, empty, ok bool) {
+	for at < limit {
+		p.steps++
+		switch c := p.b[at]; {
 		case c == '>':
-			closed = true
-			end++
+			return at + 1, empty, true
 		case c == '/' || space(c):
 			empty = c == '/'
-			end++
+			at++
 		default:
-			var a attribute
 			empty = false
-			if a, end = p.attribute(end); end < 0 {
-				return at, true
+			a, next := p.attribute(at, limit)
+			if take != nil && !take(a) {
+				return at, false, false
 			}
-			if !p.attributeRuns(name, a) {
-				return 0, false
+			if at = next; at < 0 {
+				return limit, false, false
 			}
 		}
 	}
-	var g *gathered
-	switch {
-	case !closed:
-		return at, true // a browser drops it, to the end: others do not
-	case len(name) == len("script") && hasFold(name, "script"):
-		g = &p.scripts
-	case len(name) == len("style") && hasFold(name, "style"):
-		g = &p.styles
-	default:
-		return end, true
-	}
-	return p.content(g, whole, end, empty)
+	return limit, empty, take != nil
 }
 
-// attribute reads one attribute, and returns where it ends, -1 if it does not.
-func (p *page) attribute(at int) (a attribute, end int) {
+// attribute reads the attribute at at, and returns where it ends, -1 if it does not in front of limit.
+func (p *page) attribute(at, limit int) (a attribute, end int) {
 	end = at + 1 // an = that it begins with is a part of the name
-	for end < len(p.b) && !space(p.b[end]) && p.b[end] != '/' && p.b[end] != '>' && p.b[end] != '=' {
+	for end < limit && !space(p.b[end]) && p.b[end] != '/' && p.b[end] != '>' && p.b[end] != '=' {
 		end++
 	}
 	a.name = p.b[at:end]
 	i := end
-	for i < len(p.b) && space(p.b[i]) {
+	for i < limit && space(p.b[i]) {
 		i++
 	}
-	if i >= len(p.b) || p.b[i] != '=' {
-		return a, end
-	}
-	for i++; i < len(p.b) && space(p.b[i]); i++ {
-	}
-	if i >= len(p.b) {
+	if i >= limit || p.b[i] != '=' {
+		p.steps += i - at
 		return a, i
 	}
-	if q := p.b[i]; (q == '"' || q == '\'') && !p.noQuote[q] {
-		n := bytes.IndexByte(p.b[i+1:], q)
-		if n >= 0 {
+	for i++; i < limit && space(p.b[i]); i++ {
+	}
+	if i >= limit {
+		p.steps += i - at
+		return a, i
+	}
+	if q := p.b[i]; q == '"' || q == '\'' {
+		n := index(p.b[i+1:limit], q)
+		p.steps += i + n - at
+		if i+1+n < limit {
 			a.value = p.b[i+1 : i+1+n]
 			return a, i + n + 2
 		}
-		p.noQuote[q] = true // a browser drops the tag, to the end; others end it sooner
-	}
-	from := i
-	open := p.b[i] == '"' || p.b[i] == '\''
-	for i < len(p.b) && !space(p.b[i]) && p.b[i] != '>' {
-		if i++; open && i < len(p.b) && p.b[i] == '<' {
-			return a, -1
+		if !p.open {
+			return a, -1 // a browser drops the tag, to the end
 		}
 	}
+	from := i
+	for i < limit && !space(p.b[i]) && p.b[i] != '>' {
+		i++
+	}
+	p.steps += i - at
 	a.value = bytes.TrimLeft(p.b[from:i], `"'`)
 	return a, max(i, from+1)
 }
 
-// content gives what stands between a tag of the name, which ends at at, and its end tag.
+// content gives what stands between a tag of the name, which ends at at, and its end tag. What is
+// in one that was given to the same end is not given once more.
 func (p *page) content(g *gathered, name []byte, at int, empty bool) (next int, ok bool) {
-	word := "</" + string(bytes.ToLower(name))
-	n, after := p.endTag(at, word)
+	n, after := p.endTag(g, at, name)
 	resume := after
 	if empty && p.xml || n < 0 {
 		resume = at
 	}
 	if n < 0 {
-		if p.noEnd[word] {
+		if n = len(p.b); p.inside {
 			return at, true
 		}
-		if p.noEnd == nil {
-			p.noEnd = map[string]bool{}
-		}
-		p.noEnd[word] = true
-		n = len(p.b)
 	}
+	if g.to == int64(n) && resume == at {
+		return resume, true
+	}
+	g.to = int64(n)
 	if !g.give(p.out, p.src, int64(at), int64(n)) {
 		return 0, false
 	}
 	body := p.b[at:n]
+	p.steps += len(body)
 	if p.xml && bytes.IndexByte(body, '&') >= 0 && !bytes.Contains(body, []byte("<![CDATA[")) {
 		if d := html.UnescapeString(string(body)); d != string(body) && !p.out.Child(unpack.Child{Op: g.op, Source: showcause.Bytes(d), Size: -1}) {
 			return 0, false
@@ -231,33 +280,56 @@ func (p *page) content(g *gathered, name []byte, at int, empty bool) (next int, 
 	}
 	// A script in which a comment and then a script begins ends with the second end tag (script
 	// data double escaped).
-	if i := bytes.Index(body, []byte("<!--")); i >= 0 && after < len(p.b) && indexFold(body[i:], "<script") >= 0 {
-		if m, _ := p.endTag(after, word); m >= 0 && m > n && !g.give(p.out, p.src, int64(at), int64(m)) {
+	if i := bytes.Index(body, []byte("<!--")); i >= 0 && !p.inside && after < len(p.b) && indexFold(body[i:], "<script") >= 0 {
+		if m, _ := p.endTag(g, after, name); m >= 0 && m > n && !g.give(p.out, p.src, int64(at), int64(m)) {
 			return 0, false
 		}
 	}
 	return resume, true
 }
 
-// endTag returns where an end tag stands from at on, and where it ends; -1 if there is none.
-func (p *page) endTag(at int, word string) (from, next int) {
-	if p.noEnd[word] {
-		return -1, len(p.b)
+// maxWords is how many names of scripts with a prefix of its own each are told apart.
+const maxWords = 16
+
+// endTag returns where the end tag of a name stands from at on, and where it ends; -1 if there is none.
+func (p *page) endTag(g *gathered, at int, name []byte) (from, next int) {
+	word := string(bytes.ToLower(name[max(len(name)-64, 0):]))
+	e, known := g.ends[word]
+	if !known && (len(name) > 64 || len(g.ends) >= maxWords) {
+		word = word[strings.LastIndexByte(word, ':')+1:]
+		e = g.ends[word]
 	}
-	for {
-		i := indexFold(p.b[at:], word)
-		if i < 0 {
+	if at >= e.from && at <= e.at { // it was looked for in front of here
+		if e.at == len(p.b) {
 			return -1, len(p.b)
 		}
-		at += i + len(word)
-		if at >= len(p.b) || space(p.b[at]) || p.b[at] == '/' || p.b[at] == '>' {
-			return at - len(word), at
+		return e.at, e.at + len(word) + len("</")
+	}
+	if g.ends == nil {
+		g.ends = map[string]endPlace{}
+	}
+	e = endPlace{at, len(p.b)}
+	for i := at; ; {
+		n := indexFold(p.b[i:], "</"+word)
+		if n < 0 {
+			break
+		}
+		i += n + len("</") + len(word)
+		if i >= len(p.b) || space(p.b[i]) || p.b[i] == '/' || p.b[i] == '>' {
+			e.at = i - len("</") - len(word)
+			break
 		}
 	}
+	p.steps += e.at - at
+	g.ends[word] = e
+	if e.at == len(p.b) {
+		return -1, len(p.b)
+	}
+	return e.at, e.at + len("</") + len(word)
 }
 
 // attributeRuns takes what an attribute runs. It tells whether to go on.
-func (p *page) attributeRuns(tag []byte, a attribute) bool {
+func (p *page) attributeRuns(a attribute) bool {
 	v := a.value
 	if len(v) == 0 {
 		return true

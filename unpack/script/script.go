@@ -72,7 +72,12 @@ type gathered struct {
 	own   bool // they are of the layer itself
 	n     int
 	spans []unpack.Span
+	ends  map[string]endPlace // where a name's end tag stands
+	to    int64               // where the last one that was given ends
 }
+
+// endPlace says that the first end tag from from on stands at at.
+type endPlace struct{ from, at int }
 
 // give gives a stretch, or keeps it for the end. It tells whether to go on.
 func (g *gathered) give(out *unpack.Out, src showcause.Source, from, to int64) bool {

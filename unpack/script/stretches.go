@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"io"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -51,6 +52,7 @@ const (
 	minCodes   = 150 // characters of a list of codes
 	headBytes  = 1 << 10
 	blockSize  = 256 << 10
+	viewSize   = 16 << 10
 )
 
 // class is a set of bytes.
@@ -82,12 +84,17 @@ type finder struct {
 	b    []byte // of the layer, from base on: all of it where that is in memory
 	base int64
 	buf  []byte
-	view []byte // for looks elsewhere
+	view []byte // for looks elsewhere, from viewed on
+
+	viewed int64
 
 	before [128]byte        // in front of a run
 	peeked [minDecoded]byte // see peek
 
 	base64s, hexes, codes int
+	joined                int64 // where the stretch ends that was joined last and said nothing,
+	quoted                bool  // and how it stood
+	inflate               io.ReadCloser
 	kept                  map[string][]stretch // those beyond the first ones
 	done                  bool
 	inside                []unpack.Span // scripts: what stands in them is read there
@@ -120,17 +127,44 @@ func (f *finder) at(off, n int64) []byte {
 	if i := off - f.base; i >= 0 && i <= int64(len(f.b)) && (i+n <= int64(len(f.b)) || f.base+int64(len(f.b)) >= f.size) {
 		return f.b[i:min(i+n, int64(len(f.b)))]
 	}
-	if int64(cap(f.view)) < n {
-		f.view = make([]byte, n)
+	if i := off - f.viewed; i >= 0 && i+n <= int64(len(f.view)) {
+		return f.view[i : i+n]
 	}
-	m, _ := f.src.ReadAt(f.view[:min(n, max(f.size-off, 0))], off)
-	return f.view[:max(m, 0)]
+	f.view = slices.Grow(f.view[:0], int(max(n, viewSize)))
+	m, _ := f.src.ReadAt(f.view[:min(max(n, viewSize), max(f.size-off, 0))], off)
+	f.view, f.viewed = f.view[:max(m, 0)], off
+	return f.view[:min(n, int64(len(f.view)))]
+}
+
+// find returns where a mark stands from off on.
+func (f *finder) find(off int64, mark string) (int64, bool) {
+	for off < f.size {
+		if i := off - f.base; i < 0 || i+int64(len(mark)) > int64(len(f.b)) {
+			if !f.load(off) {
+				break
+			}
+		}
+		b := f.b[off-f.base:]
+		i := bytes.Index(b, []byte(mark))
+		if !f.out.Work(int64(max(i, 0))/8 + 1) {
+			break
+		}
+		if i >= 0 {
+			return off + int64(i), true
+		}
+		end := f.base + int64(len(f.b))
+		if !f.out.Work(int64(len(b))/8) || end >= f.size {
+			break
+		}
+		off = max(end-int64(len(mark))+1, off+1)
+	}
+	return 0, false
 }
 
 // end returns where bytes of the class that stand at off end.
 func (f *finder) end(off int64, c *class) int64 {
 	for {
-		b := f.at(off, 4<<10)
+		b := f.at(off, 1<<10)
 		if i := off - f.base; i >= 0 && i < int64(len(f.b)) {
 			b = f.b[i:]
 		}
@@ -216,7 +250,7 @@ type stretch struct {
 
 // open reads what a stretch says.
 func (f *finder) open(s stretch) io.Reader {
-	return newDigits(bound.Reader(f.src, s.from, s.to-s.from), s.coding)
+	return newDigits(bound.Reader(f.src, s.from, s.to-s.from), s.to-s.from, s.coding)
 }
 
 // head returns the first bytes of what a stretch says.
@@ -225,10 +259,10 @@ func (f *finder) head(s stretch, n int) []byte {
 	// A byte is written with ten characters at most, but for joints.
 	s.to = min(s.to, s.from+int64(n)*16)
 	if i := s.from - f.base; i >= 0 && s.to-f.base <= int64(len(f.b)) {
-		n, _ = io.ReadFull(newDigits(bytes.NewReader(f.b[i:s.to-f.base]), s.coding), b)
+		n, _ = io.ReadFull(newDigits(bytes.NewReader(f.b[i:s.to-f.base]), min(s.to-s.from, 512), s.coding), b)
 		return b[:n]
 	}
-	n, _ = io.ReadFull(f.open(s), b)
+	n, _ = io.ReadFull(newDigits(bound.Reader(f.src, s.from, s.to-s.from), 512, s.coding), b)
 	return b[:n]
 }
 
@@ -373,8 +407,11 @@ func printable(b []byte) bool {
 
 // inflates tells whether a stretch is a bare stream of deflate that ends.
 func (f *finder) inflates(s stretch) bool {
-	r := flate.NewReader(f.open(s))
-	defer r.Close()
-	n, err := io.Copy(io.Discard, io.LimitReader(r, 1<<20))
+	if r, ok := f.inflate.(flate.Resetter); !ok {
+		f.inflate = flate.NewReader(f.open(s))
+	} else if r.Reset(f.open(s), nil) != nil {
+		return false
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(f.inflate, 1<<20))
 	return n >= 16 && f.out.Work(n/8+1) && (err == nil || n == 1<<20)
 }
