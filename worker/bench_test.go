@@ -50,7 +50,7 @@ func here(b *testing.B, db *ruledb.DB, paths []string, workers int) {
 				if err != nil {
 					b.Error(err)
 				}
-				s.Scan(file{fd: int(f.Fd()), size: st.Size()})
+				s.Scan(&file{fd: int(f.Fd()), size: st.Size()})
 				if again, err := f.Stat(); err != nil || again.Size() != st.Size() {
 					b.Error(err)
 				}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker/wire"
 )
 
@@ -352,7 +353,7 @@ func TestHoles(t *testing.T) {
 		if at, _ := f.Seek(0, io.SeekCurrent); at != 5 || len(holes) != c.want {
 			t.Errorf("%s: %d holes, want %d: %v; at %d", name, len(holes), c.want, holes, at)
 		}
-		with, without := file{int(f.Fd()), c.size, holes}, file{fd: int(f.Fd()), size: c.size}
+		with, without := &file{int(f.Fd()), c.size, holes}, &file{fd: int(f.Fd()), size: c.size}
 		a, b := make([]byte, m+3), make([]byte, m+3)
 		for off := int64(0); off < c.size+m; off += m - 1 {
 			for i := range a {
@@ -402,5 +403,23 @@ func TestHoleFilled(t *testing.T) {
 	w.Close()
 	if !p.changed() {
 		t.Error("not told")
+	}
+}
+
+// What is known of a large file is kept while it is the same source: one that cannot be
+// compared, as a struct with a slice cannot, is gone through for every look.
+func TestFileIsComparable(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	var src showcause.Source = &file{int(f.Fd()), 8 << 20, []wire.Hole{{Off: 4096, Len: 4096}}}
+	out := unpack.NewOut(unpack.NewBudget(showcause.Limits{}, 1, nil), nil, nil, nil)
+	if first := out.Places(src); first == nil || out.Places(src) != first {
+		t.Error("a file's places are looked for twice")
 	}
 }

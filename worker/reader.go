@@ -280,7 +280,7 @@ func (r *reader) one(fd int, o *wire.Order) (rep showcause.Report) {
 		runtime.GOMAXPROCS(r.procs)
 		defer runtime.GOMAXPROCS(usualProcs)
 	}
-	return r.scan(file{fd, o.Size, o.Holes}, externals)
+	return r.scan(&file{fd, o.Size, o.Holes}, externals)
 }
 
 // answer gathers a report, and writes what is gathered when it is time.
@@ -335,12 +335,12 @@ type file struct {
 	holes []wire.Hole // in order
 }
 
-func (f file) Size() int64 { return f.size }
+func (f *file) Size() int64 { return f.size }
 
 // Shared says that several goroutines may read at once: each call says where.
-func (f file) Shared() {}
+func (f *file) Shared() {}
 
-func (f file) ReadAt(p []byte, off int64) (int, error) {
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
 		at := off + int64(n)
@@ -363,7 +363,7 @@ func (f file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Data is the first stretch at off or behind it that is in no hole: scan.Sparse.
-func (f file) Data(off int64) (from, to int64) {
+func (f *file) Data(off int64) (from, to int64) {
 	for _, h := range f.holes {
 		if off < h.Off {
 			return off, h.Off
@@ -374,7 +374,7 @@ func (f file) Data(off int64) (from, to int64) {
 }
 
 // part is how much of n bytes at off is in the same hole, or before the next.
-func (f file) part(off, n int64) (part int64, hole bool) {
+func (f *file) part(off, n int64) (part int64, hole bool) {
 	for _, h := range f.holes {
 		switch {
 		case off < h.Off:
