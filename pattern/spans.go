@@ -141,6 +141,7 @@ func (m *Matcher) literal(el []byte, dir direction, in, out []span) []span {
 	if dir == back {
 		shift = 0
 	}
+	var f finder
 	for _, s := range in {
 		lo, hi := m.starts(s, n, dir)
 		for lo <= hi {
@@ -149,7 +150,7 @@ func (m *Matcher) literal(el []byte, dir direction, in, out []span) []span {
 				return out
 			}
 			for lo <= end {
-				if lo = m.first(val, mask, fold, lo, end); lo > end {
+				if lo = m.find(&f, val, mask, fold, lo, end); lo > end {
 					break
 				}
 				if !m.spend(n) {
