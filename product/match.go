@@ -367,10 +367,12 @@ func Apps(name string) string {
 		"opt": 1, "program files": 1, "program files (x86)": 1, "programdata": 1, "usr/local": 1,
 		"library/application support": 1, "snap": 1, "var/lib/flatpak/app": 1,
 	}
+	// Folders that an application keeps its parts in, so that they are no name of a product.
+	inner := map[string]bool{"bin": true, "sbin": true, "lib": true, "lib64": true, "libexec": true, "share": true, "etc": true, "var": true, "x64": true, "x86": true}
 	for n := min(len(parts), 4); n > 0; n-- {
 		if d, ok := depth[lower(strings.Join(parts[:n], "/"))]; ok && len(parts) > n+d-1 {
 			end := n + d
-			if len(parts) > end+1 && lower(parts[0]) != "snap" {
+			if len(parts) > end+1 && lower(parts[0]) != "snap" && !inner[lower(parts[end])] {
 				end++ // vendor and product
 			}
 			return "/" + strings.Join(parts[:min(end, len(parts))], "/")

@@ -61,6 +61,7 @@ const (
 	Publisher Kind = "publisher"  // vendor or maintainer of a record (record)
 	Title     Kind = "title"      // a name for people: DisplayName, CFBundleName (record)
 	Version   Kind = "version"    // of the record or program; no identity
+	OS        Kind = "system"     // what a system calls itself; no identity
 	Status    Kind = "status"     // what the record says of itself, "config-files"; no identity
 	Signer    Kind = "signer"     // name of who signed a program: organisation or common name (signature)
 	TeamID    Kind = "team-id"    // Apple's (signature)
@@ -88,6 +89,9 @@ func Kinds() []Kind {
 		Process, Path, File, Registry, Service, Driver, Signing,
 	}
 }
+
+// Facts are all kinds that a fact may have.
+func Facts() []Kind { return append(Kinds(), Version, Status, OS) }
 
 // Family is what facts must differ in to be independent of each other, "" for
 // a kind that is no evidence.

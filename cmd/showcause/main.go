@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/internal/ledgercmd"
 	"github.com/showcause/showcause/internal/ordercmd"
 	"github.com/showcause/showcause/internal/reasons"
+	"github.com/showcause/showcause/product/survey"
 	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/watch"
 )
@@ -43,6 +44,9 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == extract.Role {
 		os.Exit(extract.Read())
+	}
+	if len(os.Args) == 2 && os.Args[1] == survey.Role {
+		os.Exit(survey.Read())
 	}
 	if len(os.Args) == 2 && os.Args[1] == reasons.Role {
 		os.Exit(reasons.Read())
@@ -90,7 +94,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(scanCommand(), unpackHost().Command(), rulesCommand(), statusCommand(), versionCommand())
+	root.AddCommand(scanCommand(), unpackHost().Command(), inventoryHost().Command(), rulesCommand(), statusCommand(), versionCommand())
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgercmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag}.Command(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)

@@ -1,0 +1,65 @@
+package osdb
+
+import (
+	"path"
+	"strings"
+
+	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/product/look"
+)
+
+// dpkg reads the database of Debian: /var/lib/dpkg/status, and status.d of images
+// without dpkg (deb822(5), dpkg-query(1)).
+func dpkg() look.Reader {
+	return look.Reader{
+		Name: "dpkg", Method: "records of dpkg",
+		Match: func(f *look.File) bool {
+			return strings.HasSuffix(f.Lower, "/var/lib/dpkg/status") ||
+				path.Base(path.Dir(f.Lower)) == "status.d" && strings.Contains(f.Lower, "/dpkg/") && !strings.HasSuffix(f.Lower, ".md5sums")
+		},
+		Read: func(f *look.File, o *look.Out) { readDeb(f, o, product.Installed) },
+	}
+}
+
+// control reads what a package of Debian says of itself.
+func control() look.Reader {
+	return look.Reader{
+		Name: "deb", Method: "control files of .deb packages",
+		Match: func(f *look.File) bool { return path.Base(f.Lower) == "control" && f.Magic("Package:") },
+		Read:  func(f *look.File, o *look.Out) { readDeb(f, o, product.Installer) },
+	}
+}
+
+func readDeb(f *look.File, o *look.Out, class product.Class) {
+	b, ok := f.Bytes(o, maxDatabase)
+	if !ok {
+		return
+	}
+	stanzas(b, ":", func(s stanza) bool {
+		name := s.fields["Package"]
+		if name == "" {
+			return true
+		}
+		c, state := class, s.fields["Status"]
+		if class == product.Installed && state != "" {
+			switch word := strings.Fields(state); word[len(word)-1] {
+			case "not-installed":
+				return true
+			case "config-files":
+				c = product.Remnant
+			}
+		}
+		o.Add(product.Observation{
+			Platform: product.Deb, Class: c,
+			Evidence: product.Evidence{Offset: s.off, Length: s.n, Record: "Package: " + name},
+			Facts: look.Facts("package", name, "version", s.fields["Version"], "publisher", s.fields["Maintainer"], "status", state,
+				"title", firstLine(s.fields["Description"])),
+		})
+		return o.Work(1)
+	})
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}

@@ -1,0 +1,53 @@
+// Package osdb reads databases of installed packages, and what packages say of
+// themselves: one file for each.
+package osdb
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/showcause/showcause/product/look"
+)
+
+// Readers are the readers of this package.
+func Readers() []look.Reader {
+	return []look.Reader{dpkg(), control(), apk(), apkPackage(), rpm(), snap(), snapState(), flatpak(), brew(), msi(), receipt(), android(), system()}
+}
+
+// maxDatabase is how many bytes of a database in text are read.
+const maxDatabase = 128 << 20
+
+// stanza is a record of lines "Key: value"; of keys that stand twice the first counts.
+type stanza struct {
+	off, n int64
+	fields map[string]string
+}
+
+// stanzas gives the records of a text, empty lines between, until visit returns false. What stands
+// between the key and the value is sep.
+func stanzas(b []byte, sep string, visit func(stanza) bool) {
+	s := stanza{fields: map[string]string{}}
+	for at := 0; at < len(b); {
+		line := b[at:]
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i+1]
+		}
+		text := strings.TrimRight(string(line), "\r\n")
+		if text == "" {
+			s.n = int64(at) - s.off
+			if len(s.fields) > 0 && !visit(s) {
+				return
+			}
+			s = stanza{off: int64(at + len(line)), fields: map[string]string{}}
+		} else if k, v, ok := strings.Cut(text, sep); ok && text[0] != ' ' && text[0] != '\t' {
+			if _, twice := s.fields[k]; !twice {
+				s.fields[k] = strings.TrimSpace(v)
+			}
+		}
+		at += len(line)
+	}
+	s.n = int64(len(b)) - s.off
+	if len(s.fields) > 0 {
+		visit(s)
+	}
+}

@@ -1,0 +1,246 @@
+package survey_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/product/estate"
+	"github.com/showcause/showcause/product/survey"
+	"github.com/showcause/showcause/worker/once"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == survey.Role {
+		os.Exit(survey.Read())
+	}
+	os.Exit(m.Run())
+}
+
+func here(_ context.Context, request []byte, f *os.File, part func([]byte) error) error {
+	return survey.Here(request, f, part)
+}
+
+var debian = estate.Tree{
+	"etc/os-release":       []byte("ID=debian\nVERSION_ID=\"12\"\n"),
+	"var/lib/dpkg/status":  estate.Status(estate.Deb{Name: "acme-agent", Version: "1"}, estate.Deb{Name: "other", Version: "2"}),
+	"opt/acme/bin/acmed":   estate.ELF("x"),
+	"usr/share/doc/a.gz":   estate.Gzip([]byte("words")),
+	"var/backups/old.tar":  estate.Tree{"var/lib/dpkg/status": estate.Status(estate.Deb{Name: "acme-old"})}.Tar(),
+	"home/u/notes.txt":     []byte("acme-agent is on the list"),
+	"home/u/empty":         nil,
+	"srv/mail/secret.mbox": []byte("From a"),
+}
+
+func write(t testing.TB, tree estate.Tree) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := tree.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func run(t testing.TB, target string, o survey.Options) *product.Inventory {
+	t.Helper()
+	inv, err := survey.Run(context.Background(), target, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !inv.Coverage.Files.Balanced() {
+		t.Errorf("files do not balance: %+v", inv.Coverage.Files)
+	}
+	return inv
+}
+
+// packages are the packages of an inventory with their classes.
+func packages(inv *product.Inventory) (out []string) {
+	for _, o := range inv.Observations {
+		if p := o.Get(product.Package); p != "" {
+			out = append(out, p+" "+string(o.Class))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestJailed makes the same inventory in the jail and outside.
+func TestJailed(t *testing.T) {
+	dir := write(t, debian)
+	want := run(t, dir, survey.Options{Run: here, Exclude: []string{"/srv/mail"}})
+	if got := packages(want); !slices.Equal(got, []string{"acme-agent installed", "acme-old backup", "other installed"}) {
+		t.Errorf("%v", got)
+	}
+	if want.System.Name != "debian" || want.Kind != "root" || !want.Coverage.Whole() {
+		t.Errorf("%+v %s %+v", want.System, want.Kind, want.Coverage.Gaps)
+	}
+	if f := want.Coverage.Files; f != (product.Files{Seen: 7, Read: 5, Judged: 2}) || len(want.Coverage.Excluded) != 1 {
+		t.Errorf("%+v, %v", f, want.Coverage.Excluded)
+	}
+	if err := jail.Available(); err != nil {
+		t.Skip("jail: ", err)
+	}
+	got := run(t, dir, survey.Options{Exclude: []string{"/srv/mail"}})
+	x, _ := json.Marshal(want.Observations)
+	y, _ := json.Marshal(got.Observations)
+	if string(x) != string(y) {
+		t.Errorf("in the jail:\n%s\nhere:\n%s", y, x)
+	}
+}
+
+// TestUnreached holds that nothing is found where nothing could be read, and that this is said.
+func TestUnreached(t *testing.T) {
+	inv := run(t, filepath.Join(t.TempDir(), "nothing"), survey.Options{Run: here})
+	if inv.Coverage.Unreached == "" || inv.Coverage.Whole() {
+		t.Errorf("%+v", inv.Coverage)
+	}
+	zip := []byte("PK\x03\x04\x14\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x10\x00\x00\x00\x01\x00\x00\x00xabcdefghijklmnop")
+	inv = run(t, write(t, estate.Tree{"a.zip": zip}), survey.Options{Run: here})
+	if inv.Coverage.Whole() || inv.Coverage.Files.Unread != 1 {
+		t.Errorf("%+v", inv.Coverage)
+	}
+	if os.Getuid() != 0 {
+		dir := write(t, estate.Tree{"secret": []byte("x")})
+		if err := os.Chmod(filepath.Join(dir, "secret"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if inv := run(t, dir, survey.Options{Run: here}); inv.Coverage.Files.Unread != 1 {
+			t.Errorf("%+v", inv.Coverage)
+		}
+	}
+}
+
+// TestDeath holds that a process that dies takes one file with it, and that this file is a gap.
+func TestDeath(t *testing.T) {
+	dir := write(t, estate.Tree{"1/var/lib/dpkg/status": estate.Status(estate.Deb{Name: "a"}), "2/var/lib/dpkg/status": estate.Status(estate.Deb{Name: "b"}), "3/var/lib/dpkg/status": estate.Status(estate.Deb{Name: "c"})})
+	lines := 0
+	inv := run(t, dir, survey.Options{Workers: 1, Run: func(ctx context.Context, request []byte, f *os.File, part func([]byte) error) error {
+		return survey.Here(request, f, func(b []byte) error {
+			if lines++; lines == 2 {
+				return fmt.Errorf("x: %w", once.ErrDied)
+			}
+			return part(b)
+		})
+	}})
+	if got := packages(inv); !slices.Equal(got, []string{"a installed", "c installed"}) || inv.Coverage.Files.Unread != 1 || inv.Coverage.Gaps[0].Code != showcause.Crash || inv.Coverage.Gaps[0].Place.Path != "/2/var/lib/dpkg/status" {
+		t.Errorf("%v, %+v", got, inv.Coverage)
+	}
+}
+
+// TestLies holds that what no reader says is not believed: the file is a gap.
+func TestLies(t *testing.T) {
+	dir := write(t, estate.Tree{"var/lib/dpkg/status": estate.Status(estate.Deb{Name: "a"})})
+	obs := func(o string) string { return `{"f":0,"o":` + o + `}` + "\n" }
+	for _, lie := range []string{
+		"{", `{"f":1,"e":{"layers":1}}` + "\n", `{"f":0}` + "\n", `{"f":0,"e":{"layers":-1}}` + "\n", `{"f":0,"g":{"code":"all.well","offset":0,"length":1}}` + "\n",
+		obs(`{"source":"oracle","class":"installed","facts":[{"kind":"package","value":"x"}]}`),
+		obs(`{"source":"dpkg","class":"certain","facts":[{"kind":"package","value":"x"}]}`),
+		obs(`{"source":"dpkg","class":"installed","facts":[{"kind":"guilt","value":"x"}]}`),
+		obs(`{"source":"dpkg","class":"installed","facts":[]}`),
+		obs(`{"source":"dpkg","class":"installed","facts":[{"kind":"package","value":"` + strings.Repeat("x", 2000) + `"}]}`),
+		obs(`{"source":"dpkg","class":"installed","place":{"trail":[{"index":0,"op":"magic"}]},"facts":[{"kind":"package","value":"x"}]}`),
+	} {
+		inv := run(t, dir, survey.Options{Run: func(_ context.Context, _ []byte, _ *os.File, part func([]byte) error) error {
+			if err := part([]byte(lie)); err != nil {
+				return err
+			}
+			return errors.New("it was believed")
+		}})
+		if len(packages(inv)) != 0 || inv.Coverage.Files.Unread != 1 {
+			t.Errorf("%s: %+v", lie, inv.Coverage)
+		}
+	}
+	// The place is the one that was asked for, whatever is said.
+	inv := run(t, dir, survey.Options{Run: func(_ context.Context, _ []byte, _ *os.File, part func([]byte) error) error {
+		return part([]byte(obs(`{"source":"dpkg","class":"installed","place":{"path":"/etc/shadow"},"facts":[{"kind":"package","value":"x"}]}`) + `{"f":0,"e":{"layers":1}}` + "\n"))
+	}})
+	if inv.Observations[0].Place.Path != "/var/lib/dpkg/status" {
+		t.Errorf("%+v", inv.Observations[0].Place)
+	}
+}
+
+// TestCache holds that a file that did not change is not read again, that one that did is, and that
+// a damaged cache is none.
+func TestCache(t *testing.T) {
+	dir, cache := write(t, debian), filepath.Join(t.TempDir(), "cache")
+	later := func() time.Time { return time.Now().Add(time.Minute) }
+	read := 0
+	o := survey.Options{Cache: cache, Now: later, Run: func(ctx context.Context, request []byte, f *os.File, part func([]byte) error) error {
+		read += strings.Count(string(request), `"path"`)
+		return survey.Here(request, f, part)
+	}}
+	same := func(a, b *product.Inventory) {
+		t.Helper()
+		x, _ := json.Marshal(a.Observations)
+		y, _ := json.Marshal(b.Observations)
+		if string(x) != string(y) || a.Coverage.Files != b.Coverage.Files || a.Coverage.Layers != b.Coverage.Layers {
+			t.Errorf("%+v\n%s\n%+v\n%s", a.Coverage.Files, x, b.Coverage.Files, y)
+		}
+	}
+	first := run(t, dir, o)
+	if read != 5 {
+		t.Errorf("%d files were read", read)
+	}
+	read = 0
+	same(first, run(t, dir, o))
+	if read != 0 {
+		t.Errorf("%d files were read again", read)
+	}
+	status := filepath.Join(dir, "var/lib/dpkg/status")
+	st, err := os.Stat(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(status)
+	if err := os.WriteFile(status, []byte(strings.Replace(string(b), "acme-agent", "acme-agenu", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(status, st.ModTime(), st.ModTime()); err != nil { // as one does who hides it
+		t.Fatal(err)
+	}
+	if inv := run(t, dir, o); read != 1 || !slices.Contains(packages(inv), "acme-agenu installed") {
+		t.Errorf("%d files were read: %v", read, packages(inv))
+	}
+	files, _ := filepath.Glob(cache + "/*")
+	b, _ = os.ReadFile(files[0])
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(files[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if read = 0; len(packages(run(t, dir, o))) != 3 || read != 5 {
+		t.Errorf("damaged: %d files were read", read)
+	}
+	o.Engine = "another"
+	if read = 0; len(packages(run(t, dir, o))) != 3 || read != 5 {
+		t.Errorf("another engine: %d files were read", read)
+	}
+	o.Now = time.Now // the files were written just now: another change may have the same time
+	o.Cache = filepath.Join(t.TempDir(), "cache")
+	run(t, dir, o)
+	if read = 0; len(packages(run(t, dir, o))) != 3 || read != 5 {
+		t.Errorf("fresh files: %d were read", read)
+	}
+}
+
+func TestLinksAreNotFollowed(t *testing.T) {
+	dir := write(t, estate.Tree{"a/x": []byte("x")})
+	out := write(t, estate.Tree{"var/lib/dpkg/status": estate.Status(estate.Deb{Name: "outside"})})
+	for from, to := range map[string]string{"var": out + "/var", "a/loop": "..", "a/status": out + "/var/lib/dpkg/status"} {
+		if err := os.Symlink(to, filepath.Join(dir, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if inv := run(t, dir, survey.Options{Run: here}); len(packages(inv)) != 0 || inv.Coverage.Files.Seen != 1 {
+		t.Errorf("%v %+v", packages(inv), inv.Coverage.Files)
+	}
+}
