@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/egress"
 	"github.com/showcause/showcause/ledger"
-	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 )
 
@@ -107,7 +105,7 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 	if err != nil {
 		return err
 	}
-	digests, err := in.Take(names, urls, results, func(set string) error { return tryRules(set, o.rules) })
+	digests, err := in.Take(names, urls, results, func(set string) error { return tryRules(set, o.rules, true) })
 	if err != nil {
 		return errors.New(showcause.Escape(err.Error()))
 	}
@@ -118,23 +116,6 @@ func fetch(ctx context.Context, stdout, stderr io.Writer, urls []string, o fetch
 		}
 		fmt.Fprintf(stdout, "%s  %s\n           from %s, %s, seq %d of the ledger\n           sha256 %s\n", what,
 			showcause.Escape(filepath.Join(o.dir, names[i])), showcause.Escape(urls[i]), answer.Size(n), r.Seq, showcause.Escape(digests[i]))
-	}
-	return nil
-}
-
-// tryRules compiles a folder, and throws the result away.
-func tryRules(dir string, o rules.Options) error {
-	o.Externals = usualExternals()
-	data, err := rules.Compile([]string{dir}, o)
-	if err != nil {
-		return err
-	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		return err
-	}
-	if db.Len() == 0 {
-		return errors.New("rules: none in what was fetched")
 	}
 	return nil
 }
@@ -164,18 +145,6 @@ func fileNames(urls []string) ([]string, error) {
 		out = append(out, name)
 	}
 	return out, nil
-}
-
-// release is our version as a server sees it: that of a release, or "devel"
-// for all builds that are none, so that no build is told from another.
-func release() string {
-	v := strings.TrimPrefix(version(), "showcause v")
-	for _, c := range []byte(v) {
-		if (c < '0' || c > '9') && c != '.' {
-			return "devel"
-		}
-	}
-	return v
 }
 
 // sendOut has the errands run, each into a file of its own.

@@ -98,6 +98,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgercmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag}.Command(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
+	root.AddCommand(updateHost().Command())
 	stores := storeHost()
 	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)

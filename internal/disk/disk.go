@@ -304,6 +304,9 @@ func (d *Dir) Rename(name string, to *Dir, as string) error {
 	return d.rename(name, to, as, unix.RENAME_NOREPLACE)
 }
 
+// MoveOver moves a name to another folder of the same file system, over one that is there.
+func (d *Dir) MoveOver(name string, to *Dir, as string) error { return d.rename(name, to, as, 0) }
+
 // Replace moves a name within the folder over another.
 func (d *Dir) Replace(name, as string) error { return d.rename(name, d, as, 0) }
 
