@@ -257,7 +257,7 @@ func (m *matcher) independent(hits []Hit, unconfirmed bool) (a, b Hit, ok bool) 
 			if !unconfirmed && (a.Identity.Confidence == Unconfirmed || b.Identity.Confidence == Unconfirmed) {
 				continue
 			}
-			f, g := a.Identity.Kind.Family(), b.Identity.Kind.Family()
+			f, g := m.family(a), m.family(b)
 			if f == g || inside(f) == inside(g) && !inside(f) || m.sameBytes(a, b) {
 				continue
 			}
@@ -265,6 +265,15 @@ func (m *matcher) independent(hits []Hit, unconfirmed bool) (a, b Hit, ok bool) 
 		}
 	}
 	return a, b, false
+}
+
+// family is what a hit must differ in from another: a signature that does not hold is no more than
+// what a file says of itself.
+func (m *matcher) family(h Hit) string {
+	if f := h.Identity.Kind.Family(); f != "signature" || m.inv.Observations[h.Observation].Facts[h.Fact].Verified {
+		return f
+	}
+	return "self"
 }
 
 // inside tells whether facts of a family stand in a program that is there.

@@ -105,3 +105,42 @@ func BDB(headers ...[]byte) []byte {
 	le.PutUint32(b[32:], next-1)
 	return append(b, pages...)
 }
+
+// SQLite is a database of rpm in SQLite, small enough for two pages.
+func SQLite(headers ...[]byte) []byte {
+	const page = 1 << 16
+	number := func(v int) []byte {
+		if v < 0x80 {
+			return []byte{byte(v)}
+		}
+		if v < 0x4000 {
+			return []byte{byte(v>>7) | 0x80, byte(v & 0x7f)}
+		}
+		return []byte{byte(v>>14) | 0x80, byte(v>>7) | 0x80, byte(v & 0x7f)}
+	}
+	be := binary.BigEndian
+	leaf := func(b []byte, at int, rows [][]byte) {
+		b[at] = 13
+		be.PutUint16(b[at+3:], uint16(len(rows)))
+		end := page
+		for i, r := range rows {
+			cell := slices.Concat(number(len(r)), number(i+1), r)
+			end -= len(cell)
+			copy(b[end:], cell)
+			be.PutUint16(b[at+8+2*i:], uint16(end))
+		}
+	}
+	b := make([]byte, 2*page)
+	copy(b, "SQLite format 3\x00\x00\x01\x01\x01\x00\x40\x20\x20")
+	be.PutUint32(b[28:], 2)
+	text := "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY AUTOINCREMENT,blob BLOB NOT NULL)"
+	row := slices.Concat([]byte{7, 13 + 2*5, 13 + 2*8, 13 + 2*8, 1}, number(13+2*len(text)), []byte("tablePackagesPackages\x02"+text))
+	leaf(b, 100, [][]byte{row})
+	var rows [][]byte
+	for _, h := range headers {
+		kind := number(12 + 2*len(h))
+		rows = append(rows, slices.Concat([]byte{byte(2 + len(kind)), 0}, kind, h))
+	}
+	leaf(b[page:], 0, rows)
+	return b
+}
