@@ -5,11 +5,7 @@ package explain
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
 	"html"
-	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -73,18 +69,27 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		e.links(b, false)
 		return
 	}
+	if step.Op == "rtf.text" {
+		e.fields(b)
+	}
 	switch {
-	case strings.HasSuffix(step.Name, ".rels"):
-		e.relations(b)
+	case strings.HasSuffix(strings.ToLower(step.Name), ".rels"):
+		e.relations(narrow(b), true)
 	case isBasic(step.Name, b):
 		e.basic(b)
 	case t == filetype.HTML:
+		if isXML(b) && refers(b) {
+			e.relations(b, false)
+		}
 		e.scripts(b)
 		e.links(b, true)
 	case t == filetype.Script:
 		e.fact(Script, b)
 		e.links(b, false)
-	case t.String() == "xml" || isXML(b):
+	case t.String() == "xml" || isXML(narrow(b)):
+		if plain := narrow(b); refers(plain) {
+			e.relations(plain, false)
+		}
 		e.links(b, true)
 	case !t.Hides() || mayLink[t.String()]:
 		e.links(b, false)
@@ -222,40 +227,6 @@ func inAddress(c byte) bool {
 	return c > ' ' && c != 0x7f && !strings.ContainsRune("\"<>\\^`{|}", rune(c))
 }
 
-// relations tells the external ones of a part of a package (ECMA-376, part 2, 6.5).
-func (e *explainer) relations(b []byte) {
-	d := xml.NewDecoder(bytes.NewReader(b))
-	d.Strict = false
-	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-	for {
-		t, err := d.RawToken()
-		if err != nil {
-			if !errors.Is(err, io.EOF) { // what a reader of documents may take all the same
-				e.links(b, true)
-			}
-			return
-		}
-		el, ok := t.(xml.StartElement)
-		if !ok || el.Name.Local != "Relationship" {
-			continue
-		}
-		var kind, target, mode string
-		for _, a := range el.Attr {
-			switch a.Name.Local {
-			case "Type":
-				kind = path.Base(a.Value)
-			case "Target":
-				target = a.Value
-			case "TargetMode":
-				mode = a.Value
-			}
-		}
-		if strings.EqualFold(mode, "External") {
-			e.fact(External, []byte(kind+" "+target))
-		}
-	}
-}
-
 // isBasic tells a module of Basic in an OpenDocument package.
 func isBasic(name string, b []byte) bool {
 	return strings.HasPrefix(name, "Basic/") && strings.HasSuffix(name, ".xml") && bytes.Contains(b[:min(len(b), 4096)], []byte("<script:module"))
@@ -283,6 +254,9 @@ func (e *explainer) scripts(b []byte) {
 			break
 		}
 		at += i + len("<script")
+		if at < len(lower) && !strings.ContainsRune(" \t\r\n\f/>", rune(lower[at])) {
+			continue // another element
+		}
 		open := bytes.IndexByte(lower[at:], '>')
 		if open < 0 {
 			break
