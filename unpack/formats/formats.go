@@ -65,6 +65,7 @@ func All() []unpack.Format {
 		legacy.LHA(),
 		legacy.ARJ(),
 		office.Format(),
+		office.HWP3(),
 		richtext.Object(),
 		richtext.Embedded(),
 		richtext.RTF(),

@@ -238,7 +238,7 @@ func (c *compound) sealed() {
 			continue
 		}
 		switch strings.ToLower(e.Name) {
-		case "worddocument", "current user", "fileheader":
+		case "worddocument", "current user":
 			if said++; said > sealedMost {
 				c.out.Gap(showcause.LimitObject, 0, -1)
 				return
@@ -261,16 +261,6 @@ func (c *compound) sealed() {
 			c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
 		case strings.EqualFold(e.Name, "VisioDocument"): // it has a packing of its own
 			c.out.Gap(packedOffice, c.at(i), int64(e.Size))
-		case strings.EqualFold(e.Name, "FileHeader"):
-			// Hancom, HWP Document File Formats 5.0, 3.2.1: bit 0 of the flags is for deflate, bit 1 for a password.
-			if b := c.read(i, 40); len(b) == 40 && bytes.HasPrefix(b, []byte("HWP Document File")) {
-				switch flags := le.Uint32(b[36:]); {
-				case flags&2 != 0:
-					c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
-				case flags&1 != 0:
-					c.out.Gap(packedOffice, c.at(i), int64(e.Size))
-				}
-			}
 		}
 	}
 }

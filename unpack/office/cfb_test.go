@@ -83,14 +83,6 @@ func TestInstallerNames(t *testing.T) {
 	}
 }
 
-// hangul is the header of an HWP 5 document with flags.
-func hangul(flags byte) []byte {
-	b := make([]byte, 256)
-	copy(b, "HWP Document File")
-	b[36] = flags
-	return b
-}
-
 func TestSealed(t *testing.T) {
 	fib := make([]byte, 5000)
 	le.PutUint16(fib, 0xa5ec)
@@ -101,19 +93,15 @@ func TestSealed(t *testing.T) {
 		"word":       {{"WordDocument", fib}},
 		"powerpoint": {{"Current User", user}, {"PowerPoint Document", fib}},
 		"rights":     {{"\x09DRMContent", fib}},
-		"hangul":     {{"FileHeader", hangul(3)}},
 	} {
 		if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", leaves, nil), noLimits); !r.Has("encrypted") {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
-	for name, leaves := range map[string][]leaf{"visio": {{"VisioDocument", fib}}, "hangul": {{"FileHeader", hangul(1)}}} {
+	for name, leaves := range map[string][]leaf{"visio": {{"VisioDocument", fib}}} {
 		if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", leaves, nil), noLimits); !r.Has(packedOffice) {
 			t.Errorf("%s: %v", name, r)
 		}
-	}
-	if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", []leaf{{"FileHeader", hangul(0)}}, nil), noLimits); len(r.Gaps) > 0 {
-		t.Error(r)
 	}
 	fib[11] = 0
 	if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", []leaf{{"WordDocument", fib}}, nil), noLimits); len(r.Gaps) > 0 {

@@ -65,3 +65,40 @@ func presentationWalk(src showcause.Source, out *unpack.Out) {
 		// What it covers may be other ones, so that nothing is passed over.
 	}
 }
+
+// Pictures inflates the metafiles in the stream of a presentation's pictures
+// ([MS-ODRAW] 2.2.24 to 2.2.26), "pictures.deflate". Pictures of other kinds stand there as they are.
+//
+//	u16 instance and version, u16 kind, u32 length; one or two identifiers of 16 bytes; 34 bytes, of which the last but
+//	one says whether it is deflated; the data
+func Pictures() unpack.Format {
+	return unpack.Format{Name: "pictures", Match: func(p *unpack.Probe) bool { return named(p, "Pictures") }, Walk: picturesWalk}
+}
+
+func picturesWalk(src showcause.Source, out *unpack.Out) {
+	const emf, pict, identifier, metafile = 0xf01a, 0xf01c, 16, 34
+	for at := int64(0); at < src.Size(); {
+		head, err := bound.ReadAt(src, at, 8, 8)
+		if err != nil || !out.Work(16) {
+			return
+		}
+		kind, n := le.Uint16(head[2:]), int64(le.Uint32(head[4:]))
+		if kind < 0xf000 || n > src.Size()-at-8 {
+			out.Gap(showcause.Corrupt, at, src.Size()-at)
+			return
+		}
+		skip := int64(8 + identifier + metafile)
+		if le.Uint16(head)>>4&1 != 0 {
+			skip += identifier
+		}
+		if deflated, err := bound.ReadAt(src, at+skip-2, 1, 1); kind >= emf && kind <= pict && err == nil && deflated[0] == 0 && n+8 > skip {
+			r, err := zlib.NewReader(bound.Reader(src, at+skip, n+8-skip))
+			if err != nil {
+				out.Gap(showcause.Corrupt, at, n)
+			} else if !out.Child(unpack.Child{Op: "pictures.deflate", Reader: r, Size: -1}) {
+				return
+			}
+		}
+		at += 8 + n
+	}
+}

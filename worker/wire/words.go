@@ -89,6 +89,10 @@ func members() (out []archive) {
 		ole1     file native rest
 		onenote  file
 		ooxml    decrypted
+		hwp      decrypted deflate
+		hwp3     body deflate
+		hwp3body object
+		pictures deflate
 		swf      body data image pixels rest
 		xml      base64 deflate
 		mso      data rest
