@@ -20,6 +20,7 @@ import (
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/product/inspect"
+	"github.com/showcause/showcause/product/sbom"
 	"github.com/showcause/showcause/product/survey"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/rules/products"
@@ -67,7 +68,8 @@ Nothing is ever "absent": what was not reached is listed, and the exit code tell
 Exit code: 0 everything was reached; 2 an error, or something was not reached.`,
 		Example: `  showcause inventory /
   showcause inventory /mnt/root --exclude /srv/mail --cache /var/cache/showcause
-  showcause inventory disk.qcow2 --format json | jq '.coverage.files'`,
+  showcause inventory disk.qcow2 --format json | jq '.coverage.files'
+  showcause inventory image.tar --format cyclonedx > bom.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("inventory: name at least one target: /, a folder, or a file")
@@ -78,7 +80,7 @@ Exit code: 0 everything was reached; 2 an error, or something was not reached.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.format, "format", "text", "text, or json: an object a target")
+	f.StringVar(&o.format, "format", "text", "text; json: an object a target; cyclonedx, spdx: a document (1.6, 2.3) for one target")
 	f.StringArrayVar(&o.identities, "identities", nil, "a file of identities besides those that ship; may be given more than once")
 	f.StringArrayVar(&o.rules, "rules", nil, "YARA rules that are tried on programs, for components in others; may be given more than once")
 	f.StringArrayVar(&o.survey.Exclude, "exclude", nil, "a file or folder of a tree that is left out, from its root, / first; may be given more than once")
@@ -116,7 +118,7 @@ func here(_ context.Context, request []byte, f *os.File, part func([]byte) error
 
 func (o *options) prepare(c *cobra.Command) (print printer, err error) {
 	if print = printers[o.format]; print == nil {
-		return nil, fmt.Errorf("flag --format: %q is not one of text, json", o.format)
+		return nil, fmt.Errorf("flag --format: %q is not one of text, json, cyclonedx, spdx", o.format)
 	}
 	switch o.jail {
 	case "on":
@@ -178,8 +180,10 @@ func (o *options) run(c *cobra.Command, args []string) error {
 type printer func(w io.Writer, inv *product.Inventory, set *product.Set) error
 
 var printers = map[string]printer{
-	"text": printText,
-	"json": func(w io.Writer, inv *product.Inventory, _ *product.Set) error { return json.NewEncoder(w).Encode(inv) },
+	"text":      printText,
+	"json":      func(w io.Writer, inv *product.Inventory, _ *product.Set) error { return json.NewEncoder(w).Encode(inv) },
+	"cyclonedx": func(w io.Writer, inv *product.Inventory, _ *product.Set) error { return sbom.CycloneDX(w, inv) },
+	"spdx":      func(w io.Writer, inv *product.Inventory, _ *product.Set) error { return sbom.SPDX(w, inv) },
 }
 
 // sources are the names of readers whose records are packages.
