@@ -308,7 +308,7 @@ func (in *input) unpack(l *layer) {
 	if l.Source.Size() == 0 {
 		return
 	}
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name()}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name(), Trail: l.Trail}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
 	for _, f := range in.options.Formats {
@@ -329,8 +329,11 @@ func (in *input) unpack(l *layer) {
 			in.unsupported(l, "format."+t.String(), l.Source.Size())
 		}
 	}
-	// An archive behind a program is unread only if no format read it.
-	if archive, sfx := strings.CutSuffix(l.packer, "-sfx"); l.packer != "" && !(sfx && read[archive]) {
+	// An archive behind a program is unread only if no format read it, and what unpacks itself
+	// only if it did not, which its format says.
+	archive, sfx := strings.CutSuffix(l.packer, "-sfx")
+	ran := exe.RunTime(l.packer) && (read["packed"] || len(l.Trail) > 0 && l.Trail[len(l.Trail)-1].Op == exe.OpImage)
+	if l.packer != "" && !(sfx && read[archive]) && !ran {
 		in.unsupported(l, "packer."+l.packer, -1)
 	}
 }

@@ -30,7 +30,8 @@ type Probe struct {
 	Type   filetype.Type
 	Head   []byte // the first bytes of the layer, HeadSize at most
 	Source showcause.Source
-	Name   string // Out.Name: what the container calls the layer; see Named
+	Name   string          // Out.Name: what the container calls the layer; see Named
+	Trail  showcause.Trail // of the layer; Match may look at the Ops
 
 	also  []filetype.Type
 	asked bool

@@ -103,6 +103,7 @@ const (
 type CPU struct {
 	R     [32]uint64 // the general registers; from 16 on they stay 0
 	IP    uint64
+	From  uint64 // where the instructions in front of the last jump began
 	Seg   [6]uint16
 	Base  [6]uint64 // of the segments
 	X     [16][2]uint64
@@ -171,6 +172,7 @@ func (c *CPU) Run(steps int64) Trap {
 				return t
 			}
 		}
+		c.From = c.IP
 		if c.flags&TF != 0 {
 			if c.step(b.ops[:1]) {
 				return c.trap

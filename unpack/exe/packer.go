@@ -103,9 +103,11 @@ var behind = [...]struct{ name, start string }{
 // packerPE names what packed a PE file, "" if nothing known did. What carries
 // other files is named before what packed the program that unpacks them.
 func packerPE(p *pe) string {
-	if n := carrier(p.f, p.Overlay); n != "" {
-		return n
-	}
+	return cmp.Or(carrier(p.f, p.Overlay), stubPE(p))
+}
+
+// stubPE names what packed a PE file so that it unpacks itself.
+func stubPE(p *pe) string {
 	if p.Entry > 0 {
 		code := p.f.upTo(p.Entry, 64)
 		// MEW starts with a jump back into the headers.
@@ -121,17 +123,11 @@ func packerPE(p *pe) string {
 			}
 		}
 	}
-	for _, s := range sectionNames {
-		if p.section(s.section) != nil {
-			return s.name
-		}
-	}
-	// UPX with other names on its sections: an empty one to unpack into, and
-	// the mark of its header where it stands before the first packed byte.
-	if h := p.f.upTo(0, 4096); len(p.Sections) > 1 && p.Sections[0].Size == 0 && p.Sections[0].Exec && bytes.Contains(h, []byte("UPX!")) {
+	n := p.named()
+	if n == "" && p.emptyFirst() {
 		return "upx"
 	}
-	return ""
+	return n
 }
 
 // fits tells whether b starts with a code in the notation of codes.

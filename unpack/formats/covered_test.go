@@ -90,6 +90,7 @@ func walkAll(src showcause.Source) seen {
 	var layer func(showcause.Layer) bool
 	layer = func(l showcause.Layer) bool {
 		p := unpacktest.Probe(l.Source)
+		p.Trail = l.Trail
 		leaf := true
 		out := unpack.NewOut(b, l.Trail, func(c showcause.Layer) { leaf = layer(c) && false }, func(g showcause.Gap) { s.codes = append(s.codes, string(g.Code)) })
 		for _, f := range all {

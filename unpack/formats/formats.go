@@ -107,6 +107,7 @@ func All() []unpack.Format {
 		script.Encoded(),
 		script.Stretches(),
 		exe.Universal(),
+		exe.Packed(),
 		exe.Embedded(stream.Measure),
 	}
 }

@@ -116,6 +116,7 @@ func members() (out []archive) {
 		vhdx     disk rest
 		vmdk     disk rest
 		vdi      disk rest
+		packed   image memory program
 		parallels disk rest
 		qed      disk rest
 		xar      gzip rest stored toc`), "\n") {

@@ -46,7 +46,8 @@ var dynamic = map[string]string{
 	`? + ".multipart"`:              "methodOps with .multipart",
 	`"format." + ?`:                 "types",
 	`"packer." + ?`:                 "packers",
-	`showcause.Unsupported + "." + showcause.Code(?)`: "the two above",
+	`showcause.Unsupported + ".packer." + showcause.Code(?)`: "packers",
+	`showcause.Unsupported + "." + showcause.Code(?)`:        "the two above",
 }
 
 // parsed is the source of all packages that make words.
