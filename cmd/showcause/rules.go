@@ -16,6 +16,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/rulescmd"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
@@ -24,13 +25,41 @@ import (
 func rulesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rules",
-		Short: "Compile, check, format and test rules, look into a compiled database, fetch rule files",
+		Short: "Compile, check, format, explain and test rules, look into databases and what an update changed, fetch rule files",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
-	c.AddCommand(yaraHost().Rules()...)
+	c.AddCommand(rulescmd.Host{FlagError: suggestFlag, Nothing: exitCode(exitFound)}.Commands()...)
+	for _, sub := range yaraHost().Rules() {
+		if sub.Name() == "test" {
+			testToo(sub)
+		}
+		c.AddCommand(sub)
+	}
 	return c
+}
+
+// testToo has the command that tests YARA rules try ClamAV signatures on a file too.
+func testToo(c *cobra.Command) {
+	theirs := c.RunE
+	c.Use += " | SIGNATURE|DATABASE FILE"
+	c.Short += "; or try ClamAV signatures on a file"
+	c.Long += `
+
+With a ClamAV signature, or a file of them, and a FILE: where each subsignature matches
+in the file as it stands, whether the expression holds, and why. Exit codes: 0 none
+fires, 1 one does, 2 trouble.`
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) != 2 || !rulescmd.IsSignature(args[0]) {
+			return theirs(c, args)
+		}
+		found, err := rulescmd.Test(c.OutOrStdout(), args[0], args[1], c.InOrStdin())
+		if err == nil && found {
+			err = exitCode(exitFound)
+		}
+		return err
+	}
 }
 
 func compileCommand() *cobra.Command {
