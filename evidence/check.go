@@ -16,6 +16,7 @@ const (
 	maxPatterns = 1 << 16
 	maxLabel    = 4096 // bytes of a name or a path's one component
 	maxReason   = 64 << 10
+	maxAfter    = 256 // entries that one follows
 )
 
 // check finds what is wrong with a statement by itself. What is hidden is not
@@ -61,7 +62,7 @@ func (c *checker) shape() {
 		want, may bool
 	}{
 		{"verdict", s.Verdict != "", finding || scan, false},
-		{"input", s.Input != nil, finding, s.Kind != Scan},
+		{"input", s.Input != nil, finding || s.Kind == Entry, s.Kind != Scan},
 		{"rules", s.Rules != nil, finding || scan, false},
 		{"policy", s.Policy != nil, finding || scan, false},
 		{"derivation", s.Derivation != nil, false, finding},
@@ -71,6 +72,7 @@ func (c *checker) shape() {
 		{"action", s.Action != nil, s.Kind == Deed, false},
 		{"contest", s.Contest != nil, s.Kind == Contest, false},
 		{"decision", s.Decision != nil, s.Kind == Decision, false},
+		{"case", s.Case != nil, s.Kind == Entry, false},
 	} {
 		if m.has && !m.want && !m.may {
 			c.bad(BadShape, "/predicate/"+m.name, "not of this kind of record")
@@ -231,6 +233,19 @@ func (c *checker) deeds() {
 			c.bad(BadValue, "/predicate/decision/outcome", "%.40q, want upheld or withdrawn", d.Outcome)
 		}
 		c.private("/predicate/decision/reason", d.Reason, false)
+	}
+	if e := s.Case; e != nil {
+		c.hex("/predicate/case/name", e.Name, false)
+		c.word("/predicate/case/act", e.Act, false)
+		if len(e.After) > maxAfter {
+			c.bad(BadValue, "/predicate/case/after", "%d entries, at most %d", len(e.After), maxAfter)
+		}
+		for i, a := range e.After {
+			c.hex("/predicate/case/after/"+strconv.Itoa(i), a, false)
+			if i > 0 && a <= e.After[i-1] {
+				c.bad(BadValue, "/predicate/case/after", "out of order, or one twice")
+			}
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func TestSchemaNames(t *testing.T) {
 		"engine": reflect.TypeFor[Engine](), "rules": reflect.TypeFor[Rules](), "rule": reflect.TypeFor[Rule](), "policy": reflect.TypeFor[Policy](),
 		"limits": reflect.TypeFor[Policy]().Field(1).Type, "step": reflect.TypeFor[Step](), "match": reflect.TypeFor[Match](), "coverage": reflect.TypeFor[Coverage](),
 		"gap": reflect.TypeFor[Gap](), "gapStep": reflect.TypeFor[GapStep](), "looked": reflect.TypeFor[Looked](), "action": reflect.TypeFor[Action](),
-		"contest": reflect.TypeFor[Contention](), "decision": reflect.TypeFor[Ruling](), "context": reflect.TypeFor[Context](), "time": reflect.TypeFor[Time](),
+		"contest": reflect.TypeFor[Contention](), "decision": reflect.TypeFor[Ruling](), "case": reflect.TypeFor[CaseEntry](), "context": reflect.TypeFor[Context](), "time": reflect.TypeFor[Time](),
 	} {
 		d, ok := s.Defs[name]
 		if !ok || d.Additional == nil || *d.Additional {
@@ -161,7 +161,7 @@ print(n)
 	if errors.As(err, &exit) || err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
-	if strings.TrimSpace(string(out)) != "12" {
+	if strings.TrimSpace(string(out)) != "14" {
 		t.Errorf("%s files", out)
 	}
 }

@@ -129,7 +129,7 @@ func TestVerifiersAgree(t *testing.T) {
 	ed, _ := sampleKeys(t)
 	all := samples(t, ed)
 	rng := rand.New(rand.NewPCG(5, 26))
-	kinds := []Kind{Finding, Finding, Scan, Deed, Contest, Decision}
+	kinds := []Kind{Finding, Finding, Scan, Deed, Contest, Decision, Entry}
 	var files [][]byte
 	var errs []error
 	taken := 0

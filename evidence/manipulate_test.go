@@ -133,7 +133,7 @@ func twist(n *node) {
 // signature is not of what remains.
 func unsigned(all map[Kind]*Record) (out []forgery) {
 	late := []Code{BadSignature, BadShape, BadField, BadType, BadCommitment, BadDisclosure, MoreSignature}
-	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision} {
+	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision, Entry} {
 		r := all[kind]
 		n, _ := parseJSON(r.payload)
 		var places []string
@@ -170,7 +170,7 @@ func with(r *Record, payload *node) []byte {
 
 // disclosed changes what is disclosed.
 func disclosed(all map[Kind]*Record) (out []forgery) {
-	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision} {
+	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision, Entry} {
 		r := all[kind]
 		for i := range r.disclosures {
 			change := func(name string, want Code, f func(d *disclosure)) {
@@ -307,7 +307,7 @@ func signed(t *testing.T, all map[Kind]*Record, ed, pq *Key) (out []forgery) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision} {
+	for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision, Entry} {
 		r := all[kind]
 		add := func(name string, want Code, f func(r *Record)) {
 			c := *r
@@ -459,7 +459,7 @@ func proofs(t *testing.T, all map[Kind]*Record, ed *Key) (out []forgery) {
 		}
 		defer l.Close()
 		var ds []translog.Digest
-		for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision} {
+		for _, kind := range []Kind{Finding, Scan, Deed, Contest, Decision, Entry} {
 			ds = append(ds, all[kind].Digest())
 		}
 		for i := range more {
@@ -469,7 +469,7 @@ func proofs(t *testing.T, all map[Kind]*Record, ed *Key) (out []forgery) {
 			t.Fatal(err)
 		}
 		m := map[Kind]string{}
-		for i, kind := range []Kind{Finding, Scan, Deed, Contest, Decision} {
+		for i, kind := range []Kind{Finding, Scan, Deed, Contest, Decision, Entry} {
 			p, err := l.Prove(int64(i))
 			if err != nil {
 				t.Fatal(err)
@@ -503,14 +503,14 @@ func proofs(t *testing.T, all map[Kind]*Record, ed *Key) (out []forgery) {
 	add("of another log", foreign[Finding])
 	add("of nothing", "x")
 	add("another index", strings.Replace(p, "index 0", "index 1", 1))
-	add("an index beyond", strings.Replace(p, "index 0", "index 305", 1))
+	add("an index beyond", strings.Replace(p, "index 0", "index 306", 1))
 	add("an index with a zero before it", strings.Replace(p, "index 0", "index 00", 1))
 	add("a hash less", strings.Join(slices.Delete(slices.Clone(lines), 2, 3), ""))
 	add("a hash more", strings.Join(slices.Insert(slices.Clone(lines), 2, lines[2]), ""))
 	add("hashes the other way round", strings.Join(append([]string{lines[0], lines[1], lines[3], lines[2]}, lines[4:]...), ""))
 	add("no checkpoint", strings.Join(lines[:len(lines)-6], ""))
 	add("cut", p[:len(p)-10])
-	add("another size", strings.Replace(p, "\n305\n", "\n306\n", 1))
+	add("another size", strings.Replace(p, "\n306\n", "\n307\n", 1))
 	add("another version", strings.Replace(p, "@v1", "@v2", 1))
 	line := func(name string, size int) string {
 		return "\u2014 " + name + " " + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, size)) + "\n"

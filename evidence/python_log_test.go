@@ -113,7 +113,7 @@ func TestPythonStore(t *testing.T) {
 		dir := t.TempDir()
 		pythonStore(t, dir, ed, 0, 9)
 		records, err := filepath.Glob(filepath.Join(dir, "records", "*", "*.scf"))
-		if err != nil || len(records) != 5 {
+		if err != nil || len(records) != 6 {
 			t.Fatalf("%d records, %v", len(records), err)
 		}
 		if err := c.do(dir, records[0]); err != nil {
@@ -205,7 +205,7 @@ func TestPythonLog(t *testing.T) {
 	}
 	lines := strings.Split(string(checkpoint), "\n")
 	journal := func(origin, root string) []byte {
-		s := fmt.Sprintf("showcause-log-pending/v1\n%s\n604\n605\n%s\n%s\n", origin, root, sum("entry"))
+		s := fmt.Sprintf("showcause-log-pending/v1\n%s\n605\n606\n%s\n%s\n", origin, root, sum("entry"))
 		return []byte(s + "sum " + sum(s) + "\n")
 	}
 	good := map[string]bool{"as it is": true, "a journal whose end is missing": true, "cosigned as it is": true, "cosigned of an earlier time": true}

@@ -118,6 +118,16 @@ func sampleDecision(of, contest string) *Statement {
 	}
 }
 
+func sampleEntry(after string) *Statement {
+	return &Statement{
+		Kind: Entry, Subject: Digests{SHA256: sum("body")},
+		Predicate: Predicate{
+			Input: &Input{Size: 321}, Engine: sampleEngine(), Case: &CaseEntry{Name: sum("case"), Act: "order", After: []string{after}},
+			Context: sampleContext(), Time: Time{Observed: "2026-11-23T10:00:00Z"},
+		},
+	}
+}
+
 // sampleKeys are the same in every run: the key is no secret.
 func sampleKeys(t testing.TB) (ed, pq *Key) {
 	t.Helper()
@@ -158,5 +168,6 @@ func samples(t testing.TB, keys ...*Key) map[Kind]*Record {
 	put(sampleDeed(of))
 	contest := put(sampleContest(of))
 	put(sampleDecision(of, contest))
+	put(sampleEntry(sum("before")))
 	return out
 }

@@ -22,6 +22,7 @@ const (
 	Deed     Kind = "action"   // what was done because of a finding
 	Contest  Kind = "contest"  // somebody says that a finding is wrong
 	Decision Kind = "decision" // what became of a contest
+	Entry    Kind = "case"     // an entry of the case file of an order (docs/format/case.md)
 )
 
 const (
@@ -55,6 +56,7 @@ type Predicate struct {
 	Action     *Action     `json:"action,omitempty"`     //
 	Contest    *Contention `json:"contest,omitempty"`    //
 	Decision   *Ruling     `json:"decision,omitempty"`   //
+	Case       *CaseEntry  `json:"case,omitempty"`       //
 	Context    Context     `json:"context"`              // not of the reproducible part
 	Time       Time        `json:"time"`                 // not of the reproducible part
 }
@@ -273,6 +275,14 @@ type Ruling struct {
 	Reason  Private `json:"reason"`
 }
 
+// CaseEntry places an entry in a case file. What it says is a file of its own, which
+// is the subject.
+type CaseEntry struct {
+	Name  string   `json:"name"`            // of the case, 32 random bytes
+	Act   string   `json:"act"`             // a word of ours
+	After []string `json:"after,omitempty"` // Record.Digest of the entries that it follows, ascending; none of the first
+}
+
 // Context is where it happened. It takes no part in what is reproduced.
 type Context struct {
 	Path  Private   `json:"path,omitzero"`
@@ -329,7 +339,7 @@ func statementOf(n *node) (*Statement, error) {
 	kind := strings.TrimSuffix(strings.TrimPrefix(w.PredicateType, predicateFirst), predicateLast)
 	s := &Statement{Kind: Kind(kind), Predicate: w.Predicate}
 	switch s.Kind {
-	case Finding, Scan, Deed, Contest, Decision:
+	case Finding, Scan, Deed, Contest, Decision, Entry:
 	default:
 		return nil, refuse(BadType, "/predicateType", "%.100q", w.PredicateType)
 	}

@@ -29,7 +29,7 @@ import sys
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-KINDS = ("finding", "coverage", "action", "contest", "decision")
+KINDS = ("finding", "coverage", "action", "contest", "decision", "case")
 VERDICTS = ("nothing-found", "incomplete", "error", "found")
 MAX_INT = 2**53 - 1
 MAX_FILE = 64 << 20
@@ -239,6 +239,7 @@ FORM = {
         "id": (PRIVATE, 1), "verdict": (STR, 0), "input": ("input", 0), "engine": ("engine", 1), "rules": ("rules", 0),
         "policy": ("policy", 0), "derivation": (["step"], 0), "matches": (MATCHES, 0), "counts": ([INT], 0),
         "coverage": ("coverage", 0), "action": ("action", 0), "contest": ("contest", 0), "decision": ("decision", 0),
+        "case": ("case", 0),
         "context": ("context", 1), "time": ("time", 1)},
     "input": {"size": (INT, 1), "type": (STR, 0)},
     "engine": {"version": (STR, 1), "binary": (STR, 1), "revision": (STR, 0), "go": (STR, 1), "target": (STR, 1)},
@@ -260,6 +261,7 @@ FORM = {
     "action": {"deed": (STR, 1), "record": (STR, 1), "result": (STR, 1), "reason": (PRIVATE, 0), "detail": (TEXTS, 0)},
     "contest": {"record": (STR, 1), "reason": (PRIVATE, 1)},
     "decision": {"contest": (STR, 1), "record": (STR, 1), "outcome": (STR, 1), "reason": (PRIVATE, 1)},
+    "case": {"name": (STR, 1), "act": (STR, 1), "after": ([STR], 0)},
     "context": {
         "path": (PRIVATE, 0), "paths": ([PRIVATE], 0), "host": (PRIVATE, 0), "user": (PRIVATE, 0), "scan": (STR, 0),
         "jail": (STR, 0), "keys": ([STR], 1)},
@@ -476,7 +478,8 @@ class Check:
         want = {
             "finding": ("verdict", "input", "rules", "policy", "coverage"),
             "coverage": ("verdict", "rules", "policy", "coverage"),
-            "action": ("action",), "contest": ("contest",), "decision": ("decision",)}[self.kind]
+            "action": ("action",), "contest": ("contest",), "decision": ("decision",),
+            "case": ("case", "input")}[self.kind]
         may = {"finding": ("derivation", "matches", "counts"), "coverage": ()}.get(self.kind, ("input",))
         for k in FORM["predicate"]:
             if k in ("id", "engine", "context", "time"):
@@ -645,6 +648,15 @@ class Check:
             self.hex("/predicate/decision/contest", self.p["decision"]["contest"])
             if self.p["decision"]["outcome"] not in ("upheld", "withdrawn"):
                 self.bad("value", "/predicate/decision/outcome", "want upheld or withdrawn")
+        c, at = self.p.get("case"), "/predicate/case/"
+        if c:
+            after = c.get("after", [])
+            self.hex(at + "name", c["name"])
+            self.word(at + "act", c["act"])
+            for a in after:
+                self.hex(at + "after", a)
+            if len(after) > 256 or sorted(set(after)) != after:
+                self.bad("value", at + "after", "more than 256, out of order, or one twice")
 
     def policy(self):
         p = self.p.get("policy")
