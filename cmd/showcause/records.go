@@ -84,7 +84,7 @@ func recordCommands() []*cobra.Command {
 		},
 		Exit: func(code int) error { return exitCode(code) },
 	}
-	return []*cobra.Command{evidenceCommand(h.Recheck(), h.Show()), h.Contest(), h.Decide(), h.Report()}
+	return []*cobra.Command{evidenceCommand(h.Recheck(), h.Show()), directiveHost().Join(h.Contest()), directiveHost().Join(h.Decide()), h.Report()}
 }
 
 // recorder records what a scan says; nil records nothing.

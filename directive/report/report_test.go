@@ -1,0 +1,226 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/showcause/showcause/directive/casefile"
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/rules/orders"
+	"github.com/showcause/showcause/rules/products"
+)
+
+// sample is a case with one covered finding on the first of two endpoints, whose names are
+// an attacker's; or with none.
+func sample(t *testing.T, present bool) *Input {
+	t.Helper()
+	s, err := store.Open(filepath.Join(t.TempDir(), "store"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c, err := casefile.Create(filepath.Join(t.TempDir(), "case"), casefile.Options{Store: s}, casefile.Opening{Title: "T"}, "A. Officer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	attach := func(b []byte) string {
+		d, err := c.Attach(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	add := func(act casefile.Act, b *casefile.Body) {
+		if _, err := c.Append(act, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, _ := orders.Text("bod-17-01")
+	add(casefile.Receive, &casefile.Body{Order: "bod-17-01", Version: 1, Text: attach(text), Name: "bod-17-01.yaml", At: "2017-09-19"})
+	for id, v := range map[string]string{"federal-executive": "yes", "national-security-system": "no", "dod-ic-system": "no"} {
+		add(casefile.Answer, &casefile.Body{Condition: id, Value: v})
+	}
+	for _, host := range []string{"<script>alert(1)</script>", "=cmd()"} {
+		inv := product.Inventory{Format: product.Format, Target: "/", Kind: "host", System: product.System{Host: host}}
+		inv.Coverage.Methods = []string{"dpkg"}
+		if present && host[0] == '<' {
+			inv.Observations = []product.Observation{{
+				Source: "dpkg", Platform: product.Deb, Class: product.Installed, Place: product.Place{Path: "/var/lib/dpkg/status"},
+				Evidence: product.Evidence{Size: 99, Record: "Package: kesl"}, Facts: []product.Fact{{Kind: product.Package, Value: "kesl"}},
+			}}
+		}
+		b, err := json.Marshal(&inv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(casefile.Search, &casefile.Body{Endpoint: host, Text: attach(b)})
+	}
+	set, err := product.Load(products.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2017, 10, 1, 12, 0, 0, 0, time.UTC)
+	st := c.State(set, orders.Calendar, now)
+	if len(st.Problems) > 0 {
+		t.Fatal(st.Problems)
+	}
+	return &Input{State: st, Order: st.Orders[0], Case: c.Name(), Made: now, Version: "showcause test", File: c.File, Fields: map[string]string{}}
+}
+
+func written(t *testing.T, format string, in *Input) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, format, in); err != nil {
+		t.Fatalf("%s: %v", format, err)
+	}
+	return b.String()
+}
+
+func TestBODReport(t *testing.T) {
+	out := written(t, "bod", sample(t, true))
+	for _, want := range []string{
+		"a. Products found, or that none were found\n   Kaspersky Endpoint Security for Linux (kaspersky.kesl)", "Kaspersky Endpoint Security for Linux: 1",
+		"of 2 endpoints: 1 present, 1 not found, 0 unreached, 0 excluded", "readers: dpkg", "cannot be seen by them: services that leave no file", "Not confirmed about the order",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	out = written(t, "bod", sample(t, false))
+	if !strings.Contains(out, "no covered product was found, by the methods and over the coverage below, on 2 endpoints") || strings.Contains(out, "is absent") {
+		t.Errorf("nil:\n%s", out)
+	}
+}
+
+// What the case does not say is not known; what a person says is said.
+func TestPlanIsNotInvented(t *testing.T) {
+	in := sample(t, true)
+	in.Form = in.Order.Plan
+	in.Fields["h"] = "contract 7\ncontract 8"
+	out := written(t, "bod", in)
+	for _, id := range strings.Fields("a b f g j k l m n") {
+		part := regexp.MustCompile(`(?m)^` + id + `\. .*\n   (.*)$`).FindStringSubmatch(out)
+		if part == nil || part[1] != NotKnown {
+			t.Errorf("element %s: %q, want %q", id, part, NotKnown)
+		}
+	}
+	if !strings.Contains(out, "   contract 7\n   contract 8\n") || !strings.Contains(out, "Fri 13 Oct 2017") {
+		t.Errorf("elements h and i:\n%s", out)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	out := written(t, "csv", sample(t, true))
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if !strings.HasPrefix(rows[2][1], "'=") && !strings.HasPrefix(rows[1][1], "'=") {
+		t.Errorf("a formula: %q", rows)
+	}
+}
+
+func TestHTML(t *testing.T) {
+	out := written(t, "html", sample(t, true))
+	if strings.Contains(out, "<script") {
+		t.Error("an endpoint's name is a program of the page")
+	}
+	for _, m := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(out, -1) {
+		if !strings.Contains(out, `id="`+m[1]+`"`) {
+			t.Errorf("#%s leads nowhere", m[1])
+		}
+	}
+	for _, want := range []string{`class="badge ">12 days left`, "Fri 13 Oct 2017", "Package: kesl", "kaspersky.yaml:", `<a href="files/`, `<a href="records/`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// walk collects identifiers and references of a document.
+func walk(v any, key string, ids, refs map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			walk(x, k, ids, refs)
+		}
+	case []any:
+		for _, x := range v {
+			walk(x, key, ids, refs)
+		}
+	case string:
+		if key == "uuid" {
+			ids[v] = true
+		} else if strings.HasSuffix(key, "-uuid") {
+			refs[v] = true
+		}
+	}
+}
+
+func TestOSCAL(t *testing.T) {
+	for _, v := range []struct {
+		format, root string
+		present      bool
+	}{{"oscal-ar", "assessment-results", true}, {"oscal-ar", "assessment-results", false}, {"oscal-poam", "plan-of-action-and-milestones", true}} {
+		out := written(t, v.format, sample(t, v.present))
+		var doc map[string]any
+		if err := json.Unmarshal([]byte(out), &doc); err != nil || doc[v.root] == nil || strings.Contains(out, "null") {
+			t.Fatalf("%s: %v\n%s", v.format, err, out)
+		}
+		ids, refs := map[string]bool{}, map[string]bool{}
+		walk(doc, "", ids, refs)
+		for id := range ids {
+			if !uuidForm.MatchString(id) {
+				t.Errorf("%s: uuid %s", v.format, id)
+			}
+		}
+		for r := range refs {
+			if !ids[r] {
+				t.Errorf("%s: %s refers to nothing", v.format, r)
+			}
+		}
+		satisfied := strings.Contains(out, `"state": "satisfied"`)
+		if v.format == "oscal-ar" && satisfied == v.present {
+			t.Errorf("present %t, satisfied %t", v.present, satisfied)
+		}
+	}
+	var b bytes.Buffer
+	if err := Write(&b, "oscal-poam", sample(t, false)); err == nil || b.Len() > 0 {
+		t.Error("a POA&M said nil")
+	}
+}
+
+// The documents fit the published schemas, of which SHOWCAUSE_OSCAL names the folder.
+func TestOSCALSchemas(t *testing.T) {
+	dir := os.Getenv("SHOWCAUSE_OSCAL")
+	if dir == "" {
+		t.Skip("SHOWCAUSE_OSCAL does not name a folder with oscal_assessment-results_schema.json and oscal_poam_schema.json of release 1.2")
+	}
+	for format, name := range map[string]string{"oscal-ar": "oscal_assessment-results_schema.json", "oscal-poam": "oscal_poam_schema.json"} {
+		c := jsonschema.NewCompiler()
+		s, err := c.Compile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(written(t, format, sample(t, true))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(doc); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}

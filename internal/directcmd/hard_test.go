@@ -1,0 +1,221 @@
+package directcmd
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/rules/orders"
+)
+
+// One embedded component, three orders, three verdicts with their reasons.
+func TestEmbedded(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01", "far-52-204-23", "commerce-icts-2024")
+	out := d.search("bod-17-01", inventory("desk1", engine(9)...))
+	d.has(out, "embedded", "bod-17-01: not-covered: embedded code is excluded", "far-52-204-23: covered", "embedded code is included", "commerce-icts-2024: covered", "embedded code is included")
+	out = d.do("case", "show")
+	d.has(out, "bod-17-01 (version 1", "0 present", "far-52-204-23 (version 1", "1 present", "commerce-icts-2024 (version 1", "1 present")
+}
+
+// A text that names the product counts nowhere.
+func TestMention(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	script := observation("text", "", product.Mention, "/home/anna/remove-av.sh", 3, product.Fact{Kind: product.Driver, Value: "klif.sys"}, product.Fact{Kind: product.Signer, Value: "AO Kaspersky Lab", Verified: true})
+	out := d.search("bod-17-01", inventory("desk1", script))
+	d.has(out, "mention of", "counts nowhere")
+	d.has(d.do("case", "show"), "of 1 endpoints 0 present, 1 not found", "(mention)", "counts nowhere")
+	d.has(d.do("attest", "bod-17-01", "--by", "A. Officer"), "Not found", "not a statement that nothing is there", "attestation")
+}
+
+// A false positive that is withdrawn is withdrawn on every host with the same bytes, and
+// the numbers of reports that went out are corrected.
+func TestFalsePositive(t *testing.T) {
+	d := newDesk(t)
+	d.open("far-52-204-23")
+	out := d.search("far-52-204-23", inventory("desk1", engine(9)...), inventory("desk2", engine(9)...), inventory("desk3", engine(50)...))
+	id := d.pick(out, findingID)
+	out = d.do("order", "report", "far-52-204-23", "--format", "csv", "-o", d.t.TempDir()+"/r.csv")
+	d.has(out, "signed by record")
+	out = d.do("contest", id, "--reason", "a list of names, no engine", "--by", "Owner of desk1")
+	contest := d.pick(out, `contest ([0-9a-f]{64})`)
+	d.has(d.do("case", "show"), "contested")
+	out = d.do("decide", contest[:16], "--withdrawn", "--reason", "the rule was wrong", "--by", "B. Reviewer")
+	d.has(out, "withdrawn with it, being of the same bytes", "desk2", "said 3 present and 3 findings; it is 1 and 1")
+	d.fails("decided already", "decide", contest[:16], "--upheld", "--reason", "x", "--by", "B")
+	d.has(d.do("order", "report", "far-52-204-23", "--format", "far"), "Corrections of earlier reports", "said 3 present")
+	if out := d.do("order", "report", "far-52-204-23", "--format", "html"); !strings.Contains(out, "Corrections of earlier reports") {
+		t.Error("the page does not retract")
+	}
+}
+
+// An exception needs authority, control and an end; the finding stays visible, and opens
+// again when the time is over.
+func TestException(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	id := d.pick(d.search("bod-17-01", inventory("desk1", kesl())), findingID)
+	args := []string{"waive", id, "--by", "A. Officer", "--code", "security-research", "--reason", "laboratory", "--control", "no network"}
+	d.fails("flag --authority", append(args, "--expires", "2026-12-31")...)
+	args = append(args, "--authority", "head of the agency")
+	d.fails("flag --expires", args...)
+	d.fails("is over", append(args, "--expires", "2026-11-01")...)
+	d.do(append(args, "--expires", "2026-12-31")...)
+	d.has(d.do("case", "show"), "1 present", "waived")
+	d.has(d.do("order", "report", "bod-17-01", "--format", "oscal-poam"), "deviation-approved")
+	d.now = time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	d.has(d.do("case", "show"), "candidate", "the waiver ended on 2026-12-31")
+}
+
+// Who was not reached is neither: it is in every total, and blocks the nil report.
+func TestOffline(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	d.do("case", "endpoints", "desk1", "desk2", "desk3")
+	d.search("bod-17-01", inventory("desk1"))
+	d.has(d.do("case", "show"), "of 3 endpoints 0 present, 1 not found, 2 unreached", "desk2", "never searched")
+	out, err := d.try("attest", "bod-17-01", "--by", "A. Officer")
+	if err == nil {
+		t.Fatal("nil was attested over two hosts that nobody searched")
+	}
+	d.has(out, "refused", "desk2: never searched", "desk3: never searched")
+	d.has(d.do("order", "report", "bod-17-01", "--format", "bod"), "no covered product was found on 1 of 3 endpoints; 2 were not reached")
+	d.search("bod-17-01", inventory("desk2", kesl()), inventory("desk3"))
+	d.has(d.do("case", "show"), "of 3 endpoints 1 present, 2 not found, 0 unreached")
+}
+
+// Found again after it was verified gone: another finding, another clock; presence that
+// goes on starts none.
+func TestReinstall(t *testing.T) {
+	d := newDesk(t)
+	d.open("far-52-204-23")
+	one := d.pick(d.search("far-52-204-23", inventory("desk1", kesl())), findingID)
+	d.has(d.do("case", "confirm", one, "--by", "A. Officer", "--at", "2026-11-24"), "Mon 30 Nov 2026")
+	d.search("far-52-204-23", inventory("desk1", kesl()))
+	d.fails("continuous presence starts no clock anew", "case", "confirm", one, "--by", "A. Officer")
+	d.search("far-52-204-23", inventory("desk1"))
+	d.has(d.do("case", "show"), "verified-gone", "gone without a removal")
+	out := d.search("far-52-204-23", inventory("desk1", kesl()))
+	two := d.pick(out, findingID)
+	d.has(out, "found again after "+one)
+	if two == one {
+		t.Fatal("the same finding")
+	}
+	d.has(d.do("case", "confirm", two, "--by", "A. Officer", "--at", "2026-12-01"), "Fri 4 Dec 2026")
+}
+
+// The vendor's own replacement removes nothing that a search has not verified.
+func TestVendorReplacement(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	id := d.pick(d.search("bod-17-01", inventory("desk1", kesl())), findingID)
+	out := d.do("remove", id, "--by-hand", "the vendor's update replaces it by UltraAV", "--by", "A. Officer")
+	p := d.pick(out, `proposal ([0-9a-f]{16})`)
+	d.do("remove", id, "--approve", p, "--by", "B. Reviewer")
+	d.do("remove", id, "--run", p, "--by", "A. Officer")
+	d.has(d.do("case", "show"), "1 present", "removed-unverified")
+	d.search("bod-17-01", inventory("desk1", kesl()))
+	d.has(d.do("case", "show"), "1 present", "still there after the removal")
+	other := observation("pe", product.Windows, product.Installed, "/Program Files/UltraAV/u.exe", 77, product.Fact{Kind: product.Signer, Value: "UltraAV", Verified: true})
+	d.search("bod-17-01", inventory("desk1", other))
+	d.has(d.do("case", "show"), "0 present", "verified-gone")
+}
+
+// A backup is listed and is no endpoint.
+func TestBackup(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	b := kesl()
+	b.Class, b.Place.Root, b.Place.Path = product.Backup, "/srv/backup.tar", "/srv/backup.tar"
+	out := d.search("bod-17-01", inventory("nas", b))
+	d.has(out, "backup", "not-covered: a copy in a backup is listed")
+	d.has(d.do("case", "show"), "0 present, 1 not found", "backup")
+}
+
+// What could not be read blocks the nil report, and is named.
+func TestUnreadable(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	inv := inventory("desk1")
+	inv.Coverage.Files = product.Files{Seen: 100, Read: 40, Judged: 59, Unread: 1}
+	inv.Coverage.Gaps = []product.Gap{gap("encrypted", "/home/anna/vault.img")}
+	d.search("bod-17-01", inv)
+	out, err := d.try("attest", "bod-17-01", "--by", "A. Officer")
+	if err == nil {
+		t.Fatal("nil was attested over an encrypted volume")
+	}
+	d.has(out, "/home/anna/vault.img", "encrypted")
+	d.has(d.do("order", "report", "bod-17-01", "--format", "html"), "/home/anna/vault.img")
+}
+
+// An order that is amended is applied to what was found, without a search.
+func TestAmended(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	d.search("bod-17-01", inventory("desk1", engine(9)...))
+	d.has(d.do("case", "show"), "0 present")
+	text, err := orders.Text("bod-17-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	amended := strings.Replace(strings.Replace(string(text), "version: 1", "version: 2", 1), "rule: exclude", "rule: include", 1)
+	d.fails("an amended one has a higher version", "case", "receive", d.write("same.yaml", string(text)), "--received", "2026-12-01", "--by", "A. Officer")
+	out := d.do("case", "receive", d.write("amended.yaml", amended), "--received", "2026-12-01", "--by", "A. Officer")
+	d.has(out, "covered: a product of the vendor", "embedded code is included", "(was not-covered: embedded code is excluded")
+	d.has(d.do("case", "show"), "version 2", "1 present")
+	d.has(d.do("case", "receive", "far-52-204-23", "--received", "2026-12-01", "--by", "A. Officer"), "far-52-204-23", "undetermined")
+}
+
+// Two orders, one finding: two verdicts, two clocks, the earlier first.
+func TestTwoOrders(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01", "far-52-204-23")
+	out := d.search("bod-17-01", inventory("desk1", kesl()))
+	id := d.pick(out, findingID)
+	d.has(out, "bod-17-01: covered", "far-52-204-23: covered")
+	if strings.Count(out, "  finding ") != 1 {
+		t.Errorf("one finding:\n%s", out)
+	}
+	d.do("case", "confirm", id, "--by", "A. Officer", "--at", "2026-11-24")
+	d.has(d.do("case", "show"), "Fri 13 Oct 2017", "LATE", "bod-17-01 identify", "Mon 30 Nov 2026", "far-52-204-23 initial of "+id)
+}
+
+// A search alone identifies nothing; the tool asks, and records who and when.
+func TestCandidate(t *testing.T) {
+	d := newDesk(t)
+	d.open("far-52-204-23")
+	out := d.search("far-52-204-23", inventory("desk1", kesl()))
+	id := d.pick(out, findingID)
+	d.has(out, "confirm it as an identification?")
+	d.has(d.do("case", "show"), "waits: the identification is not known")
+	d.fails("flag --by", "case", "confirm", id)
+	d.do("case", "confirm", id, "--by", "A. Officer", "--at", "2026-11-24T15:00:00-05:00")
+	d.has(d.do("case", "show"), "Mon 30 Nov 2026", "6 days left")
+	d.do("order", "submitted", "far-52-204-23", "initial", "--finding", id, "--at", "2026-11-30", "--receipt", "e-mail 17", "--by", "A. Officer")
+	d.has(d.do("case", "show"), "submitted 2026-11-30", "Mon 14 Dec 2026", "follow-up")
+}
+
+// Days are those of the order's zone and calendar, whatever this machine's clock says.
+func TestZones(t *testing.T) {
+	d := newDesk(t)
+	d.open("far-52-204-23")
+	id := d.pick(d.search("far-52-204-23", inventory("desk1", kesl())), findingID)
+	// 03:00 UTC of the 25th is the evening of the 24th in New York; the 26th is Thanksgiving.
+	d.has(d.do("case", "confirm", id, "--by", "A. Officer", "--at", "2026-11-25T03:00:00Z"), "Mon 30 Nov 2026")
+	d.do("extend", "far-52-204-23/initial", "--to", "2026-12-02", "--reason", "the agency was closed by order", "--by", "Contracting officer")
+	d.has(d.do("case", "show"), "Wed 2 Dec 2026", "was Mon 30 Nov 2026")
+}
+
+// An uninstaller that wants a password is a matter for a person.
+func TestCredential(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	id := d.pick(d.search("bod-17-01", inventory("desk1", kesl())), findingID)
+	out := d.do("remove", id, "--by-hand", "uninstall with the administrator's password", "--needs", "credential: password of the vendor's policy", "--by", "A. Officer")
+	d.has(out, "needs: credential")
+	d.fails("nobody approved it", "remove", id, "--run", d.pick(out, `proposal ([0-9a-f]{16})`), "--by", "A. Officer")
+	d.fails("somebody else must approve it", "remove", id, "--approve", d.pick(out, `proposal ([0-9a-f]{16})`), "--by", "a.  officer")
+	d.fails("not this host's live system", "remove", id, "--by", "A. Officer")
+}
