@@ -264,7 +264,11 @@ func (h Host) caseShow() *cobra.Command {
 			}
 			tab := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(tab, "\nduties")
-			for _, t := range s.state.Tasks(clock.DayIn(s.now(), s.state.Orders[0].Zone()) + 60) {
+			tasks := s.state.Tasks(clock.DayIn(s.now(), s.state.Orders[0].Zone()) + 60)
+			for i, t := range tasks {
+				if t.Late && t.N > 0 && slices.ContainsFunc(tasks[i+1:], func(u casefile.Task) bool { return u.Late && u.Duty == t.Duty && u.Finding == t.Finding }) {
+					continue // of one that comes again, the last that is late stands for those before
+				}
 				s.task(tab, t)
 			}
 			fmt.Fprintln(tab, "\nfindings")

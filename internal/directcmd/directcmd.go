@@ -36,8 +36,10 @@ type Host struct {
 	// "" if there is to be none.
 	StoreFlag func(f *pflag.FlagSet, to *string)
 	StoreDir  func(flag string) (dir string, named bool, err error)
-	// Survey says what is in a target; nil where the program cannot.
-	Survey func(ctx context.Context, target string) (*product.Inventory, error)
+	// Scratch opens a temporary file that is gone when it is closed.
+	Scratch func() (*os.File, error)
+	// Look looks into files in another way than by processes in the jail: in tests.
+	Look func(ctx context.Context, request []byte, f *os.File, part func([]byte) error) error
 	// Refused ends the program after all was said: something was refused, or is not there.
 	Refused error
 	// Now is the clock; nil is this machine's.

@@ -1,9 +1,11 @@
 package directcmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,8 +15,11 @@ import (
 	"github.com/showcause/showcause/directive/casefile"
 	"github.com/showcause/showcause/directive/clock"
 	"github.com/showcause/showcause/directive/report"
+	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/internal/ordercmd"
 	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/product/survey"
+	"github.com/showcause/showcause/rules"
 )
 
 // tryOrder refuses an order that a case could not take.
@@ -43,6 +48,8 @@ was found or something was not read.`,
 		cobra.MinimumNArgs(1), true, func(s *session, c *cobra.Command) func([]string) error {
 			var endpoint string
 			var inventories []string
+			var look looking
+			look.flags(c)
 			c.Flags().StringVar(&endpoint, "endpoint", "", "name of the endpoint (default: what the target calls itself)")
 			c.Flags().StringArrayVar(&inventories, "inventory", nil, "file of an inventory that was made elsewhere (JSON); may be repeated")
 			return func(args []string) error {
@@ -59,10 +66,7 @@ was found or something was not read.`,
 					list = append(list, search{inv, "inventory"})
 				}
 				for _, target := range args[1:] {
-					if s.Survey == nil {
-						return errors.New("identify: this build reads inventories only (--inventory)")
-					}
-					inv, err := s.Survey(s.c.Context(), target)
+					inv, err := s.survey(target, &look)
 					if err != nil {
 						return fmt.Errorf("identify: %w", err)
 					}
@@ -74,6 +78,48 @@ was found or something was not read.`,
 				return s.take(o, list, endpoint)
 			}
 		})
+}
+
+// looking is how targets are looked through.
+type looking struct {
+	exclude, rules []string
+	cache, jail    string
+}
+
+func (l *looking) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&l.exclude, "exclude", nil, "file or folder of a tree that is left out, from its root; may be repeated")
+	f.StringArrayVar(&l.rules, "rules", nil, "YARA rules that are tried on programs, for components in others; may be repeated")
+	f.StringVar(&l.cache, "cache", "", "keep in this folder what files held: one that did not change is not read again")
+	f.StringVar(&l.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
+}
+
+// survey searches one target, here and now.
+func (s *session) survey(target string, l *looking) (*product.Inventory, error) {
+	o := survey.Options{Exclude: l.exclude, Cache: l.cache, Engine: s.Version, Scratch: s.Scratch, Run: s.Look}
+	switch l.jail {
+	case "on":
+		if o.Run != nil {
+			break
+		}
+		if err := jail.Available(); err != nil {
+			return nil, fmt.Errorf("jail: the kernel cannot lock the process that reads files: %w; --jail=off reads without", err)
+		}
+	case "off":
+		fmt.Fprintln(s.c.ErrOrStderr(), "showcause: without the jail: this process reads the files itself")
+		o.Run = func(_ context.Context, request []byte, f *os.File, part func([]byte) error) error {
+			return survey.Here(request, f, part)
+		}
+	default:
+		return nil, fmt.Errorf("flag --jail: %.80q is not one of on, off", l.jail)
+	}
+	if len(l.rules) > 0 {
+		var err error
+		if o.Rules, err = rules.Compile(l.rules, rules.Options{}); err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+	}
+	return survey.Run(s.c.Context(), target, o)
 }
 
 // search is an inventory, and whether it was made here and now.
