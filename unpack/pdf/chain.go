@@ -168,11 +168,29 @@ func (f *file) trim(from, end int64) int64 {
 // run is one stream that is decoded.
 type run struct {
 	raw  *io.SectionReader
-	in   *bufio.Reader
+	in   *bufio.Reader // nil: it is closed
 	r    io.Reader
 	err  error
 	self bool // its filter tells where it ends
 	size int64
+	read int64 // bytes of the stream, once it is closed
+	of   *file
+	fl   *inflate // the first filter, if it inflates
+}
+
+// Close gives back what a run holds: a file may have a hundred thousand streams.
+func (r *run) Close() error {
+	if r.in == nil {
+		return nil
+	}
+	r.read, r.of.buffers = r.used(), append(r.of.buffers, r.in)
+	if r.fl != nil && r.fl.fl != nil {
+		r.of.inflaters = append(r.of.inflaters, r.fl.fl)
+	}
+	if r.in, r.fl = nil, nil; r.err == nil {
+		r.err = io.ErrClosedPipe
+	}
+	return nil
 }
 
 // Read implements io.Reader.
@@ -190,6 +208,9 @@ func (r *run) clean() bool { return r.err == io.EOF && r.self }
 
 // used returns how many bytes of the stream were read.
 func (r *run) used() int64 {
+	if r.in == nil {
+		return r.read
+	}
 	at, _ := r.raw.Seek(0, io.SeekCurrent)
 	return at - int64(r.in.Buffered())
 }
@@ -197,8 +218,13 @@ func (r *run) used() int64 {
 // run decodes a stream to its end at end.
 func (f *file) run(s *stream, end int64, chain []filter, c *cipher) *run {
 	raw := bound.Reader(f.src, s.data, end-s.data)
-	r := &run{raw: raw, size: end - s.data}
-	r.in = bufio.NewReaderSize(&metered{raw, f}, 4<<10)
+	r := &run{raw: raw, size: end - s.data, of: f}
+	if n := len(f.buffers); n > 0 {
+		r.in, f.buffers = f.buffers[n-1], f.buffers[:n-1]
+	} else {
+		r.in = bufio.NewReaderSize(nil, 4<<10)
+	}
+	r.in.Reset(&metered{raw, f})
 	in := r.in
 	if c != nil {
 		in = bufio.NewReaderSize(&decoder{r: c.reader(r.in), work: f.out.Work, rate: 8}, 4<<10)
@@ -214,7 +240,11 @@ func (f *file) run(s *stream, end int64, chain []filter, c *cipher) *run {
 			break
 		}
 		if i == 0 {
-			r.self = x.method == filterFlate || x.method == filterLZW
+			if r.self = x.method == filterFlate || x.method == filterLZW; x.method == filterFlate {
+				r.fl = newInflate(in, f)
+				r.r = x.over(r.fl, f)
+				continue
+			}
 		} else {
 			in = bufio.NewReaderSize(r.r, 4<<10)
 		}

@@ -56,7 +56,7 @@ func (f *file) leadTo(off int64) {
 			f.heads[j].given, ok = true, false
 		}
 	}
-	if ok && len(f.heads)+len(f.more) <= maxHeads {
+	if ok && len(f.heads)+len(f.more) <= f.most() {
 		f.more = append(f.more, h)
 	}
 }

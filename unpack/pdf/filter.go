@@ -84,7 +84,7 @@ func (f filter) open(in *bufio.Reader, of *file) io.Reader {
 	d := &decoder{work: of.out.Work, rate: 2}
 	switch f.method {
 	case filterFlate:
-		d.r, d.rate = newInflate(in), 8
+		return f.over(newInflate(in, of), of)
 	case filterLZW:
 		d.r = &lzw{in: in, early: f.early}
 	case filterHex:
@@ -96,6 +96,16 @@ func (f filter) open(in *bufio.Reader, of *file) io.Reader {
 	default:
 		return in
 	}
+	return f.predicted(d, of)
+}
+
+// over is open for deflate.
+func (f filter) over(z *inflate, of *file) io.Reader {
+	return f.predicted(&decoder{r: z, work: of.out.Work, rate: 8}, of)
+}
+
+// predicted undoes a predictor, if there is one.
+func (f filter) predicted(d *decoder, of *file) io.Reader {
 	if f.predictor < 2 || f.method != filterFlate && f.method != filterLZW {
 		return d
 	}
@@ -134,10 +144,11 @@ func (b *broken) Read(p []byte) (int, error) {
 // where the data do not begin so, at the header.
 type inflate struct {
 	in *bufio.Reader
-	fl io.Reader
+	fl io.ReadCloser
+	of *file
 }
 
-func newInflate(in *bufio.Reader) *inflate { return &inflate{in: in} }
+func newInflate(in *bufio.Reader, of *file) *inflate { return &inflate{in: in, of: of} }
 
 // isZlib judges the two bytes that a stream begins with (RFC 1950, section 2.2).
 func isZlib(b []byte) bool {
@@ -167,7 +178,14 @@ func (z *inflate) Read(p []byte) (int, error) {
 			z.in.Discard(skip)
 			return 0, nil
 		}
-		z.fl = flate.NewReader(z.in)
+		if n := len(z.of.inflaters); n > 0 {
+			z.fl, z.of.inflaters = z.of.inflaters[n-1], z.of.inflaters[:n-1]
+			if err := z.fl.(flate.Resetter).Reset(z.in, nil); err != nil {
+				return 0, err
+			}
+		} else {
+			z.fl = flate.NewReader(z.in)
+		}
 	}
 	return z.fl.Read(p)
 }

@@ -123,6 +123,7 @@ func (f *file) giveSealed(s *stream, ends []int64, chain []filter, r role) {
 // tells decodes a stream to see whether it tells its end.
 func (f *file) tells(s *stream, end int64, chain []filter, c *cipher) bool {
 	r := f.run(s, end, chain[:min(1, len(chain))], c)
+	defer r.Close()
 	if !r.self {
 		return false
 	}
@@ -173,8 +174,8 @@ func (f *file) giveOne(s *stream, end int64, chain []filter, c *cipher, r role, 
 	if code != "" { // what stands in front of it is decoded
 		child.Reader = io.MultiReader(got, failing{code})
 	}
-	if !f.out.Child(child) {
-		f.stop = true
+	f.stop = !f.out.Child(child)
+	if got.Close(); f.stop {
 		return false
 	}
 	if left := got.size - got.used(); c == nil && got.clean() && left > smallest {

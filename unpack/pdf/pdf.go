@@ -39,7 +39,7 @@ func Format() unpack.Format {
 
 func walk(src showcause.Source, out *unpack.Out) {
 	f := &file{src: src, size: src.Size(), out: out, first: -1, roles: map[int64]role{}, nested: map[int64]bool{}, said: map[showcause.Code]bool{}}
-	f.cache, f.room, f.input = map[*stream][]byte{}, 2*f.size+16<<20, 8*f.size+64<<20
+	f.cache, f.room, f.input = map[*stream][]byte{}, 2*f.size+16<<20, 4*f.size+64<<20
 	if b, ok := src.(showcause.Bytes); ok {
 		f.mem = b
 	}

@@ -1,8 +1,10 @@
 package pdf
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
+	"io"
 	"slices"
 
 	"github.com/showcause/showcause"
@@ -14,7 +16,7 @@ const (
 	step      = 256 << 10 // bytes that are searched at a time
 	behind    = 64        // bytes in front of a word that are looked at
 	ahead     = 16
-	maxHeads  = 1 << 20  // objects of a file, and words of each kind
+	maxHeads  = 1 << 20  // objects of a file, and words of each kind; see most
 	maxObject = 16 << 20 // bytes of one object without its stream
 	maxChain  = 32       // filters of one stream
 )
@@ -55,19 +57,21 @@ type file struct {
 	dicts []value // trailers
 	lock  *lock   // nil: nothing is encrypted
 
-	nested   map[int64]bool    // bodies of objects that stand in others; true: in a PDF that is a child
-	roles    map[int64]role    // of streams, by number
-	byNumber map[int64]*stream // the last one of each
-	texts    texts
-	said     map[showcause.Code]bool
-	covered  []unpack.Span      // what belongs to something
-	last     int64              // where the last object ends
-	cache    map[*stream][]byte // object streams that were decoded
-	cached   int                // bytes of them
-	room     int64              // bytes that references may still lead to
-	input    int64              // bytes of streams that may still be read
-	members  int
-	beyond   bool // a table or a dictionary tells of more than there is
+	nested    map[int64]bool    // bodies of objects that stand in others; true: in a PDF that is a child
+	roles     map[int64]role    // of streams, by number
+	byNumber  map[int64]*stream // the last one of each
+	texts     texts
+	said      map[showcause.Code]bool
+	covered   []unpack.Span      // what belongs to something
+	last      int64              // where the last object ends
+	cache     map[*stream][]byte // object streams that were decoded
+	cached    int                // bytes of them
+	room      int64              // bytes that references may still lead to
+	input     int64              // bytes of streams that may still be read
+	members   int
+	buffers   []*bufio.Reader // of runs that are closed
+	inflaters []io.ReadCloser
+	beyond    bool // a table or a dictionary tells of more than there is
 }
 
 // work charges n steps.
@@ -118,6 +122,10 @@ func (f *file) grow(off, end int64, try func(b []byte, all bool) bool) {
 	}
 }
 
+// most is how many objects, and words of each kind, are looked at: one for each 64 bytes, and
+// some. A file of nothing but heads of objects is not worth more.
+func (f *file) most() int { return int(min(maxHeads, 1<<16+f.size/64)) }
+
 // scan finds the words by which a file is taken apart, anywhere in it.
 func (f *file) scan() {
 	var buf []byte
@@ -141,7 +149,7 @@ func (f *file) scan() {
 			}
 		}
 		f.words(b, from, int(off-from), int(min(off+step, f.size)-from))
-		if len(f.heads) > maxHeads || len(f.opens) > maxHeads || len(f.closes) > maxHeads || len(f.tables) > maxHeads || len(f.ends) > maxHeads || len(f.trailers) > maxHeads || len(f.starts) > maxHeads {
+		if max(len(f.heads), len(f.opens), len(f.closes), len(f.tables), len(f.ends), len(f.trailers), len(f.starts)) > f.most() {
 			f.say(showcause.LimitObject, off, -1)
 			return
 		}

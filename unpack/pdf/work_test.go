@@ -3,10 +3,12 @@ package pdf
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -58,6 +60,37 @@ func TestOver(t *testing.T) {
 	} {
 		if r := unpacktest.Walk(t, Format(), b, showcause.Limits{}); !r.Has(showcause.LimitWork) {
 			t.Errorf("%s: %v, %d bytes of children", name, r.Gaps, r.Expanded)
+		}
+	}
+}
+
+// What a file of many small pieces takes in memory is in proportion to its size, and where
+// they are too many, that is told.
+func TestDear(t *testing.T) {
+	const n = 4 << 20
+	numbered := func(format string) []byte {
+		b := []byte("%PDF-1.7\n")
+		for i := 1; len(b) < n; i++ {
+			b = fmt.Appendf(b, format, i)
+		}
+		return append(b, "trailer<</Root 1 0 R>>\n%%EOF\n"...)
+	}
+	for name, f := range map[string]string{
+		"heads": "%d 0 obj\n", "streams": "%[1]d 0 obj<</Filter/FlateDecode/Length 4%[1]d>>\nstream\nabcdef\nendstream\nendobj\n", "dictionaries in each other": "%d 0 obj<</A[<</B ",
+		"streams over each other": "%d 0 obj<</Length 2000000>>stream\n",
+	} {
+		b := numbered(f)
+		before, after := new(runtime.MemStats), new(runtime.MemStats)
+		runtime.ReadMemStats(before)
+		var gaps []showcause.Code
+		out := unpack.NewOut(unpack.NewBudget(showcause.Limits{}, int64(len(b)), nil), nil, func(showcause.Layer) {}, func(g showcause.Gap) { gaps = append(gaps, g.Code) })
+		Format().Walk(showcause.Bytes(b), out)
+		runtime.ReadMemStats(after)
+		if took := int64(after.TotalAlloc-before.TotalAlloc) / int64(len(b)); took > 80 {
+			t.Errorf("%s: %d bytes for each byte of the file", name, took)
+		}
+		if len(gaps) == 0 {
+			t.Errorf("%s: no gap", name)
 		}
 	}
 }

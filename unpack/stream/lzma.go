@@ -33,7 +33,8 @@ func lzmaPlausible(b []byte) bool {
 	}
 	size := int64(binary.LittleEndian.Uint64(b[5:]))
 	if size == 0 || size < -1 || size >= 1<<38 {
-		return size == 0 && lzmaDict(b) >= smallDict
+		// Of nothing there are files, as encoders write them; else it is many a small structure, "\x01Ole" of documents one.
+		return size == 0 && lzmaDict(b) >= smallDict && b[0] == usualProps
 	}
 	return lzmaDict(b) >= smallDict || len(bytes.Trim(b[lzmaHeader:min(lzmaHeader+5, len(b))], "\x00")) > 0
 }

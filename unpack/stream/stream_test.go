@@ -588,3 +588,14 @@ func digest(b []byte) [32]byte { return sha256.Sum256(b) }
 
 // bzSample is payload() compressed, in base64.
 const bzSample = "QlpoOTFBWSZTWev54A8AAFqfgEACPKgqS96AL+PcACAAaDUaQAAGh6nlANAqqQZBoyYmmIaPU08k0AA1jFAGVgqNUoSAALfTNX7ORoMrp5DvBK9XL6iID3wGfgYDASEIiAnEhEfRTNN/kOwkOo2CoUDUXckU4UJDr+eAPA=="
+
+// The stream that Office has beside each object begins as LZMA of nothing might.
+func TestLZMAOle(t *testing.T) {
+	ole := []byte("\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	if LZMA().Match(unpacktest.Probe(showcause.Bytes(ole))) {
+		t.Error("it is taken for LZMA")
+	}
+	if empty := []byte("\x5d\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x83\xff\xfb\xff"); !LZMA().Match(unpacktest.Probe(showcause.Bytes(empty))) {
+		t.Error("a file of nothing is none")
+	}
+}
