@@ -96,6 +96,9 @@ func isUTF32(head []byte, order binary.ByteOrder) bool {
 // in UTF-8. own says that it is the layer itself.
 func narrowed(src showcause.Source, out *unpack.Out) (text showcause.Source, own bool) {
 	head := bound.Head(src, unpack.HeadSize)
+	if bytes.IndexByte(head, 0) < 0 && !bytes.HasPrefix(head, []byte("\xff\xfe")) && !bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		return src, true // what has neither a mark nor a zero is not in UTF-16
+	}
 	t := filetype.Detect(head, src)
 	if !wide(t) {
 		return src, true

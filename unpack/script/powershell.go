@@ -20,12 +20,17 @@ var decoders = []string{
 	"a2b_base64", "urlsafe_b64decode", "base64::decode", "decode_base64",
 }
 
+// decoderEnds are the letters that these end in.
+var decoderEnds = classOf("bbeeggBBEEGG44")
+
 // called tells how what follows b is used.
 func called(b []byte) usage {
 	word := bytes.TrimRight(b, " \t\r\n\"'`^(\\@[,")
-	for _, name := range decoders {
-		if endsFold(word, name) {
-			return byCall
+	if n := len(word); n > 0 && decoderEnds[word[n-1]] {
+		for _, name := range decoders {
+			if endsFold(word, name) {
+				return byCall
+			}
 		}
 	}
 	if len(word) == len(b) {

@@ -308,6 +308,42 @@ func TestEncodedNotes(t *testing.T) {
 	}
 }
 
+// TestHopeless holds that what is given up after 16 bytes would make no sense with any others behind them that
+// are of use: text, zeros, and the bytes themselves.
+func TestHopeless(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	given, kept := 0, 0
+	for range 200_000 {
+		b := make([]byte, minDecoded)
+		for i := range b {
+			switch rng.Uint32() % 4 {
+			case 0, 1:
+				b[i] = "some text, and more of it"[rng.IntN(25)]
+			case 2:
+				b[i] = byte(rng.Uint32()) * byte(rng.Uint32()%2)
+			}
+		}
+		for i := 16; i < len(b); i++ {
+			if b[i] = "and what follows is text "[i%25]; b[15] == 0 && i%2 == int(b[14]&1) {
+				b[i] = 0
+			}
+		}
+		if !hopeless(b[:16]) {
+			kept++
+		} else if given++; sense(b) {
+			t.Fatalf("%q", b)
+		}
+	}
+	if given < 1000 || kept < 1000 {
+		t.Errorf("%d given up, %d kept", given, kept)
+	}
+	for _, name := range decoders {
+		if called([]byte(strings.ToUpper(name)+"('")) != byCall {
+			t.Errorf("%s is no call", name)
+		}
+	}
+}
+
 // TestOnce holds that what stands in a script of a page is read in the script, and not as the page's as well.
 func TestOnce(t *testing.T) {
 	page := []byte("<html>" + encode("one") + "<script>x = atob('" + b64(said) + "');" + encode("two") + "</script>" + encode("three") + "<p>atob('" + b64(string(program)) + "')")

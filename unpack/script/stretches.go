@@ -266,7 +266,8 @@ func (f *finder) head(s stretch, n int) []byte {
 	return b[:n]
 }
 
-// peek returns the first minDecoded bytes of base64 or hexadecimal digits at off, as head does.
+// peek returns the first minDecoded bytes of base64 or hexadecimal digits at off, as head does; fewer where
+// sense has nothing to say of these.
 func (f *finder) peek(off int64, c coding) []byte {
 	n, bits, acc, inside := 0, 0, uint32(0), true
 	b := f.at(off, 4*minRunAlone)
@@ -297,7 +298,9 @@ func (f *finder) peek(off int64, c coding) []byte {
 		if bits += width; bits >= 8 {
 			bits -= 8
 			f.peeked[n] = byte(acc >> bits)
-			n++
+			if n++; n == 16 && hopeless(f.peeked[:n]) {
+				break
+			}
 		}
 	}
 	return f.peeked[:n]
@@ -373,6 +376,22 @@ func sense(b []byte) bool {
 		return b[1] == 0x8b && b[2] == 8
 	}
 	return sure[t.String()]
+}
+
+// hopeless tells whether what begins with b makes no sense, whatever follows.
+func hopeless(b []byte) bool {
+	other, even, odd := 0, 0, 0 // bytes that are no text, and those that are not zero
+	for i, c := range b {
+		if (c < 0x20 || c >= 0x7f) && (c < 9 || c > 13) {
+			other++
+		}
+		if c != 0 && i%2 == 0 {
+			even++
+		} else if c != 0 {
+			odd++
+		}
+	}
+	return !firsts[b[0]] && other > minDecoded/16 && min(even, odd) > minDecoded/2-minDecoded*7/16
 }
 
 // inUnits tells whether nearly all of b is ASCII in UTF-16, of either order.
