@@ -15,6 +15,7 @@ import (
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
+	"github.com/showcause/showcause/unpack/picture"
 	"github.com/showcause/showcause/unpack/rar"
 	"github.com/showcause/showcause/unpack/richtext"
 	"github.com/showcause/showcause/unpack/script"
@@ -76,6 +77,13 @@ func All() []unpack.Format {
 		inline.ActiveMime(),
 		inline.Link(),
 		inline.Manifest(),
+		picture.PNG(),
+		picture.JPEG(),
+		picture.GIF(),
+		picture.TIFF(),
+		picture.WebP(),
+		picture.BMP(),
+		picture.ICO(),
 		zip.Format(), // behind those whose members may be zips that stand there as they are
 		stream.Gzip(),
 		stream.Bzip2(),
