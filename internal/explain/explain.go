@@ -61,10 +61,14 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 	if n := len(l.Trail); n > 0 {
 		step = l.Trail[n-1]
 	}
-	if how := embedded(step); how != "" {
+	text := t.Target() == 7 || t.Target() == 3 || t == filetype.Script
+	if how := embedded(step) + within(step.Op, text); how != "" {
 		e.fact(Embedded, []byte(how))
 	}
-	if kind, ok := wholes[step.Op]; ok {
+	if kind, ok := wholes[step.Op]; ok || encodings[step.Op] && text {
+		if !ok {
+			kind = Script
+		}
 		e.fact(kind, narrow(b))
 		e.links(b, false)
 		return
@@ -81,7 +85,7 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		if isXML(b) && refers(b) {
 			e.relations(b, false)
 		}
-		e.scripts(b)
+		e.references(narrow(b)) // its scripts are layers
 		e.links(b, true)
 	case t == filetype.Script:
 		e.fact(Script, b)
@@ -90,8 +94,14 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		if plain := narrow(b); refers(plain) {
 			e.relations(plain, false)
 		}
+		if narrowed := narrow(b); !refers(narrowed) || bytes.Contains(narrowed, []byte("<svg")) {
+			e.references(narrowed)
+		}
 		e.links(b, true)
 	case !t.Hides() || mayLink[t.String()]:
+		if text {
+			e.lines(b)
+		}
 		e.links(b, false)
 	}
 }
@@ -99,6 +109,7 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 // wholes are the layers that are one fact as they stand.
 var wholes = map[string]Kind{
 	"vba.source": Macro, "xlm.formulas": Macro, "pdf.javascript": Script, "pdf.actions": Action,
+	"html.script": Script, "html.attributes": Script, "screnc.script": Script, "encoded.command": Script, "lnk.text": Action,
 }
 
 // mayLink are types that a reader takes apart, in which addresses stand as they are all the same.
@@ -239,50 +250,6 @@ func (e *explainer) basic(b []byte) {
 		body, _, _ := bytes.Cut(b[i+j+1:], []byte("</script:module>"))
 		e.fact(Macro, []byte(html.UnescapeString(string(body))))
 		e.links(body, true)
-	}
-}
-
-// scripts tells what stands between tags for scripts, and what an address says to run.
-func (e *explainer) scripts(b []byte) {
-	lower := bytes.ToLower(b)
-	if len(lower) != len(b) {
-		lower = b
-	}
-	for at := 0; e.n[Script] < maxFacts; {
-		i := bytes.Index(lower[at:], []byte("<script"))
-		if i < 0 {
-			break
-		}
-		at += i + len("<script")
-		if at < len(lower) && !strings.ContainsRune(" \t\r\n\f/>", rune(lower[at])) {
-			continue // another element
-		}
-		open := bytes.IndexByte(lower[at:], '>')
-		if open < 0 {
-			break
-		}
-		at += open + 1
-		end := bytes.Index(lower[at:], []byte("</script"))
-		if end < 0 {
-			end = len(lower) - at
-		}
-		e.fact(Script, bytes.TrimSpace(b[at:at+end]))
-		at += end
-	}
-	for _, word := range []string{"javascript:", "vbscript:"} {
-		for at := 0; e.n[Script] < maxFacts; {
-			i := bytes.Index(lower[at:], []byte(word))
-			if i < 0 {
-				break
-			}
-			at += i
-			end := bytes.IndexAny(b[at:], "\"'>\n")
-			if end < 0 {
-				end = len(b) - at
-			}
-			e.fact(Script, []byte(html.UnescapeString(string(b[at:at+end]))))
-			at += end
-		}
 	}
 }
 

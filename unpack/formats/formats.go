@@ -113,6 +113,7 @@ func All() []unpack.Format {
 		script.Text(),
 		script.HTML(),
 		script.Encoded(),
+		script.Card(),
 		script.Stretches(),
 		exe.Universal(),
 		exe.Packed(),

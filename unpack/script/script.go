@@ -4,6 +4,7 @@
 //	html      scripts, styles and attributes that run, of pages and of XML (SVG, WSF, HTA, XSLT)
 //	text      UTF-32, UTF-7 and pages with NUL bytes, as UTF-8
 //	screnc    what Microsoft's Script Encoder wrote (.vbe, .jse, in pages)
+//	card      vCards and iCalendar files: what properties have encoded
 //	encoded   base64, hexadecimal and lists of codes, commands of PowerShell
 //
 // A text has no marks of its own and no end, so that little in it is damage: what decodes

@@ -155,6 +155,23 @@ func texts() map[string]sample {
 	}
 }
 
+func cards() map[string]sample {
+	card := func(property string) string {
+		return "BEGIN:VCARD\r\nVERSION:3.0\r\n" + property + "\r\nFN:A Name\r\nEND:VCARD\r\n"
+	}
+	lines := folded(b64(string(program)), 74, "\r\n ")
+	return map[string]sample{
+		"PHOTO":          {card("PHOTO;ENCODING=b;TYPE=JPEG:" + lines), "card.base64", string(program)},
+		"vCard 2.1":      {card("PHOTO;JPEG;BASE64:\r\n" + folded(b64(string(program)), 60, "\r\n") + "\r\n"), "card.base64", string(program)},
+		"data:":          {card("KEY:data:application/pgp-keys;base64," + lines), "card.base64", string(program)},
+		"ATTACH":         {"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nATTACH;FMTTYPE=\"a:b\";ENC\r\n ODING=BASE64;VALUE=BINARY:" + lines + "\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", "card.base64", string(program)},
+		"line ends":      {strings.ReplaceAll(card("LOGO;ENCODING=B:"+lines), "\r\n", "\n"), "card.base64", string(program)},
+		"quoted":         {card("NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=UTF-8:a=3Db=\r\n and so on=21"), "card.text", "a=b and so on!"},
+		"UTF-16":         {"\xff\xfe" + units(card("PHOTO;ENCODING=b:"+lines), binary.LittleEndian), "card.base64", string(program)},
+		"after the mark": {"\xef\xbb\xbf\r\n" + card("SOUND;ENCODING=b:"+lines), "card.base64", string(program)},
+	}
+}
+
 func encoded() map[string]sample {
 	whole := encode(said)
 	return map[string]sample{
@@ -267,7 +284,7 @@ type formatSamples struct {
 
 func all() map[string]formatSamples {
 	return map[string]formatSamples{
-		"html": {HTML(), pages()}, "text": {Text(), texts()}, "screnc": {Encoded(), encoded()}, "encoded": {Stretches(), stretches()},
+		"card": {Card(), cards()}, "html": {HTML(), pages()}, "text": {Text(), texts()}, "screnc": {Encoded(), encoded()}, "encoded": {Stretches(), stretches()},
 	}
 }
 
@@ -294,6 +311,7 @@ func fuzz(f *testing.F, name string) {
 }
 
 func FuzzHTML(f *testing.F)      { fuzz(f, "html") }
+func FuzzCard(f *testing.F)      { fuzz(f, "card") }
 func FuzzText(f *testing.F)      { fuzz(f, "text") }
 func FuzzEncoded(f *testing.F)   { fuzz(f, "screnc") }
 func FuzzStretches(f *testing.F) { fuzz(f, "encoded") }

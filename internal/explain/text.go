@@ -1,0 +1,149 @@
+package explain
+
+import (
+	"bytes"
+	"html"
+	"strings"
+)
+
+// encodings are the layers that were written in a text in other letters: scripts, if they are text.
+var encodings = map[string]bool{"encoded.base64": true, "encoded.hex": true, "encoded.codes": true, "encoded.deflate": true, "text.utf7": false}
+
+// within says in what way a file stands in a text or a picture; "" if it does not.
+func within(op string, text bool) string {
+	format, what, _ := strings.Cut(op, ".")
+	switch {
+	case encodings[op] && !text:
+		return "encoded in a text"
+	case op == "card.base64":
+		return "attachment"
+	case what == "rest" && strings.Contains(" png jpeg gif webp bmp ico ", " "+format+" "):
+		return "behind the end of a picture"
+	}
+	return ""
+}
+
+// fetched are the attributes by which elements of pages and of SVG have a browser fetch something.
+var fetched = map[string]string{
+	"script": "src xlink:href href", "img": "src", "iframe": "src", "frame": "src", "embed": "src", "object": "data", "link": "href", "form": "action", "applet": "code archive", "source": "src",
+	"video": "src", "audio": "src", "input": "src formaction", "button": "formaction", "base": "href", "image": "xlink:href href", "use": "xlink:href href", "feimage": "xlink:href href",
+	"import": "href", "include": "href", "xml-stylesheet": "href", "bgsound": "src", "body": "background",
+}
+
+// references tells what a page, a picture or a style sheet takes from elsewhere.
+func (e *explainer) references(b []byte) {
+	for at := 0; e.n[External] < maxFacts; {
+		i := bytes.IndexByte(b[at:], '<')
+		if i < 0 {
+			return
+		}
+		at += i + 1
+		tag := b[at : at+tagEnd(b[at:])]
+		name, rest, _ := strings.Cut(strings.Map(spaces, string(tag[:min(len(tag), longestLink)])), " ")
+		name = strings.ToLower(strings.Trim(name, "?/"))
+		local := name[strings.LastIndexByte(name, ':')+1:]
+		for attribute := range strings.FieldsSeq(fetched[local]) {
+			if v := value(rest, attribute); strings.Contains(v, "//") || strings.HasPrefix(v, `\\`) {
+				e.fact(External, []byte(local+" "+v))
+			}
+		}
+		at += len(tag)
+	}
+}
+
+// spaces makes white space one kind, and a slash behind a tag's name as well.
+func spaces(r rune) rune {
+	if r == '\t' || r == '\n' || r == '\r' || r == '\f' {
+		return ' '
+	}
+	return r
+}
+
+// tagEnd is where the tag ends that b begins with.
+func tagEnd(b []byte) int {
+	quote := byte(0)
+	for i, c := range b {
+		switch {
+		case quote == 0 && (c == '>' || c == '<'), i == longestLink:
+			return i
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+	}
+	return len(b)
+}
+
+// value is what the first attribute of a name in the text of a tag says, with references undone.
+func value(tag, name string) string {
+	for tag = strings.TrimLeft(tag, " /"); tag != ""; tag = strings.TrimLeft(tag, " /") {
+		n := strings.IndexAny(tag[1:], " =/") + 1
+		if n == 0 {
+			return ""
+		}
+		key, v, end := tag[:n], "", " "
+		if tag = strings.TrimLeft(tag[n:], " "); strings.HasPrefix(tag, "=") {
+			if tag = strings.TrimLeft(tag[1:], " "); tag != "" && (tag[0] == '"' || tag[0] == '\'') {
+				end, tag = tag[:1], tag[1:]
+			}
+			v, tag, _ = strings.Cut(tag, end)
+		}
+		if strings.EqualFold(key, name) {
+			return strings.TrimSpace(html.UnescapeString(v))
+		}
+	}
+	return ""
+}
+
+// entries are kinds of text of lines with a key each, by what they begin with, and what their keys say.
+var entries = []struct {
+	start string
+	keys  map[string]Kind
+}{
+	{"[internetshortcut", map[string]Kind{"url": Action, "baseurl": Link, "iconfile": External, "workingdirectory": External}},
+	{"[{000214a0-", map[string]Kind{"url": Action, "iconfile": External}},
+	{"[default]", map[string]Kind{"url": Action, "baseurl": Link, "iconfile": External}},
+	{"[desktop entry]", map[string]Kind{"exec": Action, "tryexec": Action, "url": Action, "icon": External}},
+	{"begin:vcard", map[string]Kind{"url": Link, "photo": External, "logo": External, "sound": External, "key": External, "source": External}},
+	{"begin:vcalendar", map[string]Kind{"url": Link, "attach": External, "image": External, "conference": External, "source": External}},
+}
+
+// lines tells what internet shortcuts, desktop entries, vCards and calendars have opened, run or fetched.
+func (e *explainer) lines(b []byte) {
+	b = narrow(b)
+	head := strings.ToLower(string(bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 4<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")))
+	for _, kind := range entries {
+		card := strings.HasPrefix(kind.start, "begin:")
+		if !strings.HasPrefix(head, kind.start) && (card || !strings.Contains(head, "\n"+kind.start)) {
+			continue
+		}
+		text := strings.ReplaceAll(string(b), "\r\n", "\n")
+		if card {
+			text = strings.ReplaceAll(strings.ReplaceAll(text, "\n ", ""), "\n\t", "")
+		}
+		for line := range strings.Lines(text) {
+			e.entry(strings.TrimSpace(line), card, kind.keys)
+		}
+		return
+	}
+}
+
+// entry tells what a line says.
+func (e *explainer) entry(line string, card bool, keys map[string]Kind) {
+	part := "="
+	if card {
+		part = ":"
+	}
+	key, v, ok := strings.Cut(line, part)
+	name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(key)), ";")
+	name, _, _ = strings.Cut(name, "[") // Name[de]
+	kind, known := keys[name]
+	if v = strings.TrimSpace(v); !ok || !known || v == "" {
+		return
+	}
+	if kind == External && !strings.Contains(v, "://") && !strings.HasPrefix(v, `\\`) {
+		return
+	}
+	e.fact(kind, []byte(strings.TrimSpace(key)+part+v))
+}
