@@ -393,7 +393,7 @@ func Candidate(readers []look.Reader, f *look.File, more []byte) (wanted, flat b
 	for _, r := range readers {
 		if r.Match(f) {
 			wanted = true
-			flat = flat || flatReaders[r.Name]
+			flat = flat || flatReaders[r.Name] || r.Name == "elf" && ofSystem(f.Path)
 		}
 	}
 	if holds(f, more) {
@@ -403,7 +403,21 @@ func Candidate(readers []look.Reader, f *look.File, more []byte) (wanted, flat b
 }
 
 // flatReaders read files that nothing is packed in that they do not read themselves.
-var flatReaders = words("dpkg apk rpm snapd flatpak homebrew receipt registry bundle launchd systemd chrome firefox vscode winget elf macho os-release")
+var flatReaders = words("dpkg apk rpm snapd flatpak homebrew receipt registry bundle launchd systemd chrome firefox vscode winget macho os-release")
+
+// ofSystem tells whether a program of Linux stands where packages put theirs, so that a file system or an archive behind it,
+// as applications in one file have it, is not looked for.
+func ofSystem(name string) bool {
+	if strings.HasPrefix(name, "/usr/local/") {
+		return false
+	}
+	for _, dir := range []string{"/usr/", "/lib", "/bin/", "/sbin/"} {
+		if strings.HasPrefix(name, dir) {
+			return true
+		}
+	}
+	return false
+}
 
 // magics begin what may hold other files.
 var magics = []string{
