@@ -24,9 +24,7 @@ func popE(c *CPU, o *op) {
 	}
 }
 
-func pushSeg(c *CPU, o *op) {
-	c.push(uint64(c.Seg[o.sub]), o.size)
-}
+func pushSeg(c *CPU, o *op) { c.push(uint64(c.Seg[o.sub]), o.size) }
 
 // popSeg takes any selector; the base stays.
 func popSeg(c *CPU, o *op) {

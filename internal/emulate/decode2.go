@@ -170,13 +170,11 @@ func (d *decoder) extended(b byte) {
 func (d *decoder) fence() {
 	sub := d.e(d.osize)
 	switch {
-	case !d.o.mem && sub >= 5:
+	case !d.o.mem && sub >= 5, d.o.mem && sub == 7:
 		d.do(nop)
 	case d.o.mem && sub == 2:
 		d.do(ldmxcsr)
 	case d.o.mem && sub == 3:
 		d.do(stmxcsr)
-	case d.o.mem && sub == 7:
-		d.do(nop)
 	}
 }

@@ -15,12 +15,13 @@ func newMemory() *memory.Memory { return memory.New(16 << 20) }
 
 // A form is an instruction that cases are made of.
 type form struct {
-	op    string // its bytes, before the operands
-	sub   int    // of /0 to /7; reg: two operands; bare: no operands; low: the register is in the opcode
-	imm   int    // bytes of the immediate; iz: 2 or 4; io: 2, 4 or 8; jump: 1 or 4
-	undef uint32 // flags that are undefined
-	modes int    // m32, m64, both
-	opt   int
+	op     string // its bytes, before the operands
+	sub    int    // of /0 to /7; reg: two operands; bare: no operands; low: the register is in the opcode
+	imm    int    // bytes of the immediate; iz: 2 or 4; io: 2, 4 or 8; jump: 1 or 4
+	undef  uint32 // flags that are undefined
+	modes  int    // m32, m64, both
+	vector string // the prefix of an instruction on vectors
+	opt    int
 }
 
 const (
@@ -35,17 +36,19 @@ const (
 	m64  = 2
 	both = 3
 
-	fixed    = 1  // no operand size prefix, no REX.W
-	inMemory = 2  // E is in memory
-	regs     = 4  // E is a register
-	rep      = 8  // may have a repeat prefix, and its registers are pointers
-	stack    = 16 // uses the stack
-	divide   = 32 // the dividend is to be small at times
-	xmm      = 64 // vectors: prefixes are given
-	shifts   = 128
-	jumps    = 256
-	far      = 512  // the address may be far away
-	bytes1   = 1024 // of bytes: no prefix counts
+	fixed      = 1  // no operand size prefix, no REX.W
+	inMemory   = 2  // E is in memory
+	regs       = 4  // E is a register
+	rep        = 8  // may have a repeat prefix, and its registers are pointers
+	stack      = 16 // uses the stack
+	divide     = 32 // the dividend is to be small at times
+	xmm        = 64 // vectors: prefixes are given
+	shifts     = 128
+	jumps      = 256
+	vectors    = 2048 // behind 0F and a prefix, with the first eight vectors
+	inRegister = 4096
+	far        = 512  // the address may be far away
+	bytes1     = 1024 // of bytes: no prefix counts
 )
 
 func forms() (out []form) {
@@ -123,6 +126,30 @@ func forms() (out []form) {
 	for _, op := range "\x06\x0e\x16\x1e" {
 		add(form{op: string(op), sub: bare, modes: m32, opt: stack})
 	}
+	for p, prefix := range []string{"", "\x66", "\xf3", "\xf2"} {
+		vector := func(ops string, imm int) {
+			for _, op := range []byte(ops) {
+				add(form{op: string([]byte{op}), vector: prefix, sub: reg, imm: imm, modes: both, opt: vectors})
+			}
+		}
+		vector("\x10\x11", 0)
+		switch p {
+		case 0:
+			vector("\x12\x16\x28\x29\x54\x55\x56\x57", 0)
+		case 1:
+			vector("\x28\x29\x54\x55\x56\x57\x60\x61\x62\x64\x65\x66\x68\x69\x6a\x6c\x6d\x6e\x6f\x74\x75\x76\x7e\x7f\xd4\xd5\xd6\xda\xdb\xde\xdf\xeb\xef\xf4\xf8\xf9\xfa\xfb\xfc\xfd\xfe", 0)
+			vector("\x70", 1)
+			for _, s := range []struct{ op, sub int }{{0x71, 2}, {0x71, 4}, {0x71, 6}, {0x72, 2}, {0x72, 4}, {0x72, 6}, {0x73, 2}, {0x73, 3}, {0x73, 6}, {0x73, 7}} {
+				add(form{op: string([]byte{byte(s.op)}), vector: prefix, sub: s.sub, imm: 1, modes: both, opt: vectors | inRegister})
+			}
+			add(form{op: "\x50", vector: prefix, sub: reg, modes: both, opt: vectors | inRegister}, form{op: "\xd7", vector: prefix, sub: reg, modes: both, opt: vectors | inRegister})
+		case 2:
+			vector("\x6f\x7e\x7f", 0)
+			vector("\x70", 1)
+		case 3:
+			vector("\x70", 1)
+		}
+	}
 	for _, op := range []byte{0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf} {
 		add(form{op: string([]byte{op}), sub: bare, modes: both, opt: rep}, form{op: string([]byte{op}), sub: bare, modes: both, opt: rep})
 	}
@@ -140,10 +167,11 @@ func shiftUndef(sub int) uint32 {
 // generator makes cases.
 type generator struct {
 	*rand.Rand
-	p      *processor
-	long   bool
-	regs   [16]uint64
-	inside bool // all addresses are in the window
+	p       *processor
+	long    bool
+	regs    [16]uint64
+	aligned bool // most are multiples of 16
+	inside  bool // all addresses are in the window
 }
 
 // value is a number as programs have them: of all sizes, and at the edges.
@@ -169,6 +197,9 @@ func (g *generator) value() uint64 {
 
 // target is an address in the window, with room for an operand around it, or at its edge.
 func (g *generator) target() uint64 {
+	if g.aligned && g.IntN(8) != 0 {
+		return pageAt + windowAt + 256 + 16*uint64(g.IntN(32))
+	}
 	if g.IntN(40) == 0 && !g.inside {
 		return pageAt + windowEn - uint64(g.IntN(17))
 	}
@@ -235,6 +266,9 @@ func (g *generator) operand(b []byte, rexAt int, field byte, tail int) []byte {
 func (g *generator) instruction(f form) []byte {
 	var b []byte
 	word, rexAt := false, -1
+	if f.opt&vectors != 0 {
+		return g.vectorCode(f)
+	}
 	if f.opt&fixed == 0 && g.IntN(4) == 0 {
 		b, word = append(b, 0x66), true
 	}
@@ -291,6 +325,32 @@ func (g *generator) instruction(f form) []byte {
 	return b
 }
 
+// vectorCode makes an instruction on vectors.
+func (g *generator) vectorCode(f form) []byte {
+	b := []byte(f.vector)
+	rexAt := -1
+	if g.long && g.IntN(3) == 0 {
+		rexAt = len(b)
+		b = append(b, 0x40|byte(g.IntN(2)<<3))
+	}
+	b = append(append(b, 0x0f), f.op...)
+	field := byte(f.sub)
+	if f.sub == reg {
+		field = byte(g.IntN(8))
+	}
+	if f.opt&inRegister == 0 && g.IntN(2) == 0 {
+		if b = g.operand(b, rexAt, field, f.imm); b == nil {
+			return nil
+		}
+	} else {
+		b = append(b, 0xc0|field<<3|byte(g.IntN(8)))
+	}
+	for range f.imm {
+		b = append(b, byte(g.IntN(24)*g.IntN(12)))
+	}
+	return b
+}
+
 // page makes a case, nil where the dice fell badly.
 func (g *generator) page(f form) (page []byte, n int) {
 	for i := range g.regs {
@@ -299,6 +359,7 @@ func (g *generator) page(f form) (page []byte, n int) {
 			g.regs[i] = 0
 		}
 	}
+	g.aligned = f.opt&vectors != 0
 	g.inside = f.op == "\x61" // where POPA ends in an exception, processors differ
 	if f.opt&stack != 0 {
 		g.regs[RSP], g.regs[RBP] = g.target(), g.target()
@@ -450,7 +511,7 @@ func TestProcessor(t *testing.T) {
 		}
 		undef, skip := f.undefined(start, n)
 		if d := differ(cpu, emu, undef, g.long); d != "" && !skip {
-			key := fmt.Sprintf("%x/%d", f.op, f.sub)
+			key := fmt.Sprintf("%x %x/%d", f.vector, f.op, f.sub)
 			if failed[key]++; failed[key] <= 2 {
 				t.Errorf("%s long %v % x: %s\nregisters %x flags %x", key, g.long, code, d, g.regs, le.Uint32(start[flagsAt:]))
 			}

@@ -408,18 +408,12 @@ func div(c *CPU, o *op) {
 	if o.size == 1 {
 		hi = c.get(RAX, 2) >> 8
 	}
-	negHi, negD := false, false
-	if o.sub == 7 {
-		if negHi = hi>>o.bits&1 != 0; negHi {
-			lo = -lo & o.mask
-			hi = ^hi & o.mask
-			if lo == 0 {
-				hi = (hi + 1) & o.mask
-			}
-		}
-		if negD = d>>o.bits&1 != 0; negD {
-			d = -d & o.mask
-		}
+	negHi, negD := o.sub == 7 && hi>>o.bits&1 != 0, o.sub == 7 && d>>o.bits&1 != 0
+	if negHi {
+		lo, hi = -lo&o.mask, (^hi+uint64(bit(lo == 0, 1)))&o.mask
+	}
+	if negD {
+		d = -d & o.mask
 	}
 	if d == 0 || hi >= d {
 		c.fault(Trap{Vector: DivideError})
