@@ -240,6 +240,57 @@ func TestUpdateTrouble(t *testing.T) {
 	}
 }
 
+// The text of a name server tells the version, through the process that is locked
+// in; the question is in the ledger.
+func TestUpdateTXT(t *testing.T) {
+	m := newMirror(t)
+	p, err := updatetest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, m, p, 10)
+	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	var questions atomic.Int64
+	go func() {
+		b := make([]byte, 512)
+		for {
+			n, from, err := u.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			questions.Add(1)
+			txt := fmt.Sprintf("1.5.0:62:10:%d:1:90:49192:335", time.Now().Unix())
+			end := 12 + bytes.IndexByte(b[12:n], 0) + 5
+			a := append([]byte{b[0], b[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0}, b[12:end]...)
+			a = append(a, 0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, byte(len(txt)+1), byte(len(txt)))
+			u.WriteTo(append(a, txt...), from)
+		}
+	}()
+	conf := "DatabaseMirror " + m.url + "\nDNSDatabaseInfo current.example.test\nDatabaseDirectory " + filepath.Join(m.dir, "got") + "\n" + onlyDaily
+	if err := os.WriteFile(filepath.Join(m.dir, "public.conf"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"daily: 10, whole", "daily: 10, up to date"} {
+		out, err := process(t, m.dir, "update", "--config", "public.conf", "--ledger", "led", "--unsigned", "--name-server", u.LocalAddr().String()).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) || m.asked.Load() != 1 || questions.Load() != int64(i+1) {
+			t.Errorf("%v: %d requests, %d questions: %s", err, m.asked.Load(), questions.Load(), out)
+		}
+	}
+	var asked []string
+	if _, err := ledger.Read(filepath.Join(m.dir, "led"), func(e *ledger.Entry) error {
+		if e.Query != nil {
+			asked = append(asked, e.Query.Host)
+		}
+		return nil
+	}); err != nil || len(asked) != 2 || asked[0] != "current.example.test" {
+		t.Errorf("%q %v", asked, err)
+	}
+}
+
 func TestUpdateSources(t *testing.T) {
 	dir := t.TempDir()
 	place := []string{"-o", "got", "--ledger", "led"}
