@@ -87,13 +87,13 @@ func TestUnitsFlags(t *testing.T) {
 		}
 		return all
 	}
-	for _, unit := range []string{"showcause-scan.service", "showcause-fetch.service"} {
+	for _, unit := range []string{"showcause-scan.service", "showcause-fetch.service", "showcause-update.service"} {
 		start := unitValues(t, unit, "ExecStart")
 		if len(start) != 1 || len(unitValues(t, unit, "EnvironmentFile")) != 1 {
 			t.Fatalf("%s: %q", unit, start)
 		}
 		lines := start
-		for _, key := range []string{"SCAN_PATHS", "SCAN_OPTIONS", "FETCH_URLS"} {
+		for _, key := range []string{"SCAN_PATHS", "SCAN_OPTIONS", "FETCH_URLS", "UPDATE_OPTIONS"} {
 			var next []string
 			for _, l := range lines {
 				if !strings.Contains(l, "$"+key) {
@@ -120,7 +120,7 @@ func TestUnitsFlags(t *testing.T) {
 			t.Errorf("showcause-scan.service: no %s", c)
 		}
 	}
-	for _, timer := range []string{"showcause-scan.timer", "showcause-fetch.timer"} {
+	for _, timer := range []string{"showcause-scan.timer", "showcause-fetch.timer", "showcause-update.timer"} {
 		if got := unitValues(t, timer, "WantedBy"); !slices.Equal(got, []string{"timers.target"}) {
 			t.Errorf("%s: wanted by %q", timer, got)
 		}
