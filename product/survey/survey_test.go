@@ -244,3 +244,15 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		t.Errorf("%v %+v", packages(inv), inv.Coverage.Files)
 	}
 }
+
+// TestFolders tells of a vendor's folder and of its product's, and of nothing below.
+func TestFolders(t *testing.T) {
+	dir := write(t, estate.Tree{"opt/vendor/agent/bin/x": []byte("x"), "Program Files/Vendor/Agent/lib/x": []byte("x"), "usr/share/x": []byte("x")})
+	var got []string
+	for _, o := range run(t, dir, survey.Options{Run: here}).Observations {
+		got = append(got, o.Get(product.Path))
+	}
+	if want := []string{"/Program Files/Vendor", "/Program Files/Vendor/Agent", "/opt/vendor", "/opt/vendor/agent"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -75,7 +75,7 @@ func (w *walker) dir(d *disk.Dir, name string, depth int) {
 		w.gap(name, showcause.LimitDepth, "")
 		return
 	}
-	if name != "" && inspect.Folder(name+"/.") == name {
+	if name != "" && inspect.Folder(name+"/x") == name { // a file in it would be of that folder
 		w.mu.Lock()
 		w.inv.Observations = append(w.inv.Observations, inspect.FolderSeen(look.Text(name)))
 		w.mu.Unlock()
