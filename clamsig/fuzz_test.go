@@ -41,8 +41,10 @@ func (c *checker) Rule(r *rule.Rule) error {
 // later looks at what is decided after others.
 func (c *checker) later(r *rule.Rule, i int) {
 	l := r.Later[i]
-	c.node(r, &l.Trigger)
-	if (l.Regexp == nil) == (l.Compare == nil) || len(r.Patterns[i].Variants) > 0 {
+	if l.Image == nil {
+		c.node(r, &l.Trigger)
+	}
+	if (l.Regexp != nil) == (l.Compare != nil) && l.Image == nil || len(r.Patterns[i].Variants) > 0 {
 		c.t.Fatalf("%q: pattern %d", r.Text, i)
 	}
 	if l.Regexp != nil {

@@ -71,6 +71,7 @@ func (p *parser) regex(s string, t rule.Target) *refusal {
 		atoms = nil
 	}
 	l.Regexp = &rule.Regexp{Program: prog, Atoms: atoms}
+	l.Tree = tree
 	p.decided(a, l)
 	return nil
 }

@@ -13,6 +13,10 @@ func TestLater(t *testing.T) {
 		{"N;Target:0;0&1;4142;0(0#e4#=1)", "rule N.UNOFFICIAL target=0 (0>0&1>0) [4142] [if 0>0 from 0+0 form 4 little false exact true width 4 [{1 1}]]"},
 		{"N;Target:0;0&1;1(>>4#db2#=9);4142", "rule N.UNOFFICIAL target=0 (0>0&1>0) [if 1>0 from 1+4 form 2 little false exact false width 2 [{1 9}]] [4142]"},
 
+		{"N;Target:0;0;fuzzy_img#0011223344556677#0", "rule N.UNOFFICIAL target=0 0>0 [image 0011223344556677 within 0]"},
+		{"N;Target:5;0&1;4142;fuzzy_img#AF2ad01ed42993c7#12", "rule N.UNOFFICIAL target=5 (0>0&1>0) [4142] [image af2ad01ed42993c7 within 12]"},
+
+		{"N;Target:0;0;fuzzy_img#0011223344556677#64", `skip x.ldb:1 N.UNOFFICIAL malformed: subsignature 0: fuzzy image hash "0011223344556677#64"`},
 		{"N;Target:0;0&1;4142;0/a(b/", "skip x.ldb:1 N.UNOFFICIAL malformed: subsignature 1: regular expression: opening parenthesis without a closing one"},
 		{"N;Target:0;0&1;4142;0//", `skip x.ldb:1 N.UNOFFICIAL malformed: subsignature 1: regular expression "0//"`},
 		{"N;Target:0;0&1;4142;0/ab/w", `skip x.ldb:1 N.UNOFFICIAL malformed: subsignature 1: flags "w" of a regular expression`},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strings"
 
+	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -108,7 +109,7 @@ func (p *parser) sub(s string, t rule.Target) *refusal {
 		strings.IndexByte(s, '#') != strings.LastIndexByte(s, '#'):
 		return p.compare(s)
 	case strings.HasPrefix(s, fuzzyPrefix):
-		return fuzzy(s[len(fuzzyPrefix):])
+		return p.fuzzy(s[len(fuzzyPrefix):])
 	}
 	var f [5]string
 	n := split(s, ':', f[:])
@@ -176,11 +177,17 @@ func macro(s string) *refusal {
 
 const fuzzyPrefix = "fuzzy_img#"
 
-// fuzzy refuses "hash[#distance]". ClamAV knows no distance but 0.
-func fuzzy(s string) *refusal {
-	hash := strings.TrimSuffix(s, "#0")
-	if _, err := hex.DecodeString(hash); err != nil || len(hash) != 16 {
+// fuzzy adds "hash[#distance]". A distance of more than 0 is refused by ClamAV.
+func (p *parser) fuzzy(s string) *refusal {
+	text, far, has := strings.Cut(s, "#")
+	hash, err := hex.DecodeString(text)
+	n, ok := int64(0), true
+	if has {
+		n, ok = number(far)
+	}
+	if err != nil || len(hash) != 8 || !ok || has && far == "" || n >= 64 {
 		return malformed("fuzzy image hash %q", clip(s))
 	}
-	return unsupported(FuzzyImage, "fuzzy image hash")
+	p.decided(pattern.Anchor{}, &rule.Later{Trigger: rule.Node{Op: rule.True}, Image: &rule.Image{Hash: [8]byte(hash), Distance: uint8(n)}})
+	return nil
 }

@@ -94,7 +94,6 @@ func TestLogical(t *testing.T) {
 		{"N;Engine:51-255,Target:1,IconGroup1:A;0;4142", "skip x.ldb:1 N.UNOFFICIAL icon: IconGroup1:A"},
 		{"N;Engine:51-255,Target:0,HandlerType:CL_TYPE_ZIP;0;4142", "skip x.ldb:1 N.UNOFFICIAL handler: HandlerType:CL_TYPE_ZIP"},
 		{"N;Target:0;0&1;4142;${1-2}3$", "skip x.ldb:1 N.UNOFFICIAL macro: subsignature 1: macro"},
-		{"N;Target:0;0;fuzzy_img#0011223344556677#0", "skip x.ldb:1 N.UNOFFICIAL fuzzy-image: subsignature 0: fuzzy image hash"},
 	} {
 		got, _ := load(t, "x.ldb", tt.line+"\n", Options{})
 		if len(got) != 1 || got[0] != tt.want {

@@ -92,6 +92,9 @@ func laterText(l *rule.Later) string {
 	if c := l.Compare; c != nil {
 		return s + fmt.Sprintf(" from %d%+d form %d little %v exact %v width %d %v", c.From, c.Offset, c.Form, c.Little, c.Exact, c.Width, c.Tests)
 	}
+	if m := l.Image; m != nil {
+		return fmt.Sprintf("image %x within %d", m.Hash, m.Distance)
+	}
 	for _, a := range l.Regexp.Atoms {
 		s += fmt.Sprintf(" %q", a.Literal)
 		if a.Fold {

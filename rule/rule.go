@@ -7,6 +7,7 @@ package rule
 import (
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
+	"github.com/showcause/showcause/regex/syntax"
 )
 
 // Target is the kind of layer that a rule is for, in ClamAV's numbering.
@@ -63,6 +64,9 @@ type Later struct {
 	// One of:
 	Regexp  *Regexp  // of PCRE
 	Compare *Compare // a number in the layer
+	Image   *Image   // the layer is an image that looks like another
+
+	Tree *syntax.Tree // of Regexp, as it was read: no database has it
 
 	// Of a Regexp with an anchor, ClamAV's flags: what is searched begins there, as if nothing
 	// stood before it.
@@ -70,6 +74,12 @@ type Later struct {
 	Rolling   bool // r: a match may begin anywhere behind the anchor
 	Encompass bool // e: what is searched ends where the anchor's shift does
 	Anchored  bool // A: a match begins where the search does
+}
+
+// Image asks for an image by its perceptual hash, of which Distance bits at most are others.
+type Image struct {
+	Hash     [8]byte
+	Distance uint8
 }
 
 // later returns what pattern sub is, nil if it is none that is decided later.

@@ -208,6 +208,8 @@ func compileLater(r *rule.Rule, i int) (out compiled, err error) {
 		if out.prog, err = l.Compare.Encode(); err != nil {
 			return out, err
 		}
+	case l.Image != nil:
+		out.flags, out.prog = patternImage, append(bytes.Clone(l.Image.Hash[:]), l.Image.Distance)
 	default:
 		return out, errors.New("nothing to look for")
 	}

@@ -259,6 +259,9 @@ func (db *DB) proveRows() error {
 			db.patterns[p.Number].Flags&patternLater != 0) {
 			return bad("comparison", i)
 		}
+		if p.Flags&patternImage != 0 && (p.Flags&(patternLater|patternCompare|patternRegexp) != patternLater || p.ProgramLen != imageSize) {
+			return bad("image", i)
+		}
 	}
 	for _, o := range db.owners {
 		if int(o) >= len(db.rules) {
@@ -433,6 +436,7 @@ type Pattern struct {
 // comparison with what stands behind the last match of pattern Compare.From.
 type Later struct {
 	Compare                              *rule.Compare
+	Image                                *rule.Image
 	Global, Rolling, Encompass, Anchored bool
 }
 
@@ -452,8 +456,15 @@ func (db *DB) later(i uint32) *Later {
 		c.From = int(r.Number)
 		out.Compare = &c
 	}
+	if has(patternImage) {
+		b := db.programs[r.Program : r.Program+r.ProgramLen]
+		out.Image = &rule.Image{Hash: [8]byte(b), Distance: b[imageSize-1]}
+	}
 	return out
 }
+
+// imageSize is the number of bytes of a stored rule.Image.
+const imageSize = 9
 
 // Pattern returns pattern i, and panics if its program is not sound, which
 // says that the database was made by something else than a Builder.
@@ -472,7 +483,7 @@ func (db *DB) Pattern(i uint32) Pattern {
 	out.Later = db.later(i)
 	if code := db.programs[r.Program : r.Program+r.ProgramLen]; r.Flags&patternRegexp != 0 {
 		out.Regexp = regex.Program(code)
-	} else if r.Flags&patternCompare == 0 {
+	} else if r.Flags&(patternCompare|patternImage) == 0 {
 		out.Program = pattern.Program(code)
 	}
 	return out
@@ -512,6 +523,8 @@ func (db *DB) provePattern(i uint32) error {
 		case r.Flags&patternCompare != 0:
 			_, err := rule.DecodeCompare(code)
 			return err
+		case r.Flags&patternImage != 0:
+			return nil
 		}
 		return pattern.Program(code).Check(places)
 	})

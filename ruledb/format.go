@@ -129,6 +129,7 @@ const (
 	patternNoAtoms             // the whole layer has to be searched for it
 	patternLater               // it is decided after others: rule.Later
 	patternCompare             // its program is a rule.Compare
+	patternImage               // its program is a rule.Image: the hash, the distance
 	patternGlobal              // the flags of rule.Later
 	patternRolling
 	patternEncompass

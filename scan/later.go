@@ -1,11 +1,17 @@
 package scan
 
 import (
+	"encoding/binary"
+	"errors"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/imagehash"
 	"github.com/showcause/showcause/regex"
+	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -61,9 +67,12 @@ func (s *search) hope(p uint32) uint32 {
 func (s *search) later(p uint32) uint32 {
 	if g := s.sight(p); !g.looked {
 		g.looked = true
-		if c := g.pattern.Later.Compare; c != nil {
-			s.compare(p, uint32(c.From))
-		} else {
+		switch l := g.pattern.Later; {
+		case l.Compare != nil:
+			s.compare(p, uint32(l.Compare.From))
+		case l.Image != nil:
+			s.looks(g, l.Image)
+		default:
 			s.expression(g)
 		}
 		s.sight(p).done = true
@@ -89,6 +98,61 @@ func (s *search) compare(p, from uint32) {
 			g.found = append(g.found, showcause.Match{Offset: off, Length: int64(c.Width)})
 		}
 	}
+}
+
+// looks tells whether the layer is an image that looks like another.
+func (s *search) looks(g *sighting, m *rule.Image) {
+	if s.l.image == nil {
+		s.l.image = &hashed{}
+		*s.l.image = s.hashImage()
+	}
+	if s.l.image.ok && bits.OnesCount64(binary.LittleEndian.Uint64(s.l.image.hash[:])^binary.LittleEndian.Uint64(m.Hash[:])) <= int(m.Distance) {
+		g.found = append(g.found, showcause.Match{Offset: 0, Length: s.l.Source.Size()})
+	}
+}
+
+// hashed is what an image looks like.
+type hashed struct {
+	hash [8]byte
+	ok   bool
+}
+
+// maxImage is the size of the largest image file that is looked at, bytes, and imageCost the
+// number of its pixels that are a step of work.
+const (
+	maxImage  = 64 << 20
+	imageCost = 4
+)
+
+// hashImage looks at the layer. Of an image that is not read it is told; one that does
+// not hold together is none, to clamscan too.
+func (s *search) hashImage() (h hashed) {
+	if s.l.origin != nil || rule.Target(s.l.kind.Target()) != rule.Graphics {
+		return h
+	}
+	limit := func() hashed {
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
+		return hashed{}
+	}
+	n := s.l.Source.Size()
+	if n > maxImage {
+		return limit()
+	}
+	data, err := bound.ReadAt(s.l.Source, 0, n, maxImage)
+	if err != nil || int64(len(data)) < n {
+		return h // that is told by the search
+	}
+	hash, err := imagehash.Hash(data, func(pixels int64) bool {
+		s.matcher.Steps += pixels / imageCost
+		return !s.matcher.Exhausted()
+	})
+	switch {
+	case errors.Is(err, imagehash.ErrLarge):
+		return limit()
+	case errors.Is(err, imagehash.ErrFormat):
+		s.in.unsupported(s.l, "image."+s.l.kind.String(), n)
+	}
+	return hashed{hash, err == nil}
 }
 
 // expression looks for an expression, from its anchor on.

@@ -1,8 +1,11 @@
 package scan_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,7 +17,9 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/internal/imagehash"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
 )
 
@@ -249,5 +254,59 @@ func TestLaterOffsets(t *testing.T) {
 	}
 	if compared < 80 {
 		t.Errorf("only %d compared", compared)
+	}
+}
+
+// TestFuzzyImage holds that an image is found by what it looks like, as clamscan does, and,
+// which clamscan does not, at a distance.
+func TestFuzzyImage(t *testing.T) {
+	m := image.NewGray(image.Rect(0, 0, 90, 70))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i * i / 700)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := imagehash.Hash(b.Bytes(), func(int64) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	near := hash
+	near[3] ^= 0x11
+	line := func(name string, target int, hash [8]byte, more string) string {
+		return fmt.Sprintf("%s;Engine:150-255,Target:%d;0;fuzzy_img#%x%s\n", name, target, hash, more)
+	}
+	lines := line("Same", 0, hash, "") + line("Graphics", 5, hash, "#0") + line("Program", 1, hash, "") + line("Near", 0, near, "")
+	names := func(db *ruledb.DB, data []byte) string {
+		rep := scan.New(db, scan.Options{}).Scan(showcause.Bytes(data))
+		var out []string
+		for _, f := range rep.Findings {
+			out = append(out, strings.TrimSuffix(f.Rule, ".UNOFFICIAL"))
+		}
+		for _, g := range rep.Gaps {
+			out = append(out, string(g.Code))
+		}
+		sort.Strings(out)
+		return strings.Join(out, " ")
+	}
+	far := line("Far", 0, near, "#2") + line("Farther", 0, near, "#1")
+	db := compile(t, map[string]string{"t.ldb": lines + far})
+	if got := names(db, b.Bytes()); got != "Far Graphics Same" {
+		t.Errorf("found %s", got)
+	}
+	if got := names(db, zipOf(b.String())); got != "Far Graphics Same" {
+		t.Errorf("in an archive: %s", got)
+	}
+	if got := names(db, append([]byte("II*\x00\x08\x00\x00\x00"), make([]byte, 200)...)); got != "unsupported.image.tiff" {
+		t.Errorf("of an image that is not hashed: %s", got)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(t.TempDir(), "t.ldb")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "f"), b.Bytes(), 0o644), os.WriteFile(path, []byte(lines), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(clamscanNames(t, path, dir)["f"], " "); got != "Graphics Same" {
+		t.Errorf("clamscan: %s", got)
 	}
 }

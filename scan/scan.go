@@ -203,6 +203,7 @@ type layer struct {
 	tag     [tagSize]byte   // see tagOf
 	tagged  bool            // it was asked for
 	known   bool            // and all could be read
+	image   *hashed         // what it looks like, once that was asked
 }
 
 // layer scans a layer and everything in it.

@@ -1,8 +1,11 @@
 package recheck
 
 import (
+	"math/bits"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/imagehash"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
@@ -36,6 +39,8 @@ func (b *body) decide(w *walk, l *layer, m *pattern.Matcher, found [][]showcause
 		case one == nil || !b.cond.Open(i, count):
 		case one.Compare != nil:
 			found[i] = compared(l, one.Compare, found[one.Compare.From])
+		case one.Image != nil:
+			found[i] = looks(l, one.Image)
 		default:
 			found[i] = b.expression(w, i, l, m)
 		}
@@ -55,6 +60,27 @@ func compared(l *layer, c *rule.Compare, from []showcause.Match) []showcause.Mat
 		return nil
 	}
 	return []showcause.Match{{Offset: off, Length: int64(c.Width)}}
+}
+
+// maxImage is the size of the largest image file that is looked at, bytes.
+const maxImage = 64 << 20
+
+// looks tells whether the layer is an image that looks like another.
+func looks(l *layer, m *rule.Image) []showcause.Match {
+	n := l.Source.Size()
+	data, err := bound.ReadAt(l.Source, 0, n, maxImage)
+	if err != nil || l.view {
+		return nil
+	}
+	hash, err := imagehash.Hash(data, func(int64) bool { return true })
+	other := 0
+	for i := range hash {
+		other += bits.OnesCount8(hash[i] ^ m.Hash[i])
+	}
+	if err != nil || other > int(m.Distance) {
+		return nil
+	}
+	return []showcause.Match{{Offset: 0, Length: n}}
 }
 
 // expression tries an expression at each place from its anchor on, whatever its atoms say.

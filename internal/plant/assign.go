@@ -17,6 +17,11 @@ func (g *gen) assign() ([]int, error) {
 		counts := make([]int, len(g.r.Patterns))
 		g.satisfy(&g.r.Cond, counts)
 		sum := 0
+		for sub := range counts {
+			if l := g.later(sub); l != nil && !l.Global {
+				counts[sub] = min(counts[sub], 1)
+			}
+		}
 		for _, n := range counts {
 			if n > maxCount {
 				tooMany = true
@@ -35,7 +40,12 @@ func (g *gen) assign() ([]int, error) {
 }
 
 func (g *gen) holds(counts []int) bool {
-	return g.prog.Holds(func(sub int) uint32 { return uint32(counts[sub]) })
+	return g.prog.Holds(func(sub int) uint32 {
+		if l := g.later(sub); l != nil && !l.Global {
+			return uint32(min(counts[sub], 1))
+		}
+		return uint32(counts[sub])
+	})
 }
 
 // satisfy asks for matches that make a node true, more or less.
@@ -50,6 +60,9 @@ func (g *gen) satisfy(n *rule.Node, counts []int) {
 			want = g.rng.IntN(max(min(want, 8), 1))
 		}
 		counts[n.Sub] = max(counts[n.Sub], want)
+		if l := g.later(n.Sub); l != nil && want > 0 {
+			g.satisfy(&l.Trigger, counts)
+		}
 	case rule.And:
 		for i := range n.Kids {
 			g.satisfy(&n.Kids[i], counts)

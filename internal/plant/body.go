@@ -13,6 +13,7 @@ type body struct {
 	fold       []bool  // compares without case
 	claims     []claim // boundaries
 	flawed     bool    // the flaw that was asked for could be made
+	kept       int     // of an expression with \K: where the match begins
 }
 
 // claim is a boundary at a place of a body.

@@ -180,7 +180,13 @@ func (g *gen) lay(c *canvas) error {
 	if err := g.claims(c); err != nil {
 		return err
 	}
-	return g.spoil(c)
+	if err := g.compare(c); err != nil {
+		return err
+	}
+	if err := g.spoil(c); err != nil {
+		return err
+	}
+	return g.decided(c)
 }
 
 // anchored chooses a place for an item between lo and hi; for a flaw "shift",

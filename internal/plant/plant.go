@@ -46,6 +46,7 @@ type File struct {
 	Data      []byte   `json:"-"`
 	Inner     []byte   `json:"-"`               // the innermost layer
 	UTF16     bool     `json:"utf16,omitempty"` // clamscan takes a layer for UTF-16 text
+	Late      bool     `json:"late,omitempty"`  // an expression's text stands before what triggers it
 }
 
 // Reason says why a rule could not be planted.
@@ -68,6 +69,7 @@ const (
 	NoFlaw       Reason = "no near miss"
 	NoBoundary   Reason = "a boundary cannot hold there"
 	NotNormal    Reason = "bodies that normalisation changes"
+	NotDecided   Reason = "an expression or a comparison turns out otherwise"
 )
 
 // The bounds on what is planted.
@@ -114,6 +116,7 @@ type gen struct {
 	items []*item
 
 	viewed int64 // bytes of the view that the bodies are in
+	counts []int // of matches, of each pattern
 }
 
 // flaw is what is made wrong in a near miss.
@@ -160,6 +163,7 @@ func (g *gen) file(near bool) (File, error) {
 		}
 		f.Flaw = g.flaw.kind
 	}
+	g.counts = counts
 	g.bodies(counts)
 	if len(g.items) > maxBodies {
 		return File{}, TooMany
@@ -177,8 +181,9 @@ func (g *gen) file(near bool) (File, error) {
 	}
 	for _, it := range g.items {
 		f.Anchors = append(f.Anchors, anchorName(it.anchor))
-		f.Spots = append(f.Spots, Spot{it.sub, int64(it.off), int64(len(it.data))})
+		f.Spots = append(f.Spots, Spot{it.sub, int64(it.off + it.kept), int64(len(it.data) - it.kept)})
 	}
+	f.Late = g.late()
 	f.Data, f.Inner, f.Peer = inner, inner, true
 	for i := len(chain) - 1; i >= 0; i-- {
 		f.UTF16 = f.UTF16 || utf16(f.Data)
@@ -199,10 +204,18 @@ func (g *gen) bodies(counts []int) {
 		p := &g.r.Patterns[sub]
 		for range n {
 			it := &item{sub: sub, anchor: p.Anchor}
+			l := g.later(sub)
+			if l != nil && l.Compare != nil {
+				continue // it has a place once the others have
+			}
 			if g.flaw.item == len(g.items) && !(g.flaw.kind == "gap" && p.Anchor.Base == pattern.VersionInfo) {
 				it.flaw = g.flaw.kind
 			}
-			it.body = g.body(p.Variants[g.rng.IntN(len(p.Variants))], it.flaw)
+			if l != nil {
+				it.body = g.expression(l.Tree.Root)
+			} else {
+				it.body = g.body(p.Variants[g.rng.IntN(len(p.Variants))], it.flaw)
+			}
 			g.items = append(g.items, it)
 		}
 	}
