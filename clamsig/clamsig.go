@@ -3,7 +3,7 @@
 // whole it leaves out whole, with a reason: no signature is half-applied.
 //
 // The languages are those of the ClamAV documentation, "Signatures": hashes
-// (.hdb .hsb .mdb .msb .imp .fp .sfp and .hdu .hsu .mdu .msu), bodies (.ndb
+// (.hdb .hsb .mdb .msb .imp .fp .sfp and .hdu .hsu .mdu .msu), OpenIOC files (.ioc), bodies (.ndb
 // .ndu .sdb), logical signatures (.ldb .ldu) and names to ignore (.ign .ign2).
 // Where the documentation is silent, this package does as clamscan 1.4.6 was
 // seen to do.

@@ -20,7 +20,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ndb", "ndu", "sdb", "ldb", "ldu", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "ndb", "ndu", "sdb", "ldb", "ldu", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -238,7 +238,9 @@ func (l *loader) text(name, kind string, official bool, r io.Reader) error {
 	f := &file{l: l, name: name, kind: kind, official: official}
 	f.stats = FileStats{File: name, Kind: kind, ByReason: map[Reason]int{}}
 	var err error
-	if _, isOther := otherKinds[kind]; isOther {
+	if kind == "ioc" {
+		err = f.ioc(r)
+	} else if _, isOther := otherKinds[kind]; isOther {
 		err = f.other(r)
 	} else {
 		err = f.signatures(r)

@@ -33,7 +33,6 @@ var otherKinds = map[string]struct {
 	"yara": {known: true},
 	"cbc":  {whole: true, known: true},
 	"cat":  {whole: true},
-	"ioc":  {whole: true},
 }
 
 // other counts the signatures of a file that is not read.
@@ -70,7 +69,7 @@ func (f *file) other(r io.Reader) error {
 		unfit.known = kind.known && f.levelHolds(line)
 		f.skip(name, unfit)
 	}
-	if f.kind == "cat" || f.kind == "ioc" {
+	if f.kind == "cat" {
 		f.line = 0
 		f.skip("", outside(DatabaseType, ".%s is not read", f.kind))
 	}
