@@ -108,7 +108,7 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 
 // wholes are the layers that are one fact as they stand.
 var wholes = map[string]Kind{
-	"vba.source": Macro, "xlm.formulas": Macro, "pdf.javascript": Script, "pdf.actions": Action,
+	"vba.source": Macro, "vba.names": Macro, "xlm.formulas": Macro, "pdf.javascript": Script, "pdf.actions": Action,
 	"html.script": Script, "html.attributes": Script, "screnc.script": Script, "encoded.command": Script, "lnk.text": Action,
 }
 

@@ -19,7 +19,8 @@ const (
 )
 
 // VBA reads macros in compound files ([MS-OVBA]): the source of each module is a child,
-// "vba.source", in the code page of the project. Source that no project lists is looked
+// "vba.source", in the code page of the project. Where what was
+// compiled names what no source does, these names are "vba.names". Source that no project lists is looked
 // for in the streams that stand beside a project's, and where its first words stand
 // anywhere. What was compiled from it stands in the streams as it is.
 func VBA() unpack.Format {
@@ -65,8 +66,11 @@ func (w *vbaWalker) project(storage int) bool {
 	if !ok || p.Short() {
 		w.out.Gap(showcause.Corrupt, w.at(w.in(storage, "dir")), -1)
 	}
+	var sources []string
+	names := []string{"ThisDocument", "ThisWorkbook"}
 	for _, m := range p.Modules {
 		w.read[m.Stream] = m.Whole
+		sources, names = append(sources, m.Code), append(names, m.Name)
 		if m.Code != "" && !w.give(m.Name, m.Code) {
 			return false
 		}
@@ -77,7 +81,7 @@ func (w *vbaWalker) project(storage int) bool {
 			w.out.Gap(stomped, w.at(m.Stream), -1)
 		}
 	}
-	return true
+	return w.stomped(storage, sources, names)
 }
 
 func (w *vbaWalker) give(name, code string) bool {
@@ -165,42 +169,4 @@ func container(b []byte, beside bool) (code []byte, n int) {
 // lines in its first bytes.
 func isText(b []byte) bool {
 	return !slices.ContainsFunc(b[:min(len(b), 512)], func(c byte) bool { return c < 0x20 && c != '\t' && c != '\r' && c != '\n' || c == 0x7f })
-}
-
-// empty tells source without a line that does something.
-func empty(code string) bool {
-	for line := range strings.Lines(code) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "Attribute ") && !strings.HasPrefix(line, "'") && !strings.HasPrefix(line, "Option ") {
-			return false
-		}
-	}
-	return true
-}
-
-// compiled tells whether lines that do something are in what was compiled: the table
-// of lines has one with more than three code units, as options and comments do not.
-//
-// Source: what Bontchev found (pcodedmp); no specification tells it.
-func compiled(b []byte) bool {
-	const toTable, header, row = 0x19, 0x3c, 12
-	if len(b) < toTable+4 {
-		return false
-	}
-	at := int64(le.Uint32(b[toTable:])) + header
-	if at+6 > int64(len(b)) || le.Uint16(b[at:]) != 0xcafe {
-		return false
-	}
-	lines := int64(le.Uint16(b[at+4:]))
-	long := 0
-	for k := range lines {
-		line := at + 6 + k*row
-		if line+row > int64(len(b)) {
-			break
-		}
-		if le.Uint16(b[line+4:]) > 6 {
-			long++
-		}
-	}
-	return long > 0
 }

@@ -117,6 +117,45 @@ func TestStomped(t *testing.T) {
 	}
 }
 
+// What was compiled names what no source does.
+func TestForeignNames(t *testing.T) {
+	table := func(names ...string) []byte {
+		b := []byte("\xcc\x61\xff\xff\x00\x00\x00" + strings.Repeat("\x00", 40) + "\x08Win32\x00\x06VBA6\x00stdole\x00VBAProject\x00ThisDocument\x00Module1\x00_Evaluate\x00")
+		for _, n := range names {
+			b = append(append(append(b, 0, byte(len(n))), n...), 0, 0, 0xac, 0x10, 0)
+		}
+		return b
+	}
+	file := func(code string, names ...string) []byte {
+		return compoundFile(9, "", []leaf{
+			{"Macros/VBA/dir", literals(string(projectDir("Module1+cache")))}, {"Macros/VBA/_VBA_PROJECT", table(names...)}, {"Macros/VBA/Module1", append([]byte("cache"), literals(code)...)},
+		}, nil)
+	}
+	evil := []string{"AutoOpen", "CreateObject", "WScript", "Shell", "URLDownloadToFileA", "cmdline", "Environ", "payload"}
+	r := unpacktest.Walk(t, VBA(), file(source, evil...), noLimits)
+	if got := child(t, r, "vba.names", "Macros/VBA"); !strings.Contains(got, "CreateObject\r\n") || strings.Contains(got, "AutoOpen") || !r.Has(stomped) {
+		t.Errorf("%q %v", got, r)
+	}
+	whole := source + "Sub x()\r\nCreateObject \"wscript.shell\" : urldownloadtofilea cmdline, Environ\r\nEnd Sub\r\n"
+	if r = unpacktest.Walk(t, VBA(), file(whole, evil...), noLimits); r.Has(stomped) || len(r.Children) != 1 {
+		t.Errorf("an ordinary project: %v", r)
+	}
+	// Few names, or some that were taken out again, are ordinary.
+	if r = unpacktest.Walk(t, VBA(), file(source, evil[:5]...), noLimits); r.Has(stomped) {
+		t.Errorf("few names: %v", r)
+	}
+	if r = unpacktest.Walk(t, VBA(), file(source+"' Shell cmdline environ payload\r\n", evil...), noLimits); r.Has(stomped) {
+		t.Errorf("half of the names: %v", r)
+	}
+	var many []string
+	for i := range 5000 {
+		many = append(many, "name"+strings.Repeat("x", i%50)+string(rune('a'+i%26)))
+	}
+	if r = unpacktest.Walk(t, VBA(), file(source, many...), noLimits); !r.Has(stomped) {
+		t.Errorf("many names: %v", r)
+	}
+}
+
 func TestVBAConform(t *testing.T) {
 	b := macros(literals(string(projectDir("Module1+cache"))), append([]byte("cache"), literals(source)...))
 	r := unpacktest.Walk(t, VBA(), b, noLimits)

@@ -100,7 +100,7 @@ func members() (out []archive) {
 		tnef     file property rest rtf
 		rtf      binary data object picture rest text
 		ppt      storage
-		vba      source
+		vba      names source
 		xlm      decrypted formulas strings
 		rar      lz3 lz5 rest service stored
 		rpm      payload
