@@ -84,6 +84,7 @@ was found or something was not read.`,
 type looking struct {
 	exclude, rules []string
 	cache, jail    string
+	still          bool
 }
 
 func (l *looking) flags(c *cobra.Command) {
@@ -91,12 +92,13 @@ func (l *looking) flags(c *cobra.Command) {
 	f.StringArrayVar(&l.exclude, "exclude", nil, "file or folder of a tree that is left out, from its root; may be repeated")
 	f.StringArrayVar(&l.rules, "rules", nil, "YARA rules that are tried on programs, for components in others; may be repeated")
 	f.StringVar(&l.cache, "cache", "", "keep in this folder what files held: one that did not change is not read again")
+	f.BoolVar(&l.still, "no-processes", false, "of this host, leave out what runs; the coverage then says so")
 	f.StringVar(&l.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
 }
 
 // survey searches one target, here and now.
 func (s *session) survey(target string, l *looking) (*product.Inventory, error) {
-	o := survey.Options{Exclude: l.exclude, Cache: l.cache, Engine: s.Version, Scratch: s.Scratch, Run: s.Look}
+	o := survey.Options{Exclude: l.exclude, Cache: l.cache, NoProcesses: l.still, Engine: s.Version, Scratch: s.Scratch, Run: s.Look}
 	switch l.jail {
 	case "on":
 		if o.Run != nil {

@@ -21,7 +21,7 @@ import (
 // managers are the package managers that remove a package, by platform: the command of
 // the dry run, and of the removal.
 var managers = map[string]struct{ dry, remove []string }{
-	product.Deb:  {[]string{"apt-get", "--simulate", "remove", "--"}, []string{"apt-get", "--yes", "-o", "APT::Get::AutomaticRemove=false", "remove", "--"}},
+	product.Deb:  {[]string{"apt-get", "--simulate", "remove", "--"}, []string{"apt-get", "--yes", "-o", "APT::Get::AutomaticRemove=false", "-o", "DPkg::Lock::Timeout=120", "remove", "--"}},
 	product.RPM:  {[]string{"rpm", "--test", "-e", "--"}, []string{"rpm", "-e", "--"}},
 	product.APK:  {[]string{"apk", "del", "--simulate", "--"}, []string{"apk", "del", "--"}},
 	product.Snap: {nil, []string{"snap", "remove", "--"}},
