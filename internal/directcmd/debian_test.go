@@ -57,7 +57,9 @@ func TestDebian(t *testing.T) {
 	if out, err := exec.Command("apt-get", "--yes", "-qq", "-o", "DPkg::Lock::Timeout=60", "install", "hello").CombinedOutput(); err != nil {
 		t.Skipf("hello cannot be installed: %v: %s", err, out)
 	}
-	t.Cleanup(func() { exec.Command("apt-get", "--yes", "-qq", "-o", "DPkg::Lock::Timeout=60", "purge", "hello").Run() })
+	t.Cleanup(func() {
+		exec.Command("apt-get", "--yes", "-qq", "-o", "DPkg::Lock::Timeout=60", "purge", "hello").Run()
+	})
 	d := newDesk(t)
 	d.host.Look = func(_ context.Context, request []byte, f *os.File, part func([]byte) error) error {
 		return survey.Here(request, f, part)
