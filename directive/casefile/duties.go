@@ -26,6 +26,7 @@ func (s *State) Tasks(horizon clock.Day) []Task {
 	for _, o := range s.Orders {
 		out = append(out, s.tasks(o, horizon)...)
 	}
+	out = append(out, s.waivers()...)
 	slices.SortStableFunc(out, func(a, b Task) int {
 		if a.Known != b.Known {
 			if a.Known {
@@ -79,6 +80,27 @@ func (s *State) tasks(o *Order, horizon clock.Day) (out []Task) {
 		for _, d := range o.Schedule(base, horizon, changes) {
 			if s.identified(o, d.Duty) {
 				out = append(out, s.task(o, d, ""))
+			}
+		}
+	}
+	return out
+}
+
+// waivers are the ends of waivers: from then on the finding is open, and late.
+func (s *State) waivers() (out []Task) {
+	for _, f := range s.Findings {
+		if f.Waiver == nil || !f.Active() {
+			continue
+		}
+		day, err := clock.ParseDay(f.Waiver.Body.Waiver.Expires)
+		if err != nil {
+			continue
+		}
+		for _, o := range s.Orders {
+			if s.Verdict(o, f).Verdict == directive.Covered {
+				d := directive.Due{Duty: &directive.Duty{ID: "waiver", Title: "The waiver ends: remove it, or waive it anew"}, When: clock.On(day), Known: true, Rule: "the end that the waiver has"}
+				out = append(out, s.task(o, d, f.ID))
+				break
 			}
 		}
 	}

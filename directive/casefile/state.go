@@ -57,6 +57,7 @@ type Finding struct {
 	Waiver   *Entry
 	GoneBy   *Entry // the search that verified it
 	coverage *product.Coverage
+	wrong    map[string]bool // what it rested on when a decision withdrew it (Rests.key)
 }
 
 // Rests is what a finding rests on: one identity that one fact agrees with.
@@ -74,6 +75,15 @@ type Rests struct {
 	Strong      bool
 	Inventory   string // digest of the inventory, and the observation in it
 	Observation int
+}
+
+// key is what tells whether a finding rests on the same again: the bytes of a layer, or the
+// record in a database, of which other records change the bytes.
+func (r *Rests) key() string {
+	if r.Record != "" || r.SHA256 == "" {
+		return "record\x00" + r.Kind + "\x00" + r.Value + "\x00" + r.Record
+	}
+	return r.SHA256
 }
 
 // Active tells whether the finding is neither gone nor withdrawn.
@@ -267,14 +277,16 @@ func (s *State) found(r *Run, p *product.Presence) *Finding {
 		if was == nil {
 			break
 		}
-		if was.State != Gone {
+		other := was.State == Withdrawn && slices.ContainsFunc(f.Evidence, func(r Rests) bool { return !was.wrong[r.key()] })
+		if was.State != Gone && !other {
 			was.again(f)
 			return was
 		}
 		f.Episode, f.Before = f.Episode+1, was.ID
-	}
-	if f.Before != "" {
-		f.Notes = append(f.Notes, "found again after "+f.Before+" was verified gone: a new identification, with a clock of its own")
+		f.Notes = []string{"found again after " + was.ID + " was verified gone: a new identification, with a clock of its own"}
+		if other {
+			f.Notes = []string{was.ID + " was withdrawn; this rests on something else"}
+		}
 	}
 	s.byID[f.ID] = f
 	s.Findings = append(s.Findings, f)
@@ -315,7 +327,7 @@ func (s *State) missing(f *Finding, r *Run) {
 		f.Notes = append(f.Notes, fmt.Sprintf("not found by the search of %s, which proves nothing: %s", r.Entry.Time, why))
 		return
 	}
-	if f.State != Removed && f.State != Removing {
+	if !slices.ContainsFunc(f.Removals, func(e *Entry) bool { return e.Act == Begin || e.Act == Done }) {
 		f.Notes = append(f.Notes, "gone without a removal that this case knows of")
 	}
 	f.State, f.GoneBy = Gone, r.Entry
@@ -405,19 +417,23 @@ func (s *State) decided(f *Finding, e *Entry) {
 		}
 		return
 	}
-	f.State = Withdrawn
-	if s.digests[f.Product] == nil {
-		s.digests[f.Product] = map[string]bool{}
-	}
+	f.State, f.wrong = Withdrawn, map[string]bool{}
 	for _, r := range f.Evidence {
-		if r.SHA256 != "" {
-			s.digests[f.Product][r.SHA256] = true
-		}
+		f.wrong[r.key()] = true
 	}
 }
 
 // settle applies what follows from all entries together: withdrawals, waivers.
 func (s *State) settle() {
+	for _, f := range s.Findings { // a decision that was replaced by another withdraws nothing
+		if f.State != Withdrawn {
+			continue
+		}
+		if s.digests[f.Product] == nil {
+			s.digests[f.Product] = map[string]bool{}
+		}
+		maps.Copy(s.digests[f.Product], f.wrong)
+	}
 	for _, f := range s.Findings {
 		if f.Active() && s.same(f) {
 			f.State = Withdrawn
@@ -439,7 +455,7 @@ func (s *State) settle() {
 func (s *State) same(f *Finding) bool {
 	gone := s.digests[f.Product]
 	for _, r := range f.Evidence {
-		if !gone[r.SHA256] {
+		if r.SHA256 == "" || r.Record != "" || !gone[r.SHA256] {
 			return false
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/directive"
 	"github.com/showcause/showcause/directive/casefile"
 )
@@ -30,6 +31,9 @@ func (in *Input) uuid(parts ...string) string {
 const namespace = "https://showcause.dev/ns/oscal"
 
 func prop(name, value string) object {
+	if value = showcause.Escape(strings.TrimSpace(value)); value == "" { // a string of OSCAL is one line, and not empty
+		value = NotKnown
+	}
 	return object{"name": name, "ns": namespace, "value": value}
 }
 
@@ -42,7 +46,7 @@ func (in *Input) metadata(title string) object {
 		"props": []object{prop("order", o.ID), prop("order-version", fmt.Sprint(o.Version)), prop("case", in.Case)},
 	}
 	if org := in.State.Opening.Organisation; org != "" {
-		m["parties"] = []object{{"uuid": in.uuid("party"), "type": "organization", "name": org}}
+		m["parties"] = []object{{"uuid": in.uuid("party"), "type": "organization", "name": showcause.Escape(strings.TrimSpace(org))}}
 	}
 	return m
 }

@@ -67,7 +67,7 @@ func (h Host) caseOpen() *cobra.Command {
 			}
 			s.say("case %s in %s, opened by key %s", s.file.Name()[:16], s.path(), s.held.Keys()[0].Public().ID()[:16])
 			s.questions()
-			s.say("next: showcause identify %s / --case %s", s.state.Orders[0].ID, s.path())
+			s.say("next: showcause identify %s / --case %s", s.first(), s.path())
 			return nil
 		},
 	}
@@ -217,7 +217,7 @@ func (h Host) caseScope() *cobra.Command {
 				return err
 			}
 			s.questions()
-			s.say("next: showcause order report %s --format bod", s.state.Orders[0].ID)
+			s.say("next: showcause order report %s --format bod", s.first())
 			return nil
 		}
 	})
@@ -264,7 +264,7 @@ func (h Host) caseShow() *cobra.Command {
 			}
 			tab := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(tab, "\nduties")
-			tasks := s.state.Tasks(clock.DayIn(s.now(), s.state.Orders[0].Zone()) + 60)
+			tasks := s.state.Tasks(clock.DayIn(s.now(), s.zone(nil)) + 60)
 			for i, t := range tasks {
 				if t.Late && t.N > 0 && slices.ContainsFunc(tasks[i+1:], func(u casefile.Task) bool { return u.Late && u.Duty == t.Duty && u.Finding == t.Finding }) {
 					continue // of one that comes again, the last that is late stands for those before
@@ -424,7 +424,7 @@ func (h Host) caseConfirm() *cobra.Command {
 				}
 				s.say("finding %s is confirmed as an identification", f.ID)
 				tab := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-				for _, t := range s.state.Tasks(clock.DayIn(s.now(), s.state.Orders[0].Zone()) + 60) {
+				for _, t := range s.state.Tasks(clock.DayIn(s.now(), s.zone(nil)) + 60) {
 					if t.Finding == f.ID {
 						s.task(tab, t)
 					}

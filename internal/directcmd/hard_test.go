@@ -45,6 +45,11 @@ func TestFalsePositive(t *testing.T) {
 	out = d.do("decide", contest[:16], "--withdrawn", "--reason", "the rule was wrong", "--by", "B. Reviewer")
 	d.has(out, "withdrawn with it, being of the same bytes", "desk2", "said 3 present and 3 findings; it is 1 and 1")
 	d.fails("decided already", "decide", contest[:16], "--upheld", "--reason", "x", "--by", "B")
+	d.search("far-52-204-23", inventory("desk1", engine(9)...))
+	d.has(d.do("case", "show"), "1 present")
+	d.has(d.search("far-52-204-23", inventory("desk1", engine(60)...)), "was withdrawn; this rests on something else")
+	d.has(d.do("decide", contest[:16], "--upheld", "--again", "--reason", "it was right", "--by", "C. Reviewer"), "upheld")
+	d.has(d.do("case", "show"), "of 3 endpoints 3 present")
 	d.has(d.do("order", "report", "far-52-204-23", "--format", "far"), "Corrections of earlier reports", "said 3 present")
 	if out := d.do("order", "report", "far-52-204-23", "--format", "html"); !strings.Contains(out, "Corrections of earlier reports") {
 		t.Error("the page does not retract")
@@ -65,8 +70,8 @@ func TestException(t *testing.T) {
 	d.do(append(args, "--expires", "2026-12-31")...)
 	d.has(d.do("case", "show"), "1 present", "waived")
 	d.has(d.do("order", "report", "bod-17-01", "--format", "oscal-poam"), "deviation-approved")
-	d.now = time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
-	d.has(d.do("case", "show"), "candidate", "the waiver ended on 2026-12-31")
+	d.now = time.Date(2027, 1, 3, 12, 0, 0, 0, time.UTC)
+	d.has(d.do("case", "show"), "LATE by 2 days", "waiver of "+id, "candidate", "the waiver ended on 2026-12-31")
 }
 
 // Who was not reached is neither: it is in every total, and blocks the nil report.

@@ -1,6 +1,8 @@
 package directcmd
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/rules/orders"
 )
 
 // The vendor contests the order: notice, an extension of a week, a response, a decision
@@ -44,7 +47,10 @@ func TestVendorContests(t *testing.T) {
 // From an order to a signed report, as a new user would, each command saying what is next.
 func TestFiveCommands(t *testing.T) {
 	d := newDesk(t)
-	next := func(out string) string { t.Helper(); return d.pick(out, `(?m)^next: (?:send it, then )?showcause (\S+ ?\S*)`) }
+	next := func(out string) string {
+		t.Helper()
+		return d.pick(out, `(?m)^next: (?:send it, then )?showcause (\S+ ?\S*)`)
+	}
 	out := d.do("case", "open", "--order", "bod-17-01", "--received", "2017-09-13", "--by", "A. Officer", "--organisation", "Small Agency")
 	d.has(out, "to be answered: federal-executive")
 	if n := next(out); n != "identify bod-17-01" {
@@ -117,4 +123,22 @@ func TestLessCoverage(t *testing.T) {
 	}
 	d.search("bod-17-01", inventory("desk1"))
 	d.has(d.do("case", "show"), "0 present, 1 not found", "verified-gone")
+}
+
+// A case whose order's text was taken away is told, and breaks nothing.
+func TestOrderGone(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	d.search("bod-17-01", inventory("desk1", kesl()))
+	text, err := orders.Text("bod-17-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := fmt.Sprintf("%x", sha256.Sum256(text))
+	if err := os.Remove(filepath.Join(d.dir, "files", digest[:2], digest)); err != nil {
+		t.Fatal(err)
+	}
+	d.has(d.do("case", "show"), digest)
+	d.fails("not in this case", "identify", "bod-17-01", "/")
+	d.fails("not in this case", "order", "report", "bod-17-01")
 }

@@ -291,7 +291,7 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 		return err
 	}
 	s.say("%s was removed, by its own account: not verified until a search with at least the same coverage does not find it", f.Product)
-	s.say("next: showcause identify %s %s --case %s", s.state.Orders[0].ID, f.Target, s.path())
+	s.say("next: showcause identify %s %s --case %s", s.first(), f.Target, s.path())
 	return nil
 }
 

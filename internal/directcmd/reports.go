@@ -134,10 +134,24 @@ func (h Host) submitted() *cobra.Command {
 		})
 }
 
-// zone is that of the order that an entry is about, or of the first of the case.
+// zone is that of the order that an entry is about, or of the first of the case; UTC where no
+// order can be read.
 func (s *session) zone(e *casefile.Entry) *time.Location {
-	if o := s.state.Order(e.Body.Order); o != nil {
-		return o.Zone()
+	if e != nil {
+		if o := s.state.Order(e.Body.Order); o != nil {
+			return o.Zone()
+		}
+	}
+	if len(s.state.Orders) == 0 {
+		return time.UTC
 	}
 	return s.state.Orders[0].Zone()
+}
+
+// first is the id of the first order, for what is said to be next.
+func (s *session) first() string {
+	if len(s.state.Orders) == 0 {
+		return "ORDER"
+	}
+	return s.state.Orders[0].ID
 }

@@ -147,7 +147,9 @@ func observation(source, platform string, class product.Class, path string, dige
 	for i := range o.Evidence.SHA256 {
 		o.Evidence.SHA256[i] = digest
 	}
-	o.Evidence.Record = "Package: x"
+	if source == "dpkg" {
+		o.Evidence.Record = "Package: x"
+	}
 	return o
 }
 
