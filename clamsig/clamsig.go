@@ -4,7 +4,7 @@
 //
 // The languages are those of the ClamAV documentation, "Signatures": hashes
 // (.hdb .hsb .mdb .msb .imp .fp .sfp and .hdu .hsu .mdu .msu), OpenIOC files (.ioc), bodies (.ndb
-// .ndu .sdb), logical signatures (.ldb .ldu) and names to ignore (.ign .ign2).
+// .ndu .sdb), logical signatures (.ldb .ldu), programs (.cbc) and names to ignore (.ign .ign2).
 // Where the documentation is silent, this package does as clamscan 1.4.6 was
 // seen to do.
 package clamsig
@@ -56,7 +56,7 @@ const (
 	FuzzyImage         Reason = "fuzzy-image"         // a fuzzy image hash among them
 	Icon               Reason = "icon"                // asks for an icon group
 	Handler            Reason = "handler"             // changes how the file is read, finds nothing
-	Bytecode           Reason = "bytecode"            // a program
+	Bytecode           Reason = "bytecode"            // a program that is not signed, or that says it is not to be run
 	FunctionalityLevel Reason = "functionality-level" // is for older or newer engines
 	PUA                Reason = "pua"                 // possibly unwanted application, not asked for
 	Ignored            Reason = "ignored"             // named by an .ign or .ign2 file
@@ -76,6 +76,9 @@ type Options struct {
 	PUAOnly, PUAExcept []string
 
 	Level int // functionality level; 0 is DefaultLevel
+
+	// BytecodeUnsigned loads .cbc files that stand alone, too.
+	BytecodeUnsigned bool
 
 	Trust *cvd.Trust // whose signatures containers need; nil: ClamAV's own
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/showcause/showcause/clamsig/bytecode"
 	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/rule"
 )
@@ -20,7 +21,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ioc", "ndb", "ndu", "sdb", "ldb", "ldu", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -231,6 +232,8 @@ type file struct {
 	official bool
 	line     int
 	stats    FileStats
+	bytecode *bytecode.Program // of a .cbc file, and its text
+	text     string
 }
 
 // text reads one file of lines.
@@ -240,6 +243,8 @@ func (l *loader) text(name, kind string, official bool, r io.Reader) error {
 	var err error
 	if kind == "ioc" {
 		err = f.ioc(r)
+	} else if kind == "cbc" {
+		err = f.program(r)
 	} else if _, isOther := otherKinds[kind]; isOther {
 		err = f.other(r)
 	} else {
@@ -271,11 +276,15 @@ func (f *file) signatures(r io.Reader) error {
 			f.stats.Loaded++
 			f.stats.Known++
 		case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
-			return fmt.Errorf("%s:%d: %w: %s", f.name, f.line, ErrMalformed, unfit.detail)
+			return errorAt(f.name, f.line, unfit.detail)
 		case unfit != nil:
 			f.skip(name, unfit)
 		}
 	}
+}
+
+func errorAt(file string, line int, detail string) error {
+	return fmt.Errorf("%s:%d: %w: %s", file, line, ErrMalformed, detail)
 }
 
 // category tells whether a signature of a PUA file is asked for by its name.

@@ -111,9 +111,6 @@ func TestOtherKinds(t *testing.T) {
 		{"x.cfg", "PE:0x1:1:255\n", 1, 0, "", "database-type"},
 		{"x.cat", "\x00\n\n\xff", 1, 0, "", "database-type"},
 		{"x.yar", "rule a { condition: true }\n\nprivate rule b : tag\n{\n}\nrule c{\n", 3, 3, "YARA.a.UNOFFICIAL", "database-type"},
-		{"x.cbc", "ClamBC\nN.{};Engine:51-255,Target:0;0;4142\nT\n", 1, 1, "N.{}.UNOFFICIAL", "bytecode"},
-		{"x.cbc", "ClamBC\nN\nT\n", 1, 0, "N.UNOFFICIAL", "bytecode"},
-		{"x.cbc", "ClamBC\nN;Engine:217-255,Target:0;0;4142\n", 1, 0, "N.UNOFFICIAL", "bytecode"},
 	} {
 		var sink null
 		stats, err := LoadReader(tt.file, strings.NewReader(tt.text), Options{Strict: true}, &sink)

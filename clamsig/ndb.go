@@ -93,6 +93,9 @@ func unusable(target int64) *refusal {
 
 // emit hands a rule over the parser's patterns to the sink.
 func (f *file) emit(name, line string, t rule.Target, g rule.Guard, n rule.Node) *refusal {
+	if f.bytecode != nil {
+		return f.emitProgram(name, t, g, n)
+	}
 	f.l.rule = rule.Rule{Origin: f.origin(name, line), Target: t, Guard: g, Patterns: f.l.parser.patterns, Later: f.l.parser.later, Cond: n}
 	if err := f.l.sink.Rule(&f.l.rule); err != nil {
 		return unsupported(Pattern, "%v", err)

@@ -31,7 +31,6 @@ var otherKinds = map[string]struct {
 	"pwdb": {sep: ';'},
 	"yar":  {known: true},
 	"yara": {known: true},
-	"cbc":  {whole: true, known: true},
 	"cat":  {whole: true},
 }
 
@@ -49,9 +48,6 @@ func (f *file) other(r io.Reader) error {
 		}
 		f.stats.Lines++
 		f.line++
-		if f.kind == "cbc" && f.line == 2 {
-			f.bytecode(line)
-		}
 		if kind.whole || line == "" || line[0] == '#' {
 			continue
 		}
@@ -88,21 +84,6 @@ func (f *file) levelHolds(line string) bool {
 		return true
 	}
 	return from <= f.l.level && (high == "" || to >= f.l.level)
-}
-
-// bytecode counts a program. Its second line is a name or a logical signature
-// that starts it; clamscan counts the latter.
-func (f *file) bytecode(trigger string) {
-	name, rest, logical := strings.Cut(trigger, ";")
-	unfit := outside(Bytecode, "program")
-	if logical {
-		attributes, _, _ := strings.Cut(rest, ";")
-		_, bad := description(attributes, f.l.level)
-		unfit.known = bad == nil
-	}
-	f.line = 0
-	f.skip(name, unfit)
-	f.line = 2
 }
 
 // yaraRule returns the name in a line that begins a YARA rule.

@@ -28,6 +28,10 @@ func (v *verification) condition() {
 		v.yara(text)
 		return
 	}
+	if path.Ext(r.File) == ".cbc" {
+		v.note(NoteReads, ruleAt, "a program: recheck")
+		return
+	}
 	got, err := readClamAV(r.File, text)
 	if err != nil {
 		v.problems.add(BadRuleText, ruleAt+"/text", "%v", err)

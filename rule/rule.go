@@ -45,8 +45,17 @@ type Rule struct {
 	Later []*Later
 	// Cond is the condition. Where the rule has code, it is only what must hold
 	// for the code to have a chance to.
-	Cond Node
-	YARA *YARA // what a rule in YARA's language has besides; else nil
+	Cond     Node
+	YARA     *YARA     // what a rule in YARA's language has besides; else nil
+	Bytecode *Bytecode // of a program in ClamAV's bytecode; else nil
+}
+
+// Bytecode marks a rule that is a program in ClamAV's bytecode, which is the rule's
+// Text: where the condition holds, the program is run, and it finds what it says.
+type Bytecode struct {
+	// Alias tells that the rule is the one in front of it by another name that the
+	// program may give: it finds nothing by itself.
+	Alias bool
 }
 
 // Regexp is a pattern that is a regular expression. Without atoms, the whole

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
@@ -117,10 +118,20 @@ func (b *Builder) Rule(r *rule.Rule) error {
 			if cs[i].flags&patternCompare != 0 {
 				anchor = pattern.Anchor{Number: int(n.subs[r.Later[i].Compare.From])}
 			}
-			n.subs[i] = b.pattern(&cs[i], anchor, max(needs[i], uint32(r.Patterns[i].Count), 1))
+			need := max(needs[i], uint32(r.Patterns[i].Count), 1)
+			if r.Bytecode != nil {
+				need = max(need, showcause.MaxCount) // it is told how many there are
+			}
+			n.subs[i] = b.pattern(&cs[i], anchor, need)
 		}
 	}
 	name, flags := splitName(r.Name)
+	if r.Bytecode != nil {
+		flags |= flagBytecode
+		if r.Bytecode.Alias {
+			flags |= flagAlias
+		}
+	}
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
 	n.row.Text, n.row.TextLen = b.textPiece(r.Text)

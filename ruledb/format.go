@@ -137,7 +137,12 @@ const (
 	patternAll = 1<<iota - 1
 )
 
-const flagUnofficial = 1 // ruleRow.Flags: the reported name ends in ".UNOFFICIAL", which names does not hold
+// The flags of a ruleRow.
+const (
+	flagUnofficial = 1 << iota // the reported name ends in ".UNOFFICIAL", which names does not hold
+	flagBytecode               // its text is a program
+	flagAlias                  // of the program that stands before it
+)
 
 // ref is where a literal leads.
 type ref struct{ Pattern, Place uint32 }

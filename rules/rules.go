@@ -35,6 +35,7 @@ const tool = "showcause 6"
 // Options are how rules are compiled. The zero value works.
 type Options struct {
 	PUA                bool     // load signatures of possibly unwanted applications
+	BytecodeUnsigned   bool     // load programs (.cbc) that stand in no signed container
 	PUAOnly, PUAExcept []string // of them, those of these categories alone, or none of these
 	Lenient            bool     // malformed lines are left out; without it one is an error
 	Unsigned           bool     // ClamAV's containers need no signature that holds
@@ -118,7 +119,7 @@ func Compile(paths []string, o Options) ([]byte, error) {
 			continue
 		}
 		_, plain := Split(path)
-		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, Trust: trust}, &c)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, BytecodeUnsigned: o.BytecodeUnsigned, Trust: trust}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/clamsig/bytecode"
+	"github.com/showcause/showcause/clamsig/bytecode/engine"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
@@ -72,6 +74,7 @@ type Scanner struct {
 	tags    *tagger  // nil: nothing that occurs twice is scanned once
 	whole   []byte   // the bytes of an input that fits in memory
 	scratch unpack.Scratch
+	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -195,15 +198,16 @@ type layer struct {
 	allowed string      // the allow-list rule that overrules findings here and below
 	allower uint32      // its index
 	crashed bool
-	unread  bool            // not all of it can be read, and that is said
-	first   int             // index of the layer's first finding
-	origin  *layer          // of a view: what it is a view of
-	link    *showcause.Link // what the layer holds, once that is known
-	above   string          // see parents
-	tag     [tagSize]byte   // see tagOf
-	tagged  bool            // it was asked for
-	known   bool            // and all could be read
-	image   *hashed         // what it looks like, once that was asked
+	unread  bool               // not all of it can be read, and that is said
+	first   int                // index of the layer's first finding
+	origin  *layer             // of a view: what it is a view of
+	link    *showcause.Link    // what the layer holds, once that is known
+	above   string             // see parents
+	tag     [tagSize]byte      // see tagOf
+	tagged  bool               // it was asked for
+	known   bool               // and all could be read
+	image   *hashed            // what it looks like, once that was asked
+	written []engine.Extracted // by programs, yet to be scanned
 }
 
 // layer scans a layer and everything in it.
@@ -263,6 +267,9 @@ func (in *input) inspect(l *layer) {
 	}
 	if in.options.TopOnly {
 		in.inside(l)
+		if len(l.written) > 0 {
+			in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitDepth, Offset: 0, Length: -1})
+		}
 		return
 	}
 	if l.endless() {
@@ -270,6 +277,7 @@ func (in *input) inspect(l *layer) {
 		return
 	}
 	in.guard(l, func() { in.dataURIs(l) })
+	in.guard(l, func() { in.outputs(l) })
 	in.guard(l, func() { in.unpack(l) })
 }
 

@@ -101,8 +101,9 @@ type search struct {
 	target rule.Target
 	facts  rule.Facts
 
-	collecting bool   // the first places of each pattern are asked for, not a number of them
-	parts      []span // of a layer that is too large to be searched to its end: see sample
+	collecting bool              // the first places of each pattern are asked for, not a number of them
+	named      map[uint32]uint32 // of programs that found something: the rules that have the names
+	parts      []span            // of a layer that is too large to be searched to its end: see sample
 }
 
 // match searches a layer for the rules of a target and those for any target.
@@ -153,7 +154,7 @@ func (in *input) match(l *layer, target rule.Target) {
 		s.throughout()
 	}
 	s.seeds(part)
-	if fired := s.fired(); len(fired) > 0 {
+	if fired := s.programs(s.fired()); len(fired) > 0 {
 		s.collect(part, fired)
 	}
 }
@@ -221,6 +222,9 @@ func (s *search) admitted(r uint32) bool {
 	if s.admits[r] == 0 {
 		s.asked = append(s.asked, r)
 		s.admits[r] = 2
+		if _, alias := s.in.db.Bytecode(r); alias {
+			return false
+		}
 		body := s.in.db.Rule(r)
 		y, yara := s.in.db.YARA(r)
 		// Most rules of YARA's are for bytes as they are.
@@ -548,7 +552,7 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 				matches = append(matches, m)
 			}
 		}
-		s.in.found(s.l, r, matches, counts)
+		s.in.found(s.l, s.reported(r), matches, counts)
 	}
 }
 

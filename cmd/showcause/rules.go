@@ -120,6 +120,7 @@ owner, filemd5) are defined; -d defines others, and the values that yara -C star
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "the file to write")
+	c.Flags().BoolVar(&o.BytecodeUnsigned, "bytecode-unsigned", false, "load programs (.cbc) that stand in no signed container, too")
 	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
 	c.Flags().BoolVar(&o.Lenient, "skip-malformed", false, "leave malformed lines out, counted; without it one refuses the set, as clamscan does")
 	trustFlags(c.Flags(), &o)

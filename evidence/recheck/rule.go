@@ -93,6 +93,9 @@ func (o *one) Skip(s clamsig.Skip) { o.skip = string(s.Reason) + ": " + s.Detail
 
 // compileClamAV reads one line of a ClamAV database.
 func compileClamAV(r *Rule) (test, error) {
+	if path.Ext(r.File) == ".cbc" {
+		return compileProgram(r)
+	}
 	if strings.ContainsAny(r.Text, "\n\x00") {
 		return nil, errors.New("its text is not one line")
 	}

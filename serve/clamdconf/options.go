@@ -49,7 +49,7 @@ const (
 	whyAlert    = "there is no such heuristic; findings come from rules"
 	whyCounted  = "there is no bound of this kind: steps are counted for each file, and what is over the bound is named"
 	whyOnAccess = "clamonacc reads it, not the daemon; clamonacc works with this service"
-	whyBytecode = "bytecode signatures are not run; compiling rules lists those that it leaves out"
+	whyBytecode = "decided when rules are compiled (`rules compile --bytecode-unsigned`); programs are interpreted, and their steps are counted, not their time"
 	whyRules    = "it is settled when rules are compiled: showcause rules compile"
 	whyTemp     = "there are no temporary files that anybody could name"
 	whyJSON     = "records have it: showcause show, and the command SHOWCAUSE-SCAN"

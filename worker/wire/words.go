@@ -138,7 +138,7 @@ func allOps() []string {
 	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse oci.layer oci.file oci.hidden
 		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream zstd.skippable lz4.stream lz4.skippable lzip.lzma lzop.lzo compress.lzw snappy.stream mozlz4.stream mozlz4.rest pbzx.stream pbzx.rest brotli.stream zlib.deflate woff.table woff.metadata woff2.tables woff2.metadata
 		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
-		macho.slice exe.embedded exe.payload exe.overlay
+		bytecode.file bytecode.script macho.slice exe.embedded exe.payload exe.overlay
 		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
 	for _, f := range members() {
 		for _, m := range f.words {
@@ -165,7 +165,7 @@ func allOps() []string {
 func allCodes() []showcause.Code {
 	codes := []showcause.Code{
 		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject, showcause.LimitWork, showcause.LimitSpill,
-		showcause.Encrypted, showcause.Unsupported, showcause.Corrupt, showcause.Corrupt + ".cms", showcause.Ambiguous,
+		showcause.Encrypted, showcause.Unsupported, showcause.Unsupported + ".bytecode", showcause.Corrupt, showcause.Corrupt + ".cms", showcause.Ambiguous,
 		showcause.Changed, showcause.Unreadable, showcause.Unreadable + ".rules", showcause.Crash,
 	}
 	add := func(head showcause.Code, tails ...string) {

@@ -2,14 +2,14 @@ package engine
 
 // PDFFile is what is known of a PDF file at the time of a hook.
 type PDFFile struct {
-	// Phase is 1 when the file was parsed, 2 before and 3 after an object is taken
-	// out, 4 at the end; what is named so in ClamAV's enum pdf_phase.
+	// Phase is 1 when the objects are known, 2 after one was taken out, 3 at the end,
+	// 4 in front of all: ClamAV's enum pdf_phase.
 	Phase   int
 	Flags   uint32 // of the file, in ClamAV's enum pdf_flag
 	Objects []PDFObject
 	Start   uint32 // of the PDF file in the input
 	Size    uint32 // bytes from there
-	Dumped  int    // Phase 3: the index of the object
+	Dumped  int    // Phase 2: the index of the object
 }
 
 // PDFObject is one indirect object.
@@ -19,7 +19,7 @@ type PDFObject struct {
 	Start uint32 // of what stands behind "obj", from the file's Start
 }
 
-const pdfDumped = 3 // a phase
+const pdfDumped = 2 // a phase
 
 func (m *run) pdf() *PDFFile {
 	if p := m.ctx.PDF; p != nil && p.Phase > 0 {
