@@ -114,6 +114,7 @@ func All() []unpack.Format {
 		script.HTML(),
 		script.Encoded(),
 		script.Card(),
+		script.PostScript(),
 		script.Stretches(),
 		exe.Universal(),
 		exe.Packed(),

@@ -14,16 +14,17 @@ var floods = []string{
 	"<a ", "<a x=", "<a x=\"", "<a x='\"", "<a x=\"<a y='", "<a/x=", "<a/onx=", "<a srcdoc=", "<a/srcdoc=&lt;", "<a onx='", "<script ", "<script>", "<script/>", "<style><script>", "<script><!--<script>",
 	"<script><!--<script></script>", "<script></script", "<!--", "<!-- --", "<![CDATA[", "</", "</script", "QUJD", " -enc ", "-enc \"QUJDQUJDQUJDQUJDQUJDQUJD\" ", "QUJDQUJDQUJDQUJDQUJDQUJD-enc\n",
 	"QUJDQUJDQUJDQUJDQUJDQUJD\n", "atob('QUJDQUJDQUJDQUJDQUJDQUJD') ", "FromBase64String(\"", "#@~^", "#@~^AAAAAA==", "#@~^AAAAAA==^#~@", "#@~^gAAAAA==QUFBQUFB^#~@", `\x41`, "65,", "+ADw-", "data:,", "Chr(65)&", "41 ", "\n ", "NOTE;QUOTED-PRINTABLE:=\n", "PHOTO;BASE64:\n", "PHOTO;BASE64:", "\n=\n",
+	"currentfile", "currentfile eexec ", "currentfile ASCII85Decode ", "currentfile ASCII85Decode \n~>", "currentfile readhexstring\n", "currentfile ASCIIHexDecode\n00\n", "currentfile FlateDecode ",
 }
 
 // TestLinear holds that the steps that a page takes, and the bytes that are read of a layer and handed over, grow
 // as the text does.
 func TestLinear(t *testing.T) {
-	const size = 512 << 10
+	const size = 256 << 10
 	for _, piece := range floods {
-		for _, c := range []struct{ front, behind string }{{"<html>", ""}, {"<?xml version='1.0'?><svg>", ""}, {"<html>", "</script>"}, {"<svg>", "\"'></script></style>"}, {"<html>", "^#~@"}, {"BEGIN:VCARD\n", ""}} {
+		for _, c := range []struct{ front, behind string }{{"<html>", ""}, {"<?xml version='1.0'?><svg>", ""}, {"<html>", "</script>"}, {"<svg>", "\"'></script></style>"}, {"<html>", "^#~@"}, {"BEGIN:VCARD\n", ""}, {"%!PS\n", ""}} {
 			text := []byte(c.front + strings.Repeat(piece, size/len(piece)) + c.behind)
-			for _, f := range []unpack.Format{HTML(), Encoded(), Card(), Stretches()} {
+			for _, f := range []unpack.Format{HTML(), Encoded(), Card(), PostScript(), Stretches()} {
 				read, given := cost(f, text)
 				if read > 24*size || given > 8*size {
 					t.Errorf("%s: %s%q...%s: %d bytes read, %d given, of %d", f.Name, c.front, piece, c.behind, read>>10, given>>10, size>>10)

@@ -5,6 +5,7 @@
 //	text      UTF-32, UTF-7 and pages with NUL bytes, as UTF-8
 //	screnc    what Microsoft's Script Encoder wrote (.vbe, .jse, in pages)
 //	card      vCards and iCalendar files: what properties have encoded
+//	ps        PostScript: data in a program
 //	encoded   base64, hexadecimal and lists of codes, commands of PowerShell
 //
 // A text has no marks of its own and no end, so that little in it is damage: what decodes

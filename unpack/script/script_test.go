@@ -3,6 +3,8 @@ package script
 import (
 	"bytes"
 	"compress/flate"
+	"compress/zlib"
+	"encoding/ascii85"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -155,6 +157,42 @@ func texts() map[string]sample {
 	}
 }
 
+// sealed is a text under eexec.
+func sealed(s string) string {
+	key, b := uint16(55665), []byte("skip"+s)
+	for i := range b {
+		b[i] ^= byte(key >> 8)
+		key = (uint16(b[i])+key)*52845 + 22719
+	}
+	return string(b)
+}
+
+func programs() map[string]sample {
+	ps := func(call, data string) string {
+		return "%!PS-Adobe-3.0\n/picstr 10 string def\n10 10 8 matrix\n" + call + "\n" + data + "\nshowpage\n%%EOF\n"
+	}
+	a85 := func(s string) string {
+		b := make([]byte, ascii85.MaxEncodedLen(len(s)))
+		return folded(string(b[:ascii85.Encode(b, []byte(s))]), 60, "\n") + "\n~>"
+	}
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	w.Write([]byte(said))
+	w.Close()
+	font := "%!PS-AdobeFont-1.0: a\n/FontName /a def\ncurrentfile eexec\n"
+	zeros := "\n" + strings.Repeat(strings.Repeat("0", 64)+"\n", 8) + "cleartomark\n"
+	return map[string]sample{
+		"ASCII85":      {ps("{currentfile /ASCII85Decode filter 0 () /SubFileDecode filter} exec\nimage", a85(string(program))), "ps.data", string(program)},
+		"Flate":        {ps("currentfile /ASCII85Decode filter /FlateDecode filter", a85(z.String())), "ps.data", said},
+		"hexadecimal":  {ps("currentfile /ASCIIHexDecode filter", folded(hex.EncodeToString(program), 60, "\n")+">"), "ps.data", string(program)},
+		"picture":      {ps("{currentfile picstr readhexstring pop} image", folded(hex.EncodeToString(program), 60, "\r\n")), "ps.data", string(program)},
+		"run lengths":  {ps("currentfile /ASCIIHexDecode filter /RunLengthDecode filter", hex.EncodeToString([]byte("\x02abc\xfex\x80"))+">"), "ps.data", "abcxxx"},
+		"eexec, hex":   {font + folded(hex.EncodeToString([]byte(sealed(said))), 64, "\n") + zeros, "ps.eexec", said},
+		"eexec, bytes": {font + sealed(said) + zeros, "ps.eexec", said},
+		"EPS for DOS":  {"\xc5\xd0\xd3\xc6\x1e\x00\x00\x00\x0b\x00\x00\x00" + strings.Repeat("\x00", 18) + "%!PS\nabcdef", "ps.text", "%!PS\nabcdef"},
+	}
+}
+
 func cards() map[string]sample {
 	card := func(property string) string {
 		return "BEGIN:VCARD\r\nVERSION:3.0\r\n" + property + "\r\nFN:A Name\r\nEND:VCARD\r\n"
@@ -284,7 +322,7 @@ type formatSamples struct {
 
 func all() map[string]formatSamples {
 	return map[string]formatSamples{
-		"card": {Card(), cards()}, "html": {HTML(), pages()}, "text": {Text(), texts()}, "screnc": {Encoded(), encoded()}, "encoded": {Stretches(), stretches()},
+		"card": {Card(), cards()}, "ps": {PostScript(), programs()}, "html": {HTML(), pages()}, "text": {Text(), texts()}, "screnc": {Encoded(), encoded()}, "encoded": {Stretches(), stretches()},
 	}
 }
 
@@ -310,11 +348,12 @@ func fuzz(f *testing.F, name string) {
 	unpacktest.Fuzz(f, c.f, seeds...)
 }
 
-func FuzzHTML(f *testing.F)      { fuzz(f, "html") }
-func FuzzCard(f *testing.F)      { fuzz(f, "card") }
-func FuzzText(f *testing.F)      { fuzz(f, "text") }
-func FuzzEncoded(f *testing.F)   { fuzz(f, "screnc") }
-func FuzzStretches(f *testing.F) { fuzz(f, "encoded") }
+func FuzzHTML(f *testing.F)       { fuzz(f, "html") }
+func FuzzCard(f *testing.F)       { fuzz(f, "card") }
+func FuzzPostScript(f *testing.F) { fuzz(f, "ps") }
+func FuzzText(f *testing.F)       { fuzz(f, "text") }
+func FuzzEncoded(f *testing.F)    { fuzz(f, "screnc") }
+func FuzzStretches(f *testing.F)  { fuzz(f, "encoded") }
 
 // TestEncodedNotes holds that nothing is said of a script as the encoder writes it, and what of one that lies.
 func TestEncodedNotes(t *testing.T) {
