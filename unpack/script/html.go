@@ -52,6 +52,10 @@ func HTML() unpack.Format {
 	}
 }
 
+// maxOpen is how much of a script that does not end is a child, in bytes: no browser runs one. The rest
+// is read as the page's.
+const maxOpen = 4 << 20
+
 // maxNested is how many scripts within each other are read as pages for what tags in their texts
 // run. What is deeper stands in these as it is.
 const maxNested = 4
@@ -259,7 +263,8 @@ func (p *page) content(g *gathered, name []byte, at int, empty bool) (next int, 
 	if empty && p.xml || n < 0 {
 		resume = at
 	}
-	if n < 0 {
+	endless := n < 0
+	if endless {
 		if n = len(p.b); p.inside {
 			return at, true
 		}
@@ -268,6 +273,9 @@ func (p *page) content(g *gathered, name []byte, at int, empty bool) (next int, 
 		return resume, true
 	}
 	g.to = int64(n)
+	if endless {
+		n = min(n, at+maxOpen)
+	}
 	if !g.give(p.out, p.src, int64(at), int64(n)) {
 		return 0, false
 	}

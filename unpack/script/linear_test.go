@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -87,5 +88,16 @@ func TestNested(t *testing.T) {
 		if s := strings.Join(ops, " "); s != want {
 			t.Errorf("%s: %s, want %s", text, s, want)
 		}
+	}
+	open := []byte("<html><script>" + strings.Repeat("a = 1; ", maxOpen/7+1) + "x = atob('" + b64(said) + "')")
+	if got := unpacktest.Walk(t, HTML(), open, showcause.Limits{}); len(got.Children) != 1 || !strings.Contains(got.String(), fmt.Sprint("size ", maxOpen)) {
+		t.Errorf("an open script: %s", got)
+	}
+	src := showcause.Bytes(open)
+	found := false
+	out := unpack.NewOut(unpack.NewBudget(showcause.Limits{}, src.Size(), nil), nil, func(l showcause.Layer) { found = found || l.Trail[0].Op == "encoded.base64" }, func(g showcause.Gap) { t.Error(g) })
+	HTML().Walk(src, out)
+	if Stretches().Walk(src, out); !found {
+		t.Error("what is encoded behind the part of an open script that is a child is not read")
 	}
 }
