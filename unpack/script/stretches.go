@@ -26,10 +26,7 @@ func Stretches() unpack.Format {
 	return unpack.Format{
 		Name: "encoded",
 		Match: func(p *unpack.Probe) bool {
-			if !isText(p.Type) || !hasASCII(p.Head) {
-				return false
-			}
-			return p.Source.Size() > int64(len(p.Head)) || wide(p.Type) || run(p.Head, 0, minRun, &inBase64) >= 0 || run(p.Head, 0, minCodes, &inCodes) >= 0
+			return isText(p.Type) && hasASCII(p.Head) && p.Source.Size() >= minRun
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			src, own := narrowed(src, out)
