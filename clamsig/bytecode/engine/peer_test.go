@@ -69,7 +69,9 @@ func parsePeer(n int, out string) []ran {
 		line = strings.TrimSuffix(line, "\n")
 		if f := debugLine.FindStringSubmatch(line); f != nil {
 			if name, ok := strings.CutPrefix(f[2], "#"); ok {
-				at, _ = strconv.Atoi(name)
+				if at, _ = strconv.Atoi(name); got[at].end != "" {
+					at = -1 // once more, on something in the file
+				}
 				continue
 			}
 			if at >= 0 {
