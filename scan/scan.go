@@ -342,7 +342,7 @@ func (in *input) unpack(l *layer) {
 	// only if it did not, which its format says.
 	archive, sfx := strings.CutSuffix(l.packer, "-sfx")
 	ran := exe.RunTime(l.packer) && (read["packed"] || len(l.Trail) > 0 && l.Trail[len(l.Trail)-1].Op == exe.OpImage)
-	if l.packer != "" && !(sfx && read[archive]) && !ran {
+	if l.packer != "" && !(sfx && read[archive]) && !read[l.packer] && !ran {
 		in.unsupported(l, "packer."+l.packer, -1)
 	}
 }

@@ -23,7 +23,7 @@ func TestClamavTestfiles(t *testing.T) {
 	db := compile(t, map[string]string{"clam.hdb": fmt.Sprintf("%x:%d:Clamav.Test\n", md5.Sum(exe), len(exe))})
 	found := map[string]bool{}
 	for _, name := range []string{
-		"clam.exe", "clam-fsg.exe", "clam-aspack.exe", "clam-mew.exe", "clam-pespin.exe", "clam-petite.exe", "clam-upack.exe", "clam-upx.exe", "clam-wwpack.exe", "clam-yc.exe", "clam.zip", "clam.bz2.zip", "clam.d64.zip", "clam.impl.zip", "clam.exe.bz2", "clam.tar.gz", "clam_cache_emax.tgz",
+		"clam.exe", "clam-fsg.exe", "clam-aspack.exe", "clam-mew.exe", "clam-nsis.exe", "clam-pespin.exe", "clam-petite.exe", "clam-upack.exe", "clam-upx.exe", "clam-wwpack.exe", "clam-yc.exe", "clam.zip", "clam.bz2.zip", "clam.d64.zip", "clam.impl.zip", "clam.exe.bz2", "clam.tar.gz", "clam_cache_emax.tgz",
 		"clam.bin-be.cpio", "clam.bin-le.cpio", "clam.newc.cpio", "clam.odc.cpio",
 		"clam.cab", "clam.7z", "clam.arj", "clam.chm", "clam.exe.szdd",
 		"clam.mail", "clam.exe.mbox.base64", "clam.exe.mbox.uu", "clam.exe.html", "clam.exe.binhex", "clam.exe.rtf", "clam.tnef", "clam.pdf", "clam.ole.doc", "clam.ppt",

@@ -12,6 +12,7 @@ import (
 	"github.com/showcause/showcause/unpack/hfs"
 	"github.com/showcause/showcause/unpack/image"
 	"github.com/showcause/showcause/unpack/inline"
+	"github.com/showcause/showcause/unpack/installer"
 	"github.com/showcause/showcause/unpack/legacy"
 	"github.com/showcause/showcause/unpack/office"
 	"github.com/showcause/showcause/unpack/pdf"
@@ -118,6 +119,7 @@ func All() []unpack.Format {
 		script.Stretches(),
 		exe.Universal(),
 		exe.Packed(),
+		installer.NSIS(),
 		exe.Embedded(stream.Measure),
 	}
 }
