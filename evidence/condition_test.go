@@ -3,6 +3,7 @@ package evidence
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,7 +47,8 @@ func TestCondition(t *testing.T) {
 		{"ldb malformed", withRule("clamav", "A", "x.ldb", "A;Target:0;0&3;6d61726b", nil, Match{0, 5, 4}), BadRuleText, ""},
 		{"ldb size guard", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0,FileSize:1-100;0;6d61726b", nil, Match{0, 5, 4}), BadCondition, ""},
 		{"ldb container", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0,Container:CL_TYPE_ZIP;0;6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
-		{"ldb regular expression", withRule("clamav", "A", "x.ldb", "A;Target:0;0&1;6d61726b;0/abc/", nil, Match{0, 5, 4}), "", NoteReads},
+		{"ldb regular expression", withRule("clamav", "A", "x.ldb", "A;Target:0;0&1;6d61726b;0/abc/", nil, Match{0, 5, 4}, Match{1, 9, 3}), "", NoteCondition},
+		{"ldb regular expression without a match", withRule("clamav", "A", "x.ldb", "A;Target:0;0&1;6d61726b;0/abc/", nil, Match{0, 5, 4}), BadCondition, ""},
 		{"ldb for PE files", withRule("clamav", "A", "x.ldb", "A;Target:1;0;6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
 		{"ndb for PE files", withRule("clamav", "A", "x.ndb", "A:1:*:6d61726b", nil, Match{0, 5, 4}), "", NoteGuard},
 		{"ldb modifier without an offset", withRule("clamav", "A", "x.ldb", "A;Engine:51-255,Target:0;0&1;11223344::i;5:6d6f726b::i", nil, Match{0, 50, 4}, Match{1, 5, 4}), "", NoteCondition},
@@ -123,6 +125,9 @@ func TestCondition(t *testing.T) {
 		if c.s.Rules.Rule.Language == "clamav" {
 			files = append(files, r.Bytes())
 			python = append(python, func(a pyAnswer) {
+				if strings.Contains(c.name, "regular expression") { // verify.py leaves it to the scanner
+					c.bad, c.note = "", NoteReads
+				}
 				if c.bad == "" && len(a.Problems) > 0 || c.bad != "" && !a.has(c.bad) {
 					t.Errorf("%s: verify.py: %v, want %s", c.name, a.Problems, c.bad)
 				}

@@ -150,7 +150,7 @@ func (s *search) hashImage() (h hashed) {
 	case errors.Is(err, imagehash.ErrLarge):
 		return limit()
 	case errors.Is(err, imagehash.ErrFormat):
-		s.in.unsupported(s.l, "image."+s.l.kind.String(), n)
+		s.in.gap(showcause.Gap{Trail: s.l.Trail, Code: showcause.Unsupported + ".method.image", Offset: 0, Length: n})
 	}
 	return hashed{hash, err == nil}
 }

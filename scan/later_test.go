@@ -298,7 +298,7 @@ func TestFuzzyImage(t *testing.T) {
 	if got := names(db, zipOf(b.String())); got != "Far Graphics Same" {
 		t.Errorf("in an archive: %s", got)
 	}
-	if got := names(db, append([]byte("II*\x00\x08\x00\x00\x00"), make([]byte, 200)...)); got != "unsupported.image.tiff" {
+	if got := names(db, append([]byte("II*\x00\x08\x00\x00\x00"), make([]byte, 200)...)); got != "unsupported.method.image" {
 		t.Errorf("of an image that is not hashed: %s", got)
 	}
 	dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -396,7 +397,8 @@ func TestAlsoUnread(t *testing.T) {
 	for _, start := range []string{"GIF89a", "\x7fELF", "MZ", "FWS", "%!PS-Adobe-", "SQLite format 3\x00"} {
 		for _, image := range [][]byte{iso, dmg} { // both say that there is more, and have none
 			r := s.Scan(showcause.Bytes(start + string(image[len(start):])))
-			if r.Verdict != showcause.Incomplete || len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.Corrupt {
+			// What is behind the end of a picture is a layer, and says it too.
+			if r.Verdict != showcause.Incomplete || len(r.Gaps) == 0 || slices.ContainsFunc(r.Gaps, func(g showcause.Gap) bool { return g.Code != showcause.Corrupt }) {
 				t.Errorf("%q: %v %+v, want %s", start, r.Verdict, r.Gaps, showcause.Corrupt)
 			}
 		}

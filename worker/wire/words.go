@@ -118,6 +118,15 @@ func members() (out []archive) {
 		vmdk     disk rest
 		vdi      disk rest
 		packed   image memory program
+		bmp      image rest
+		gif      comment data rest
+		ico      image rest
+		jpeg     comment exif profile resources rest xmp
+		png      exif profile rest text
+		tiff     data image xmp
+		webp     exif profile rest xmp
+		card     base64 text
+		ps       data eexec preview text
 		parallels disk rest
 		qed      disk rest
 		xar      gzip rest stored toc`), "\n") {
@@ -181,7 +190,7 @@ func allCodes() []showcause.Code {
 		hfsplus.journal hfsplus.tree oci.absent oci.tree rar.end pdf.filter pdf.length screnc.checksum screnc.length vba.source rtf.object tnef.checksum onenote.length`)...)
 	add(showcause.Unsupported+".method", strings.Fields(`charset cms cms-compressed cpio-stripped mime-readings message-partial message-external-body
 		7z alz arj cab egg snappy chm compress kwaj lha lzop xar rar rar-dictionary rar-filter zisofs iso9660-interleave qcow2-feature vhdx-log vmdk vdi qed-feature ext hfsplus squashfs ntfs-wof udf-virtual dmg
-		pdf-filter pdf-image onenote
+		pdf-filter pdf-image onenote ps.binary ps.filter image
 		7z-alpha 7z-m68k 7z-experimental 7z-nsis 7z-lzham 7z-lz5 7z-lizard 7z-splitter
 		zstd-dictionary zstd-window lzma-dictionary xz-filter xz-flags lz4-version lz4-dictionary`)...)
 	add(showcause.Unsupported+".method", zipMethods()...)
