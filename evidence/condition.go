@@ -96,7 +96,11 @@ func (c *clamRule) Rule(r *rule.Rule) error {
 	c.n++
 	c.name, c.needs, c.guard, c.target = r.Name, r.Needs(), r.Guard, r.Target
 	for i := range r.Patterns {
-		c.anchors = append(c.anchors, r.Patterns[i].Anchor)
+		a := r.Patterns[i].Anchor
+		if r.Later != nil && r.Later[i] != nil { // an expression is looked for from its anchor on
+			a = pattern.Anchor{}
+		}
+		c.anchors = append(c.anchors, a)
 	}
 	if c.program, c.err = rule.Encode(r); c.err == nil {
 		c.err = c.program.Check(len(r.Patterns))

@@ -660,7 +660,7 @@ func (s *scan) emitMarked(a, b int64) bool {
 	for off := a; off < b; off++ {
 		if s.marks[(off-a)>>6]>>((off-a)&63)&1 == 0 {
 			if s.marks[(off-a)>>6] == 0 {
-				off = a + (off - a) | 63 // the last place of this word
+				off = a + ((off - a) | 63) // the last place of this word
 			}
 			continue
 		}

@@ -1,8 +1,10 @@
 package regex
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"testing"
 
@@ -266,5 +268,38 @@ func checkSeed(t testing.TB, seed uint64) {
 func TestOracle(t *testing.T) {
 	for seed := range uint64(3000) {
 		checkSeed(t, seed)
+	}
+}
+
+// What begins in a stretch is found wherever the stretch begins.
+func TestScanFrom(t *testing.T) {
+	tree, err := syntax.Parse(`vu\dba`, syntax.Flags{Dialect: syntax.PCRE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _, err := Compile(tree, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bytes.Repeat([]byte("."), 1500)
+	places := []int64{77, 700, 1157, 1333}
+	for _, at := range places {
+		copy(b[at:], "vu7ba")
+	}
+	for from := range int64(len(b)) {
+		var got, want []int64
+		for _, at := range places {
+			if at >= from {
+				want = append(want, at)
+			}
+		}
+		var m Matcher
+		m.Scan(1, prog, NewReader(showcause.Bytes(b)), from, int64(len(b))+1, func(off, _ int64) bool {
+			got = append(got, off)
+			return true
+		})
+		if !slices.Equal(got, want) {
+			t.Fatalf("from %d: %v, want %v", from, got, want)
+		}
 	}
 }

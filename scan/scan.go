@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig/bytecode"
@@ -338,11 +337,7 @@ func (in *input) unpack(l *layer) {
 			in.unsupported(l, "format."+t.String(), l.Source.Size())
 		}
 	}
-	// An archive behind a program is unread only if no format read it, and what unpacks itself
-	// only if it did not, which its format says.
-	archive, sfx := strings.CutSuffix(l.packer, "-sfx")
-	ran := exe.RunTime(l.packer) && (read["packed"] || len(l.Trail) > 0 && l.Trail[len(l.Trail)-1].Op == exe.OpImage)
-	if l.packer != "" && !(sfx && read[archive]) && !read[l.packer] && !ran {
+	if exe.Unread(l.packer, l.Trail, read) {
 		in.unsupported(l, "packer."+l.packer, -1)
 	}
 }

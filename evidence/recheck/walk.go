@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -279,7 +278,7 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 	if l.Source.Size() == 0 {
 		return
 	}
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: out.Name()}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: out.Name(), Trail: l.Trail}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
 	for _, f := range w.formats {
@@ -300,7 +299,7 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 			unsupported("format."+t.String(), l.Source.Size())
 		}
 	}
-	if archive, sfx := strings.CutSuffix(l.packer, "-sfx"); l.packer != "" && !(sfx && read[archive]) {
+	if exe.Unread(l.packer, l.Trail, read) {
 		unsupported("packer."+l.packer, -1)
 	}
 }

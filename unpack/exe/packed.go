@@ -49,6 +49,15 @@ func runs(t showcause.Trail) bool {
 	return n < mostRuns && (len(t) == 0 || t[len(t)-1].Op != OpImage)
 }
 
+// Unread tells whether what packed a program hides it still, where these formats were read: an
+// archive behind a program is unread only if no format read it, and what unpacks itself only if it did
+// not, which its format says.
+func Unread(packer string, t showcause.Trail, read map[string]bool) bool {
+	archive, sfx := strings.CutSuffix(packer, "-sfx")
+	ran := RunTime(packer) && (read["packed"] || len(t) > 0 && t[len(t)-1].Op == OpImage)
+	return packer != "" && !(sfx && read[archive]) && !read[packer] && !ran
+}
+
 // RunTime tells whether a name that Packer gives is that of a packer whose programs
 // unpack themselves: see Packed.
 func RunTime(name string) bool {
