@@ -203,7 +203,7 @@ func TestUpdateTrouble(t *testing.T) {
 			return true
 		}, "http is sent to this machine only"},
 		"to another server": {func(w http.ResponseWriter, r *http.Request) bool {
-			http.Redirect(w, r, elsewhere.URL+"/x", 302)
+			http.Redirect(w, r, elsewhere.URL+"/x", http.StatusFound)
 			return true
 		}, "update clamav"},
 	} {

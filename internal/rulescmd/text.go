@@ -91,7 +91,7 @@ func guess(line string) string {
 func parseLogical(line string) (*signature, error) {
 	t := splitSlashes(line)
 	if len(t) < 4 {
-		return nil, fmt.Errorf("%d fields, at least 4 expected of name;description;expression;sub...", len(t))
+		return nil, fmt.Errorf("%d fields, at least 4 expected of name;description;expression;subsignatures", len(t))
 	}
 	s := &signature{kind: "ldb", name: t[0], tdb: strings.Split(t[1], ","), expr: t[2], target: "0"}
 	for _, kv := range s.tdb {
