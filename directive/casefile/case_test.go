@@ -111,7 +111,11 @@ func TestTampering(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return os.Rename(filepath.Join(dir, "keys", k[0].Name()), filepath.Join(dir, "keys", "0"+k[0].Name()[1:]))
+			other := "0"
+			if k[0].Name()[0] == '0' {
+				other = "1"
+			}
+			return os.Rename(filepath.Join(dir, "keys", k[0].Name()), filepath.Join(dir, "keys", other+k[0].Name()[1:]))
 		}, ""},
 	} {
 		c, _, dir := begun(t)
