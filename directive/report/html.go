@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/directive"
 	"github.com/showcause/showcause/directive/casefile"
+	"github.com/showcause/showcause/internal/page"
 )
 
 //go:embed page.html
@@ -19,8 +20,8 @@ var pageText string
 //go:embed page.css
 var pageStyle string
 
-// page is the page as the template takes it.
-type page struct {
+// view is the page as the template takes it.
+type view struct {
 	*Input
 	MadeAt    string
 	Tasks     []taskView
@@ -75,7 +76,7 @@ const maxGaps = 200
 // alone, and as text.
 func writeHTML(w io.Writer, in *Input) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(pageStyle) },
+		"style": func() template.CSS { return page.Style(pageStyle) },
 		"short": func(s string) string { return s[:min(16, len(s))] },
 		"record": func(name string) string {
 			return "records/" + name[:2] + "/" + name + ".scf"
@@ -99,9 +100,9 @@ func writeHTML(w io.Writer, in *Input) error {
 	return err
 }
 
-func (in *Input) page() *page {
+func (in *Input) page() *view {
 	s := in.State
-	p := &page{Input: in, MadeAt: in.Made.UTC().Format("2006-01-02 15:04:05 UTC"), Totals: s.Totals(in.Order), Mentions: s.Mentions, Corrected: in.Corrections(), Doubts: in.Order.Doubts}
+	p := &view{Input: in, MadeAt: in.Made.UTC().Format("2006-01-02 15:04:05 UTC"), Totals: s.Totals(in.Order), Mentions: s.Mentions, Corrected: in.Corrections(), Doubts: in.Order.Doubts}
 	for _, t := range in.tasks() {
 		p.Tasks = append(p.Tasks, viewTask(in, t))
 	}
@@ -142,7 +143,7 @@ func (in *Input) page() *page {
 }
 
 // count counts endpoints by product, with the findings that each number rests on.
-func (p *page) count() {
+func (p *view) count() {
 	at := map[string]int{}
 	seen := map[string]bool{}
 	for _, f := range p.covered() {

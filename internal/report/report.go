@@ -18,6 +18,7 @@ import (
 
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/recheck"
+	"github.com/showcause/showcause/internal/page"
 )
 
 // Page is what is reported.
@@ -68,7 +69,7 @@ var pageStyle string
 // Write writes the page.
 func Write(w io.Writer, p *Page) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(pageStyle) },
+		"style": func() template.CSS { return page.Style(pageStyle) },
 		"size":  size, "number": number, "short": short, "plural": plural,
 	}).Parse(pageText)
 	if err != nil {

@@ -46,7 +46,7 @@ func finding(name, text string) Item {
 	return Item{Name: sum(name), Statement: s, Signer: sum("key"), Proven: true}
 }
 
-func page() *Page {
+func written() *Page {
 	a := finding("one", hostile+";Engine:51-255,Target:0;0&1;68656c6c6f;776f726c64")
 	a.Again = &recheck.Answer{Reproduced: true, Bytes: true, Excerpts: []recheck.Excerpt{
 		{Pattern: 0, Offset: 70, Bytes: append(bytes.Repeat([]byte{0xff, '<', '&'}, 10), "<script>alert(1)</script>"...), Start: 30, Length: 8, Whole: 12},
@@ -99,7 +99,7 @@ func render(t testing.TB, p *Page) string {
 
 // Nothing of an attacker's becomes markup, nothing is loaded, and nothing turns text around.
 func TestHostile(t *testing.T) {
-	out := render(t, page())
+	out := render(t, written())
 	if !strings.Contains(out, `http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;`) && !strings.Contains(out, `content="default-src 'none'`) {
 		t.Error("no policy for content")
 	}
@@ -127,7 +127,7 @@ func TestHostile(t *testing.T) {
 
 // The page is the same each time.
 func TestSame(t *testing.T) {
-	if first, again := render(t, page()), render(t, page()); first != again {
+	if first, again := render(t, written()), render(t, written()); first != again {
 		t.Error("two pages of the same records")
 	}
 	render(t, &Page{})
@@ -227,7 +227,7 @@ func TestBrowser(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "page.html")
-	if err := os.WriteFile(file, []byte(render(t, page())), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(render(t, written())), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	draw := func(args ...string) []byte {
@@ -370,7 +370,7 @@ func TestLetters(t *testing.T) {
 // Where records are missing nothing is said to have been read whole, and a rule that
 // could not be looked at has no badge of success or failure.
 func TestWrong(t *testing.T) {
-	p := page()
+	p := written()
 	p.Items = p.Items[5:6]
 	p.Items[0].Statement.Coverage.Inputs = nil
 	if out := render(t, p); !strings.Contains(out, "Every byte") || strings.Contains(out, "whole story") {

@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/published"
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/product/sbom"
 )
@@ -102,6 +103,24 @@ func TestCycloneDX(t *testing.T) {
 	bad, _ := jsonschema.UnmarshalJSON(strings.NewReader(strings.Replace(out.String(), `"type": "application"`, `"type": "apple"`, 1)))
 	if schema.Validate(bad) == nil {
 		t.Error("the schema takes anything")
+	}
+}
+
+// TestSPDXSchema validates against the published schema.
+func TestSPDXSchema(t *testing.T) {
+	var out bytes.Buffer
+	if err := sbom.SPDX(&out, inventory()); err != nil {
+		t.Fatal(err)
+	}
+	schema := published.SPDX().Compile(t)
+	if err := published.Validate(schema, out.String()); err != nil {
+		t.Errorf("%v\n%s", err, out.Bytes())
+	}
+	for was, is := range map[string]string{`"dataLicense"`: `"license"`, `"algorithm": "SHA256"`: `"algorithm": "SHA257"`} {
+		broken := strings.Replace(out.String(), was, is, 1)
+		if broken == out.String() || published.Validate(schema, broken) == nil {
+			t.Errorf("the schema takes %s", is)
+		}
 	}
 }
 
