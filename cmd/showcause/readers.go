@@ -86,6 +86,7 @@ func (o *scanOptions) timeout() func(int64) time.Duration {
 
 // inProcess scans here, without a jail.
 type inProcess struct {
+	ctx  context.Context
 	work chan submitted
 	wg   sync.WaitGroup
 }
@@ -98,7 +99,7 @@ type submitted struct {
 }
 
 func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bool) *inProcess {
-	p := &inProcess{work: make(chan submitted)}
+	p := &inProcess{ctx: ctx, work: make(chan submitted)}
 	for range o.jobs {
 		p.wg.Add(1)
 		go func() {
@@ -111,29 +112,51 @@ func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bo
 				},
 			})
 			for t := range p.work {
-				src, err := newSource(t.ctx, t.file)
-				if err != nil {
-					t.done(showcause.Report{}, err)
-					continue
-				}
-				t.done(s.ScanWith(src, t.externals), nil)
+				t.scan(s)
 			}
 		}()
 	}
 	return p
 }
 
+// scan scans a file. Nothing stops a scan in the midst of its counting: once ctx is done, the file
+// is done with, and what the scan says later is heard by nobody.
+func (t *submitted) scan(s *scan.Scanner) {
+	src, err := newSource(t.ctx, t.file)
+	if err != nil {
+		t.done(showcause.Report{}, err)
+		return
+	}
+	mine := context.AfterFunc(t.ctx, func() { t.done(showcause.Report{}, t.ctx.Err()) })
+	if r := s.ScanWith(src, t.externals); mine() {
+		t.done(r, nil)
+	}
+}
+
 func (p *inProcess) SubmitWith(ctx context.Context, f *os.File, externals map[string]module.Value, done func(showcause.Report, error)) {
-	p.work <- submitted{ctx, f, externals, done}
+	select {
+	case p.work <- submitted{ctx, f, externals, done}:
+	case <-ctx.Done():
+		done(showcause.Report{}, ctx.Err())
+	}
 }
 
 func (p *inProcess) Status() (jail.Status, bool)  { return jail.Status{}, false }
 func (p *inProcess) Err() error                   { return nil }
 func (p *inProcess) Incidents() []worker.Incident { return nil }
 
+// Close waits for the scans that anybody waits for.
 func (p *inProcess) Close() error {
 	close(p.work)
-	p.wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		p.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-p.ctx.Done():
+	}
 	return nil
 }
 
