@@ -537,6 +537,63 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
+// TestAlone has the reader fail to start that a file is to be alone with, while another has
+// nothing to do: one more is started.
+func TestAlone(t *testing.T) {
+	noLeak(t)
+	for range 20 {
+		if failAlone(t) || t.Failed() {
+			return
+		}
+	}
+	t.Error("no reader failed to start when it was to")
+}
+
+// failAlone tells whether a reader was to be started while another had a file; a busy machine
+// may be too late for that.
+func failAlone(t *testing.T) (failed bool) {
+	starter := jail.NewStarter()
+	defer starter.Close()
+	var p *Pool
+	idle := make(chan bool)
+	p = pool(t, nil, Options{Workers: 3, Spawn: func(c jail.Command) (Process, error) {
+		p.mu.Lock()
+		fail := !failed && len(p.alone) > 0
+		failed = failed || fail
+		p.mu.Unlock()
+		if fail {
+			<-idle
+			return nil, errors.New("not this one")
+		}
+		return starter.Start(c)
+	}}, "script")
+	defer p.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	var all sync.WaitGroup
+	all.Add(2)
+	p.Submit(ctx, tempFile(t, "sleep 1000\n"), func(_ showcause.Report, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		close(idle)
+		all.Done()
+	})
+	for busy := false; !busy && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		busy = len(p.peers) == 1 && p.peers[0].sent == 1
+		p.mu.Unlock()
+	}
+	p.Submit(ctx, tempFile(t, "segv\n"), func(r showcause.Report, err error) {
+		if err != nil || !has(&r, "crash.sigsegv") {
+			t.Errorf("%v %s", err, codesOf(&r))
+		}
+		all.Done()
+	})
+	all.Wait()
+	return failed
+}
+
 // TestRecycle replaces readers after some files.
 func TestRecycle(t *testing.T) {
 	noLeak(t)

@@ -71,11 +71,11 @@ func (p *Pool) grow() {
 		size += p.queue[i].size
 	}
 	want := (len(p.queue)+batch-1)/batch + int(min(size/maxOutSize, 1<<20))
-	if len(p.alone) > 0 && !p.fresh() {
-		want = max(want, coming+1)
-	}
 	if p.failures > 0 {
 		want = min(want, 1)
+	}
+	if len(p.alone) > 0 && !p.fresh() { // those that have nothing to do may not take it
+		want = max(want, coming+1)
 	}
 	for ; coming < want && live < p.o.Workers; coming, live = coming+1, live+1 {
 		p.starting++
