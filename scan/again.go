@@ -110,7 +110,7 @@ func (in *input) tagOf(l *layer) ([tagSize]byte, bool) {
 type occurrence struct {
 	tag     [tagSize]byte
 	size    int64
-	parents string // types of the layers that it is in
+	way     string // see way
 	allowed string
 	allower uint32
 	name    string // where rules may ask for it
@@ -156,7 +156,7 @@ func (in *input) occurs(l *layer) (o occurrence, ok bool) {
 			return o, false
 		}
 	}
-	o = occurrence{size: n, parents: l.parents(), allowed: l.allowed, allower: l.allower, hint: unpack.Named(l.out.Name())}
+	o = occurrence{size: n, way: l.way(), allowed: l.allowed, allower: l.allower, hint: unpack.Named(l.out.Name())}
 	if _, asked := in.externals["filename"]; asked {
 		o.name = path.Base(strings.ReplaceAll(l.Trail[len(l.Trail)-1].Name, `\`, "/"))
 	}
@@ -164,13 +164,15 @@ func (in *input) occurs(l *layer) (o occurrence, ok bool) {
 	return o, ok
 }
 
-// parents are the types of the layers that a layer is in, outermost first.
-func (l *layer) parents() string {
+// way is of the layers that a layer is in, outermost first, the types, which rules
+// ask for, and the steps from each to the next, on which it depends what formats read: a script of a
+// page is no page again.
+func (l *layer) way() string {
 	if l.parent == nil {
 		return ""
 	}
 	if l.above == "" {
-		l.above = l.parent.parents() + l.parent.kind.ClamAV() + "/"
+		l.above = l.parent.way() + l.parent.kind.ClamAV() + " " + l.Trail[len(l.Trail)-1].Op + "/"
 	}
 	return l.above
 }

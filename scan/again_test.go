@@ -118,6 +118,21 @@ func TestAgainElsewhere(t *testing.T) {
 	}
 }
 
+// A text that is a page's script is no page, and is one where it is a script without its zeros: the
+// types of what it is in are the same.
+func TestAgainScripts(t *testing.T) {
+	script := `var a = "<script lang=x>var b\x00; ` + marker + `"`
+	for _, page := range []string{
+		"<html>\x00<script>" + script + "</script>",
+		strings.Repeat("\x00", 500) + "http://f/<script language=\"JScript\">" + script,
+		"<html>" + strings.Repeat("<script>"+script+"</script>", 3),
+	} {
+		twice(t, fmt.Sprintf("%.50q", page), showcause.Bytes(page), scan.Options{Digests: true}, nil)
+		in := named("a", page, "b", strings.ReplaceAll(page, "\x00", ""))
+		twice(t, fmt.Sprintf("zip of %.50q", page), showcause.Bytes(in), scan.Options{Digests: true}, nil)
+	}
+}
+
 // Layers over 16 MiB, and those that are not in memory.
 func TestAgainLarge(t *testing.T) {
 	large := []byte(strings.Repeat("a line of a large text\n", 800_000) + marker)

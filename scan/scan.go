@@ -201,7 +201,7 @@ type layer struct {
 	first   int                // index of the layer's first finding
 	origin  *layer             // of a view: what it is a view of
 	link    *showcause.Link    // what the layer holds, once that is known
-	above   string             // see parents
+	above   string             // see way
 	tag     [tagSize]byte      // see tagOf
 	tagged  bool               // it was asked for
 	known   bool               // and all could be read
