@@ -7,6 +7,7 @@ package unpack
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -58,6 +59,11 @@ func (p *Probe) Is(name string) bool {
 		}
 	}
 	return false
+}
+
+// Called tells whether the layer is called so by its container, its folder aside, in any letter case.
+func (p *Probe) Called(name string) bool {
+	return strings.EqualFold(p.Name[strings.LastIndexByte(p.Name, '/')+1:], name)
 }
 
 // HeadSize is the length in bytes of Probe.Head where the layer is that long.

@@ -20,7 +20,7 @@ func TestActiveMime(t *testing.T) {
 	lie := active(0x40, data)
 	le.PutUint16(lie[0x1e:], 0xffff)
 	for name, b := range map[string][]byte{"usual": active(0x32, data), "long": active(0x22a, data), "lie": lie} {
-		if r := unpacktest.Walk(t, ActiveMime(), b, noLimits); ops(r) != "mso.data" || string(r.Children[0].Data) != string(data) || len(r.Gaps) > 0 {
+		if r := unpacktest.Walk(t, ActiveMime(), b, noLimits); r.Ops() != "mso.data" || string(r.Children[0].Data) != string(data) || len(r.Gaps) > 0 {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
@@ -47,15 +47,15 @@ func shellLink(arguments string) []byte {
 func TestLink(t *testing.T) {
 	b := shellLink("/c start " + string(unpacktest.Marked("x", 16)))
 	r := unpacktest.Walk(t, Link(), b, noLimits)
-	if ops(r) != "lnk.text" || !r.Contains("..\\cmd.exe\n/c start @lie") || len(r.Gaps) > 0 {
+	if r.Ops() != "lnk.text" || !r.Contains("..\\cmd.exe\n/c start @lie") || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
-	if r = unpacktest.Walk(t, Link(), append(b, "<script>behind it"...), noLimits); ops(r) != "lnk.text; lnk.rest" || !r.Contains("<script>") || len(r.Gaps) > 0 {
+	if r = unpacktest.Walk(t, Link(), append(b, "<script>behind it"...), noLimits); r.Ops() != "lnk.text; lnk.rest" || !r.Contains("<script>") || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	// The block that ends a link may be missing, and no more than that.
 	for cut := 1; cut <= 4; cut++ {
-		if r = unpacktest.Walk(t, Link(), b[:len(b)-cut], noLimits); ops(r) != "lnk.text" || !r.Contains("/c start @lie") || len(r.Gaps) > 0 {
+		if r = unpacktest.Walk(t, Link(), b[:len(b)-cut], noLimits); r.Ops() != "lnk.text" || !r.Contains("/c start @lie") || len(r.Gaps) > 0 {
 			t.Error(cut, r)
 		}
 	}

@@ -3,7 +3,6 @@ package inline
 import (
 	"bytes"
 	"compress/zlib"
-	"strings"
 	"testing"
 
 	"github.com/ulikunitz/xz/lzma"
@@ -11,14 +10,6 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
-
-func ops(r unpacktest.Result) string {
-	var out []string
-	for _, c := range r.Children {
-		out = append(out, strings.TrimSpace(c.Op+" "+c.Name))
-	}
-	return strings.Join(out, "; ")
-}
 
 var noLimits showcause.Limits
 
@@ -71,7 +62,7 @@ func lzmaFlash(t testing.TB, b []byte) []byte {
 func TestSWF(t *testing.T) {
 	b := flashFile()
 	r := unpacktest.Walk(t, SWF(), b, noLimits)
-	if got := ops(r); got != "swf.data; swf.image; swf.image; swf.pixels" || len(r.Gaps) > 0 || string(r.Children[3].Data) != string(unpacktest.Marked("pixels", 64)) {
+	if got := r.Ops(); got != "swf.data; swf.image; swf.image; swf.pixels" || len(r.Gaps) > 0 || string(r.Children[3].Data) != string(unpacktest.Marked("pixels", 64)) {
 		t.Error(got, r.Gaps)
 	}
 	for name, z := range map[string][]byte{"zlib": compressedFlash(b), "lzma": lzmaFlash(t, b)} {
@@ -80,7 +71,7 @@ func TestSWF(t *testing.T) {
 			t.Error(name, r)
 		}
 		r = unpacktest.Walk(t, SWF(), append(bytes.Clone(z), "MZ behind it"...), noLimits)
-		if ops(r) != "swf.body; swf.rest" || string(r.Children[1].Data) != "MZ behind it" || len(r.Gaps) > 0 {
+		if r.Ops() != "swf.body; swf.rest" || string(r.Children[1].Data) != "MZ behind it" || len(r.Gaps) > 0 {
 			t.Error(name, r)
 		}
 	}

@@ -22,10 +22,10 @@ func document(shift int) []byte {
 func TestCFB(t *testing.T) {
 	for _, shift := range []int{9, 12} {
 		r := unpacktest.Walk(t, CFB(), document(shift), noLimits)
-		if got := ops(r); got != "cfb.stream WordDocument; cfb.stream small; cfb.stream Ünïcode/\x01Ole; cfb.stream Ünïcode/deep/x" || len(r.Gaps) > 0 {
+		if got := r.Ops(); got != "cfb.stream WordDocument; cfb.stream small; cfb.stream Ünïcode/\x01Ole; cfb.stream Ünïcode/deep/x" || len(r.Gaps) > 0 {
 			t.Errorf("%d: %q %v", shift, got, r.Gaps)
 		}
-		if child(t, r, "cfb.stream", "small") != string(unpacktest.Marked("small", 700)) || child(t, r, "cfb.stream", "Ünïcode/\x01Ole") != string(unpacktest.Marked("inner", 4600)) {
+		if r.Child(t, "cfb.stream", "small") != string(unpacktest.Marked("small", 700)) || r.Child(t, "cfb.stream", "Ünïcode/\x01Ole") != string(unpacktest.Marked("inner", 4600)) {
 			t.Error("bytes")
 		}
 	}
@@ -39,10 +39,10 @@ func TestCFBRest(t *testing.T) {
 	b = append(b, bytes.Repeat([]byte{0}, 700)...)
 	b = append(b, "behind the file"...)
 	r := unpacktest.Walk(t, CFB(), b, noLimits)
-	if s := child(t, r, "cfb.slack", ""); !strings.Contains(s, "hidden in the slack of it") {
+	if s := r.Child(t, "cfb.slack", ""); !strings.Contains(s, "hidden in the slack of it") {
 		t.Errorf("slack %q", s)
 	}
-	if s := child(t, r, "cfb.rest", ""); !strings.Contains(s, "behind the file") || len(s) > 700 {
+	if s := r.Child(t, "cfb.rest", ""); !strings.Contains(s, "behind the file") || len(s) > 700 {
 		t.Errorf("rest %q", s)
 	}
 	// An entry that is not used any more.
@@ -51,13 +51,13 @@ func TestCFBRest(t *testing.T) {
 		le.PutUint32(dir[128+72:], 0xffffffff)
 	})
 	r = unpacktest.Walk(t, CFB(), b, noLimits)
-	if child(t, r, "cfb.deleted", "gone") != string(unpacktest.Marked("gone", 5000)) || child(t, r, "cfb.deleted", "few") != "small and gone" || len(r.Gaps) > 0 {
+	if r.Child(t, "cfb.deleted", "gone") != string(unpacktest.Marked("gone", 5000)) || r.Child(t, "cfb.deleted", "few") != "small and gone" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	// Two entries for one stream.
 	b = compoundFile(9, "", []leaf{{"a", unpacktest.Marked("a", 5000)}, {"b", unpacktest.Marked("b", 5000)}}, func(dir []byte) { le.PutUint32(dir[2*128+116:], 0) })
 	r = unpacktest.Walk(t, CFB(), b, noLimits)
-	if !r.Has(overlap) || !strings.Contains(child(t, r, "cfb.rest", ""), "@lie:b:0000") || r.Unread() {
+	if !r.Has(overlap) || !strings.Contains(r.Child(t, "cfb.rest", ""), "@lie:b:0000") || r.Unread() {
 		t.Error(r)
 	}
 	_ = whole
@@ -78,7 +78,7 @@ func TestInstallerNames(t *testing.T) {
 		return string(out)
 	}
 	leaves := []leaf{{"\u4840" + pack("_StringData"), []byte("x")}, {pack("Data1.cab"), []byte("MSCF")}, {"\x05SummaryInformation", []byte("s")}}
-	if got := ops(unpacktest.Walk(t, CFB(), compoundFile(9, class, leaves, nil), noLimits)); got != "cfb.stream !_StringData; cfb.stream Data1.cab; cfb.stream \x05SummaryInformation" {
+	if got := unpacktest.Walk(t, CFB(), compoundFile(9, class, leaves, nil), noLimits).Ops(); got != "cfb.stream !_StringData; cfb.stream Data1.cab; cfb.stream \x05SummaryInformation" {
 		t.Errorf("%q", got)
 	}
 }
@@ -115,8 +115,11 @@ func TestCFBHostile(t *testing.T) {
 	fat := len(base) - 512
 	for name, edit := range map[string]func(b []byte){
 		"sector leads to itself": func(b []byte) { le.PutUint32(b[fat+4*3:], 3) },
-		"size of 2^31":           func(b []byte) { at := bytes.Index(b, utf16le("WordDocument")); le.PutUint32(b[at+120:], 1<<31) },
-		"sibling is itself":      func(b []byte) { at := bytes.Index(b, utf16le("small")); le.PutUint32(b[at+72:], 2) },
+		"size of 2^31": func(b []byte) {
+			at := bytes.Index(b, unpacktest.UTF16("WordDocument"))
+			le.PutUint32(b[at+120:], 1<<31)
+		},
+		"sibling is itself": func(b []byte) { at := bytes.Index(b, unpacktest.UTF16("small")); le.PutUint32(b[at+72:], 2) },
 		"small chain": func(b []byte) {
 			at := bytes.Index(b, []byte("\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00"))
 			le.PutUint32(b[at:], 0)
@@ -144,7 +147,7 @@ func TestCFBHostile(t *testing.T) {
 func TestCFBConform(t *testing.T) {
 	unpacktest.Conform(t, CFB(), map[string][]byte{"v3": document(9), "v4": document(12)})
 	r := unpacktest.Walk(t, CFB(), append([]byte{0, 1, 0, 0}, document(9)...), noLimits)
-	if child(t, r, "cfb.object", "") != string(document(9)) {
+	if r.Child(t, "cfb.object", "") != string(document(9)) {
 		t.Error(r)
 	}
 }

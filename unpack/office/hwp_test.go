@@ -71,15 +71,15 @@ func hangulFile(flags byte) []byte {
 
 func TestHWP(t *testing.T) {
 	r := unpacktest.Walk(t, HWP(), hangulFile(hwpPacked), noLimits)
-	if got := ops(r); got != "hwp.deflate DocInfo; hwp.deflate BodyText/Section0; hwp.deflate BinData/BIN0001.eml; hwp.deflate Scripts/DefaultJScript" || len(r.Gaps) > 0 {
+	if got := r.Ops(); got != "hwp.deflate DocInfo; hwp.deflate BodyText/Section0; hwp.deflate BinData/BIN0001.eml; hwp.deflate Scripts/DefaultJScript" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
-	if child(t, r, "hwp.deflate", "BodyText/Section0") != string(unpacktest.Marked("body", 5000)) {
+	if r.Child(t, "hwp.deflate", "BodyText/Section0") != string(unpacktest.Marked("body", 5000)) {
 		t.Error("not its bytes")
 	}
 	for _, flags := range []byte{hwpDistributed, hwpDistributed | hwpPacked} {
 		r = unpacktest.Walk(t, HWP(), hangulFile(flags), noLimits)
-		view, script := child(t, r, "hwp.decrypted", "ViewText/Section0"), child(t, r, "hwp.decrypted", "Scripts/DefaultJScript")
+		view, script := r.Child(t, "hwp.decrypted", "ViewText/Section0"), r.Child(t, "hwp.decrypted", "Scripts/DefaultJScript")
 		if view[:700] != string(unpacktest.Marked("view", 700)) || script[:90] != string(unpacktest.Marked("script", 90)) || len(r.Gaps) > 0 {
 			t.Errorf("flags %d: %v", flags, r)
 		}
@@ -123,7 +123,7 @@ func TestHWP3(t *testing.T) {
 	inner := append(unpacktest.Marked("body", 3000), document(9)...)
 	for op, b := range map[string][]byte{"hwp3.deflate": hangul3(true, inner), "hwp3.body": hangul3(false, inner)} {
 		r := unpacktest.Walk(t, HWP3(), b, noLimits)
-		if child(t, r, op, hwp3Body) != string(inner) || len(r.Gaps) > 0 || !HWP3().Match(unpacktest.Probe(showcause.Bytes(b))) {
+		if r.Child(t, op, hwp3Body) != string(inner) || len(r.Gaps) > 0 || !HWP3().Match(unpacktest.Probe(showcause.Bytes(b))) {
 			t.Error(r)
 		}
 		for n := range len(b) {
@@ -136,7 +136,7 @@ func TestHWP3(t *testing.T) {
 			t.Error(r)
 		}
 	}
-	if r := unpacktest.Walk(t, HWP3Objects(), inner, noLimits); child(t, r, "hwp3body.object", "") != string(document(9)) {
+	if r := unpacktest.Walk(t, HWP3Objects(), inner, noLimits); r.Child(t, "hwp3body.object", "") != string(document(9)) {
 		t.Error(r)
 	}
 	many := bytes.Repeat([]byte(magic), 100)

@@ -53,7 +53,7 @@ func ecbSeal(key, b []byte) []byte {
 
 // spun is a password that is hashed so many times behind a counter.
 func spun(h hash.Hash, salt []byte, password string, rounds int) []byte {
-	sum := hashed(h, salt, utf16le(password))
+	sum := hashed(h, salt, unpacktest.UTF16(password))
 	for i := range rounds {
 		sum = hashed(h, le.AppendUint32(nil, uint32(i)), sum)
 	}
@@ -71,7 +71,7 @@ func standardPackage(plain []byte, password string, bits int) []byte {
 	}
 	key := append(hashed(h, one), hashed(h, two)...)[:bits/8]
 	header := "\x24\x00\x00\x00" + u32(0) + u32(map[int]int{128: 0x660e, 192: 0x660f, 256: 0x6610}[bits]) + u32(0x8004) + u32(bits) + u32(0x18) + u32(0) + u32(0) +
-		string(utf16le("Microsoft Enhanced RSA and AES Cryptographic Provider\x00"))
+		string(unpacktest.UTF16("Microsoft Enhanced RSA and AES Cryptographic Provider\x00"))
 	verifier := []byte("what it verifies")
 	info := "\x04\x00\x02\x00\x24\x00\x00\x00" + u32(len(header)) + header + u32(16) + string(salt) + string(ecbSeal(key, verifier)) + u32(20) + string(ecbSeal(key, padded(hashed(h, verifier), 32, 0)))
 	return compoundFile(9, "", []leaf{
@@ -120,7 +120,7 @@ func TestPackage(t *testing.T) {
 		"agile, no iterations": agilePackage(plain, ownPassword, "SHA1", 256, 0, nil),
 	} {
 		r := unpacktest.Walk(t, Package(), b, noLimits)
-		if child(t, r, "ooxml.decrypted", "") != string(plain) || len(r.Gaps) > 0 {
+		if r.Child(t, "ooxml.decrypted", "") != string(plain) || len(r.Gaps) > 0 {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
@@ -146,7 +146,7 @@ func TestPackage(t *testing.T) {
 		b := agilePackage(plain, ownPassword, "SHA1", 128, 1, nil)
 		at := bytes.LastIndex(b, le.AppendUint64(nil, uint64(len(plain))))
 		le.PutUint64(b[at:], n)
-		if r := unpacktest.Walk(t, Package(), b, noLimits); !r.Has(showcause.Corrupt) || !strings.HasPrefix(child(t, r, "ooxml.decrypted", ""), string(plain)) {
+		if r := unpacktest.Walk(t, Package(), b, noLimits); !r.Has(showcause.Corrupt) || !strings.HasPrefix(r.Child(t, "ooxml.decrypted", ""), string(plain)) {
 			t.Errorf("a length of %d: %v", n, r)
 		}
 	}

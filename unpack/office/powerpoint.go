@@ -2,7 +2,6 @@ package office
 
 import (
 	"io"
-	"strings"
 
 	"github.com/klauspost/compress/zlib"
 
@@ -11,19 +10,13 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// named tells whether a layer is the stream of that name.
-func named(p *unpack.Probe, stream string) bool {
-	i := strings.LastIndexByte(p.Name, '/')
-	return strings.EqualFold(p.Name[i+1:], stream)
-}
-
 // PowerPoint opens the storages in the stream of a presentation ([MS-PPT] 2.10.34):
 // embedded objects, controls and macros, "ppt.storage". They are looked for by the heads
 // of their records anywhere in it, since what else is there can lie.
 func PowerPoint() unpack.Format {
 	return unpack.Format{
 		Name:  "ppt",
-		Match: func(p *unpack.Probe) bool { return named(p, "PowerPoint Document") },
+		Match: func(p *unpack.Probe) bool { return p.Called("PowerPoint Document") },
 		Walk:  presentationWalk,
 	}
 }
@@ -72,7 +65,7 @@ func presentationWalk(src showcause.Source, out *unpack.Out) {
 //	u16 instance and version, u16 kind, u32 length; one or two identifiers of 16 bytes; 34 bytes, of which the last but
 //	one says whether it is deflated; the data
 func Pictures() unpack.Format {
-	return unpack.Format{Name: "pictures", Match: func(p *unpack.Probe) bool { return named(p, "Pictures") }, Walk: picturesWalk}
+	return unpack.Format{Name: "pictures", Match: func(p *unpack.Probe) bool { return p.Called("Pictures") }, Walk: picturesWalk}
 }
 
 func picturesWalk(src showcause.Source, out *unpack.Out) {

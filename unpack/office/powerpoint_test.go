@@ -55,14 +55,14 @@ func TestMessage(t *testing.T) {
 	b := compoundFile(9, "", []leaf{
 		{"__substg1.0_10090102", []byte(rtf)},
 		{"__attach_version1.0_#00000000/__substg1.0_37010102", []byte("attached")},
-		{"__attach_version1.0_#00000000/__substg1.0_3707001F", utf16le("invoice.exe")},
+		{"__attach_version1.0_#00000000/__substg1.0_3707001F", unpacktest.UTF16("invoice.exe")},
 	}, nil)
 	r := unpacktest.Walk(t, Message(), b, noLimits)
-	if got := child(t, r, "msg.rtf", "__substg1.0_10090102"); got != "{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n" {
+	if got := r.Child(t, "msg.rtf", "__substg1.0_10090102"); got != "{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n" {
 		t.Errorf("%q", got)
 	}
 	r = unpacktest.Walk(t, CFB(), b, noLimits)
-	if child(t, r, "cfb.stream", "invoice.exe") != "attached" {
+	if r.Child(t, "cfb.stream", "invoice.exe") != "attached" {
 		t.Error(r)
 	}
 	cut := strings.TrimSuffix(rtf, "\x0f\xa0")

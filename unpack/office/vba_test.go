@@ -58,7 +58,7 @@ func macros(dir, module []byte) []byte {
 func TestVBA(t *testing.T) {
 	long := source + strings.Repeat("' a comment\r\n", 1000)
 	r := unpacktest.Walk(t, VBA(), macros(literals(string(projectDir("Module1+cache"))), append([]byte("cache"), literals(long)...)), noLimits)
-	if got := child(t, r, "vba.source", "Module1"); got != long || len(r.Children) != 1 || len(r.Gaps) > 0 {
+	if got := r.Child(t, "vba.source", "Module1"); got != long || len(r.Children) != 1 || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	// Where the list of modules is broken, empty or lies, the source is found all the same.
@@ -75,7 +75,7 @@ func TestVBA(t *testing.T) {
 	}
 	// In a stream somewhere else.
 	b := compoundFile(9, "", []leaf{{"Contents", append(unpacktest.Mixed(5000), literals(source)...)}}, nil)
-	if r := unpacktest.Walk(t, VBA(), b, noLimits); child(t, r, "vba.source", "Contents") != source {
+	if r := unpacktest.Walk(t, VBA(), b, noLimits); r.Child(t, "vba.source", "Contents") != source {
 		t.Error(r)
 	}
 	if r := unpacktest.Walk(t, VBA(), document(9), noLimits); len(r.Children)+len(r.Gaps) > 0 {
@@ -133,7 +133,7 @@ func TestForeignNames(t *testing.T) {
 	}
 	evil := []string{"AutoOpen", "CreateObject", "WScript", "Shell", "URLDownloadToFileA", "cmdline", "Environ", "payload"}
 	r := unpacktest.Walk(t, VBA(), file(source, evil...), noLimits)
-	if got := child(t, r, "vba.names", "Macros/VBA"); !strings.Contains(got, "CreateObject\r\n") || strings.Contains(got, "AutoOpen") || !r.Has(stomped) {
+	if got := r.Child(t, "vba.names", "Macros/VBA"); !strings.Contains(got, "CreateObject\r\n") || strings.Contains(got, "AutoOpen") || !r.Has(stomped) {
 		t.Errorf("%q %v", got, r)
 	}
 	whole := source + "Sub x()\r\nCreateObject \"wscript.shell\" : urldownloadtofilea cmdline, Environ\r\nEnd Sub\r\n"

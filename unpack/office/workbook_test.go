@@ -48,7 +48,7 @@ func macroFormulas() []string {
 // macroBook is a workbook with a hidden macro sheet. filepass is put behind its head.
 func macroBook(filepass string) []byte {
 	bof := func(kind string) string { return biff(recordBOF, "\x00\x06", kind, strings.Repeat("\x00", 12)) }
-	sst := biff(recordSST, u32(3), u32(3), u16(5), "\x00", "hello", u16(4), "\x01", string(utf16le("wö"))) + biff(recordContinue, "\x00", "rd", u16(3), "\x08", u16(1), "run", "\x00\x00\x00\x00")
+	sst := biff(recordSST, u32(3), u32(3), u16(5), "\x00", "hello", u16(4), "\x01", string(unpacktest.UTF16("wö"))) + biff(recordContinue, "\x00", "rd", u16(3), "\x08", u16(1), "run", "\x00\x00\x00\x00")
 	name := biff(recordName, "\x20\x00\x00\x01", u16(7), strings.Repeat("\x00", 8), "\x00\x01", "\x3a\x00\x00\x00\x00\x00\x00")
 	head := func(at int) string {
 		return bof("\x05\x00") + filepass + biff(recordSheet, u32(at), "\x02\x01", "\x06\x00", "Macro1") + sst + name + biff(recordEOF)
@@ -78,10 +78,10 @@ func TestWorkbook(t *testing.T) {
 	b := macroBook("")
 	r := unpacktest.Walk(t, Workbook(), b, noLimits)
 	want := strings.ReplaceAll(wantFormulas, "\n", "\r\n")
-	if got := child(t, r, "xlm.formulas", ""); got != want {
+	if got := r.Child(t, "xlm.formulas", ""); got != want {
 		t.Errorf("%q\nwant\n%q", got, want)
 	}
-	if got := child(t, r, "xlm.strings", ""); got != "hello\r\nwörd\r\nrun\r\nresult\r\n" {
+	if got := r.Child(t, "xlm.strings", ""); got != "hello\r\nwörd\r\nrun\r\nresult\r\n" {
 		t.Errorf("%q", got)
 	}
 	if len(r.Gaps) > 0 || !Workbook().Match(unpacktest.Probe(showcause.Bytes(b))) {
@@ -129,7 +129,7 @@ func TestWorkbookDecrypt(t *testing.T) {
 		}
 	})
 	salt := "0123456789abcdef"
-	h := md5.Sum(utf16le(ownPassword))
+	h := md5.Sum(unpacktest.UTF16(ownPassword))
 	h = md5.Sum([]byte(strings.Repeat(string(h[:5])+salt, 16)))
 	key := func(n int64) *rc4.Cipher {
 		k := md5.Sum(le.AppendUint32(h[:5:5], uint32(n)))
@@ -150,9 +150,9 @@ func TestWorkbookDecrypt(t *testing.T) {
 	})
 	for name, b := range map[string][]byte{"xor": xor, "rc4": rc} {
 		r := unpacktest.Walk(t, Workbook(), b, noLimits)
-		plain := child(t, r, "xlm.decrypted", "")
+		plain := r.Child(t, "xlm.decrypted", "")
 		r = unpacktest.Walk(t, Workbook(), []byte(plain), noLimits)
-		if got := child(t, r, "xlm.formulas", ""); !strings.Contains(got, `=EXEC("cmd /c calc")`) {
+		if got := r.Child(t, "xlm.formulas", ""); !strings.Contains(got, `=EXEC("cmd /c calc")`) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

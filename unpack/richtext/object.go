@@ -9,12 +9,6 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// named tells whether a layer is the stream of that name.
-func named(p *unpack.Probe, stream string) bool {
-	i := strings.LastIndexByte(p.Name, '/')
-	return strings.EqualFold(p.Name[i+1:], stream)
-}
-
 // Object reads the stream of an object that is linked or embedded as it is, "\x01Ole10Native"
 // ([MS-OLEDS] 2.3.6): four bytes of length and the object, "ole.native". The packager's,
 // which anybody who drags a file into a document makes, has its name.
@@ -24,7 +18,7 @@ func named(p *unpack.Probe, stream string) bool {
 func Object() unpack.Format {
 	return unpack.Format{
 		Name:  "ole",
-		Match: func(p *unpack.Probe) bool { return named(p, "\x01Ole10Native") },
+		Match: func(p *unpack.Probe) bool { return p.Called("\x01Ole10Native") },
 		Walk:  objectWalk,
 	}
 }

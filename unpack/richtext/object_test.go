@@ -20,15 +20,15 @@ func native(name string, data []byte) []byte {
 func TestObject(t *testing.T) {
 	data := unpacktest.Marked("file", 3000)
 	r := unpacktest.Walk(t, Object(), native("a.exe", data), noLimits)
-	if child(t, r, "ole.native", "a.exe") != string(data) || len(r.Children) != 1 || len(r.Gaps) > 0 {
+	if r.Child(t, "ole.native", "a.exe") != string(data) || len(r.Children) != 1 || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	r = unpacktest.Walk(t, Object(), append(native("a.exe", data), "behind"...), noLimits)
-	if child(t, r, "ole.rest", "") != "behind" {
+	if r.Child(t, "ole.rest", "") != "behind" {
 		t.Error(r)
 	}
 	plain := append([]byte("\x05\x00\x00\x00"), "BM..."...)
-	if r = unpacktest.Walk(t, Object(), plain, noLimits); child(t, r, "ole.native", "") != "BM..." {
+	if r = unpacktest.Walk(t, Object(), plain, noLimits); r.Child(t, "ole.native", "") != "BM..." {
 		t.Error(r)
 	}
 	for n := range native("a.exe", data) {

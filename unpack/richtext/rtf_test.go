@@ -68,25 +68,25 @@ func TestRTF(t *testing.T) {
 	if got := readings(r, "rtf.picture"); len(got) != 2 || got[0] != "\x89PNG"+string(unpacktest.Marked("png", 100)) || got[1] != "}}{{\\\x00\xff'00ab" {
 		t.Errorf("%q", got)
 	}
-	if child(t, r, "rtf.data", `\themedata`) != "PK\x03\x04" || len(r.Gaps) > 0 {
+	if r.Child(t, "rtf.data", `\themedata`) != "PK\x03\x04" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	r = unpacktest.Walk(t, RTF(), all["text"], noLimits)
-	if got, want := child(t, r, "rtf.text", ""), `Arial;INCLUDEPICTURE "http://example.org/x"€`+"\xe4hidden\nhttp://example.org/t"; got != want || len(r.Gaps) > 0 {
+	if got, want := r.Child(t, "rtf.text", ""), `Arial;INCLUDEPICTURE "http://example.org/x"€`+"\xe4hidden\nhttp://example.org/t"; got != want || len(r.Gaps) > 0 {
 		t.Errorf("%q, want %q", got, want)
 	}
 	r = unpacktest.Walk(t, RTF(), all["package"], noLimits)
-	object := child(t, r, "rtf.object", objectData)
+	object := r.Child(t, "rtf.object", objectData)
 	if object[:8] != "\x01\x05\x00\x00\x02\x00\x00\x00" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	r = unpacktest.Walk(t, Embedded(), []byte(object), noLimits)
-	if child(t, r, "ole1.file", "a.exe") != string(unpacktest.Marked("file", 300)) || child(t, r, "ole1.rest", "") != picture || len(r.Children) != 2 || len(r.Gaps) > 0 {
+	if r.Child(t, "ole1.file", "a.exe") != string(unpacktest.Marked("file", 300)) || r.Child(t, "ole1.rest", "") != picture || len(r.Children) != 2 || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	r = unpacktest.Walk(t, RTF(), all["compound"], noLimits)
-	r = unpacktest.Walk(t, Embedded(), []byte(child(t, r, "rtf.object", objectData)), noLimits)
-	if child(t, r, "ole1.native", "Word.Document.8") != string(compound()) || len(r.Children) != 2 || len(r.Gaps) > 0 {
+	r = unpacktest.Walk(t, Embedded(), []byte(r.Child(t, "rtf.object", objectData)), noLimits)
+	if r.Child(t, "ole1.native", "Word.Document.8") != string(compound()) || len(r.Children) != 2 || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 }
@@ -207,11 +207,11 @@ func TestRTFRest(t *testing.T) {
 		}
 	}
 	r := unpacktest.Walk(t, RTF(), append(rtfOf("a"), "\r\nMZ behind { it"...), noLimits)
-	if child(t, r, "rtf.rest", "") != "MZ behind { it" || len(r.Gaps) > 0 {
+	if r.Child(t, "rtf.rest", "") != "MZ behind { it" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 	two := append(rtfOf("a"), rtfOf(`{\*\objdata 414243}b`)...)
-	if r = unpacktest.Walk(t, RTF(), two, noLimits); child(t, r, "rtf.object", objectData) != "ABC" || len(readings(r, "rtf.rest")) > 0 || !r.Contains("b") {
+	if r = unpacktest.Walk(t, RTF(), two, noLimits); r.Child(t, "rtf.object", objectData) != "ABC" || len(readings(r, "rtf.rest")) > 0 || !r.Contains("b") {
 		t.Error(r)
 	}
 }
@@ -224,7 +224,7 @@ func TestRTFNested(t *testing.T) {
 		t.Error(len(r.Children), r.Gaps)
 	}
 	deep := rtfOf(strings.Repeat("{", 1<<20) + `{\*\objdata 414243}` + strings.Repeat("}", 1<<20))
-	if r = unpacktest.Walk(t, RTF(), deep, noLimits); child(t, r, "rtf.object", objectData) != "ABC" || len(r.Gaps) > 0 {
+	if r = unpacktest.Walk(t, RTF(), deep, noLimits); r.Child(t, "rtf.object", objectData) != "ABC" || len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 }

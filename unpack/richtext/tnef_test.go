@@ -29,7 +29,7 @@ func mapi(kind, id uint16, name string, data []byte) []byte {
 		if name == "" {
 			b = append(b, make([]byte, 8)...)
 		} else {
-			w := utf16le(name)
+			w := unpacktest.UTF16(name)
 			b = append(le.AppendUint32(le.AppendUint32(b, 1), uint32(len(w))), w...)
 			b = append(b, make([]byte, -len(w)&3)...)
 		}
@@ -60,13 +60,13 @@ func winmail() []byte {
 		attribute(1, tnefProperties, mapiList(
 			mapi(3, 0x0e07, "", []byte{1, 2, 3, 4}),
 			mapi(0x1003, 0x8010, "", append([]byte{2, 0, 0, 0}, "aaaabbbb"...)),
-			mapi(0x1f, 0x8011, "named", utf16le("a value that is long enough to be one")),
+			mapi(0x1f, 0x8011, "named", unpacktest.UTF16("a value that is long enough to be one")),
 			mapi(0x102, tnefCompressed, "", []byte(rtfHello)),
 			mapi(0x102, 0x1013, "", unpacktest.Marked("page", 50)))),
 		attribute(2, tnefBegin, make([]byte, 14)),
 		attribute(2, tnefData, unpacktest.Marked("file", 100)),
 		attribute(2, tnefTitle, []byte("SHORT~1.EXE\x00")),
-		attribute(2, tnefAttachment, mapiList(mapi(0x1f, tnefLongName, "", utf16le("a long name.exe\x00")), mapi(0x1e, tnefShortName, "", []byte("SHORT~1.EXE\x00")))),
+		attribute(2, tnefAttachment, mapiList(mapi(0x1f, tnefLongName, "", unpacktest.UTF16("a long name.exe\x00")), mapi(0x1e, tnefShortName, "", []byte("SHORT~1.EXE\x00")))),
 		attribute(2, tnefBegin, make([]byte, 14)),
 		attribute(2, tnefTitle, []byte("object\x00")),
 		attribute(2, tnefAttachment, mapiList(mapi(0x0d, tnefObject, "", append(iid, compound()...)))),
@@ -77,11 +77,11 @@ func winmail() []byte {
 func TestTNEF(t *testing.T) {
 	r := unpacktest.Walk(t, TNEF(), winmail(), noLimits)
 	want := `tnef.property body; tnef.property 8011; tnef.rtf; tnef.property 1013; tnef.file a long name.exe; tnef.file object; tnef.file`
-	if got := ops(r); got != want || len(r.Gaps) > 0 {
+	if got := r.Ops(); got != want || len(r.Gaps) > 0 {
 		t.Errorf("%s\n%v", got, r.Gaps)
 	}
-	if child(t, r, "tnef.file", "a long name.exe") != string(unpacktest.Marked("file", 100)) || child(t, r, "tnef.file", "object") != string(compound()) ||
-		!strings.HasPrefix(child(t, r, "tnef.file", ""), tnefStart) || !strings.Contains(child(t, r, "tnef.rtf", ""), "hello world") {
+	if r.Child(t, "tnef.file", "a long name.exe") != string(unpacktest.Marked("file", 100)) || r.Child(t, "tnef.file", "object") != string(compound()) ||
+		!strings.HasPrefix(r.Child(t, "tnef.file", ""), tnefStart) || !strings.Contains(r.Child(t, "tnef.rtf", ""), "hello world") {
 		t.Error("bytes")
 	}
 	for _, end := range []string{"\n", "\r\n", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
@@ -89,7 +89,7 @@ func TestTNEF(t *testing.T) {
 			t.Errorf("%q: %v", end, r.Gaps)
 		}
 	}
-	if r = unpacktest.Walk(t, TNEF(), append(winmail(), "MZ and so on"...), noLimits); child(t, r, "tnef.rest", "") != "MZ and so on" || !r.Has("corrupt") {
+	if r = unpacktest.Walk(t, TNEF(), append(winmail(), "MZ and so on"...), noLimits); r.Child(t, "tnef.rest", "") != "MZ and so on" || !r.Has("corrupt") {
 		t.Error(r)
 	}
 	bad := winmail()
@@ -138,7 +138,7 @@ func TestClamTNEF(t *testing.T) {
 		t.Skip("package clamav-testfiles is not installed")
 	}
 	r := unpacktest.Walk(t, TNEF(), b, noLimits)
-	if !strings.HasPrefix(child(t, r, "tnef.file", "clam.exe"), "MZ") || r.Unread() {
+	if !strings.HasPrefix(r.Child(t, "tnef.file", "clam.exe"), "MZ") || r.Unread() {
 		t.Error(r)
 	}
 }
@@ -155,7 +155,7 @@ func oneNote(files ...[]byte) []byte {
 		b = append(b, make([]byte, -len(f)&7)...)
 		b = append(b, oneNoteFooter...)
 	}
-	b = append(b, utf16le("more text")...)
+	b = append(b, unpacktest.UTF16("more text")...)
 	le.PutUint64(b[196:], uint64(len(b)))
 	return b
 }

@@ -2,10 +2,12 @@ package unpacktest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"testing"
+	"unicode/utf16"
 )
 
 // Mixed is n bytes, part of which compress.
@@ -22,6 +24,14 @@ func Mixed(n int) []byte {
 		}
 	}
 	return b[:n]
+}
+
+// UTF16 is a text as UTF-16LE.
+func UTF16(s string) (b []byte) {
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return b
 }
 
 // Tool runs a program with standard input and returns its output. It skips the

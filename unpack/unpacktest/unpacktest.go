@@ -71,6 +71,27 @@ func (r Result) Contains(s string) bool {
 	return false
 }
 
+// Ops lists the children as "op name; op name".
+func (r Result) Ops() string {
+	var out []string
+	for _, c := range r.Children {
+		out = append(out, strings.TrimSpace(c.Op+" "+c.Name))
+	}
+	return strings.Join(out, "; ")
+}
+
+// Child is the bytes of the first child of an op and a name. That there is none fails the test.
+func (r Result) Child(t testing.TB, op, name string) string {
+	t.Helper()
+	for _, c := range r.Children {
+		if c.Op == op && c.Name == name {
+			return string(c.Data)
+		}
+	}
+	t.Errorf("no %s %q; there are %s", op, name, r.Ops())
+	return ""
+}
+
 // String lists children and gaps, one on a line.
 func (r Result) String() string {
 	var b strings.Builder
