@@ -285,6 +285,20 @@ func workbooks(l *list) {
 	l.text("excel/BIFF2", biff(9, u16(0), u16(0x10))+biff(4, u16(0), u16(0), "\x00\x00\x00", fmt.Sprintf("%c", len(body)), body)+biff(10))
 }
 
+// oldBooks has it in macro sheets from before Excel 5.
+func oldBooks(l *list) {
+	call := fmt.Sprintf("\x17%c%s", len(Marker), Marker)
+	for version, parts := range map[string][]string{
+		"BIFF2": {biff(9, u16(2), u16(0x40)), biff(6, u16(0), u16(0), strings.Repeat("\x00", 12), fmt.Sprintf("%c", len(call)+3), call, "\x42\x01\x6e")},
+		"BIFF3": {biff(0x209, u16(3), u16(0x40), u16(0)), biff(0x206, u16(0), u16(0), strings.Repeat("\x00", 12), u16(len(call)+3), call, "\x42\x01\x6e")},
+		"BIFF4": {biff(0x409, u16(4), u16(0x40), u16(0)), biff(0x406, u16(0), u16(0), strings.Repeat("\x00", 12), u16(len(call)+4), call, "\x42\x01\x6e\x00")},
+	} {
+		sheet := parts[0] + parts[1] + biff(10)
+		l.text("excel/"+version+", macro sheet", sheet)
+		l.add("excel/"+version+", macro sheet in a compound file", compoundOf(9, leaf{"Book", sheet}))
+	}
+}
+
 // messages has it in messages of Outlook ([MS-OXMSG]).
 func messages(l *list) {
 	const attached = "__attach_version1.0_#00000000/"

@@ -215,7 +215,7 @@ func (p *plainWorkbook) Read(out []byte) (int, error) {
 		id, n := le.Uint16(h), int(le.Uint16(h[2:]))
 		b, err := bound.ReadAt(p.src, p.at+4, int64(n), 1<<16)
 		switch {
-		case id == recordBOF || id == 0xe1 || id == 0x194 || id == 0x195 || id == 0x138 || id == 0x196:
+		case id == recordBOF || oldBOF(id) || id == 0xe1 || id == 0x194 || id == 0x195 || id == 0x138 || id == 0x196:
 		case id == recordFilePass:
 			h[0], h[1] = 0, 0
 		case id == recordSheet && len(b) >= 4: // where the sheet begins is not encrypted

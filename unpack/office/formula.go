@@ -81,12 +81,29 @@ func (e *expression) take(n int) []byte {
 	return b
 }
 
-// size is a for BIFF8, otherwise b.
-func (e *expression) size(a, b int) int {
-	if e.w.wide {
-		return a
+// size picks that of the version: BIFF2, BIFF3 and 4, BIFF5, BIFF8.
+func (e *expression) size(of [4]int) int {
+	switch v := e.w.version; {
+	case v <= 2:
+		return of[0]
+	case v <= 4:
+		return of[1]
+	case v == 5:
+		return of[2]
 	}
-	return b
+	return of[3]
+}
+
+// number takes a number of one byte up to a version, of two bytes behind it, -1 where there is none.
+func (e *expression) number(last int) int {
+	if e.w.version <= last {
+		if b := e.take(1); b != nil {
+			return int(b[0])
+		}
+	} else if b := e.take(2); b != nil {
+		return int(le.Uint16(b))
+	}
+	return -1
 }
 
 // token takes one token, false where it breaks.
@@ -99,7 +116,7 @@ func (e *expression) token() bool {
 	}
 	switch {
 	case t == 1 || t == 2: // of another cell
-		return e.take(4) != nil && e.push("(shared)")
+		return e.take(e.size([4]int{3, 4, 4, 4})) != nil && e.push("(shared)")
 	case t >= 3 && t <= 0x11:
 		v := e.pop(2)
 		return e.push(v[0] + binary[t-3] + v[1])
@@ -114,7 +131,9 @@ func (e *expression) token() bool {
 	case t < 0x20:
 		return e.constant(t)
 	case t == 0x21 || t == 0x22:
-		return e.call(t == 0x22)
+		return e.call(t == 0x22, 0)
+	case t == 0x38 && e.w.version < 5: // a command
+		return e.call(true, 0x8000)
 	}
 	return e.operand(t)
 }
@@ -132,6 +151,12 @@ func (e *expression) constant(t byte) bool {
 		return e.push(`"` + strings.ReplaceAll(s, `"`, `""`) + `"`)
 	case 0x18:
 		return e.take(5) != nil
+	case 0x1a, 0x1b: // another sheet, before Excel 5, and its end
+		n := e.size([4]int{7, 10, 0, 0})
+		if t == 0x1b {
+			n = e.size([4]int{3, 4, 0, 0})
+		}
+		return n > 0 && e.take(n) != nil
 	case 0x19:
 		return e.attribute()
 	case 0x1c:
@@ -152,11 +177,15 @@ func (e *expression) constant(t byte) bool {
 
 // attribute takes what only helps to compute, and the sum of one.
 func (e *expression) attribute() bool {
-	b := e.take(3)
+	b := e.take(1)
 	if b == nil {
 		return false
 	}
-	if b[0]&4 != 0 && e.take(2*(int(le.Uint16(b[1:]))+1)) == nil {
+	n := e.number(2)
+	if n < 0 {
+		return false
+	}
+	if b[0]&4 != 0 && e.take(e.size([4]int{1, 2, 2, 2})*(n+1)) == nil {
 		return false
 	}
 	if b[0]&0x10 != 0 {
@@ -165,8 +194,8 @@ func (e *expression) attribute() bool {
 	return true
 }
 
-// call takes a function. One of a fixed number of operands has that of the table, or one.
-func (e *expression) call(counted bool) bool {
+// call takes a function, to whose number others are added. One of a fixed number of operands has that of the table, or one.
+func (e *expression) call(counted bool, add uint16) bool {
 	args := -1
 	if counted {
 		n := e.take(1)
@@ -175,11 +204,11 @@ func (e *expression) call(counted bool) bool {
 		}
 		args = int(n[0] & 0x7f)
 	}
-	b := e.take(2)
-	if b == nil {
+	number := e.number(3)
+	if number < 0 {
 		return false
 	}
-	id := le.Uint16(b)
+	id := uint16(number) | add
 	name, fixed := e.w.function(id)
 	if args < 0 {
 		args = fixed
@@ -205,16 +234,18 @@ func (e *expression) operand(t byte) bool {
 		}
 		return cellName(int(le.Uint16(b)), int(le.Uint16(b[4:])&0xff)) + ":" + cellName(int(le.Uint16(b[2:])), int(le.Uint16(b[6:])&0xff))
 	}
-	sizes := [0x40][2]int{ // BIFF8, BIFF5
-		0x20: {7, 7}, 0x23: {4, 14}, 0x24: {4, 3}, 0x25: {8, 6}, 0x26: {6, 6}, 0x27: {6, 6}, 0x28: {6, 6}, 0x29: {2, 2}, 0x2a: {4, 3}, 0x2b: {8, 6}, 0x2c: {4, 3}, 0x2d: {8, 6},
-		0x2e: {2, 2}, 0x2f: {2, 2}, 0x39: {6, 24}, 0x3a: {6, 17}, 0x3b: {10, 20}, 0x3c: {6, 17}, 0x3d: {10, 20},
+	three, six := [4]int{3, 3, 3, 4}, [4]int{6, 6, 6, 8}
+	memory, again := [4]int{4, 6, 6, 6}, [4]int{1, 2, 2, 2}
+	sizes := [0x40][4]int{
+		0x20: {6, 7, 7, 7}, 0x23: {7, 10, 14, 4}, 0x24: three, 0x25: six, 0x26: memory, 0x27: memory, 0x28: memory, 0x29: again, 0x2a: three, 0x2b: six, 0x2c: three, 0x2d: six,
+		0x2e: again, 0x2f: again, 0x39: {0, 0, 24, 6}, 0x3a: {0, 0, 17, 6}, 0x3b: {0, 0, 20, 10}, 0x3c: {0, 0, 17, 6}, 0x3d: {0, 0, 20, 10},
 	}
-	size := sizes[t]
-	b := e.take(e.size(size[0], size[1]))
-	if size[0] == 0 || b == nil {
+	size := e.size(sizes[t])
+	b := e.take(size)
+	if size == 0 || b == nil {
 		return false
 	}
-	other := e.size(2, 14)
+	other := e.size([4]int{0, 0, 14, 2})
 	switch t {
 	case 0x20:
 		return e.push("{array}")

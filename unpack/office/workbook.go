@@ -36,7 +36,7 @@ const (
 	macroSheet = 0x40    // kind of substream
 )
 
-// Workbook reads the streams of Excel's workbooks (BIFF5 and BIFF8, [MS-XLS]). The
+// Workbook reads the streams of Excel's workbooks (BIFF5 and BIFF8, [MS-XLS]; BIFF2 to BIFF4, which are files too). The
 // formulas of macro sheets and of names are rebuilt as text, "xlm.formulas", under the names of their
 // sheets and how these are hidden; all strings are put together, "xlm.strings", a line each, in UTF-8.
 // What is encrypted with the password that Excel itself tries, or one that is known, is opened,
@@ -46,7 +46,7 @@ func Workbook() unpack.Format {
 		Name: "xlm",
 		Match: func(p *unpack.Probe) bool {
 			b := p.Head
-			return len(b) >= 8 && le.Uint16(b) == recordBOF && le.Uint16(b[2:]) >= 6 && le.Uint16(b[2:]) <= 32 && (b[5] == 5 || b[5] == 6) && b[4] == 0
+			return isOldBook(b) || len(b) >= 8 && le.Uint16(b) == recordBOF && le.Uint16(b[2:]) >= 6 && le.Uint16(b[2:]) <= 32 && (b[5] == 5 || b[5] == 6) && b[4] == 0
 		},
 		Walk: workbookWalk,
 	}
@@ -56,6 +56,7 @@ func Workbook() unpack.Format {
 type workbook struct {
 	src       showcause.Source
 	out       *unpack.Out
+	version   int  // of BIFF: 2, 3, 4, 5, 8
 	wide      bool // BIFF8
 	sheets    []sheet
 	begins    map[int64][]int // which of these begin where; nil: one was met
@@ -66,7 +67,8 @@ type workbook struct {
 	strings   bytes.Buffer
 	kind      uint16 // of the substream
 	sheet     string
-	short     bool // a text is not whole
+	called    string // what the sheet that follows is called
+	short     bool   // a text is not whole
 	functions map[uint16]string
 	commands  map[uint16]string
 	macro     bool // there is a macro sheet, or a name that is one
@@ -122,7 +124,8 @@ func (w *workbook) records(at int64, again bool) bool {
 			return true
 		}
 		id, n := le.Uint16(h), int64(le.Uint16(h[2:]))
-		if depth == 0 && (id != recordBOF || again && !first) || w.seen[at] {
+		begins := id == recordBOF || oldBOF(id) && (depth == 0 || w.version < 5)
+		if depth == 0 && (!begins || again && !first) || w.seen[at] {
 			return true // it was padded, or something else begins
 		}
 		if first = false; again {
@@ -141,18 +144,20 @@ func (w *workbook) records(at int64, again bool) bool {
 			b = append(b, make([]byte, n-int64(len(b)))...)
 		}
 		next := at + 4 + n
-		switch id {
-		case recordBOF:
+		switch {
+		case begins:
 			depth++
-			w.begin(at, b)
-		case recordEOF:
+			w.begin(at, id, b)
+		case id == recordEOF:
 			depth--
-		case recordFilePass:
+		case id == recordFilePass:
 			if early := at <= 64<<10 && len(w.sheets) == 0 && depth == 1; w.sealed(at, b) || early {
 				return false
 			}
-		case recordSST:
+		case id == recordSST:
 			next = w.table(next, b)
+		case w.version < 5:
+			w.oldRecord(id, b)
 		default:
 			w.record(id, b)
 		}
@@ -165,13 +170,14 @@ func (w *workbook) records(at int64, again bool) bool {
 }
 
 // begin begins a substream.
-func (w *workbook) begin(at int64, b []byte) {
+func (w *workbook) begin(at int64, id uint16, b []byte) {
 	if len(b) < 4 {
 		return
 	}
-	w.wide = b[1] >= 6
+	w.version = versionOf(id, b)
+	w.wide = w.version == 8
 	w.kind = le.Uint16(b[2:])
-	w.sheet = ""
+	w.sheet, w.called = w.called, ""
 	for _, i := range w.begins[at] {
 		s := w.sheets[i]
 		w.sheet = s.name
@@ -254,21 +260,28 @@ func (w *workbook) define(b []byte) {
 	flags := le.Uint16(b)
 	name, rest := w.chars(b[head:], int(b[3]))
 	if flags&0x20 != 0 { // one of Excel's own, by its number
-		own := [...]string{"Consolidate_Area", "Auto_Open", "Auto_Close", "Extract", "Database", "Criteria", "Print_Area", "Print_Titles", "Recorder", "Data_Form", "Auto_Activate", "Auto_Deactivate", "Sheet_Title", "_FilterDatabase"}
-		if c := []rune(name); len(c) > 0 && int(c[0]) < len(own) {
-			name = own[c[0]] + string(c[1:])
-		}
+		name = ownName(name)
 	}
 	w.names = append(w.names, name)
-	if flags&0xe != 0 || strings.HasPrefix(name, "Auto_") { // of a macro
-		w.macro = w.macro || strings.HasPrefix(name, "Auto_")
-	}
+	w.macro = w.macro || isAuto(name)
 	hidden := ""
 	if flags&1 != 0 {
 		hidden = ", hidden"
 	}
 	w.line("name %s%s\t=%s", name, hidden, w.formula(rest, int(le.Uint16(b[4:]))))
 }
+
+// ownName is one of Excel's own names, by the number that it begins with.
+func ownName(name string) string {
+	own := [...]string{"Consolidate_Area", "Auto_Open", "Auto_Close", "Extract", "Database", "Criteria", "Print_Area", "Print_Titles", "Recorder", "Data_Form", "Auto_Activate", "Auto_Deactivate", "Sheet_Title", "_FilterDatabase"}
+	if c := []rune(name); len(c) > 0 && int(c[0]) < len(own) {
+		return own[c[0]] + string(c[1:])
+	}
+	return name
+}
+
+// isAuto tells names of macros that run by themselves.
+func isAuto(name string) bool { return len(name) > 5 && strings.EqualFold(name[:5], "Auto_") }
 
 // chars reads n characters and returns what is behind them. In BIFF8 a byte in front
 // says whether they have one byte or two.

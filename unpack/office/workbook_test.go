@@ -163,5 +163,5 @@ func TestWorkbookDecrypt(t *testing.T) {
 }
 
 func FuzzXLM(f *testing.F) {
-	unpacktest.Fuzz(f, Workbook(), macroBook(""), macroBook(biff(recordFilePass, "\x00\x00\x59\xb3\x0a\x9a")))
+	unpacktest.Fuzz(f, Workbook(), macroBook(""), macroBook(biff(recordFilePass, "\x00\x00\x59\xb3\x0a\x9a")), []byte(oldMacros(2, "")), []byte(oldMacros(3, "")), []byte(inWorkspace(oldMacros(4, ""))))
 }
