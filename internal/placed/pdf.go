@@ -43,6 +43,12 @@ func pdfPaged(more ...string) []byte {
 	return pdfOf("", append([]string{pdfCatalog, pdfPages, pdfPage}, more...)...)
 }
 
+// letters85 is ASCII85 with its end.
+func letters85(s string) string {
+	b := make([]byte, ascii85.MaxEncodedLen(len(s)))
+	return string(b[:ascii85.Encode(b, []byte(s))]) + "~>"
+}
+
 // pdfEncoders are the filters that readers undo, by their names.
 var pdfEncoders = []struct {
 	name, short string
@@ -50,10 +56,7 @@ var pdfEncoders = []struct {
 }{
 	{"FlateDecode", "Fl", zlibbed},
 	{"LZWDecode", "LZW", pdfLZW},
-	{"ASCII85Decode", "A85", func(s string) string {
-		b := make([]byte, ascii85.MaxEncodedLen(len(s)))
-		return string(b[:ascii85.Encode(b, []byte(s))]) + "~>"
-	}},
+	{"ASCII85Decode", "A85", letters85},
 	{"ASCIIHexDecode", "AHx", func(s string) string { return digits(s) + ">" }},
 	{"RunLengthDecode", "RL", func(s string) string {
 		var b strings.Builder

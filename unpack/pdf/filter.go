@@ -9,6 +9,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/lzw"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -86,7 +87,7 @@ func (f filter) open(in *bufio.Reader, of *file) io.Reader {
 	case filterFlate:
 		return f.over(newInflate(in, of), of)
 	case filterLZW:
-		d.r = &lzw{in: in, early: f.early}
+		d.r = lzw.New(in, f.early)
 	case filterHex:
 		d.r = &hexReader{in: in, half: -1}
 	case filter85:

@@ -2,12 +2,9 @@ package script
 
 import (
 	"bytes"
-	"encoding/ascii85"
 	"encoding/binary"
 	"io"
 	"strings"
-
-	"github.com/klauspost/compress/zlib"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -15,7 +12,7 @@ import (
 )
 
 // PostScript reads the data that a PostScript program has in itself (PostScript Language Reference, 3.13): through ASCII85,
-// hexadecimal digits, Flate and run lengths, "ps.data"; fonts and what else is under eexec (Adobe Type 1 Font Format, 7.2),
+// hexadecimal digits, Flate, LZW and run lengths, and those in the notation of PDF that Ghostscript writes, "ps.data"; fonts and what else is under eexec (Adobe Type 1 Font Format, 7.2),
 // "ps.eexec"; and the parts of an EPS file for DOS, "ps.text" and "ps.preview". The program is not run: data are lines
 // that have no space in them, in front of their end mark or behind readhexstring.
 func PostScript() unpack.Format {
@@ -33,6 +30,7 @@ func PostScript() unpack.Format {
 					at, ok = p.data(at + int64(len("currentfile")))
 				}
 			}
+			p.streams()
 		},
 	}
 }
@@ -129,29 +127,25 @@ func (p *postScript) lines(at, end int64, encoding, call string) (int64, bool) {
 	if from < 0 {
 		return max(end, at), true
 	}
-	var r io.Reader = bound.Reader(p.src, from, to-from)
-	if first {
-		r = p.open(stretch{from: from, to: to, coding: coding{kind: hexDigits}})
-	} else {
-		r = ascii85.NewDecoder(r)
-	}
 	_, filters, _ := strings.Cut(call, encoding)
+	r, known := filtered(p.letters(from, to, encoding), filters)
+	return to, p.give(r, known, from, to)
+}
+
+// give gives data in [from, to) as they come out of their filters, and says where these are not undone. It tells whether to go on.
+func (p *postScript) give(r io.Reader, known bool, from, to int64) bool {
+	ok := p.out.Work((to - from) / 8)
 	switch {
-	case strings.Contains(filters, "FlateDecode"):
-		z, err := zlib.NewReader(r)
-		if err != nil {
-			p.out.Gap(showcause.Corrupt, from, to-from)
-			return to, true
-		}
-		r = z
-	case strings.Contains(filters, "RunLengthDecode"):
-		r = &runLengths{in: r}
-	case strings.Contains(filters, "LZWDecode"), strings.Contains(filters, "CCITTFaxDecode"):
-		return to, p.out.ChildGap(unpack.Child{Op: "ps.data", Size: to - from}, showcause.Unsupported+".method.ps.filter")
+	case r == nil: // it does not begin as its filter has it
+		p.out.Gap(showcause.Corrupt, from, to-from)
+	case ok:
+		ok = p.out.Child(unpack.Child{Op: "ps.data", Reader: r, Size: -1})
+		p.out.Cover(from, to-from)
 	}
-	ok := p.out.Work((to-from)/8) && p.out.Child(unpack.Child{Op: "ps.data", Reader: r, Size: -1})
-	p.out.Cover(from, to-from)
-	return to, ok
+	if !known {
+		p.out.Gap(unfiltered, from, to-from)
+	}
+	return ok
 }
 
 // eexec gives what is encrypted from at on, behind white space.

@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"compress/flate"
+	"compress/lzw"
 	"compress/zlib"
 	"encoding/ascii85"
 	"encoding/base64"
@@ -167,6 +168,36 @@ func sealed(s string) string {
 	return string(b)
 }
 
+// lzwLate is LZW whose codes grow late, as the standard library writes it.
+func lzwLate(s string) string {
+	var b bytes.Buffer
+	w := lzw.NewWriter(&b, lzw.MSB, 8)
+	w.Write([]byte(s))
+	w.Close()
+	return b.String()
+}
+
+// lzwEarly is LZW as PostScript has it: a code for each byte, the table cleared before codes grow.
+func lzwEarly(s string) string {
+	var b []byte
+	bits, n := 0, 0
+	put := func(code int) {
+		bits, n = bits<<9|code, n+9
+		for ; n >= 8; n -= 8 {
+			b = append(b, byte(bits>>(n-8)))
+		}
+	}
+	for i := range len(s) {
+		if i%200 == 0 {
+			put(256)
+		}
+		put(int(s[i]))
+	}
+	put(257)
+	put(0)
+	return string(b)
+}
+
 func programs() map[string]sample {
 	ps := func(call, data string) string {
 		return "%!PS-Adobe-3.0\n/picstr 10 string def\n10 10 8 matrix\n" + call + "\n" + data + "\nshowpage\n%%EOF\n"
@@ -187,9 +218,30 @@ func programs() map[string]sample {
 		"hexadecimal":  {ps("currentfile /ASCIIHexDecode filter", folded(hex.EncodeToString(program), 60, "\n")+">"), "ps.data", string(program)},
 		"picture":      {ps("{currentfile picstr readhexstring pop} image", folded(hex.EncodeToString(program), 60, "\r\n")), "ps.data", string(program)},
 		"run lengths":  {ps("currentfile /ASCIIHexDecode filter /RunLengthDecode filter", hex.EncodeToString([]byte("\x02abc\xfex\x80"))+">"), "ps.data", "abcxxx"},
+		"LZW":          {ps("currentfile /ASCII85Decode filter /LZWDecode filter", a85(lzwEarly(said+said))), "ps.data", said + said},
+		"LZW, late":    {ps("currentfile /ASCIIHexDecode filter << /EarlyChange 0 >> /LZWDecode filter", hex.EncodeToString([]byte(lzwLate(said)))+">"), "ps.data", said},
+		"two filters":  {ps("currentfile /ASCII85Decode filter /LZWDecode filter /RunLengthDecode filter", a85(lzwEarly("\x02abc\xfex\x80"))), "ps.data", "abcxxx"},
+		"JPEG":         {ps("currentfile /ASCII85Decode filter /DCTDecode filter", a85("\xff\xd8"+said)), "ps.data", "\xff\xd8" + said},
+		"stream":       {ps("5 0 obj\n<</Filter[/ASCII85Decode\n/LZWDecode]/Length 319>>stream", a85(lzwEarly(said))+"\nendstream\nendobj"), "ps.data", said},
+		"stream, bare": {ps("<</Filter/FlateDecode/Length 3>>stream", z.String()+"\nendstream"), "ps.data", said},
+		"in a page":    {ps("BI\n/CS/G\n/W 8\n/F[/A85\n/Fl]\nID", a85(z.String())+"\nEI Q"), "ps.data", said},
+		"in hex":       {ps("BI\n/W 8\n/F/AHx\nID", hex.EncodeToString(program)+">\nEI Q"), "ps.data", string(program)},
 		"eexec, hex":   {font + folded(hex.EncodeToString([]byte(sealed(said))), 64, "\n") + zeros, "ps.eexec", said},
 		"eexec, bytes": {font + sealed(said) + zeros, "ps.eexec", said},
 		"EPS for DOS":  {"\xc5\xd0\xd3\xc6\x1e\x00\x00\x00\x0b\x00\x00\x00" + strings.Repeat("\x00", 18) + "%!PS\nabcdef", "ps.text", "%!PS\nabcdef"},
+	}
+}
+
+// TestPostScriptFax gives what is in front of a filter that is not undone, and says so.
+func TestPostScriptFax(t *testing.T) {
+	const data = "\x26\xa0 " + said
+	r := unpacktest.Walk(t, PostScript(), []byte("%!PS\ncurrentfile /ASCIIHexDecode filter << /K -1 >> /CCITTFaxDecode filter\nimage\n"+hex.EncodeToString([]byte(data))+">\n"), showcause.Limits{})
+	if got := r.Child(t, "ps.data", ""); got != data || !r.Has(unfiltered) {
+		t.Errorf("%q, %v", got, r.Gaps)
+	}
+	r = unpacktest.Walk(t, PostScript(), []byte("%!PS\ncurrentfile /ASCIIHexDecode filter /FlateDecode filter\nimage\n"+hex.EncodeToString([]byte(data))+">\n"), showcause.Limits{})
+	if !r.Has(showcause.Corrupt) {
+		t.Errorf("no deflate: %v", r.Gaps)
 	}
 }
 

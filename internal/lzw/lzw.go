@@ -1,26 +1,29 @@
-package pdf
+// Package lzw is the LZW of PDF, PostScript and TIFF. That of GIF and of compress is another one.
+package lzw
 
 import (
 	"bufio"
+	"errors"
 	"io"
 
-	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
-	"github.com/showcause/showcause/unpack"
 )
 
-// lzw undoes LZWDecode (ISO 32000-1, 7.4.4; TIFF 6.0, section 13): codes of 9 to 12
-// bits, the first bit highest; 256 clears the table, 257 ends.
-type lzw struct {
+// New undoes LZW (ISO 32000-1, 7.4.4; TIFF 6.0, section 13): codes of 9 to 12
+// bits, the first bit highest; 256 clears the table, 257 ends. early says that codes grow one code early, as
+// TIFF's do. A code that cannot be there is an error, and so is an end without 257.
+func New(in *bufio.Reader, early bool) io.Reader { return &reader{in: in, early: early} }
+
+type reader struct {
 	in    *bufio.Reader
 	early bool
 
 	bits   uint32
 	nbits  int
-	prev   int // the last code, -1 behind a clear code
+	prev   int // the last code, -1 behind one that clears
 	next   int // the code to be made
 	prefix [4096]uint16
-	last   [4096]byte
+	ends   [4096]byte
 	buf    [4097]byte
 	out    []byte
 	begun  bool
@@ -28,12 +31,12 @@ type lzw struct {
 }
 
 const (
-	lzwClear = 256
-	lzwEnd   = 257
+	clearCode = 256
+	endCode   = 257
 )
 
 // Read implements io.Reader.
-func (z *lzw) Read(p []byte) (int, error) {
+func (z *reader) Read(p []byte) (int, error) {
 	if !z.begun {
 		z.begun, z.prev, z.next = true, -1, 258
 	}
@@ -59,7 +62,7 @@ func (z *lzw) Read(p []byte) (int, error) {
 }
 
 // width returns the bits of the next code.
-func (z *lzw) width() int {
+func (z *reader) width() int {
 	n := z.next
 	if z.early {
 		n++
@@ -76,7 +79,7 @@ func (z *lzw) width() int {
 }
 
 // code reads one code. The end of the data ends the stream too.
-func (z *lzw) code() (int, error) {
+func (z *reader) code() (int, error) {
 	w := z.width()
 	for z.nbits < w {
 		c, err := z.in.ReadByte()
@@ -94,20 +97,20 @@ func (z *lzw) code() (int, error) {
 }
 
 // step puts what the next code stands for into out.
-func (z *lzw) step() error {
+func (z *reader) step() error {
 	code, err := z.code()
 	switch {
 	case err == io.EOF:
 		return bound.CutShort(err) // without its end code
 	case err != nil:
 		return err
-	case code == lzwEnd:
+	case code == endCode:
 		return io.EOF
-	case code == lzwClear:
+	case code == clearCode:
 		z.prev, z.next = -1, 258
 		return nil
 	case code > z.next || code >= z.next && (z.prev < 0 || z.next > 4095):
-		return unpack.Fail(showcause.Corrupt)
+		return errors.New("lzw: a code that is not made yet")
 	}
 	end, at := len(z.buf), len(z.buf)
 	walk := code
@@ -115,9 +118,9 @@ func (z *lzw) step() error {
 		at--
 		walk = z.prev
 	}
-	for walk > lzwEnd && at > 1 {
+	for walk > endCode && at > 1 {
 		at--
-		z.buf[at] = z.last[walk]
+		z.buf[at] = z.ends[walk]
 		walk = int(z.prefix[walk])
 	}
 	at--
@@ -126,7 +129,7 @@ func (z *lzw) step() error {
 		z.buf[end-1] = z.buf[at]
 	}
 	if z.prev >= 0 && z.next <= 4095 {
-		z.prefix[z.next], z.last[z.next] = uint16(z.prev), z.buf[at]
+		z.prefix[z.next], z.ends[z.next] = uint16(z.prev), z.buf[at]
 		z.next++
 	}
 	z.prev = code
