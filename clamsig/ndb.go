@@ -1,8 +1,10 @@
 package clamsig
 
 import (
+	"math"
 	"strings"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
 )
@@ -97,10 +99,24 @@ func (f *file) emit(name, line string, t rule.Target, g rule.Guard, n rule.Node)
 		return f.emitProgram(name, t, g, n)
 	}
 	f.l.rule = rule.Rule{Origin: f.origin(name, line), Target: t, Guard: g, Patterns: f.l.parser.patterns, Later: f.l.parser.later, Cond: n}
+	counted(&f.l.rule)
 	if err := f.l.sink.Rule(&f.l.rule); err != nil {
 		return unsupported(Pattern, "%v", err)
 	}
 	return nil
+}
+
+// counted says of each pattern how many matches the rule tells apart, on which it depends
+// that a pattern is counted by its ends. What a comparison counts from is only a place.
+func counted(r *rule.Rule) {
+	for i, n := range r.Needs() {
+		if r.Bytecode != nil {
+			n = showcause.MaxCount // the program is told how many there are
+		}
+		if n < math.MaxUint32 {
+			r.Patterns[i].Count = int(n)
+		}
+	}
 }
 
 // content adds the pattern of one body to the parser's: one variant, or two

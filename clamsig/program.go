@@ -112,6 +112,7 @@ func (f *file) emitProgram(name string, t rule.Target, g rule.Guard, n rule.Node
 			Origin: rule.Origin{Name: name, File: f.name, Line: 1, Text: f.text},
 			Target: t, Guard: g, Patterns: f.l.parser.patterns, Later: f.l.parser.later, Cond: n, Bytecode: &rule.Bytecode{Alias: i > 0},
 		}
+		counted(&f.l.rule)
 		if err := f.l.sink.Rule(&f.l.rule); err != nil {
 			return unsupported(Pattern, "%v", err)
 		}

@@ -47,6 +47,7 @@ type File struct {
 	Inner     []byte   `json:"-"`               // the innermost layer
 	UTF16     bool     `json:"utf16,omitempty"` // clamscan takes a layer for UTF-16 text
 	Late      bool     `json:"late,omitempty"`  // an expression's text stands before what triggers it
+	Sized     bool     `json:"sized,omitempty"` // the rule asks for the size of the file
 }
 
 // Reason says why a rule could not be planted.
@@ -156,7 +157,7 @@ func (g *gen) file(near bool) (File, error) {
 		return File{}, err
 	}
 	g.text = g.r.Target == rule.HTML || g.r.Target == rule.ASCII
-	f := File{Rule: g.r.Name, Source: g.r.File, Line: g.r.Line, Target: int(g.r.Target), Expect: !near}
+	f := File{Rule: g.r.Name, Source: g.r.File, Line: g.r.Line, Target: int(g.r.Target), Expect: !near, Sized: g.r.Guard.Size != nil}
 	if near {
 		if err := g.plan(counts); err != nil {
 			return File{}, err
