@@ -85,14 +85,13 @@ func (p *Pool) grow() {
 	p.arm()
 }
 
-// hopeless tells whether no reader is there, and none can be started as it
-// seems. p.mu is held.
+// hopeless tells whether no reader can be started, as it seems. p.mu is held.
 func (p *Pool) hopeless() bool {
 	most := patience
 	if p.sealed || scarce(p.failure) {
 		most = morePatience
 	}
-	return p.failures >= most && p.live() == 0
+	return p.failures >= most
 }
 
 // failed notes that a reader could not be started, or was not ready before it
@@ -107,7 +106,12 @@ func (p *Pool) failed(err error) (outs []outcome) {
 	p.again = time.Now().Add(pause)
 	time.AfterFunc(pause+time.Millisecond, p.dispatch)
 	if p.hopeless() {
-		outs = p.die(outs, p.failure)
+		if p.live() == 0 {
+			outs = p.die(outs, p.failure)
+		}
+		for _, j := range p.alone { // what is there will not do for them
+			outs = p.finish(outs, j, showcause.Report{}, p.failure)
+		}
 	}
 	return p.stranded(outs, "")
 }
@@ -130,7 +134,7 @@ func (p *Pool) pick(r *peer) (jobs []*job, retire bool) {
 			r.lonely = true
 			return r.hold(nil, j), false
 		}
-		if len(p.alone) > 0 && p.live() >= p.o.Workers && !p.fresh() {
+		if len(p.alone) > 0 && (p.live() >= p.o.Workers || p.lost >= maxLost) && !p.fresh() {
 			r.retiring = true
 			return nil, true
 		}
