@@ -31,7 +31,7 @@ build() { # what is built is not there before
 	rm -rf "$fs"/*
 	mkdir "$fs/tmp"
 	git -c advice.detachedHead=false clone -q --shared "$root" "$fs/src"
-	{ time go build -C "$fs/src" ${PACKAGES:-./...} ; } 2>"$dir/go"
+	{ time go build -C "$fs/src" ${PACKAGES:-./...} ; } 2>"$dir/go" || { cat "$dir/go" "$dir/log"; exit 1; }
 }
 
 for i in $(seq "$rounds"); do
@@ -49,7 +49,7 @@ for i in $(seq "$rounds"); do
 	wait $job || true
 	watching=
 	echo "watch $(cat "$dir/go") $(tail -1 "$dir/watch" | cut -d' ' -f2-)" | tee -a "$dir/all"
-	grep -c FOUND "$dir/log" && exit 1
+	grep FOUND "$dir/log" && exit 1
 	rm -f "$dir/log"
 done
 awk '{ real[$1] += $2; cpu[$1] += $3 + $4; own[$1] += $5 + $6; n[$1]++ }

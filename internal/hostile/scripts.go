@@ -47,7 +47,7 @@ func scriptForms() map[string]string {
 	return map[string]string{
 		"a call that decodes base64":           "eval(atob(\"" + b + "\"))",
 		"base64 in strings that are added":     "x = \"" + b[:half] + "\" + \"" + b[half:] + "\";",
-		"base64 of deflate":                    "<?php eval(gzinflate(base64_decode('" + base64.StdEncoding.EncodeToString(deflate(hidden())) + "')));",
+		"base64 of deflate":                    "<?php $f = gzinflate(base64_decode('" + base64.StdEncoding.EncodeToString(deflate(hidden())) + "')); eval($f);",
 		"base64 to a pipe":                     "echo " + b + " | base64 -d | sh",
 		"-EncodedCommand":                      "powershell -nop -w hidden -enc " + base64.StdEncoding.EncodeToString(unitsOf(h, 2, false)),
 		"-EncodedCommand with carets":          "cmd /c p^o^w^e^r^s^h^e^l^l -^e^n^c " + strings.Join(strings.Split(base64.StdEncoding.EncodeToString(unitsOf(h, 2, false)), ""), "^"),

@@ -287,7 +287,7 @@ func stretches() map[string]sample {
 		"call":               {"[Convert]::FromBase64String('" + b64("only a few bytes") + "')", "encoded.base64", "only a few bytes"},
 		"call of a browser":  {"eval(atob(\"" + long + "\"))", "encoded.base64", said},
 		"pipe":               {"echo " + b64("rm -rf only/a/few") + " | base64 -d | sh", "encoded.base64", "rm -rf only/a/few"},
-		"deflate":            {"<?php eval(gzinflate(base64_decode('" + b64(deflated(said)) + "')));", "encoded.deflate", said},
+		"deflate":            {"<?php $f = gzinflate(base64_decode('" + b64(deflated(said)) + "')); eval($f);", "encoded.deflate", said},
 		"text":               {"x = \"" + long + "\";", "encoded.base64", said},
 		"program":            {"x = \"" + bin + "\";", "encoded.base64", string(program)},
 		"lines":              {"x:\n" + folded(bin, 76, "\n") + "\nend of it\n", "encoded.base64", string(program)},
