@@ -67,6 +67,16 @@ type Set struct {
 	Versions, Sources map[string]string
 }
 
+// Count counts the identities of a kind.
+func (s *Set) Count(k Kind) (n int) {
+	for i := range s.Identities {
+		if s.Identities[i].Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
 // FileFormat is the format of files of identities.
 const FileFormat = "showcause-products/1"
 

@@ -28,6 +28,9 @@ package product
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/showcause/showcause"
@@ -68,8 +71,8 @@ const (
 	BundleID  Kind = "bundle-id"  // of an application of macOS (self)
 	Extension Kind = "extension"  // id of an extension of a browser or editor (record)
 	Company   Kind = "company"    // CompanyName of a version resource (self)
-	Program   Kind = "program"    // ProductName of a version resource (self)
-	Original  Kind = "original"   // OriginalFilename of a version resource (self)
+	Program   Kind = "program"    // ProductName of a version resource, package note or Go module of an ELF file (self)
+	Original  Kind = "original"   // OriginalFilename of a version resource, SONAME of an ELF file (self)
 	Digest    Kind = "sha256"     // of a file (content)
 	Rule      Kind = "rule"       // name of a YARA rule that hit (content)
 	Code      Kind = "code"       // product code of MSI, GUID (record)
@@ -218,17 +221,60 @@ func (o *Observation) Get(k Kind) string {
 	return ""
 }
 
-// Files counts the files of a target. Seen is the sum of the others: Balanced.
+// Way is in what way a file was read.
+type Way string
+
+// The ways.
+const (
+	Recorded  Way = "record"  // by the reader of its kind: a package database, a hive, a manifest, a unit
+	AsProgram Way = "program" // what a program says of itself: headers, notes, version resources, signers. Its other bytes are no more than counted
+	Unpacked  Way = "unpack"  // with everything in it that can be unpacked
+)
+
+// Files counts the files of a target. Seen is the sum of Read, Judged, Unread and Excluded, and Read that of the ways:
+// Balanced.
 type Files struct {
 	Seen     int64 `json:"seen"`
-	Read     int64 `json:"read"`     // their content was read and parsed
+	Read     int64 `json:"read"` // in one of the ways
+	Records  int64 `json:"records"`
+	Programs int64 `json:"programs"`
+	Unpacked int64 `json:"unpacked"`
+	Searched int64 `json:"searched"` // of Read: content rules were tried on all bytes of a program in it
 	Judged   int64 `json:"judged"`   // by their name, their first bytes and what owns them; nothing says that they are software of interest
 	Unread   int64 `json:"unread"`   // there is a gap
 	Excluded int64 `json:"excluded"` // by whoever asked
 }
 
 // Balanced tells whether the counts add up.
-func (f Files) Balanced() bool { return f.Seen == f.Read+f.Judged+f.Unread+f.Excluded }
+func (f Files) Balanced() bool {
+	return f.Seen == f.Read+f.Judged+f.Unread+f.Excluded && f.Read == f.Records+f.Programs+f.Unpacked
+}
+
+// Add adds the counts of another target.
+func (f *Files) Add(g Files) {
+	for _, p := range []struct {
+		to *int64
+		n  int64
+	}{
+		{&f.Seen, g.Seen},
+		{&f.Read, g.Read},
+		{&f.Records, g.Records},
+		{&f.Programs, g.Programs},
+		{&f.Unpacked, g.Unpacked},
+		{&f.Searched, g.Searched},
+		{&f.Judged, g.Judged},
+		{&f.Unread, g.Unread},
+		{&f.Excluded, g.Excluded},
+	} {
+		*p.to += p.n
+	}
+}
+
+// String says for people how many files were looked at in which way.
+func (f Files) String() string {
+	return fmt.Sprintf("%d files: %d read (%d records by their readers, %d programs by what they say of themselves, %d with all that is packed in them; in %d of them programs were searched with content rules), "+
+		"%d judged by path and first bytes alone, %d unread, %d excluded", f.Seen, f.Read, f.Records, f.Programs, f.Unpacked, f.Searched, f.Judged, f.Unread, f.Excluded)
+}
 
 // Gap is something that was not reached.
 type Gap struct {
@@ -262,18 +308,31 @@ type Coverage struct {
 	Limits []string `json:"limits,omitempty"`
 }
 
-// Whole tells whether everything was reached that was not left out on purpose.
-// Readings that parsers disagree on are all read and are no hole.
-func (c *Coverage) Whole() bool {
-	if c.Unreached != "" || c.More > 0 {
-		return false
-	}
+// Unread are the gaps that are holes. Readings that parsers disagree on are all read, and are none.
+func (c *Coverage) Unread() (out []Gap) {
 	for _, g := range c.Gaps {
 		if g.Code.Unread() {
-			return false
+			out = append(out, g)
 		}
 	}
-	return true
+	return out
+}
+
+// Whole tells whether everything was reached that was not left out on purpose.
+func (c *Coverage) Whole() bool {
+	return c.Unreached == "" && c.More == 0 && len(c.Unread()) == 0
+}
+
+// LeftOut are the places that were left out on purpose, a line for each reason.
+func (c *Coverage) LeftOut() (out []string) {
+	by := map[string][]string{}
+	for _, x := range c.Excluded {
+		by[x.Why] = append(by[x.Why], showcause.Escape(x.Path))
+	}
+	for _, why := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, showcause.Escape(why)+": "+strings.Join(by[why], ", "))
+	}
+	return out
 }
 
 // System is what a target says it runs.

@@ -338,10 +338,17 @@ func Less(now, then *product.Coverage) string {
 	if now.Unreached != "" {
 		return "the target was not reached: " + now.Unreached
 	}
-	for _, m := range then.Methods {
-		if !slices.Contains(now.Methods, m) {
-			return "without the method " + m
+	for _, m := range then.Methods { // by its name: what is said of it for people may change
+		name, _, _ := strings.Cut(m, ":")
+		if !slices.ContainsFunc(now.Methods, func(n string) bool { n, _, _ = strings.Cut(n, ":"); return n == name }) {
+			return "without the method " + name
 		}
+	}
+	if now.Files.Seen < then.Files.Seen/2 {
+		return fmt.Sprintf("it saw %d files where the other saw %d", now.Files.Seen, then.Files.Seen)
+	}
+	if now.Files.Searched < then.Files.Searched/2 {
+		return fmt.Sprintf("it searched programs in %d files where the other did in %d", now.Files.Searched, then.Files.Searched)
 	}
 	if then.Rules != "" && now.Rules != then.Rules {
 		return "with other content rules"
@@ -563,9 +570,10 @@ func gapsOf(c *product.Coverage) string {
 	if c.Unreached != "" {
 		return "not reached: " + showcause.Escape(c.Unreached)
 	}
-	n := int64(len(c.Gaps)) + c.More
-	if n > 0 && len(c.Gaps) > 0 {
-		return fmt.Sprintf("%d gaps, the first %s (%s)", n, c.Gaps[0].Place, c.Gaps[0].Code)
+	gaps := c.Unread()
+	n := int64(len(gaps)) + c.More
+	if len(gaps) > 0 {
+		return fmt.Sprintf("%d gaps, the first %s (%s)", n, gaps[0].Place, gaps[0].Code)
 	}
 	return fmt.Sprintf("%d gaps", n)
 }

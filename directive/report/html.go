@@ -34,7 +34,7 @@ type view struct {
 	Letters   []*casefile.Entry
 	Corrected []string
 	Doubts    []directive.Doubt
-	Elsewhere []string // endpoints that were not reached, with why
+	Looked    []string // how was looked for it, and what was left out
 }
 
 type taskView struct {
@@ -102,7 +102,7 @@ func writeHTML(w io.Writer, in *Input) error {
 
 func (in *Input) page() *view {
 	s := in.State
-	p := &view{Input: in, MadeAt: in.Made.UTC().Format("2006-01-02 15:04:05 UTC"), Totals: s.Totals(in.Order), Mentions: s.Mentions, Corrected: in.Corrections(), Doubts: in.Order.Doubts}
+	p := &view{Input: in, MadeAt: in.Made.UTC().Format("2006-01-02 15:04:05 UTC"), Totals: s.Totals(in.Order), Mentions: s.Mentions, Corrected: in.Corrections(), Doubts: in.Order.Doubts, Looked: append(in.methods(), in.leftOut()...)}
 	for _, t := range in.tasks() {
 		p.Tasks = append(p.Tasks, viewTask(in, t))
 	}
@@ -125,9 +125,10 @@ func (in *Input) page() *view {
 		if c.Unreached != "" {
 			p.Gaps = append(p.Gaps, gapView{r.Endpoint, r.Inventory.Target, "unreached", c.Unreached, r.Entry.Name})
 		}
-		for i, g := range c.Gaps {
+		gaps := c.Unread()
+		for i, g := range gaps {
 			if i == maxGaps {
-				p.Gaps = append(p.Gaps, gapView{r.Endpoint, "", "", fmt.Sprintf("%d more", int64(len(c.Gaps)-i)+c.More), r.Entry.Name})
+				p.Gaps = append(p.Gaps, gapView{r.Endpoint, "", "", fmt.Sprintf("%d more", int64(len(gaps)-i)+c.More), r.Entry.Name})
 				break
 			}
 			p.Gaps = append(p.Gaps, gapView{r.Endpoint, g.Place.String(), string(g.Code), g.Why, r.Entry.Name})

@@ -62,7 +62,7 @@ func (in *Input) backMatter() object {
 func (in *Input) observations() (out []object) {
 	for _, r := range in.latest() {
 		c := &r.Inventory.Coverage
-		about := fmt.Sprintf("Search of %s on %s by %s: %d files seen, %d unread, %d gaps.", r.Inventory.Target, r.Endpoint, strings.Join(c.Methods, ", "), c.Files.Seen, c.Files.Unread, int64(len(c.Gaps))+c.More)
+		about := fmt.Sprintf("Search of %s on %s by %s: %s; %d gaps. %s", r.Inventory.Target, r.Endpoint, strings.Join(c.Methods, ", "), c.Files, int64(len(c.Unread()))+c.More, strings.Join(in.leftOut(), "; "))
 		out = append(out, object{
 			"uuid": in.uuid("search", r.Entry.Name), "title": "Search of " + r.Endpoint, "description": about, "methods": []string{"TEST"}, "types": []string{"discovery"},
 			"subjects":          []object{{"subject-uuid": in.uuid("endpoint", r.Endpoint), "type": "inventory-item"}},

@@ -98,7 +98,7 @@ func (in *Input) Fill(f *directive.Field) []string {
 	case "methods":
 		return in.methods()
 	case "coverage":
-		return []string{in.totals()}
+		return append([]string{in.totals()}, in.leftOut()...)
 	case "gaps":
 		return in.gaps()
 	case "removals":
@@ -174,8 +174,12 @@ func (in *Input) latest() (out []*casefile.Run) {
 
 func (in *Input) methods() (out []string) {
 	methods, engines, limits, from, to := map[string]bool{}, map[string]bool{}, map[string]bool{}, "", ""
+	var files product.Files
+	rules := map[string]bool{}
 	for _, r := range in.latest() {
 		c := &r.Inventory.Coverage
+		files.Add(c.Files)
+		rules[or(c.Rules)] = true
 		for _, m := range c.Methods {
 			methods[m] = true
 		}
@@ -191,7 +195,15 @@ func (in *Input) methods() (out []string) {
 	if len(methods) == 0 {
 		return nil
 	}
-	out = append(out, "readers: "+strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+	out = append(out, "readers: "+strings.Join(slices.Sorted(maps.Keys(methods)), ", "), "read: "+files.String())
+	if delete(rules, NotKnown); len(rules) > 0 {
+		out = append(out, "content rules, by SHA-256: "+strings.Join(slices.Sorted(maps.Keys(rules)), ", "))
+	}
+	if files.Searched == 0 {
+		if n := in.State.Set.Count(product.Rule); n > 0 {
+			out = append(out, fmt.Sprintf("not tried: %d identities that are content rules", n))
+		}
+	}
 	var versions []string
 	for _, f := range slices.Sorted(maps.Keys(in.State.Set.Versions)) {
 		versions = append(versions, f+" "+in.State.Set.Versions[f])
@@ -200,6 +212,16 @@ func (in *Input) methods() (out []string) {
 	out = append(out, fmt.Sprintf("last searches: %s to %s", from, to))
 	for _, l := range append(slices.Sorted(maps.Keys(limits)), in.Order.Unreached...) {
 		out = append(out, "cannot be seen by them: "+l)
+	}
+	return out
+}
+
+// leftOut are the places that searches left out on purpose, and of which nothing is said.
+func (in *Input) leftOut() (out []string) {
+	for _, r := range in.latest() {
+		for _, l := range r.Inventory.Coverage.LeftOut() {
+			out = append(out, fmt.Sprintf("left out on %s (%s): %s", r.Endpoint, r.Inventory.Target, l))
+		}
 	}
 	return out
 }

@@ -84,6 +84,7 @@ func (in *Input) foot(l *lines) {
 	}
 	part("Verdict of this order on each finding", in.verdicts())
 	part("Not reached, or not read whole", slices.DeleteFunc(in.gaps(), func(s string) bool { return s == "none" }))
+	part("Left out on purpose; nothing is said of it", in.leftOut())
 	part("Contests and decisions", in.contests())
 	part("Corrections of earlier reports", in.Corrections())
 	part("Entries of the case that do not count", in.Refused)

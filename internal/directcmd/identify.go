@@ -196,7 +196,8 @@ func (s *session) take(o *casefile.Order, list []search, endpoint string) error 
 // tell prints one search, and whether it leaves anything open.
 func (s *session) tell(e *casefile.Entry, inv *product.Inventory) (wrong bool) {
 	c := &inv.Coverage
-	s.say("%s (%s): %d files seen, %d read, %d unread, %d layers; by %s", e.Body.Endpoint, inv.Target, c.Files.Seen, c.Files.Read, c.Files.Unread, c.Layers, strings.Join(c.Methods, ", "))
+	s.say("%s (%s): %s; %d layers inside", e.Body.Endpoint, inv.Target, c.Files, c.Layers)
+	s.say("  by %s", strings.Join(c.Methods, ", "))
 	for _, f := range s.state.Findings {
 		if f.Endpoint != e.Body.Endpoint || f.Target != inv.Target || !f.Active() || f.Last != e {
 			continue
@@ -225,12 +226,16 @@ func (s *session) tell(e *casefile.Entry, inv *product.Inventory) (wrong bool) {
 	if c.Unreached != "" {
 		s.say("  not reached: %s", c.Unreached)
 	}
-	for i, g := range c.Gaps {
+	gaps := c.Unread()
+	for i, g := range gaps {
 		if i == 5 {
-			s.say("  and %d more that were not read", int64(len(c.Gaps)-i)+c.More)
+			s.say("  and %d more that were not read", int64(len(gaps)-i)+c.More)
 			break
 		}
 		s.say("  not read: %s (%s) %s", g.Place, g.Code, g.Why)
+	}
+	for _, l := range c.LeftOut() {
+		s.say("  left out: %s", l)
 	}
 	for _, l := range c.Limits {
 		s.say("  cannot be seen by these methods: %s", l)

@@ -253,8 +253,11 @@ func (h Host) attest() *cobra.Command {
 				}
 				for _, e := range s.state.Endpoints {
 					for _, r := range s.state.Latest(e) {
-						f := r.Inventory.Coverage.Files
-						text = append(text, fmt.Sprintf("  %s, %s: %d files seen, %d read, %d judged by name and first bytes, %d excluded; search %s of %s", e, r.Inventory.Target, f.Seen, f.Read, f.Judged, f.Excluded, r.Entry.Name[:16], r.Entry.Time))
+						c := &r.Inventory.Coverage
+						text = append(text, fmt.Sprintf("  %s, %s: %s; search %s of %s", e, r.Inventory.Target, c.Files, r.Entry.Name[:16], r.Entry.Time))
+						for _, l := range c.LeftOut() {
+							text = append(text, "    left out, so that nothing is said of it: "+l)
+						}
 					}
 				}
 				until := s.now().UTC().AddDate(0, 0, days).Format(time.DateOnly)
@@ -295,9 +298,10 @@ func (s *session) unattestable(o *casefile.Order) (out []string) {
 		case product.Unreached:
 			out = append(out, e+": "+why)
 			for _, r := range s.state.Latest(e) {
-				for i, g := range r.Inventory.Coverage.Gaps {
+				gaps := r.Inventory.Coverage.Unread()
+				for i, g := range gaps {
 					if i == 20 {
-						out = append(out, fmt.Sprintf("  and %d more gaps", int64(len(r.Inventory.Coverage.Gaps)-i)+r.Inventory.Coverage.More))
+						out = append(out, fmt.Sprintf("  and %d more gaps", int64(len(gaps)-i)+r.Inventory.Coverage.More))
 						break
 					}
 					out = append(out, fmt.Sprintf("  gap: %s (%s) %s", g.Place, g.Code, g.Why))

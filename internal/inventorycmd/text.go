@@ -101,7 +101,7 @@ func (t *text) presence(inv *product.Inventory, set *product.Set, p product.Pres
 
 func (t *text) coverage(c *product.Coverage) {
 	f := c.Files
-	t.line("  %d files: %d read, %d judged by name and first bytes, %d unread, %d excluded; %d layers inside", f.Seen, f.Read, f.Judged, f.Unread, f.Excluded, c.Layers)
+	t.line("  %s; %d layers inside", f, c.Layers)
 	for i, e := range c.Excluded {
 		if i == maxShown {
 			t.line("  and %d more left out", len(c.Excluded)-i)

@@ -65,6 +65,8 @@ type Result struct {
 	Gaps         []product.Gap         `json:"gaps,omitempty"`
 	Layers       int64                 `json:"layers"`
 	More         int64                 `json:"more,omitempty"` // gaps that are not kept
+	Way          product.Way           `json:"way,omitempty"`
+	Searched     int64                 `json:"searched,omitempty"` // programs that content rules were tried on
 }
 
 // maxGaps is how many gaps of a file are kept.
@@ -101,13 +103,62 @@ func (in *Inspector) Look(src showcause.Source, t Task) Result {
 	l := t.Limits.WithDefaults()
 	v.where = []place{{class: product.Installed, outer: !t.Tree, path: path.Clean("/" + t.Path)}}
 	if t.Flat {
+		v.out.Way = product.Recorded
+		if f := look.NewFile(t.Path, src); f.Magic("\x7fELF") || program.IsMachO(f) {
+			v.out.Way = product.AsProgram
+			t.Flat = !f.Magic("\x7fELF") || !program.Behind(src)
+		}
+	}
+	if t.Flat {
 		v.file(showcause.Layer{Source: src}, v.where[0])
 		v.out.Layers = 1
 		return v.out
 	}
-	v.steps = l.Work
-	scan.Walk(src, scan.Options{Limits: t.Limits, Spill: in.Spill}, scan.Visitor{Layer: v.layer, Gap: v.gap})
+	v.task.Flat, v.steps, v.out.Way = false, l.Work, product.Unpacked
+	v.walk(src, 0)
+	if f := look.NewFile(t.Path, src); f.Magic("#!") {
+		v.script(src)
+	}
 	return v.out
+}
+
+// walk goes through the layers of a part of the file, from an offset on.
+func (v *visit) walk(src showcause.Source, off int64) {
+	scan.Walk(bound.Section(src, off, src.Size()-off), scan.Options{Limits: v.task.Limits, Spill: v.Spill}, scan.Visitor{Layer: v.layer, Gap: v.gap})
+}
+
+// payloads begin what installers have behind a script, each from the start of a line on.
+var payloads = []string{"\x1f\x8b\x08", "BZh", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd", "PK\x03\x04", "7z\xbc\xaf\x27\x1c", "\x7fELF", "hsqs", "!<arch>\n", "\xed\xab\xee\xdb"}
+
+// script looks for what stands behind a script, as installers have it: an archive, which would be installed. Bytes that
+// are no text, and that nothing is known of, are a gap.
+func (v *visit) script(src showcause.Source) {
+	const block = 1 << 20
+	text := true
+	for off := int64(0); off < src.Size(); off += block {
+		b, err := bound.ReadAt(src, off, min(block+16, src.Size()-off), block+16) // a mark may stand on the border
+		if err != nil {
+			v.unread(product.Gap{Place: product.Place{Path: v.where[0].path}, Code: showcause.Unreadable, Offset: off, Length: src.Size() - off})
+			return
+		}
+		text = text && !bytes.Contains(b, []byte{0})
+		for at := 0; ; {
+			i := bytes.IndexByte(b[at:], '\n')
+			if i < 0 {
+				break
+			}
+			at += i + 1
+			if slices.ContainsFunc(payloads, func(m string) bool { return bytes.HasPrefix(b[at:], []byte(m)) }) {
+				v.where = v.where[:1]
+				v.where[0].class, v.where[0].path = product.Installer, v.where[0].path+".payload"
+				v.walk(src, off+int64(at))
+				return
+			}
+		}
+	}
+	if !text {
+		v.unread(product.Gap{Place: product.Place{Path: v.where[0].path}, Code: showcause.Unsupported + ".script", Length: -1, Why: "data behind a script"})
+	}
 }
 
 // layer looks at one layer.
@@ -217,6 +268,9 @@ func (v *visit) file(l showcause.Layer, p place) {
 			}
 			ob.Place = where
 			ob.Evidence.SHA256, ob.Evidence.Size = *digest, l.Source.Size()
+			if ob.Evidence.Length == 0 && ob.Evidence.Record == "" && ob.Class != product.Mention { // it rests on the layer as a whole
+				ob.Facts = append(ob.Facts, product.Fact{Kind: product.Digest, Value: digest.String()})
+			}
 			ob.Class = join(ob.Class, p.class)
 			v.out.Observations = append(v.out.Observations, ob)
 		}
@@ -247,6 +301,7 @@ func (v *visit) rules(l showcause.Layer, first int) {
 	}
 	s := scan.New(v.Rules, scan.Options{TopOnly: true, Limits: v.task.Limits, MaxMatches: 1})
 	report := s.Scan(l.Source)
+	v.out.Searched++
 	for _, f := range report.Findings {
 		if f.Allowed != "" {
 			continue
@@ -396,7 +451,7 @@ func Candidate(readers []look.Reader, f *look.File, more []byte) (wanted, flat b
 			flat = flat || flatReaders[r.Name] || r.Name == "elf" && ofSystem(f.Path)
 		}
 	}
-	if holds(f, more) {
+	if holds(f, more) || f.Magic("#!") && len(more) >= MoreSize {
 		return true, false
 	}
 	return wanted, flat && wanted

@@ -217,3 +217,68 @@ func FuzzReaders(f *testing.F) {
 }
 
 var _ = product.Installed
+
+// TestScriptPayload holds that what an installer has behind its script is looked into, and that bytes behind
+// one that nobody can read are a gap.
+func TestScriptPayload(t *testing.T) {
+	script := "#!/bin/sh\n" + strings.Repeat("# words that do nothing\n", 60_000) + "exit 0\n"
+	deb := estate.Deb{Name: "acme-agent", Version: "1"}
+	for name, b := range map[string][]byte{
+		"tar.gz": estate.Gzip(estate.Tree{"p/acme.deb": estate.DebFile(deb, estate.Tree{"./opt/acme/x": estate.ELF("x")})}.Tar()), "deb": estate.DebFile(deb, nil),
+	} {
+		r := lookAt(append([]byte(script), b...), "/home/u/setup.sh", true)
+		if got := strings.Join(told(r), "\n"); !strings.Contains(got, "deb installer") || !strings.Contains(got, "package=acme-agent") || len(r.Gaps) > 0 || r.Way != product.Unpacked {
+			t.Errorf("%s: %s %+v %s", name, got, r.Gaps, r.Way)
+		}
+	}
+	r := lookAt(append([]byte(script), "\x00\x01\x02 of no kind that is known"...), "/home/u/setup.sh", true)
+	if len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.Unsupported+".script" || !r.Gaps[0].Code.Unread() {
+		t.Errorf("%+v", r.Gaps)
+	}
+	if r := lookAt([]byte(script), "/home/u/setup.sh", true); len(r.Gaps) > 0 || len(r.Observations) > 0 {
+		t.Errorf("%+v", r)
+	}
+	more := make([]byte, inspect.MoreSize)
+	if wanted, flat := inspect.Candidate(inspect.Readers(), look.NewFile("/x.sh", showcause.Bytes(script)), more); !wanted || flat {
+		t.Errorf("a large script: wanted %t, flat %t", wanted, flat)
+	}
+	if wanted, _ := inspect.Candidate(inspect.Readers(), look.NewFile("/x.sh", showcause.Bytes(script)), more[:1000]); wanted {
+		t.Error("a small script is looked into")
+	}
+}
+
+// TestWays holds that it is told in what way a file was read: a program of the system by what it says of itself, unless
+// something stands behind it.
+func TestWays(t *testing.T) {
+	in := &inspect.Inspector{Readers: inspect.Readers()}
+	plain := estate.ELF("")
+	for _, v := range []struct {
+		b    []byte
+		path string
+		flat bool
+		want product.Way
+	}{
+		{estate.Status(estate.Deb{Name: "a"}), "/var/lib/dpkg/status", true, product.Recorded},
+		{plain, "/usr/bin/x", true, product.AsProgram},
+		{append(plain[:len(plain):len(plain)], strings.Repeat("behind", 20)...), "/usr/bin/x", true, product.Unpacked},
+		{plain, "/opt/x", false, product.Unpacked},
+	} {
+		if r := in.Look(showcause.Bytes(v.b), inspect.Task{Path: v.path, Tree: true, Flat: v.flat}); r.Way != v.want {
+			t.Errorf("%s: %s, want %s", v.path, r.Way, v.want)
+		}
+	}
+}
+
+// TestDigest holds that a program is known by its digest, and that a text of the same name is not.
+func TestDigest(t *testing.T) {
+	r := lookAt(estate.ELF("engine"), "/opt/x/engine", true)
+	sum := r.Observations[0].Evidence.SHA256.String()
+	set := &product.Set{}
+	if err := set.Add("x.yaml", []byte("format: showcause-products/1\nfamily: acme\nvendor: A\nversion: 2026-01-01\nsources: {s: x}\nproducts:\n  - id: acme.engine\n    name: E\n    identities:\n      - {kind: sha256, value: '"+sum+"', match: exact, proves: installed, confidence: primary, source: s}\n")); err != nil {
+		t.Fatal(err)
+	}
+	list := product.Match(&product.Inventory{Observations: r.Observations}, set)
+	if len(list) != 1 || !list[0].Present {
+		t.Errorf("%+v", list)
+	}
+}

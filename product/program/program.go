@@ -22,8 +22,8 @@ import (
 func Readers() []look.Reader {
 	return []look.Reader{
 		{Name: "pe", Method: "version resources and signers of PE files", Match: func(f *look.File) bool { return f.Magic("MZ") }, Read: readPE},
-		{Name: "macho", Method: "signers of Mach-O files", Match: isMachO, Read: readMachO},
-		{Name: "elf", Method: "names of ELF files", Match: func(f *look.File) bool { return f.Magic("\x7fELF") }, Read: readELF},
+		{Name: "macho", Method: "signers of Mach-O files", Match: IsMachO, Read: readMachO},
+		{Name: "elf", Method: "names, notes of packages and Go modules of ELF files", Match: func(f *look.File) bool { return f.Magic("\x7fELF") }, Read: readELF},
 		{Name: "msi-signer", Method: "signers of .msi installers", Match: func(f *look.File) bool { return f.Magic("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") }, Read: readMSI},
 		{Name: "crx", Method: "ids of extensions as they are sent", Match: func(f *look.File) bool { return f.Magic("Cr24") }, Read: readCRX},
 	}
@@ -106,7 +106,8 @@ func part(name, key string) string {
 	return v
 }
 
-func isMachO(f *look.File) bool {
+// IsMachO tells whether a file begins as Mach-O files do.
+func IsMachO(f *look.File) bool {
 	if f.Magic("\xca\xfe\xba\xbe", "\xca\xfe\xba\xbf") { // Java classes begin so, too: their next number is above 44
 		return len(f.Head) >= 8 && f.Head[4] == 0 && f.Head[5] == 0 && f.Head[6] == 0 && f.Head[7] < 40
 	}
@@ -140,10 +141,6 @@ func readMachO(f *look.File, o *look.Out) {
 	}
 	o.Add(product.Observation{Platform: product.MacOS, Facts: facts})
 	o.Short(short || m.Short())
-}
-
-func readELF(f *look.File, o *look.Out) {
-	o.Add(product.Observation{Platform: product.Linux, Facts: look.Facts("file", f.Base())})
 }
 
 func readMSI(f *look.File, o *look.Out) {

@@ -116,6 +116,24 @@ func reason(err error) string {
 	return showcause.Escape(err.Error())
 }
 
+// unsearched says which bytes were not looked at as content, in what was reached.
+func unsearched(c *product.Coverage) (out []string) {
+	if c.Files.Judged > 0 {
+		out = append(out, "the content of files that are no programs, records, packages or archives (texts, scripts, data): they are judged by path and first bytes")
+	}
+	switch {
+	case c.Files.Programs+c.Files.Unpacked == 0:
+	case c.Rules == "":
+		out = append(out, "components in programs that say nothing of themselves (no signature, version resource, note or record): no content rules were tried")
+	default:
+		out = append(out, "components in programs that say nothing of themselves and that no content rule that was tried knows")
+	}
+	if c.Files.Programs > 0 {
+		out = append(out, "what is packed into the sections of a system's own ELF files: behind their tables nothing stands, and within them nothing was unpacked")
+	}
+	return out
+}
+
 type surveyor struct {
 	Options
 	readers []look.Reader
@@ -143,6 +161,7 @@ func (s *surveyor) finish() {
 			inv.System.Name, inv.System.Version = ob.Get(product.OS), ob.Get(product.Version)
 		}
 	}
+	inv.Coverage.Limits = append(inv.Coverage.Limits, unsearched(&inv.Coverage)...)
 	inv.Coverage.Ended = s.Now().UTC()
 }
 
@@ -250,7 +269,7 @@ func (s *surveyor) what() string {
 }
 
 // readersVersion changes when readers say something else of the same file.
-const readersVersion = "readers 1"
+const readersVersion = "readers 2"
 
 // processes tells what runs on this host, by the links of the kernel to their programs.
 func (s *surveyor) processes() {

@@ -84,7 +84,7 @@ func TestJailed(t *testing.T) {
 	if want.System.Name != "debian" || want.Kind != "root" || !want.Coverage.Whole() {
 		t.Errorf("%+v %s %+v", want.System, want.Kind, want.Coverage.Gaps)
 	}
-	if f := want.Coverage.Files; f != (product.Files{Seen: 7, Read: 5, Judged: 2}) || len(want.Coverage.Excluded) != 1 {
+	if f := want.Coverage.Files; f != (product.Files{Seen: 7, Read: 5, Records: 2, Unpacked: 3, Judged: 2}) || len(want.Coverage.Excluded) != 1 {
 		t.Errorf("%+v, %v", f, want.Coverage.Excluded)
 	}
 	if err := jail.Available(); err != nil {
@@ -142,7 +142,7 @@ func TestLies(t *testing.T) {
 	dir := write(t, estate.Tree{"var/lib/dpkg/status": estate.Status(estate.Deb{Name: "a"})})
 	obs := func(o string) string { return `{"f":0,"o":` + o + `}` + "\n" }
 	for _, lie := range []string{
-		"{", `{"f":1,"e":{"layers":1}}` + "\n", `{"f":0}` + "\n", `{"f":0,"e":{"layers":-1}}` + "\n", `{"f":0,"g":{"code":"all.well","offset":0,"length":1}}` + "\n",
+		"{", `{"f":1,"e":{"layers":1}}` + "\n", `{"f":0}` + "\n", `{"f":0,"e":{"layers":1}}` + "\n", `{"f":0,"e":{"layers":1,"way":"guess"}}` + "\n", `{"f":0,"e":{"layers":-1}}` + "\n", `{"f":0,"g":{"code":"all.well","offset":0,"length":1}}` + "\n",
 		obs(`{"source":"oracle","class":"installed","facts":[{"kind":"package","value":"x"}]}`),
 		obs(`{"source":"dpkg","class":"certain","facts":[{"kind":"package","value":"x"}]}`),
 		obs(`{"source":"dpkg","class":"installed","facts":[{"kind":"guilt","value":"x"}]}`),
@@ -162,7 +162,7 @@ func TestLies(t *testing.T) {
 	}
 	// The place is the one that was asked for, whatever is said.
 	inv := run(t, dir, survey.Options{Run: func(_ context.Context, _ []byte, _ *os.File, part func([]byte) error) error {
-		return part([]byte(obs(`{"source":"dpkg","class":"installed","place":{"path":"/etc/shadow"},"facts":[{"kind":"package","value":"x"}]}`) + `{"f":0,"e":{"layers":1}}` + "\n"))
+		return part([]byte(obs(`{"source":"dpkg","class":"installed","place":{"path":"/etc/shadow"},"facts":[{"kind":"package","value":"x"}]}`) + `{"f":0,"e":{"layers":1,"way":"record"}}` + "\n"))
 	}})
 	if inv.Observations[0].Place.Path != "/var/lib/dpkg/status" {
 		t.Errorf("%+v", inv.Observations[0].Place)

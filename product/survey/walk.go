@@ -189,7 +189,7 @@ func (w *walker) candidate(f *disk.File, full string, size int64) (wanted, flat 
 		w.buf = make([]byte, inspect.MoreSize)
 	}
 	want := 1088 // the marks of all but discs
-	if size > 1<<20 {
+	if size > 64<<10 {
 		want = inspect.MoreSize
 	}
 	b := w.buf[:min(int64(want), size)]
@@ -302,6 +302,17 @@ func (s *surveyor) take(k key, r *inspect.Result, read bool) {
 		c.Files.Unread++
 	case read:
 		c.Files.Read++
+		switch r.Way {
+		case product.Recorded:
+			c.Files.Records++
+		case product.AsProgram:
+			c.Files.Programs++
+		default:
+			c.Files.Unpacked++
+		}
+		if r.Searched > 0 {
+			c.Files.Searched++
+		}
 	default:
 		c.Files.Judged++
 	}

@@ -57,8 +57,10 @@ type event struct {
 }
 
 type end struct {
-	Layers int64 `json:"layers"`
-	More   int64 `json:"more,omitempty"`
+	Layers   int64       `json:"layers"`
+	More     int64       `json:"more,omitempty"`
+	Way      product.Way `json:"way"`
+	Searched int64       `json:"searched,omitempty"`
 }
 
 // Read is the process that looks into files. It returns the exit code.
@@ -92,7 +94,7 @@ func job(j once.Job) []byte {
 		for k := range r.Gaps {
 			s.event(event{File: i, Gap: &r.Gaps[k]})
 		}
-		s.event(event{File: i, End: &end{r.Layers, r.More}})
+		s.event(event{File: i, End: &end{r.Layers, r.More, r.Way, r.Searched}})
 		if s.flush(); s.err != nil {
 			break
 		}
@@ -158,7 +160,7 @@ func newWords() words {
 	for _, o := range ops {
 		w.ops[o] = true
 	}
-	for _, c := range append(codes, showcause.Unsupported+".rpm.log", showcause.Unsupported+".rpm", showcause.Unsupported+".hive.log", showcause.Crash, showcause.LimitObject, showcause.LimitWork) {
+	for _, c := range append(codes, showcause.Unsupported+".rpm.log", showcause.Unsupported+".rpm", showcause.Unsupported+".hive.log", showcause.Unsupported+".script", showcause.Crash, showcause.LimitObject, showcause.LimitWork) {
 		w.codes[c] = true
 	}
 	return w
@@ -188,10 +190,10 @@ func (r *receiver) take(b []byte) error {
 			r.place(&e.Gap.Place, e.File)
 			out.Gaps = append(out.Gaps, *e.Gap)
 		case e.End != nil:
-			if e.End.Layers < 0 || e.End.More < 0 {
+			if e.End.Layers < 0 || e.End.More < 0 || e.End.Searched < 0 || e.End.Way != product.Recorded && e.End.Way != product.AsProgram && e.End.Way != product.Unpacked {
 				return errEvent
 			}
-			out.Layers, out.More = e.End.Layers, e.End.More
+			out.Layers, out.More, out.Way, out.Searched = e.End.Layers, e.End.More, e.End.Way, e.End.Searched
 			r.done++
 		default:
 			return errEvent
