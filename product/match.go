@@ -66,7 +66,7 @@ type matcher struct {
 // app is what an application's folder holds.
 type app struct {
 	vendors map[string]string // families that its programs and its path are of, and "" for others with a name of one
-	teams   map[string]bool   // team ids in it that are verified
+	teams   map[string]bool   // team ids in it that are verified and trusted
 	bundles map[string]bool
 	place   map[string]bool // families that its path is of
 }
@@ -105,7 +105,7 @@ func (m *matcher) learn(a *app, o *Observation) {
 	for _, f := range o.Facts {
 		switch f.Kind {
 		case TeamID:
-			if f.Verified {
+			if f.Verified && f.Trusted {
 				a.teams[f.Value] = true
 			}
 		case BundleID:
@@ -199,7 +199,7 @@ func (m *matcher) strong(o *Observation, f Fact, d *Identity) bool {
 	case Package:
 		return o.Source != "registry"
 	case Signer, TeamID:
-		return f.Verified
+		return f.Verified && f.Trusted
 	case BundleID:
 		a := m.apps[appKey(o.Place)]
 		if a == nil {
@@ -242,7 +242,7 @@ func (m *matcher) close(p *Presence) {
 	if _, _, ok := m.independent(p.Hits, true); ok {
 		p.Unconfirmed = true
 	}
-	p.Why = "one weak identity does not prove it: " + m.words(p.Hits)
+	p.Why = "one weak identity does not prove it: " + m.words(p.Hits) + m.distrust(p.Hits)
 	if p.Class == Installed || p.Class == Running || p.Class == Embedded {
 		p.Class = Remnant
 	}
@@ -267,13 +267,30 @@ func (m *matcher) independent(hits []Hit, unconfirmed bool) (a, b Hit, ok bool) 
 	return a, b, false
 }
 
-// family is what a hit must differ in from another: a signature that does not hold is no more than
-// what a file says of itself.
+// family is what a hit must differ in from another: a signature that does not hold, or that leads to nobody who
+// is trusted, is no more than what a file says of itself.
 func (m *matcher) family(h Hit) string {
-	if f := h.Identity.Kind.Family(); f != "signature" || m.inv.Observations[h.Observation].Facts[h.Fact].Verified {
-		return f
+	f := &m.inv.Observations[h.Observation].Facts[h.Fact]
+	if k := h.Identity.Kind.Family(); k != "signature" || f.Verified && f.Trusted {
+		return k
 	}
 	return "self"
+}
+
+// distrust says why signers among hits prove nothing.
+func (m *matcher) distrust(hits []Hit) string {
+	out := ""
+	for _, h := range hits {
+		f := &m.inv.Observations[h.Observation].Facts[h.Fact]
+		switch {
+		case h.Identity.Kind.Family() != "signature":
+		case !f.Verified:
+			return "; its signature does not hold"
+		case !f.Trusted:
+			out = "; its signature holds, and leads to no root that is trusted: anybody can make a certificate in this name"
+		}
+	}
+	return out
 }
 
 // inside tells whether facts of a family stand in a program that is there.

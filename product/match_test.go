@@ -43,7 +43,8 @@ products:
 
 var digests byte
 
-// seen is an observation of facts "kind value", with its own bytes.
+// seen is an observation of facts "kind value", with its own bytes; "kind!" is of a signature that holds and whose signer is
+// trusted, "kind~" of one that holds.
 func seen(source, platform string, class product.Class, path string, facts ...string) product.Observation {
 	digests++
 	o := product.Observation{
@@ -52,8 +53,9 @@ func seen(source, platform string, class product.Class, path string, facts ...st
 	}
 	for _, f := range facts {
 		kind, value, _ := strings.Cut(f, " ")
-		kind, verified := strings.CutSuffix(kind, "!")
-		o.Facts = append(o.Facts, product.Fact{Kind: product.Kind(kind), Value: value, Verified: verified})
+		kind, trusted := strings.CutSuffix(kind, "!")
+		kind, holds := strings.CutSuffix(kind, "~")
+		o.Facts = append(o.Facts, product.Fact{Kind: product.Kind(kind), Value: value, Verified: trusted || holds, Trusted: trusted})
 	}
 	return o
 }
@@ -70,6 +72,10 @@ func TestMatch(t *testing.T) {
 		"a record in a backup":    {list{seen("dpkg", "deb", back, "/b.tar", "package acme-agent")}, "backup"},
 		"another platform":        {list{seen("rpm", "rpm", in, "/x", "package acme-agent")}, ""},
 		"a verified signer":       {list{seen("pe", "windows", in, "/a.exe", "signer! Acme")}, "installed"},
+		"a signer by nobody":      {list{seen("pe", "windows", in, "/a.exe", "signer~ Acme", "company Acme")}, "remnant?"},
+		"by nobody, and a key":    {list{seen("pe", "windows", in, "/a.exe", "signer~ Acme"), seen("registry", "windows", in, "/S", "title Acme Suite")}, "installed"},
+		"two by nobody":           {list{seen("pe", "windows", in, "/a.exe", "signer~ Acme"), seen("pe", "windows", in, "/b.exe", "company Acme")}, "remnant?"},
+		"bundle and self-made":    {list{seen("bundle", "macos", in, "/Applications/A.app/Contents/Info.plist", "bundle-id com.acme.agent"), seen("macho", "macos", in, "/Applications/A.app/Contents/MacOS/A", "team-id~ ABCDE12345")}, "remnant?"},
 		"a claimed signer":        {list{seen("pe", "windows", in, "/a.exe", "signer Acme")}, "remnant?"},
 		"an unconfirmed signer":   {list{seen("pe", "windows", in, "/a.exe", "signer! OldAcme")}, "remnant?"},
 		"a mention with signer":   {list{seen("text", "", product.Mention, "/a.txt", "rule acme_engine")}, "mention?"},
@@ -100,6 +106,9 @@ func TestMatch(t *testing.T) {
 				s += "!"
 			}
 			got = append(got, s)
+			if strings.Contains(name, "by nobody") && len(p.Hits) == 2 && !p.Present && !strings.Contains(p.Why, "leads to no root that is trusted") {
+				t.Errorf("%s: %s", name, p.Why)
+			}
 			if p.Why == "" || len(p.Hits) == 0 {
 				t.Errorf("%s: %+v says nothing of why", name, p)
 			}

@@ -145,6 +145,8 @@ type Fact struct {
 	// Verified says of a signer or team id that the signature holds for these bytes and
 	// that its chain of certificates holds together. It says nothing of trust.
 	Verified bool `json:"verified,omitempty"`
+	// Trusted says that, with that, its chain leads to a root that whoever asked trusts (Coverage.Roots).
+	Trusted bool `json:"trusted,omitempty"`
 	// Chain are the subjects of the certificates, the signer's first.
 	Chain []string `json:"chain,omitempty"`
 	// Offset and Length are where in the evidence the fact stands; Length 0 if that is not told.
@@ -297,6 +299,7 @@ type Coverage struct {
 	Ended     time.Time   `json:"ended"`
 	Engine    string      `json:"engine"`          // version of Showcause
 	Rules     string      `json:"rules,omitempty"` // SHA-256 of the content rules that were tried, "" for none
+	Roots     string      `json:"roots,omitempty"` // SHA-256 of the roots of trust for signers, "" for none
 	Methods   []string    `json:"methods"`         // the readers that were used
 	Files     Files       `json:"files"`
 	Layers    int64       `json:"layers"` // inside files

@@ -28,6 +28,9 @@ type Certificate struct {
 	signature       []byte
 }
 
+// DER are the certificate's bytes.
+func (c *Certificate) DER() []byte { return c.raw }
+
 // certificate reads a certificate.
 func (p *parser) certificate(e element) (*Certificate, bool) {
 	top, ok := p.children(e.body)

@@ -47,6 +47,7 @@ type Signature struct {
 	Signer           string // common name of the signer's certificate
 	Organization     string
 	Chain            []string // subjects, the signer's first
+	Certificates     [][]byte // of the chain, in DER
 	Offset, Length   int64    // of the signature in the file
 }
 
@@ -192,7 +193,7 @@ func (s *Signature) signed(cms, directory []byte) bool {
 	}
 	ok := p.Verify() == nil
 	for range 16 {
-		s.Chain = append(s.Chain, c.Subject.String())
+		s.Chain, s.Certificates = append(s.Chain, c.Subject.String()), append(s.Certificates, c.Raw)
 		if bytes.Equal(c.RawSubject, c.RawIssuer) {
 			break
 		}

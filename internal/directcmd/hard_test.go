@@ -23,7 +23,7 @@ func TestEmbedded(t *testing.T) {
 func TestMention(t *testing.T) {
 	d := newDesk(t)
 	d.open("bod-17-01")
-	script := observation("text", "", product.Mention, "/home/anna/remove-av.sh", 3, product.Fact{Kind: product.Driver, Value: "klif.sys"}, product.Fact{Kind: product.Signer, Value: "AO Kaspersky Lab", Verified: true})
+	script := observation("text", "", product.Mention, "/home/anna/remove-av.sh", 3, product.Fact{Kind: product.Driver, Value: "klif.sys"}, product.Fact{Kind: product.Signer, Value: "AO Kaspersky Lab", Verified: true, Trusted: true})
 	out := d.search("bod-17-01", inventory("desk1", script))
 	d.has(out, "mention of", "counts nowhere")
 	d.has(d.do("case", "show"), "of 1 endpoints 0 present, 1 not found", "(mention)", "counts nowhere")
@@ -123,7 +123,7 @@ func TestVendorReplacement(t *testing.T) {
 	d.has(d.do("case", "show"), "1 present", "removed-unverified")
 	d.search("bod-17-01", inventory("desk1", kesl()))
 	d.has(d.do("case", "show"), "1 present", "still there after the removal")
-	other := observation("pe", product.Windows, product.Installed, "/Program Files/UltraAV/u.exe", 77, product.Fact{Kind: product.Signer, Value: "UltraAV", Verified: true})
+	other := observation("pe", product.Windows, product.Installed, "/Program Files/UltraAV/u.exe", 77, product.Fact{Kind: product.Signer, Value: "UltraAV", Verified: true, Trusted: true})
 	d.search("bod-17-01", inventory("desk1", other))
 	d.has(d.do("case", "show"), "0 present", "verified-gone")
 }

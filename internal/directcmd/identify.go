@@ -82,15 +82,16 @@ was found or something was not read.`,
 
 // looking is how targets are looked through.
 type looking struct {
-	exclude, rules []string
-	cache, jail    string
-	still          bool
+	exclude, rules, roots []string
+	cache, jail           string
+	still                 bool
 }
 
 func (l *looking) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&l.exclude, "exclude", nil, "file or folder of a tree that is left out, from its root; may be repeated")
 	f.StringArrayVar(&l.rules, "rules", nil, "YARA rules that are tried on programs, for components in others; may be repeated")
+	f.StringArrayVar(&l.roots, "roots", nil, "certificates (PEM) of roots that signers of programs may lead to, beside this system's; may be repeated")
 	f.StringVar(&l.cache, "cache", "", "keep in this folder what files held: one that did not change is not read again")
 	f.BoolVar(&l.still, "no-processes", false, "of this host, leave out what runs; the coverage then says so")
 	f.StringVar(&l.jail, "jail", "on", "on: files are read by processes that the kernel has locked in; off: by this process")
@@ -107,6 +108,9 @@ func (s *session) survey(target string, l *looking) (*product.Inventory, error) 
 		if err := jail.Available(); err != nil {
 			return nil, fmt.Errorf("jail: the kernel cannot lock the process that reads files: %w; --jail=off reads without", err)
 		}
+		if err := jail.Broker(); err != nil { // nor does this one get at a network any more
+			return nil, fmt.Errorf("jail: %w", err)
+		}
 	case "off":
 		fmt.Fprintln(s.c.ErrOrStderr(), "showcause: without the jail: this process reads the files itself")
 		o.Run = func(_ context.Context, request []byte, f *os.File, part func([]byte) error) error {
@@ -114,6 +118,13 @@ func (s *session) survey(target string, l *looking) (*product.Inventory, error) 
 		}
 	default:
 		return nil, fmt.Errorf("flag --jail: %.80q is not one of on, off", l.jail)
+	}
+	for _, name := range l.roots {
+		b, err := readFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("roots: %w", err)
+		}
+		o.Roots = append(append(o.Roots, b...), '\n')
 	}
 	if len(l.rules) > 0 {
 		var err error

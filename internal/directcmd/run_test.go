@@ -162,10 +162,10 @@ func kesl() product.Observation {
 // engine is a library of the vendor, in the folder of somebody else's application.
 func engine(digest byte) []product.Observation {
 	lib := observation("pe", product.Windows, product.Installed, "/Program Files/Gateway/kavengine.dll", digest,
-		product.Fact{Kind: product.Signer, Value: "AO Kaspersky Lab", Verified: true})
+		product.Fact{Kind: product.Signer, Value: "AO Kaspersky Lab", Verified: true, Trusted: true})
 	lib.Place.App = "/Program Files/Gateway"
 	exe := observation("pe", product.Windows, product.Installed, "/Program Files/Gateway/gateway.exe", digest+100,
-		product.Fact{Kind: product.Signer, Value: "Gateway Makers Inc.", Verified: true})
+		product.Fact{Kind: product.Signer, Value: "Gateway Makers Inc.", Verified: true, Trusted: true})
 	exe.Place.App = lib.Place.App
 	return []product.Observation{lib, exe}
 }

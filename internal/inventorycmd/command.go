@@ -45,6 +45,7 @@ type options struct {
 	format     string
 	identities []string
 	rules      []string
+	roots      []string
 	jail       string
 	survey     survey.Options
 }
@@ -83,6 +84,7 @@ Exit code: 0 everything was reached; 2 an error, or something was not reached.`,
 	f.StringVar(&o.format, "format", "text", "text; json: an object a target; cyclonedx, spdx: a document (1.6, 2.3) for one target")
 	f.StringArrayVar(&o.identities, "identities", nil, "a file of identities besides those that ship; may be given more than once")
 	f.StringArrayVar(&o.rules, "rules", nil, "YARA rules that are tried on programs, for components in others; may be given more than once")
+	f.StringArrayVar(&o.roots, "roots", nil, "certificates (PEM) of roots that signers of programs may lead to, besides this system's; may be given more than once")
 	f.StringArrayVar(&o.survey.Exclude, "exclude", nil, "a file or folder of a tree that is left out, from its root, / first; may be given more than once")
 	f.StringVar(&o.survey.Cache, "cache", "", "keep in this folder what files held: one that did not change is not read again")
 	f.BoolVar(&o.survey.NoProcesses, "no-processes", false, "of this host, leave out what runs")
@@ -138,6 +140,13 @@ func (o *options) prepare(c *cobra.Command) (print printer, err error) {
 		if o.survey.Rules, err = rules.Compile(o.rules, rules.Options{}); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
+	}
+	for _, name := range o.roots {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("roots: %w", err)
+		}
+		o.survey.Roots = append(append(o.survey.Roots, b...), '\n')
 	}
 	o.survey.Scratch, o.survey.Engine = o.Scratch, o.Version
 	return print, nil

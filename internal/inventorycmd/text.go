@@ -80,8 +80,11 @@ func (t *text) presence(inv *product.Inventory, set *product.Set, p product.Pres
 		o := &inv.Observations[h.Observation]
 		f := o.Facts[h.Fact]
 		words := []string{fmt.Sprintf("%s %s", f.Kind, showcause.Escape(f.Value))}
-		if f.Verified {
-			words = append(words, "signature holds")
+		switch {
+		case f.Trusted:
+			words = append(words, "signature holds, by a root that is trusted")
+		case f.Verified:
+			words = append(words, "signature holds, by no root that is trusted")
 		}
 		if h.Identity.Confidence == product.Unconfirmed {
 			words = append(words, "identity not confirmed")

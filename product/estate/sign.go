@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"time"
@@ -53,6 +54,11 @@ func NewPerson(organization, common string) (*Person, error) {
 		return nil, err
 	}
 	return &Person{key, cert, root}, nil
+}
+
+// Root is the certificate of who vouches for the person, as PEM.
+func (p *Person) Root() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.issuer.Raw})
 }
 
 // tlv is an element in DER.

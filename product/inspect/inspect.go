@@ -78,6 +78,8 @@ type Inspector struct {
 	// Rules are tried on programs; nil: none.
 	Rules *ruledb.DB
 	Spill func() (unpack.File, error)
+	// Anchors are the roots that signers may lead to; nil: none.
+	Anchors *program.Anchors
 }
 
 type visit struct {
@@ -252,7 +254,7 @@ func (v *visit) file(l showcause.Layer, p place) {
 		if !r.Match(f) {
 			continue
 		}
-		o := &look.Out{Reader: r.Name, Charge: v.charge}
+		o := &look.Out{Reader: r.Name, Charge: v.charge, Trust: v.Anchors.Lead}
 		read(r, f, o)
 		for _, g := range o.Gaps {
 			g.Place = where

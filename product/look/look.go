@@ -97,6 +97,8 @@ type Out struct {
 	Reader       string
 	Observations []product.Observation
 	Gaps         []product.Gap // of the file, without a place
+	// Trust tells whether a chain of certificates in DER, the signer's first, leads to a root that is trusted; nil: none does.
+	Trust func(chain [][]byte) bool
 	// Charge is asked for each step, nil: no bound.
 	Charge func(steps int64) bool
 	spent  bool

@@ -58,7 +58,7 @@ func readPE(f *look.File, o *look.Out) {
 		}
 	}
 	list, cut := authenticode.Parse(table, authenticode.Options{File: p.Digest, Work: o.Work})
-	facts = append(facts, signers(list, off, size)...)
+	facts = append(facts, signers(o, list, off, size)...)
 	o.Add(product.Observation{Platform: product.Windows, Facts: facts})
 	if cut || p.Err() != nil {
 		o.Short(true)
@@ -66,28 +66,33 @@ func readPE(f *look.File, o *look.Out) {
 }
 
 // signers are the names of who signed: the organisation, and the common name where that is another.
-func signers(list []authenticode.Signature, off, size int64) (out []product.Fact) {
+func signers(o *look.Out, list []authenticode.Signature, off, size int64) (out []product.Fact) {
 	for _, s := range list {
 		if s.Signer == nil || len(s.Signer.Chain) == 0 {
 			continue
 		}
 		var chain []string
+		var der [][]byte
 		for _, c := range s.Signer.Chain {
-			chain = append(chain, look.Text(c.Subject))
+			chain, der = append(chain, look.Text(c.Subject)), append(der, c.DER())
 		}
-		out = append(out, names(part(chain[0], "O"), part(chain[0], "CN"), s.Verified, chain, off, size)...)
+		f := product.Fact{Kind: product.Signer, Verified: s.Verified, Trusted: s.Verified && trust(o, der), Chain: chain, Offset: off, Length: size}
+		out = append(out, names(part(chain[0], "O"), part(chain[0], "CN"), f)...)
 	}
 	return out
 }
 
-func names(org, common string, verified bool, chain []string, off, size int64) (out []product.Fact) {
+func names(org, common string, f product.Fact) (out []product.Fact) {
 	for _, n := range []string{org, common} {
 		if n != "" && (len(out) == 0 || out[0].Value != n) {
-			out = append(out, product.Fact{Kind: product.Signer, Value: n, Verified: verified, Chain: chain, Offset: off, Length: size})
+			f.Value = n
+			out = append(out, f)
 		}
 	}
 	return out
 }
+
+func trust(o *look.Out, chain [][]byte) bool { return o.Trust != nil && o.Work(1000) && o.Trust(chain) }
 
 // part is a part of a name that is written "/C=..../O=....".
 func part(name, key string) string {
@@ -134,10 +139,12 @@ func readMachO(f *look.File, o *look.Out) {
 		if s.Identifier != "" {
 			facts = append(facts, product.Fact{Kind: product.BundleID, Value: s.Identifier, Offset: s.Offset, Length: s.Length})
 		}
+		by := product.Fact{Kind: product.TeamID, Value: s.Team, Verified: s.Verified, Trusted: s.Verified && trust(o, s.Certificates), Chain: s.Chain, Offset: s.Offset, Length: s.Length}
 		if s.Team != "" {
-			facts = append(facts, product.Fact{Kind: product.TeamID, Value: s.Team, Verified: s.Verified, Chain: s.Chain, Offset: s.Offset, Length: s.Length})
+			facts = append(facts, by)
 		}
-		facts = append(facts, names(s.Organization, s.Signer, s.Verified, s.Chain, s.Offset, s.Length)...)
+		by.Kind = product.Signer
+		facts = append(facts, names(s.Organization, s.Signer, by)...)
 	}
 	o.Add(product.Observation{Platform: product.MacOS, Facts: facts})
 	o.Short(short || m.Short())
@@ -156,7 +163,7 @@ func readMSI(f *look.File, o *look.Out) {
 		return
 	}
 	list, cut := authenticode.Parse([][]byte{b}, authenticode.Options{File: func(h hash.Hash) bool { return msi.Digest(db, h) }, Work: o.Work})
-	o.Add(product.Observation{Platform: product.Windows, Class: product.Installer, Facts: signers(list, 0, 0)})
+	o.Add(product.Observation{Platform: product.Windows, Class: product.Installer, Facts: signers(o, list, 0, 0)})
 	o.Short(cut)
 }
 

@@ -33,7 +33,7 @@ func inventory() *product.Inventory {
 			},
 			{
 				Source: "pe", Platform: product.Windows, Class: product.Embedded, Place: at("/a.exe"), Evidence: product.Evidence{SHA256: sum, Size: 5},
-				Facts: []product.Fact{fact(product.Program, "Agent"), {Kind: product.Signer, Value: "Acme", Verified: true}, fact(product.Version, "1")},
+				Facts: []product.Fact{fact(product.Program, "Agent"), {Kind: product.Signer, Value: "Acme", Verified: true, Trusted: true}, fact(product.Version, "1")},
 			},
 			{Source: "chrome", Platform: product.Chrome, Class: product.Installed, Place: at("/m"), Facts: []product.Fact{fact(product.Extension, "abcdefghijklmnopabcdefghijklmnop")}},
 			{Source: "folder", Class: product.Installed, Place: at("/opt/x"), Facts: []product.Fact{fact(product.Path, "/opt/x")}},

@@ -141,7 +141,7 @@ func linux() []planted {
 }
 
 // desktops are roots of Windows and macOS.
-func desktops(t testing.TB) []planted {
+func desktops(t testing.TB) (list []planted, roots []byte) {
 	own, other := signer(t, "Sentinel Works"), signer(t, "Other Soft")
 	win := func(over estate.Tree) estate.Tree {
 		root := &estate.Key{}
@@ -164,7 +164,7 @@ func desktops(t testing.TB) []planted {
 			"Applications/Agent.app/Contents/MacOS/Agent": estate.MachO(who, id, team, "code"),
 		}
 	}
-	return []planted{
+	list = []planted{
 		{name: "windows, signed", tree: win(estate.Tree{"Program Files/Sentinel/agent.exe": signed}).With(hives), want: "installed"},
 		{name: "windows without it", tree: win(nil)},
 		{name: "windows, uninstall key and program", tree: win(hives).With(estate.Tree{"Program Files/Sentinel/agent.exe": estate.PE(nil, "CompanyName", "Sentinel Works")}), want: "installed"},
@@ -175,12 +175,15 @@ func desktops(t testing.TB) []planted {
 		{name: "windows, driver's name in a list", tree: win(estate.Tree{"Users/u/drivers/sentdrv.sys": []byte("a list")}), want: "mention?"},
 		{name: "windows, another's driver of that name", tree: win(estate.Tree{"Windows/System32/drivers/sentdrv.sys": suite}), want: "remnant?"},
 		{name: "windows, signed by a namesake", tree: win(estate.Tree{"a.exe": estate.PE(signer(t, "Sentinel Works of Nowhere"), "CompanyName", "Sentinel Workshop")})},
+		{name: "windows, signed by whoever calls himself so", tree: win(estate.Tree{"a.exe": estate.PE(signer(t, "Sentinel Works"), "CompanyName", "Sentinel Works")}), want: "remnant?"},
+		{name: "macos, a team that anybody can claim", tree: mac(signer(t, "Sentinel Works"), "example.sentinel.agent", "SENTINEL01"), want: "remnant?"},
 		{name: "macos, bundle and team", tree: mac(own, "example.sentinel.agent", "SENTINEL01"), want: "installed"},
 		{name: "macos, bundle of another team", tree: mac(other, "example.sentinel.agent", "OTHER00001"), want: "remnant?"},
 		{name: "macos, ad hoc", tree: mac(nil, "example.sentinel.agent", "SENTINEL01"), want: "remnant?"},
 		{name: "macos, launch item that was left", tree: estate.Tree{"Library/LaunchDaemons/s.plist": estate.Plist("Label", "sentineld", "Program", "/x")}, want: "remnant?"},
 		{name: "macos without it", tree: mac(other, "example.other", "OTHER00001")},
 	}
+	return list, append(own.Root(), other.Root()...)
 }
 
 // disks are images that other tools make of a root.
@@ -224,11 +227,12 @@ func TestEstate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := slices.Concat(linux(), desktops(t), disks(t), []planted{
+	signed, roots := desktops(t)
+	list := slices.Concat(linux(), signed, disks(t), []planted{
 		{name: "a host that is off", as: "no/such/host", outcome: product.Unreached},
 		{name: "a root with an encrypted archive", tree: estate.Tree{"a.zip": []byte("PK\x03\x04\x14\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x10\x00\x00\x00\x01\x00\x00\x00xabcdefghijklmnop")}, outcome: product.Unreached},
 	})
-	if len(list) < 44 {
+	if len(list) < 46 {
 		t.Fatalf("%d targets", len(list))
 	}
 	mine := func(id string) bool { return strings.HasPrefix(id, "sentinel.") }
@@ -244,7 +248,7 @@ func TestEstate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		inv := run(t, target, survey.Options{Run: here, Rules: db, Exclude: p.exclude})
+		inv := run(t, target, survey.Options{Run: here, Rules: db, Roots: roots, Exclude: p.exclude})
 		found := product.Match(inv, set)
 		if got := summary(found, p.want == "mention?"); got != p.want {
 			t.Errorf("%s: %q, want %q\n%s", p.name, got, p.want, explain(inv, found))

@@ -41,6 +41,7 @@ type Options struct {
 	Exclude []string // folders and files of a tree that are left out, from its root, "/" first
 	Limits  showcause.Limits
 	Rules   []byte // compiled content rules, tried on programs; nil: none
+	Roots   []byte // certificates of roots as PEM, beside this system's: signers of programs that lead to one are who they say
 	Cache   string // folder of the cache; "": none
 	// NoProcesses leaves out what runs, of a host.
 	NoProcesses bool
@@ -78,6 +79,11 @@ func Run(ctx context.Context, target string, o Options) (*product.Inventory, err
 		sum := sha256.Sum256(o.Rules)
 		s.inv.Coverage.Rules = hex.EncodeToString(sum[:])
 	}
+	s.Roots = append(slices.Clone(s.Roots), systemRoots()...)
+	if len(s.Roots) > 0 {
+		sum := sha256.Sum256(s.Roots)
+		s.inv.Coverage.Roots = hex.EncodeToString(sum[:])
+	}
 	for _, r := range s.readers {
 		s.inv.Coverage.Methods = append(s.inv.Coverage.Methods, r.Name+": "+r.Method)
 	}
@@ -105,6 +111,19 @@ func Run(ctx context.Context, target string, o Options) (*product.Inventory, err
 	}
 	s.finish()
 	return s.inv, err
+}
+
+// systemRoots are the roots that this system trusts: the first of the files that systems have them in.
+func systemRoots() []byte {
+	for _, name := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cacert.pem",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+	} {
+		if b, err := os.ReadFile(name); err == nil && len(b) <= 8<<20 {
+			return b
+		}
+	}
+	return nil
 }
 
 // reason is an error without the path, which is known.
@@ -265,7 +284,7 @@ func (s *surveyor) tree(ctx context.Context, target string) error {
 
 // what names all that results depend on besides the files.
 func (s *surveyor) what() string {
-	return fmt.Sprintf("%s %s %s %+v", readersVersion, s.Engine, s.inv.Coverage.Rules, s.Limits)
+	return fmt.Sprintf("%s %s %s %s %+v", readersVersion, s.Engine, s.inv.Coverage.Rules, s.inv.Coverage.Roots, s.Limits)
 }
 
 // readersVersion changes when readers say something else of the same file.

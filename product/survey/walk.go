@@ -330,7 +330,7 @@ func (s *surveyor) batch(ctx context.Context, b *batch) error {
 	parts, keys := b.parts, b.keys
 	for len(parts) > 0 {
 		r := &receiver{words: newWords(), parts: parts, results: make([]inspect.Result, len(parts))}
-		request, err := encodeRequest(parts, s.Rules)
+		request, err := encodeRequest(parts, s.Roots, s.Rules)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/product/inspect"
+	"github.com/showcause/showcause/product/program"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/worker/once"
 	"github.com/showcause/showcause/worker/wire"
@@ -29,23 +30,29 @@ type part struct {
 	Size int64 `json:"size"`
 }
 
-// A request is the length of the parts' JSON u32, that, and the compiled rules, or nothing.
-func encodeRequest(parts []part, rules []byte) ([]byte, error) {
+// A request is the length of the parts' JSON u32, that, the length of the roots u32, these, and the compiled rules, or nothing.
+func encodeRequest(parts []part, roots, rules []byte) ([]byte, error) {
 	b, err := json.Marshal(parts)
 	if err != nil {
 		return nil, err
 	}
 	out := binary.LittleEndian.AppendUint32(nil, uint32(len(b)))
-	return append(append(out, b...), rules...), nil
+	out = append(out, b...)
+	out = append(binary.LittleEndian.AppendUint32(out, uint32(len(roots))), roots...)
+	return append(out, rules...), nil
 }
 
-func decodeRequest(b []byte) (parts []part, rules []byte, err error) {
-	if len(b) < 4 || int64(binary.LittleEndian.Uint32(b)) > int64(len(b)-4) {
-		return nil, nil, errors.New("request: cut off")
+func decodeRequest(b []byte) (parts []part, roots, rules []byte, err error) {
+	var field [2][]byte
+	for i := range field {
+		if len(b) < 4 || int64(binary.LittleEndian.Uint32(b)) > int64(len(b)-4) {
+			return nil, nil, nil, errors.New("request: cut off")
+		}
+		n := int(binary.LittleEndian.Uint32(b))
+		field[i], b = b[4:4+n], b[4+n:]
 	}
-	n := int(binary.LittleEndian.Uint32(b))
-	err = json.Unmarshal(b[4:4+n], &parts)
-	return parts, b[4+n:], err
+	err = json.Unmarshal(field[0], &parts)
+	return parts, field[1], b, err
 }
 
 // event is a line of the answer: one of these, of the file with the number.
@@ -75,11 +82,11 @@ func Read() int {
 
 // job looks into each file in turn, and says what each holds before the next is begun.
 func job(j once.Job) []byte {
-	parts, rules, err := decodeRequest(j.Request)
+	parts, roots, rules, err := decodeRequest(j.Request)
 	if err != nil {
 		return nil
 	}
-	in := &inspect.Inspector{Readers: inspect.Readers(), Spill: j.Spill}
+	in := &inspect.Inspector{Readers: inspect.Readers(), Spill: j.Spill, Anchors: program.NewAnchors(roots)}
 	if len(rules) > 0 {
 		if in.Rules, err = ruledb.New(rules); err != nil {
 			return nil
