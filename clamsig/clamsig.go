@@ -80,6 +80,10 @@ type Options struct {
 	// BytecodeUnsigned loads .cbc files that stand alone, too.
 	BytecodeUnsigned bool
 
+	// Link takes each line of .pdb, .wdb and .gdb files, by the name of its file and without its
+	// levels; if it is nil, they are left out.
+	Link func(file, line string)
+
 	Trust *cvd.Trust // whose signatures containers need; nil: ClamAV's own
 }
 

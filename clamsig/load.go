@@ -11,6 +11,7 @@ import (
 
 	"github.com/showcause/showcause/clamsig/bytecode"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/phish"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -163,6 +164,7 @@ type loader struct {
 	fields [4 + maxSubs]string
 	rule   rule.Rule
 	digest rule.DigestRule
+	links  phish.List           // lines of phishing data, to see whether they are some
 	proven map[string]*cvd.File // by path: open containers' headers, proven in the first round
 }
 

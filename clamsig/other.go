@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/showcause/showcause/phish"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -61,6 +62,12 @@ func (f *file) other(r io.Reader) error {
 		} else if kind.sep != 0 {
 			name = line[:max(0, strings.IndexByte(line, kind.sep))]
 		}
+		if f.l.opt.Link != nil && phish.Kinds(f.kind) {
+			if err := f.link(line, kind.known); err != nil {
+				return err
+			}
+			continue
+		}
 		unfit := outside(DatabaseType, ".%s is not read", f.kind)
 		unfit.known = kind.known && f.levelHolds(line)
 		f.skip(name, unfit)
@@ -77,13 +84,42 @@ func (f *file) levelHolds(line string) bool {
 	if f.kind != "pdb" && f.kind != "gdb" {
 		return true
 	}
-	low, high, ok := strings.Cut(line[strings.LastIndexByte(line, ':')+1:], "-")
+	_, holds := f.levels(line)
+	return holds
+}
+
+// levels returns a line of phishing data without its levels, and whether they admit this engine.
+func (f *file) levels(line string) (bare string, holds bool) {
+	at := strings.LastIndexByte(line, ':')
+	low, high, ok := strings.Cut(line[at+1:], "-")
 	from, okLow := number(low)
 	to, okHigh := number(high)
 	if !ok || low == "" || !okLow || !okHigh {
-		return true
+		return line, true
 	}
-	return from <= f.l.level && (high == "" || to >= f.l.level)
+	return line[:max(at, 0)], from <= f.l.level && (high == "" || to >= f.l.level)
+}
+
+// link hands a line of phishing data over.
+func (f *file) link(line string, known bool) error {
+	bare, holds := f.levels(line)
+	if !holds {
+		f.skip("", outside(FunctionalityLevel, "level %s", line[len(bare)+1:]))
+		return nil
+	}
+	if err := f.l.links.Add(f.kind, bare, 1); err != nil {
+		if f.l.opt.Strict {
+			return errorAt(f.name, f.line, err.Error())
+		}
+		f.skip("", malformed("%v", err))
+		return nil
+	}
+	f.stats.Loaded++
+	if known {
+		f.stats.Known++
+	}
+	f.l.opt.Link(f.name, bare)
+	return nil
 }
 
 // yaraRule returns the name in a line that begins a YARA rule.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
 )
@@ -30,6 +31,13 @@ func (v *verification) condition() {
 	}
 	if path.Ext(r.File) == ".cbc" {
 		v.note(NoteReads, ruleAt, "a program: recheck")
+		return
+	}
+	if path.Base(r.File) == heuristic.File {
+		if heuristic.Name(text) != r.Name {
+			v.problems.add(BadRuleName, ruleAt+"/name", "%.100q, and the text's is %.100q", r.Name, showcause.Escape(heuristic.Name(text)))
+		}
+		v.note(NoteReads, ruleAt, "a heuristic: recheck")
 		return
 	}
 	got, err := readClamAV(r.File, text)

@@ -48,6 +48,9 @@ type Rule struct {
 	Cond     Node
 	YARA     *YARA     // what a rule in YARA's language has besides; else nil
 	Bytecode *Bytecode // of a program in ClamAV's bytecode; else nil
+	// Heuristic tells that the rule is decided by what its text says (package heuristic). Its
+	// patterns, one for each line of the text, are searched for nowhere.
+	Heuristic bool
 }
 
 // Bytecode marks a rule that is a program in ClamAV's bytecode, which is the rule's

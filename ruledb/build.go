@@ -132,6 +132,9 @@ func (b *Builder) Rule(r *rule.Rule) error {
 			flags |= flagAlias
 		}
 	}
+	if r.Heuristic {
+		flags |= flagHeuristic
+	}
 	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
 	n.row.Text, n.row.TextLen = b.textPiece(r.Text)

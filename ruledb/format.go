@@ -142,6 +142,7 @@ const (
 	flagUnofficial = 1 << iota // the reported name ends in ".UNOFFICIAL", which names does not hold
 	flagBytecode               // its text is a program
 	flagAlias                  // of the program that stands before it
+	flagHeuristic              // rule.Rule.Heuristic
 )
 
 // ref is where a literal leads.

@@ -18,7 +18,7 @@ type Info struct {
 	Line   int    `json:"line"`
 	Text   string `json:"text"`
 	Digest string `json:"digest"` // SHA-256 of Text, hexadecimal
-	Kind   string `json:"kind"`   // "patterns", "digest", "allow"
+	Kind   string `json:"kind"`   // "patterns", "digest", "allow", Heuristic
 	// Patterns are the rule's patterns as they were understood.
 	Patterns []string `json:"patterns,omitempty"`
 	YARA     *About   `json:"yara,omitempty"`
@@ -68,7 +68,11 @@ func (db *DB) Info(i uint32) (Info, error) {
 		if err := db.proveRule(i); err != nil {
 			return Info{}, err
 		}
-		for _, p := range db.Rule(i).Patterns {
+		patterns := db.Rule(i).Patterns
+		if r.Flags&flagHeuristic != 0 {
+			out.Kind, patterns = Heuristic, nil
+		}
+		for _, p := range patterns {
 			if err := db.provePattern(p); err != nil {
 				return Info{}, err
 			}

@@ -25,6 +25,7 @@ func identity(paths []string, o *Options) (string, error) {
 	if len(o.PUAOnly)+len(o.PUAExcept) > 0 {
 		fmt.Fprintf(h, "pua %q %q\n", o.PUAOnly, o.PUAExcept)
 	}
+	fmt.Fprintf(h, "heuristics %+v\n", o.Heuristics)
 	fmt.Fprintf(h, "trust %v %q\n", o.Unsigned, o.Certs)
 	for _, d := range o.IncludeDirs {
 		fmt.Fprintf(h, "include %q\n", d)

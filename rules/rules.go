@@ -18,6 +18,8 @@ import (
 
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/heuristic"
+	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/yara/check"
@@ -30,16 +32,17 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 6"
+const tool = "showcause 7"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
 	PUA                bool     // load signatures of possibly unwanted applications
 	BytecodeUnsigned   bool     // load programs (.cbc) that stand in no signed container
 	PUAOnly, PUAExcept []string // of them, those of these categories alone, or none of these
-	Lenient            bool     // malformed lines are left out; without it one is an error
-	Unsigned           bool     // ClamAV's containers need no signature that holds
-	Certs              string   // folder of the certificates for detached signatures of containers (.sign); empty: these are not looked at
+	Heuristics         heuristic.Options
+	Lenient            bool   // malformed lines are left out; without it one is an error
+	Unsigned           bool   // ClamAV's containers need no signature that holds
+	Certs              string // folder of the certificates for detached signatures of containers (.sign); empty: these are not looked at
 
 	// What follows is for YARA rules.
 
@@ -109,6 +112,8 @@ func Compile(paths []string, o Options) ([]byte, error) {
 	}
 	var c compiler
 	var yara []input
+	var links []heuristic.Line
+	link := func(file, line string) { links = append(links, heuristic.Line{File: file, Text: line}) }
 	for _, path := range paths {
 		files, dir, err := yaraFiles(path)
 		if err != nil {
@@ -119,13 +124,16 @@ func Compile(paths []string, o Options) ([]byte, error) {
 			continue
 		}
 		_, plain := Split(path)
-		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, BytecodeUnsigned: o.BytecodeUnsigned, Trust: trust}, &c)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, BytecodeUnsigned: o.BytecodeUnsigned, Trust: trust, Link: link}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
 		c.note(st)
 	}
 	if err := c.yara(yara, &o); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	if err := c.heuristics(&o.Heuristics, links); err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	if len(c.meta.Sources) == 0 {
@@ -136,6 +144,32 @@ func Compile(paths []string, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	return data, nil
+}
+
+// heuristics adds the rules that options and phishing data make.
+func (c *compiler) heuristics(o *heuristic.Options, links []heuristic.Line) error {
+	texts, err := o.Texts(links)
+	for i, text := range texts {
+		if err == nil {
+			err = c.Builder.Rule(heuristicRule(text, i+1))
+		}
+	}
+	if err == nil && len(texts) > 0 {
+		c.meta.Tool = tool
+		c.meta.Sources = append(c.meta.Sources, ruledb.Source{File: heuristic.File, Loaded: len(texts)})
+	}
+	return err
+}
+
+// heuristicRule is a rule that its text decides: a pattern for each line, and a condition that
+// no match fulfils.
+func heuristicRule(text string, line int) *rule.Rule {
+	never := pattern.Pattern{Variants: [][]pattern.Elem{{{Kind: pattern.Bytes, Value: []byte(heuristic.File)}}}}
+	return &rule.Rule{
+		Origin:   rule.Origin{Name: heuristic.Name(text), File: heuristic.File, Line: line, Text: text},
+		Patterns: slices.Repeat([]pattern.Pattern{never}, heuristic.Lines(text)),
+		Cond:     rule.Node{Op: rule.Count, Cmp: rule.Less}, Heuristic: true,
+	}
 }
 
 // trust is whose signatures containers need.

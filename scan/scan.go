@@ -74,6 +74,8 @@ type Scanner struct {
 	whole   []byte   // the bytes of an input that fits in memory
 	scratch unpack.Scratch
 	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
+
+	heuristics heuristics
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -85,7 +87,7 @@ func New(db *ruledb.DB, o Options) *Scanner {
 	if o.Formats == nil {
 		o.Formats = formats.All()
 	}
-	s := &Scanner{db: db, options: o, search: newSearcher(db)}
+	s := &Scanner{db: db, options: o, search: newSearcher(db), heuristics: newHeuristics(db)}
 	if !o.TopOnly && !o.EachTime {
 		s.tags = newTagger()
 	}
@@ -287,6 +289,7 @@ func (in *input) searchAll(l *layer) {
 	in.guard(l, func() { in.settle(l) })
 	if !in.options.TopOnly && !in.db.OnlyYARA() {
 		in.guard(l, func() { in.views(l) })
+		in.guard(l, func() { in.heuristic(l) })
 	}
 }
 

@@ -812,6 +812,12 @@ class Check:
         if r["language"] == "yara":
             return self.note("reads-file", at, "conditions of YARA rules are not evaluated here")
         kind = kind_of(r["file"])
+        if kind == "cbc":
+            return self.note("reads-file", at, "a program: recheck")
+        if r["file"] == "heuristics.heu":
+            if re.split(b"[;\n]", self.text)[0] != r["name"].encode("utf-8"):
+                self.bad("rule.name", at + "/name", "not the text's")
+            return self.note("reads-file", at, "a heuristic: recheck")
         try:
             sig = Signature(kind, self.text.decode("latin-1"))
         except Malformed as e:

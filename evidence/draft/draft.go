@@ -21,6 +21,7 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/evidence/recheck"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -203,6 +204,9 @@ func label(s string) string {
 // their extensions.
 func language(info *ruledb.Info) string {
 	kind, database := clamsig.Classify(path.Base(info.File))
+	if info.File == heuristic.File {
+		return "clamav"
+	}
 	if database && kind != "yar" && kind != "yara" {
 		return "clamav"
 	}

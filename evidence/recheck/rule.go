@@ -16,6 +16,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
@@ -95,6 +96,9 @@ func (o *one) Skip(s clamsig.Skip) { o.skip = string(s.Reason) + ": " + s.Detail
 func compileClamAV(r *Rule) (test, error) {
 	if path.Ext(r.File) == ".cbc" {
 		return compileProgram(r)
+	}
+	if path.Base(r.File) == heuristic.File {
+		return compileHeuristic(r)
 	}
 	if strings.ContainsAny(r.Text, "\n\x00") {
 		return nil, errors.New("its text is not one line")

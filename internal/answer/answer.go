@@ -181,7 +181,9 @@ func PrintRule(w io.Writer, indent string, r ruledb.Info) {
 	fmt.Fprintf(w, "%sfrom     %s, line %d\n", indent, showcause.Escape(r.File), r.Line)
 	for i, line := range strings.Split(strings.ReplaceAll(r.Text, "\r\n", "\n"), "\n") {
 		head := "text     "
-		if i > 0 {
+		if r.Kind == ruledb.Heuristic { // matches are of lines
+			head = fmt.Sprintf("line %-3d ", i)
+		} else if i > 0 {
 			head = "         "
 		}
 		line = strings.ReplaceAll(line, "\t", "    ")
