@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/formats"
+	"github.com/showcause/showcause/view"
 	"github.com/showcause/showcause/yara/calc"
 	"github.com/showcause/showcause/yara/module"
 	"github.com/showcause/showcause/yara/source"
@@ -73,6 +74,7 @@ type Scanner struct {
 	tags    *tagger  // nil: nothing that occurs twice is scanned once
 	whole   []byte   // the bytes of an input that fits in memory
 	scratch unpack.Scratch
+	pages   view.Pages
 	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
 
 	heuristics heuristics

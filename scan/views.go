@@ -82,7 +82,8 @@ func (in *input) html(l *layer) {
 			src = showcause.Bytes(v.Bytes)
 		}
 	}
-	vs, all := view.HTML(src, maxView)
+	vs, all := in.pages.HTML(src, maxView)
+	defer in.pages.Trim()
 	for i, v := range vs {
 		sl := showcause.Layer{Trail: l.Trail.Child(showcause.Step{Index: i, Op: v.Op}), Source: showcause.Bytes(v.Bytes)}
 		in.budget.Spent.Work += int64(len(v.Bytes)) / 8

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/showcause/showcause"
 )
@@ -20,10 +21,22 @@ const maxScript = 20 << 20
 // and the scripts if there are any. At most max
 // bytes of input are read and at most max bytes of each view are made; whole
 // is false if that cut anything, or src could not be read to its end.
-func HTML(src showcause.Source, max int64) (vs []View, whole bool) {
-	h := &document{max: max, after: true}
-	h.doc.max, h.text.max, h.js.max = max, max, max
+func HTML(src showcause.Source, max int64) (vs []View, whole bool) { return new(Pages).HTML(src, max) }
+
+// Pages makes the views of one document after the other in the same memory. The zero
+// value works.
+type Pages struct {
+	doc, text, js, script []byte
+	scripts               scripts
+}
+
+// HTML is HTML. The views are valid until it is called again, or Trim.
+func (m *Pages) HTML(src showcause.Source, max int64) (vs []View, whole bool) {
+	h := &document{after: true, script: m.script[:0], scripts: &m.scripts}
 	in := newInput(src, max)
+	// What is without comments is about as long as what is read.
+	h.doc = out{b: slices.Grow(m.doc[:0], int(in.end+in.end/16)), max: max}
+	h.text, h.js = out{b: m.text[:0], max: max}, out{b: m.js[:0], max: max}
 	var c pieces
 	for p := in.next(); len(p) > 0; p = in.next() {
 		c.add(p, h.piece)
@@ -31,10 +44,26 @@ func HTML(src showcause.Source, max int64) (vs []View, whole bool) {
 	c.flush(h.piece)
 	h.end()
 	vs = []View{{OpNoComment, h.doc.b}, {OpNoTags, h.text.b}}
-	if h.js.b != nil {
+	if h.anyJS {
 		vs = append(vs, View{OpJavaScript, h.js.b})
 	}
+	m.doc, m.text, m.js, m.script = h.doc.b, h.text.b, h.js.b, h.script
 	return vs, in.whole && !h.doc.cut && !h.text.cut && !h.js.cut
+}
+
+// kept is how much memory for one view is kept for the next document, bytes.
+const kept = 1 << 20
+
+// Trim lets go of memory that only a large document needs.
+func (m *Pages) Trim() {
+	if cap(m.script) > kept || cap(m.scripts.tokens) > kept/64 || cap(m.scripts.scopes) > kept/1024 {
+		m.scripts = scripts{} // which points into the script
+	}
+	for _, b := range []*[]byte{&m.doc, &m.text, &m.js, &m.script} {
+		if cap(*b) > kept {
+			*b = nil
+		}
+	}
 }
 
 // pieces cuts a document, less its NUL bytes, into pieces of at most line
@@ -105,7 +134,6 @@ const (
 type document struct {
 	doc, text out
 	js        out
-	max       int64
 
 	state  state
 	back   state  // where an entity goes back to
@@ -124,7 +152,10 @@ type document struct {
 	hex    bool
 	script []byte // content of a script element
 	isJS   bool
+	anyJS  bool // there was one
 	ended  bool // the script element has ended; white space that follows still counts
+
+	scripts *scripts
 }
 
 // attribute is the value that is being read.
@@ -144,8 +175,16 @@ func (h *document) piece(p []byte) {
 		h.addScript(p[0])
 		p = p[1:]
 	}
-	for _, c := range p {
-		h.addScript(c)
+	for len(p) > 0 {
+		if n := h.ordinary(p); n > 0 {
+			p = p[n:]
+			continue
+		}
+		c := p[0]
+		p = p[1:]
+		if h.isJS || h.ended {
+			h.addScript(c)
+		}
 		if c == '\r' {
 			continue
 		}
@@ -157,6 +196,80 @@ func (h *document) piece(p []byte) {
 			again = h.step(c)
 		}
 	}
+}
+
+// The bytes that end a run of ordinary ones, in each state that has such runs.
+const (
+	stopText = 1 << iota
+	stopValue
+	stopRaw
+	stopName
+	stopAttr
+)
+
+var special = func() (t [256]uint8) {
+	for i := range t {
+		c := byte(i)
+		if c >= 0x80 || space(c) || c == '&' {
+			t[i] = stopText | stopValue | stopRaw
+		}
+		if c >= 0x80 || space(c) || c == '>' {
+			t[i] |= stopName | stopAttr
+		}
+		if c == '=' {
+			t[i] |= stopAttr
+		}
+		if c <= ' ' || c == '<' {
+			t[i] |= stopText
+		}
+		if c == '>' || c == '"' || c == '\'' || c == ':' {
+			t[i] |= stopValue
+		}
+		if c == '<' || c == '\'' {
+			t[i] |= stopRaw
+		}
+	}
+	return t
+}()
+
+// stopIn is which of them, by the state.
+var stopIn = [inData + 1]uint8{inText: stopText, inValue: stopValue, inRaw: stopRaw, inName: stopName, inAttr: stopAttr}
+
+// ordinary reads bytes at once that only stand for themselves, and returns how many.
+func (h *document) ordinary(p []byte) int {
+	if h.high.some || h.ended {
+		return 0
+	}
+	stop := stopIn[h.state]
+	if stop == 0 || h.state == inValue && h.inner.some {
+		return 0
+	}
+	n := 0
+	for n < len(p) && special[p[n]]&stop == 0 {
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	switch p = p[:n]; h.state {
+	case inText:
+		h.flushLink()
+		h.text.lowered(p)
+		h.blank, h.after = false, false
+	case inValue:
+		h.value.fresh = false
+		h.value.b = append(h.value.b, p...)
+	case inName:
+		h.tag = keepAll(h.tag, p)
+	case inAttr:
+		h.attr = keepAll(h.attr, p)
+	}
+	h.putGap()
+	h.doc.lowered(p)
+	if h.isJS {
+		h.keepScript(p)
+	}
+	return n
 }
 
 // addHigh gathers bytes above 0x7f, which are written three at a time or when
@@ -385,6 +498,13 @@ func (h *document) openTag() {
 func keep(b []byte, c byte) []byte {
 	if len(b) < 16 {
 		b = append(b, lower(c))
+	}
+	return b
+}
+
+func keepAll(b, p []byte) []byte {
+	for _, c := range p[:min(len(p), 16)] {
+		b = keep(b, c)
 	}
 	return b
 }

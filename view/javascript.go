@@ -2,7 +2,7 @@ package view
 
 import (
 	"bytes"
-	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -46,38 +46,50 @@ func isReserved(b []byte) bool {
 	return false
 }
 
-// javascript writes the tokens of a script to o: strings added together are
+// scripts writes one script after the other, in the same memory.
+type scripts struct {
+	tokens []token
+	scopes []scope
+}
+
+// normalise writes the tokens of a script to o: strings added together are
 // one, unescape("..") and eval("..") of constants are done, names declared in the script
 // are n000, n001 and on, and what is left stands with as little white space as
 // can be, in lower case.
-func javascript(o *out, src []byte) {
-	ts, rest, whole := lex(src)
+func (m *scripts) normalise(o *out, src []byte) {
+	ts, rest, whole := lex(m.tokens[:0], src)
+	m.tokens = ts
 	if !whole {
 		o.cut = true
 	}
 	if rest.kind == str && rest.text != nil {
 		ts = append(ts, rest)
 	}
-	d := declarations{scopes: []scope{{up: -1}}}
+	d := declarations{scopes: append(m.scopes[:0], scope{up: -1})}
 	d.read(ts, 0)
 	ts = evaluate(fold(ts), &d)
 	d.resolve(ts)
-	if d.cut {
+	if m.scopes = d.scopes; d.cut {
 		o.cut = true
 	}
 	open := 0
-	for _, t := range ts {
-		if t.is("(") {
+	for i := range ts {
+		switch {
+		case ts[i].kind == str || len(ts[i].text) != 1:
+		case ts[i].text[0] == '(':
 			open++
-		} else if t.is(")") && open > 0 {
+		case ts[i].text[0] == ')' && open > 0:
 			open--
 		}
 	}
-	for ; open > 0; open-- {
-		ts = append(ts, token{kind: sign, renamed: -1, text: []byte{')'}})
+	if open == 0 {
+		ts = withoutEnd(ts)
 	}
 	o.puts([]byte("<script>"))
-	writeTokens(o, withoutEnd(ts))
+	writeTokens(o, ts)
+	for ; open > 0; open-- {
+		o.put(')')
+	}
 	o.puts([]byte("</script>"))
 }
 
@@ -95,7 +107,8 @@ func withoutEnd(ts []token) []token {
 // numbers; after a word that follows a dot only if it ends in a letter or digit.
 func writeTokens(o *out, ts []token) {
 	wordy := false
-	for i, t := range ts {
+	for i := range ts {
+		t := &ts[i]
 		w := t.kind == word || t.kind == number
 		if w && wordy {
 			o.put(' ')
@@ -103,27 +116,34 @@ func writeTokens(o *out, ts []token) {
 		wordy = w
 		switch {
 		case t.renamed >= 0:
-			o.puts(fmt.Appendf(nil, "n%03d", t.renamed))
+			o.puts(nameOf(t.renamed))
 		case t.kind == str:
 			o.put('"')
-			s := t.string()
-			for _, c := range s {
+			from := len(o.b)
+			o.lowered(t.string())
+			for i, c := range o.b[from:] {
 				if space(c) {
-					c = ' '
+					o.b[from+i] = ' '
 				}
-				o.put(lower(c))
 			}
 			o.put('"')
 		default:
-			for _, c := range t.text {
-				o.put(lower(c))
-			}
+			o.lowered(t.text)
 			if t.kind == word && dotted(ts, i) {
 				n := len(t.text)
 				wordy = n > 0 && wordByte(t.text[n-1]) && t.text[n-1] != '_' && t.text[n-1] != '$'
 			}
 		}
 	}
+}
+
+// nameOf is the name of a declaration: n and its number, of three digits at least.
+func nameOf(n int32) []byte {
+	b := append(make([]byte, 0, 12), 'n')
+	for least := int32(100); least > 1 && n < least; least /= 10 {
+		b = append(b, '0')
+	}
+	return strconv.AppendInt(b, int64(n), 10)
 }
 
 // string returns the content of a string token with its escapes decoded.
@@ -141,11 +161,15 @@ func wordByte(c byte) bool {
 // maxTokens bounds the tokens of one script.
 const maxTokens = 1 << 20
 
-// lex cuts a script into tokens, and whole is false if they are too many. rest is a word, number or string that the end
+// lex cuts a script into tokens behind those of in, and whole is false if they are too many. rest is a word, number or string that the end
 // cut off; only such a string counts for the caller. A comment after // ends
 // at white space, which is how ClamAV's does, since its input has no line ends left.
-func lex(p []byte) (ts []token, rest token, whole bool) {
+func lex(in []token, p []byte) (ts []token, rest token, whole bool) {
+	ts = in
 	add := func(k kind, b []byte) {
+		if len(ts) == cap(ts) {
+			ts = slices.Grow(ts, len(ts)+16)
+		}
 		ts = append(ts, token{kind: k, renamed: -1, text: b, key: k == word && isReserved(b)})
 	}
 	for i := 0; i < len(p); {
@@ -245,6 +269,9 @@ func numberEnd(p []byte, i int) int {
 
 // numeral writes a number as C's %d or %g does.
 func numeral(b []byte) []byte {
+	if len(b) < 10 && (b[0] != '0' || len(b) == 1) && bytes.IndexByte(b, '.') < 0 {
+		return b // as most are
+	}
 	s := string(b)
 	if !strings.Contains(s, ".") {
 		v, err := strconv.ParseInt(s, 10, 64)
@@ -330,7 +357,7 @@ func evaluate(ts []token, d *declarations) []token {
 			continue
 		}
 		t := ts[i+2]
-		in, _, whole := lex(t.string())
+		in, _, whole := lex(nil, t.string())
 		d.cut = d.cut || !whole
 		d.read(in, int(ts[i].scope))
 		o = append(o, in...)

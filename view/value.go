@@ -153,25 +153,28 @@ func (h *document) addScript(c byte) {
 	if h.ended && !space(c) {
 		h.endScript()
 	}
-	if !h.isJS {
-		return
+	if h.isJS {
+		h.keepScript([]byte{c})
 	}
-	if len(h.script) >= maxScript {
+}
+
+// keepScript keeps bytes of the script that is being read.
+func (h *document) keepScript(p []byte) {
+	if room := maxScript - len(h.script); len(p) > room {
 		h.js.cut = true
-		return
+		p = p[:room]
 	}
-	h.script = append(h.script, c)
+	h.script = extend(h.script, p)
 }
 
 // endScript writes the script that was read to its view.
 func (h *document) endScript() {
 	h.isJS, h.ended = false, false
-	if h.js.b == nil {
-		h.js.b = []byte{}
-	} else {
+	if h.anyJS {
 		h.js.put('\n')
 	}
-	javascript(&h.js, h.script)
+	h.anyJS = true
+	h.scripts.normalise(&h.js, h.script)
 	h.script = h.script[:0]
 }
 

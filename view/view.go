@@ -77,6 +77,10 @@ func (o *out) put(c byte) {
 		o.cut = true
 		return
 	}
+	if len(o.b) == cap(o.b) {
+		o.b = extend(o.b, []byte{c})
+		return
+	}
 	o.b = append(o.b, c)
 }
 
@@ -85,7 +89,27 @@ func (o *out) puts(s []byte) {
 		o.cut = true
 		s = s[:max(room, 0)]
 	}
-	o.b = append(o.b, s...)
+	o.b = extend(o.b, s)
+}
+
+// lowered is puts in lower case.
+func (o *out) lowered(s []byte) {
+	n := len(o.b)
+	o.puts(s)
+	for i, c := range o.b[n:] {
+		if c-'A' <= 'Z'-'A' {
+			o.b[n+i] = c + 'a' - 'A'
+		}
+	}
+}
+
+// extend is append, but what it takes for all that is appended to a long b is twice
+// that, and not five times.
+func extend(b, s []byte) []byte {
+	if n := len(b) + len(s); n > cap(b) {
+		b = append(make([]byte, 0, max(2*n, 64)), b...)
+	}
+	return append(b, s...)
 }
 
 // space tells whether c is white space as in the C locale.

@@ -100,7 +100,7 @@ func (r *reader) start(o Reading) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	debug.SetMemoryLimit(set.Memory / 4 * 3)
+	BoundHeap(set.Memory / 4 * 3)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}

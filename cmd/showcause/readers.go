@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -100,6 +101,7 @@ type submitted struct {
 
 func newInProcess(ctx context.Context, db *ruledb.DB, o *scanOptions, digests bool) *inProcess {
 	p := &inProcess{ctx: ctx, work: make(chan submitted)}
+	worker.BoundHeap(math.MaxInt64)
 	for range o.jobs {
 		p.wg.Add(1)
 		go func() {
