@@ -321,7 +321,7 @@ func (in *input) unpack(l *layer) {
 	if l.Source.Size() == 0 {
 		return
 	}
-	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name(), Trail: l.Trail}
+	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name(), Trail: l.Trail, Near: l.out.Known(l.Source)}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
 	for _, f := range in.options.Formats {

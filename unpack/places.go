@@ -18,6 +18,7 @@ var sought = [...]string{
 	// streams
 	"\x1f\x8b\x08", "\x1f\x9e\x08", "\xfd7zXZ\x00", "1AY&SY", "\x17\x72\x45\x38\x50\x90", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18", "LZIP", "\x89LZO\x00\r\n\x1a\n",
 	"\n\x1f\x9d", "\n\x5d\x00",
+	"PK\x03\x04", "PK\x05\x06",
 	// marks of installers
 	"\xef\xbe\xad\xdeNullsoftInst", "\xa3\x48\x4b\xbe\x98\x6c\x4a\xa9\x99\x4c\x53\x0a\x86\xd6\x48\x7dAU3!EA0", "rDlPtS",
 }
@@ -68,6 +69,14 @@ func (o *Out) Places(src showcause.Source) *Places {
 	if o.places == nil || !sameSource(o.places.src, src) {
 		o.places = &Places{src: src}
 		o.places.fill(o.budget)
+	}
+	return o.places
+}
+
+// Known returns the places of a layer that were looked for already; nil where they were not.
+func (o *Out) Known(src showcause.Source) *Places {
+	if o.places == nil || !sameSource(o.places.src, src) {
+		return nil
 	}
 	return o.places
 }

@@ -61,7 +61,13 @@ func TestPlaces(t *testing.T) {
 		case 1:
 			src = &streamed{b, int64(len(b)) + 1<<20}
 		}
+		if out.Known(src) != nil {
+			t.Fatal("known before they were looked for")
+		}
 		p := out.Places(src)
+		if out.Known(src) != p {
+			t.Fatal("not known")
+		}
 		for range 300 {
 			magic := "PK"
 			if i := r.IntN(len(sought) + 1); i < len(sought) {

@@ -33,6 +33,7 @@ type Probe struct {
 	Source showcause.Source
 	Name   string          // Out.Name: what the container calls the layer; see Named
 	Trail  showcause.Trail // of the layer; Match may look at the Ops
+	Near   *Places         // of Source; nil where nobody has looked for them
 
 	also  []filetype.Type
 	asked bool

@@ -29,9 +29,11 @@ var le = binary.LittleEndian
 // deflate (NSIS 3, Source/exehead/fileform.h and fileform.c).
 func NSIS() unpack.Format {
 	return unpack.Format{
-		Name:  "nsis",
-		Match: func(p *unpack.Probe) bool { return p.Type == filetype.PE && headerAt(p.Source) >= 0 },
-		Walk:  walkNSIS,
+		Name: "nsis",
+		Match: func(p *unpack.Probe) bool {
+			return p.Type == filetype.PE && !p.Near.Free(0, p.Source.Size(), magic) && headerAt(p.Source) >= 0
+		},
+		Walk: walkNSIS,
 	}
 }
 

@@ -264,13 +264,17 @@ func zipMatch(p *unpack.Probe) bool {
 		return false
 	}
 	if size <= zipMatchWhole {
-		return zipMatchIn(p.Source, 0, size)
+		return zipMatchIn(p, 0, size)
 	}
-	return zipMatchIn(p.Source, 0, zipMatchEdge) || zipMatchIn(p.Source, size-zipMatchEdge, size)
+	return zipMatchIn(p, 0, zipMatchEdge) || zipMatchIn(p, size-zipMatchEdge, size)
 }
 
 // zipMatchIn tells whether a header that means something stands in [from, to).
-func zipMatchIn(src showcause.Source, from, to int64) bool {
+func zipMatchIn(p *unpack.Probe, from, to int64) bool {
+	if p.Near.Free(from, to, zipSigLocal, zipSigEnd) {
+		return false
+	}
+	src := p.Source
 	z := zipWalk{src: src, size: src.Size()}
 	z.heads.src, z.scan.src = src, src
 	pk := []byte("PK")
