@@ -13,7 +13,7 @@ import (
 const leastHeap = 112 << 20
 
 // BoundHeap bounds what dead objects take of this process's memory: up to leastHeap as GOGC says,
-// beyond it half of what lives and some, and all together no more than most bytes where what lives
+// beyond it a quarter of what lives and some, and all together no more than most bytes where what lives
 // leaves that room. A hostile file that is taken apart into a million pieces would else take five times what they
 // need. stop ends that.
 func BoundHeap(most int64) (stop func()) {
@@ -33,7 +33,7 @@ func BoundHeap(most int64) (stop func()) {
 		limit := int64(leastHeap)
 		if c.live[0].Value.Kind() == metrics.KindUint64 {
 			live := int64(c.live[0].Value.Uint64())
-			limit = min(max(limit, live+live/2+32<<20), most)
+			limit = min(max(limit, live+live/4+32<<20), most)
 		}
 		if limit != last {
 			last = limit

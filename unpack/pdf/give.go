@@ -209,30 +209,48 @@ func (f *file) rest() {
 	f.between(at, f.size)
 }
 
+// binaryBytes is 1 for each byte that no text has.
+var binaryBytes = func() (t [256]uint8) {
+	for i := range t {
+		if c := byte(i); c > 0x7e || c < ' ' && class(c) != 1 {
+			t[i] = 1
+		}
+	}
+	return t
+}()
+
 // between gives what stands in [from, to) if it is more than white space and words.
 func (f *file) between(from, to int64) bool {
 	if to-from < smallest {
 		return true
 	}
+	if from >= f.plain.From && to <= f.plain.To {
+		return true
+	}
 	binary, kept := 0, int64(-1)
 	for off := from; off < to; off += step {
 		b := f.view(off, min(step, to-off))
+		if f.input -= int64(len(b)); f.input < 0 {
+			f.say(showcause.LimitWork, off, -1)
+			return true
+		}
 		if !f.work(int64(len(b))/8 + 1) {
 			return false
 		}
-		for i, c := range b {
-			if class(c) != 1 && kept < 0 {
+		for i := 0; i < len(b) && kept < 0; i++ {
+			if class(b[i]) != 1 {
 				kept = off + int64(i)
 			}
-			if c > 0x7e || c < ' ' && class(c) != 1 {
-				binary++
-			}
+		}
+		for _, c := range b {
+			binary += int(binaryBytes[c])
 		}
 		if binary >= 16 && kept >= 0 {
 			break
 		}
 	}
 	if binary < 16 {
+		f.plain = unpack.Span{From: from, To: to}
 		return true // text: it is searched as it stands
 	}
 	f.stop = !f.out.Section(f.src, "pdf.rest", "", kept, to-kept)

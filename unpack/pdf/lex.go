@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"math"
+	"slices"
 )
 
 // kind is what a value is (ISO 32000-1, 7.3).
@@ -43,7 +44,19 @@ type lexer struct {
 	short  bool // the bytes ended within a value
 	over   bool // there were more values than are kept, or deeper ones
 	values int
+	cost   int     // bytes that were looked at ahead, less those of comments that are known
+	open   []value // of the arrays and dictionaries that are being read
+	remark remark  // the last long comment
 }
+
+// remark is a stretch of a comment without the end of a line. What begins in it is a comment up to
+// there too: a file may be one comment with a million objects in it.
+type remark struct {
+	from, to int
+	ends     bool // a line ends at to; else nothing is known from there on
+}
+
+const longRemark = 256
 
 // class tells white space (1) and delimiters (2) from regular characters (7.2.2).
 func class(c byte) int {
@@ -65,16 +78,33 @@ func (l *lexer) space() {
 		case class(c) == 1:
 			l.at++
 		case c == '%':
-			i := bytes.IndexAny(l.b[l.at:], "\r\n")
-			if i < 0 {
-				l.at = len(l.b)
-				return
-			}
-			l.at += i
+			l.at = l.comment()
 		default:
 			return
 		}
 	}
+}
+
+// comment returns where the comment ends in which the lexer stands.
+func (l *lexer) comment() int {
+	from, at := l.at, l.at
+	if r := l.remark; at >= r.from && at < r.to {
+		if r.ends || r.to >= len(l.b) {
+			l.cost -= min(r.to, len(l.b)) - at
+			return min(r.to, len(l.b))
+		}
+		l.cost -= r.to - at
+		from, at = r.from, r.to
+	}
+	i := bytes.IndexAny(l.b[at:], "\r\n")
+	to := at + i
+	if i < 0 {
+		to = len(l.b)
+	}
+	if to-from >= longRemark {
+		l.remark = remark{from, to, i >= 0}
+	}
+	return to
 }
 
 // run returns the regular characters that stand here.
@@ -139,6 +169,7 @@ func (l *lexer) ref(v value, w []byte) value {
 			}
 		}
 	}
+	l.cost += l.at - at
 	l.at = at
 	return v
 }
@@ -213,41 +244,51 @@ func (l *lexer) array(depth int) value {
 		l.over, l.short, l.at = true, true, len(l.b)
 		return v
 	}
-	numbers := 0
+	numbers, from := 0, len(l.open)
 	for {
 		l.space()
 		if l.at < len(l.b) && l.b[l.at] == ']' {
 			l.at++
-			return v
+			return l.close(v, from)
 		}
 		at := l.at
 		e := l.next(depth + 1)
 		switch {
 		case e.kind == kindNone:
-			return v
+			return l.close(v, from)
 		case e.kind == kindWord && ends(e.b):
 			l.at = at
-			return v
+			return l.close(v, from)
 		case e.kind == kindNumber:
 			if numbers++; numbers > maxNumbers {
 				continue
 			}
 		}
-		v.list = l.keep(v.list, e)
+		l.keep(e)
 	}
 }
 
-// keep appends values as long as they are not too many.
-func (l *lexer) keep(list []value, v ...value) []value {
-	if l.values > maxValues {
-		for i := range v {
-			if v[i].kind != kindNumber {
-				l.over = true
-			}
-		}
-		return list
+// keep takes values as long as they are not too many.
+func (l *lexer) keep(v ...value) {
+	if l.values <= maxValues {
+		l.open = append(l.open, v...)
+		return
 	}
-	return append(list, v...)
+	for i := range v {
+		if v[i].kind != kindNumber {
+			l.over = true
+		}
+	}
+}
+
+// close gives an array or a dictionary what was kept since it began.
+func (l *lexer) close(v value, from int) value {
+	if from < len(l.open) {
+		v.list = slices.Clone(l.open[from:])
+		clear(l.open[from:])
+		l.open = l.open[:from]
+	}
+	return v
 }
 
 // ends tells the words that end an object, whatever is open.
@@ -262,37 +303,38 @@ func (l *lexer) dict(depth int) value {
 		l.over, l.short, l.at = true, true, len(l.b)
 		return v
 	}
+	from := len(l.open)
 	for {
 		l.space()
 		if bytes.HasPrefix(l.b[l.at:], []byte(">>")) {
 			l.at += 2
-			return v
+			return l.close(v, from)
 		}
 		at := l.at
 		key := l.next(depth + 1)
 		switch {
 		case key.kind == kindNone:
-			return v
+			return l.close(v, from)
 		case key.kind == kindWord && ends(key.b):
 			l.at = at
-			return v
+			return l.close(v, from)
 		case key.kind != kindName:
 			continue
 		}
 		l.space()
 		if bytes.HasPrefix(l.b[l.at:], []byte(">>")) {
 			l.at += 2
-			return v
+			return l.close(v, from)
 		}
 		at = l.at
 		e := l.next(depth + 1)
 		if e.kind == kindWord && ends(e.b) {
 			l.at = at
-			return v
+			return l.close(v, from)
 		}
-		v.list = l.keep(v.list, key, e)
+		l.keep(key, e)
 		if e.kind == kindNone {
-			return v
+			return l.close(v, from)
 		}
 	}
 }

@@ -71,7 +71,10 @@ type file struct {
 	members   int
 	buffers   []*bufio.Reader // of runs that are closed
 	inflaters []io.ReadCloser
-	beyond    bool // a table or a dictionary tells of more than there is
+	pending   []value     // of a lexer
+	remark    remark      // the last that was found, in the file
+	plain     unpack.Span // what was found to be text
+	beyond    bool        // a table or a dictionary tells of more than there is
 }
 
 // work charges n steps.
@@ -282,16 +285,18 @@ func (f *file) nextHead(off int64) int64 {
 func (f *file) parse(h head, limit int64) (v value, end int64, over bool) {
 	limit = min(limit, h.body+maxObject)
 	f.grow(h.body, limit, func(b []byte, all bool) bool {
-		l := lexer{b: b}
+		base := int(h.body)
+		l := lexer{b: b, open: f.pending, remark: remark{f.remark.from - base, f.remark.to - base, f.remark.ends}}
 		v = l.next(0)
+		f.pending, f.remark = l.open[:0], remark{l.remark.from + base, l.remark.to + base, l.remark.ends}
 		if l.short && !all {
-			f.work(int64(l.at))
+			f.work(int64(l.at + l.cost))
 			return false
 		}
 		if l.over {
 			f.say(showcause.LimitObject, h.at, -1)
 		}
-		f.work(6*int64(l.at) + 16)
+		f.work(6*int64(l.at+l.cost) + 16)
 		end, over = h.body+int64(l.at), l.short
 		return true
 	})

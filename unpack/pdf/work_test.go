@@ -64,6 +64,30 @@ func TestOver(t *testing.T) {
 	}
 }
 
+// What lies in a long comment, or behind the end that many streams tell themselves, is looked at once
+// and not for each object that leads there.
+func TestOnce(t *testing.T) {
+	const n = 1 << 20
+	var comments, ends bytes.Buffer
+	for comments.WriteString("%PDF-1.4\n"); comments.Len() < n; {
+		comments.WriteString("1 0 obj 1 %")
+	}
+	comments.WriteString("\n%%EOF\n")
+	const unit = 64
+	for ends.WriteString("%PDF-1.4\n"); ends.Len() < n; {
+		s := fmt.Sprintf("1 0 obj<</Length %d/Filter/LZW>>stream\n\x80\x40\x40", n-ends.Len())
+		ends.WriteString(s + strings.Repeat(" ", unit-len(s)))
+	}
+	ends.WriteString("endstream endobj\n%%EOF\n")
+	for name, b := range map[string][]byte{"comments": comments.Bytes(), "ends": ends.Bytes()} {
+		r := unpacktest.Walk(t, Format(), b, showcause.Limits{})
+		if r.Spent.Work > 200*int64(len(b)) {
+			t.Errorf("%s: work %d for %d bytes, %d children, %v", name, r.Spent.Work, len(b), len(r.Children), r.Gaps)
+		}
+		t.Logf("%s: work %d for each byte, %d children, %d gaps", name, r.Spent.Work/int64(len(b)), len(r.Children), len(r.Gaps))
+	}
+}
+
 // What a file of many small pieces takes in memory is in proportion to its size, and where
 // they are too many, that is told.
 func TestDear(t *testing.T) {
