@@ -57,7 +57,7 @@ func (h Host) caseOpen() *cobra.Command {
 			}
 			opening.Title = first(opening.Title, strings.Join(take, ", "))
 			var err error
-			if s.file, err = casefile.Create(s.path(), casefile.Options{Store: s.held}, opening, s.by); err != nil {
+			if s.file, err = casefile.Create(s.path(), casefile.Options{Store: s.held, FS: s.FS}, opening, s.by); err != nil {
 				return err
 			}
 			for _, ref := range take {

@@ -23,6 +23,7 @@ import (
 	"github.com/showcause/showcause/directive/casefile"
 	"github.com/showcause/showcause/directive/clock"
 	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/internal/disk"
 	"github.com/showcause/showcause/internal/ordercmd"
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/rules/orders"
@@ -40,6 +41,9 @@ type Host struct {
 	Scratch func() (*os.File, error)
 	// Look looks into files in another way than by processes in the jail: in tests.
 	Look func(ctx context.Context, request []byte, f *os.File, part func([]byte) error) error
+	// Exec runs a command in another way, and FS is the way to store and case: in tests.
+	Exec func(ctx context.Context, argv []string) (output string, code int, err error)
+	FS   *disk.FS
 	// Refused ends the program after all was said: something was refused, or is not there.
 	Refused error
 	// Now is the clock; nil is this machine's.
@@ -105,7 +109,7 @@ func (s *session) open(c *cobra.Command, write bool) error {
 	if err := s.openStore(write); err != nil {
 		return err
 	}
-	o := casefile.Options{Opener: s.opener}
+	o := casefile.Options{Opener: s.opener, FS: s.FS}
 	if write {
 		o.Store = s.held
 	}
@@ -134,7 +138,7 @@ func (s *session) openStore(write bool) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	s.held, err = store.Open(dir, store.Options{})
+	s.held, err = store.Open(dir, store.Options{FS: s.FS})
 	return err
 }
 

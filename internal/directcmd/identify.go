@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,6 +131,11 @@ func (s *session) survey(target string, l *looking) (*product.Inventory, error) 
 		var err error
 		if o.Rules, err = rules.Compile(l.rules, rules.Options{}); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
+		}
+	}
+	if st, err := os.Stat(target); err == nil && st.IsDir() { // a later search from another folder is of the same
+		if target, err = filepath.Abs(target); err != nil {
+			return nil, err
 		}
 	}
 	return survey.Run(s.c.Context(), target, o)

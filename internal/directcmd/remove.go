@@ -18,13 +18,44 @@ import (
 	"github.com/showcause/showcause/product"
 )
 
-// managers are the package managers that remove a package, by platform: the command of
-// the dry run, and of the removal.
-var managers = map[string]struct{ dry, remove []string }{
-	product.Deb:  {[]string{"apt-get", "--simulate", "remove", "--"}, []string{"apt-get", "--yes", "-o", "APT::Get::AutomaticRemove=false", "-o", "DPkg::Lock::Timeout=120", "remove", "--"}},
-	product.RPM:  {[]string{"rpm", "--test", "-e", "--"}, []string{"rpm", "-e", "--"}},
-	product.APK:  {[]string{"apk", "del", "--simulate", "--"}, []string{"apk", "del", "--"}},
-	product.Snap: {nil, []string{"snap", "remove", "--"}},
+// manager is how a package manager removes a package: the command of the dry run, and of the removal, on
+// this host and in a root. In a root "ROOT" stands for the folder; none of these runs a program of the package.
+type manager struct{ dry, remove, rootDry, rootRemove []string }
+
+var managers = map[string]manager{
+	product.Deb: {
+		dry: words("apt-get --simulate remove --"), remove: words("apt-get --yes -o APT::Get::AutomaticRemove=false -o DPkg::Lock::Timeout=120 remove --"),
+		rootDry: words("dpkg --root=ROOT --no-act --remove --"), rootRemove: words("dpkg --root=ROOT --remove --"),
+	},
+	product.RPM: {
+		dry: words("rpm --test -e --"), remove: words("rpm -e --"),
+		rootDry: words("rpm --root ROOT --noscripts --test -e --"), rootRemove: words("rpm --root ROOT --noscripts -e --"),
+	},
+	product.APK: {
+		dry: words("apk del --simulate --"), remove: words("apk del --"),
+		rootDry: words("apk --root ROOT --no-scripts --no-network del --simulate --"), rootRemove: words("apk --root ROOT --no-scripts --no-network del --"),
+	},
+	product.Snap: {remove: words("snap remove --")},
+}
+
+func words(s string) []string { return strings.Fields(s) }
+
+// commands are those of a target: this host, or a root that is mounted on it.
+func (m manager) commands(target, name string) (dry, remove []string) {
+	dry, remove = m.dry, m.remove
+	if target != "/" {
+		dry, remove = m.rootDry, m.rootRemove
+	}
+	fill := func(argv []string) (out []string) {
+		for _, a := range argv {
+			out = append(out, strings.Replace(a, "ROOT", target, 1))
+		}
+		if out != nil {
+			out = append(out, name)
+		}
+		return out
+	}
+	return fill(dry), fill(remove)
 }
 
 // packageChars are what names of packages are made of: nothing else reaches a command.
@@ -92,7 +123,7 @@ func (s *session) propose(f *casefile.Finding, r *removal) error {
 	}
 	text := "no dry run: this method has none\n"
 	if dry != nil {
-		out, code, err := runCommand(s.c.Context(), dry)
+		out, code, err := s.exec(dry)
 		if err != nil {
 			return fmt.Errorf("dry run: %w", err)
 		}
@@ -150,34 +181,53 @@ func (s *session) method(f *casefile.Finding, r *removal) (plan *casefile.Remova
 			return nil, nil, errors.New("flag --uninstaller: the program by its absolute path first")
 		}
 		plan.Method, plan.Commands = "uninstaller", [][]string{r.uninstaller}
-		return plan, nil, s.live(f)
+		return plan, nil, s.live(f, false)
 	}
 	platform, name := s.packageOf(f)
 	m, ok := managers[platform]
 	if !ok {
 		return nil, nil, fmt.Errorf("finding %s: no package of a package manager: name the vendor's uninstaller (--uninstaller), or what a person does (--by-hand); for single programs: showcause quarantine take", f.ID)
 	}
-	if err := s.live(f); err != nil {
+	if err := s.live(f, true); err != nil {
 		return nil, nil, err
 	}
-	if m.dry != nil {
-		dry = append(append(dry, m.dry...), name)
+	var remove []string
+	if dry, remove = m.commands(f.Target, name); remove == nil {
+		return nil, nil, fmt.Errorf("finding %s: %s removes nothing in a root: say what a person does (--by-hand)", f.ID, platform)
 	}
-	plan.Method, plan.Package = "package-manager", name
-	plan.Commands = [][]string{append(append([]string(nil), m.remove...), name)}
+	plan.Method, plan.Package, plan.Commands = "package-manager", name, [][]string{remove}
+	if f.Target != "/" {
+		plan.Needs = append(plan.Needs, "the root "+f.Target+" is mounted for writing, and no system runs from it")
+		if platform == product.Deb {
+			plan.Needs = append(plan.Needs, "dpkg runs the package's own scripts, as root, in "+f.Target+": whoever approves this trusts the image")
+		}
+	}
 	return plan, dry, nil
 }
 
-// live refuses to run anything for a target that is not this host.
-func (s *session) live(f *casefile.Finding) error {
+// live refuses to run anything for a target that this program did not search itself on this host: the
+// live system, or, where roots will do, a root that is mounted here.
+func (s *session) live(f *casefile.Finding, roots bool) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return err
 	}
-	if f.Target != "/" || f.Root != "" || f.Last.Body.Value != surveyed || f.Last.Host != showcause.Escape(host) {
-		return fmt.Errorf("finding %s: was found in %s of %s, which is not this host's live system: remove it there, or rebuild the image, and say so with --by-hand", f.ID, showcause.Escape(f.Target), showcause.Escape(f.Endpoint))
+	mounted := false
+	if st, err := os.Lstat(f.Target); err == nil && roots {
+		mounted = st.IsDir() && filepath.IsAbs(f.Target) && filepath.Clean(f.Target) == f.Target
+	}
+	if f.Target != "/" && !mounted || f.Root != "" || f.Last.Body.Value != surveyed || f.Last.Host != showcause.Escape(host) {
+		return fmt.Errorf("finding %s: was found in %s of %s, which is neither this host's live system nor a root that is mounted here: remove it there, or rebuild the image, and say so with --by-hand", f.ID, showcause.Escape(f.Target), showcause.Escape(f.Endpoint))
 	}
 	return nil
+}
+
+// exec runs a command.
+func (s *session) exec(argv []string) (string, int, error) {
+	if s.Exec != nil {
+		return s.Exec(s.c.Context(), argv)
+	}
+	return runCommand(s.c.Context(), argv)
 }
 
 // packageOf is the package that a finding rests on.
@@ -259,7 +309,7 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 	}
 	plan := *p.Body.Removal
 	if len(plan.Commands) > 0 {
-		if err := s.live(f); err != nil {
+		if err := s.live(f, plan.Method == "package-manager"); err != nil {
 			return err
 		}
 	}
@@ -270,7 +320,7 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 	}
 	var log bytes.Buffer
 	for _, argv := range plan.Commands {
-		out, code, err := runCommand(s.c.Context(), argv)
+		out, code, err := s.exec(argv)
 		if err != nil {
 			return fmt.Errorf("remove: %w", err)
 		}

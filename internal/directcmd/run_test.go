@@ -202,3 +202,14 @@ func (d *desk) write(name, text string) string {
 	}
 	return path
 }
+
+// TestMain keeps stores and cases in memory where that is possible: thousands of files are written and made durable.
+func TestMain(m *testing.M) {
+	if dir, err := os.MkdirTemp("/dev/shm", "directcmd"); err == nil {
+		os.Setenv("TMPDIR", dir)
+		code := m.Run()
+		os.RemoveAll(dir)
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}

@@ -8,13 +8,13 @@ import (
 	"github.com/showcause/showcause/product/look"
 )
 
-// dpkg reads the database of Debian: /var/lib/dpkg/status, and status.d of images
+// dpkg reads the database of Debian: /var/lib/dpkg/status or one elsewhere, and status.d of images
 // without dpkg (deb822(5), dpkg-query(1)).
 func dpkg() look.Reader {
 	return look.Reader{
 		Name: "dpkg", Method: "records of dpkg",
 		Match: func(f *look.File) bool {
-			return strings.HasSuffix(f.Lower, "/var/lib/dpkg/status") ||
+			return path.Base(f.Lower) == "status" && (strings.HasSuffix(f.Lower, "/dpkg/status") || f.Magic("Package: ")) ||
 				path.Base(path.Dir(f.Lower)) == "status.d" && strings.Contains(f.Lower, "/dpkg/") && !strings.HasSuffix(f.Lower, ".md5sums")
 		},
 		Read: func(f *look.File, o *look.Out) { readDeb(f, o, product.Installed) },
@@ -41,8 +41,8 @@ func readDeb(f *look.File, o *look.Out, class product.Class) {
 			return true
 		}
 		c, state := class, s.fields["Status"]
-		if class == product.Installed && state != "" {
-			switch word := strings.Fields(state); word[len(word)-1] {
+		if word := strings.Fields(state); class == product.Installed && len(word) > 0 {
+			switch word[len(word)-1] {
 			case "not-installed":
 				return true
 			case "config-files":

@@ -33,6 +33,27 @@ func read(t testing.TB, path string, b []byte) []product.Observation {
 }
 
 // TestMSI reads an installer that wixl makes.
+// TestPlaces holds that a database is known where its system keeps it, and where somebody put it.
+func TestPlaces(t *testing.T) {
+	for name, v := range map[string]struct {
+		head, reader string
+	}{
+		"/var/lib/dpkg/status": {"", "dpkg"}, "/opt/x/dpkg/status": {"Pack", "dpkg"}, "/srv/db/status": {"Package: hello\n", "dpkg"}, "/etc/status": {"ok\n", ""},
+		"/root/.rpmdb/rpmdb.sqlite": {"SQLite format 3", "rpm"}, "/srv/rpmdb.sqlite": {"SQLite", "rpm"}, "/srv/Packages.db": {"RpmP", "rpm"}, "/srv/packages.db": {"x", ""},
+		"/var/lib/rpm/Packages": {"", "rpm"}, "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": {"", "rpm"}, "/srv/Packages": {"", ""},
+	} {
+		got := ""
+		for _, r := range osdb.Readers() {
+			if r.Match(&look.File{Path: name, Lower: look.Lower(name), Head: []byte(v.head)}) {
+				got = r.Name
+			}
+		}
+		if got != v.reader {
+			t.Errorf("%s: %q, want %q", name, got, v.reader)
+		}
+	}
+}
+
 func TestMSI(t *testing.T) {
 	if _, err := exec.LookPath("wixl"); err != nil {
 		t.Skip("wixl is not installed")

@@ -17,8 +17,9 @@ func rpm() look.Reader {
 	return look.Reader{
 		Name: "rpm", Method: "records of rpm, headers of .rpm packages",
 		Match: func(f *look.File) bool {
-			in := strings.Contains(f.Lower, "/rpm/") || strings.Contains(f.Lower, "/sysimage/") || strings.Contains(f.Lower, "/rpmdb/")
-			return in && slices.Contains(names, path.Base(f.Lower)) || f.Magic("\xed\xab\xee\xdb")
+			base := path.Base(f.Lower) // "_dbpath" is as each system has it, so that the name of the file alone tells where it can
+			in := strings.Contains(f.Lower, "/rpm/") || strings.Contains(f.Lower, "/sysimage/") || strings.Contains(f.Lower, "rpmdb/")
+			return in && slices.Contains(names, base) || strings.HasPrefix(base, "rpmdb.sqlite") && slices.Contains(names, base) || f.Magic("\xed\xab\xee\xdb", "RpmP")
 		},
 		Read: readRPM,
 	}
