@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/showcause/showcause/directive/clock"
 )
 
 // Act is what an entry does.
@@ -118,6 +120,29 @@ type Waiver struct {
 func WaiverCodes() []string {
 	return []string{"law-enforcement", "national-security", "security-research", "operational-requirement", "credential-needed"}
 }
+
+// sound says what is missing in what another host wrote: nothing that follows needs to ask.
+func (b *Body) sound(act Act) error {
+	switch {
+	case act == Open && b.Opening == nil:
+		return errors.New("opens a case, and says nothing of it")
+	case (act == Propose || act == Done) && b.Removal == nil:
+		return errors.New("a removal that says not how")
+	case (act == Notice || act == Respond) && b.Letter == nil:
+		return errors.New("a letter without one")
+	case act == Waive && (b.Waiver == nil || b.Waiver.Authority == "" || b.Waiver.Control == ""):
+		return errors.New("a waiver without authority, control or end")
+	}
+	if act == Waive {
+		if _, err := clock.ParseDay(b.Waiver.Expires); err != nil {
+			return fmt.Errorf("a waiver without an end: %w", err)
+		}
+	}
+	return nil
+}
+
+// MaxWaiver is how many days a waiver lasts at most: one that is longer is waived anew, by somebody who looks again.
+const MaxWaiver = 366
 
 // bytes writes a body.
 func (b *Body) bytes() ([]byte, error) {

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -315,6 +316,9 @@ func (c *Case) Append(act Act, b *Body) (*Entry, error) {
 		if err != nil {
 			return err
 		}
+		if err := c.remember(e.Name); err != nil {
+			return err
+		}
 		e.Accepted = len(c.entries) == 0 || c.accepts()[e.Signer]
 		c.entries = append(c.entries, e)
 		c.known[e.Name] = true
@@ -324,6 +328,66 @@ func (c *Case) Append(act Act, b *Body) (*Entry, error) {
 		return nil, fmt.Errorf("case: %w", err)
 	}
 	return e, nil
+}
+
+// lastDir is the folder of the host's store that has, by case, the name of the entry that the host appended last: an end
+// that was cut off a case shows on the host that wrote it.
+const lastDir = "cases"
+
+func (c *Case) remember(entry string) error {
+	d, err := c.store.Folder(lastDir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.WriteFile(c.name, []byte(entry+"\n"), 0o600)
+}
+
+// cut says so if the entry that this host appended last is not here.
+func (c *Case) cut() error {
+	if c.store == nil {
+		return nil
+	}
+	d, err := c.store.Folder(lastDir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	b, err := d.ReadFile(c.name, 200)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if last := strings.TrimSpace(string(b)); !c.known[last] {
+		c.refuse("entry %.16s, which this host appended last, is not here: it was removed, or is in another copy of the case (showcause case merge)", last)
+	}
+	return nil
+}
+
+// backwards names entries that were written, by their own account, before those that they follow: a clock was set back.
+func (c *Case) backwards() {
+	at := map[string]*Entry{}
+	for _, e := range c.entries {
+		at[e.Name] = e
+	}
+	for _, e := range c.entries {
+		now, err := time.Parse(time.RFC3339, e.Time)
+		for _, a := range e.after {
+			b := at[a]
+			if b == nil || err != nil {
+				continue
+			}
+			slack := time.Duration(0)
+			if b.Signer != e.Signer {
+				slack = 10 * time.Minute // of two hosts' clocks
+			}
+			if then, err := time.Parse(time.RFC3339, b.Time); err == nil && now.Add(slack).Before(then) {
+				c.refuse("entry %s (%s) says that it was written %s, and follows %s of %s: a clock was set back; the times of one of them are wrong", e.Name[:16], e.Act, e.Time, b.Name[:16], b.Time)
+			}
+		}
+	}
 }
 
 // keepKeys writes public keys into the case.
@@ -478,7 +542,10 @@ func (c *Case) read(name string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Body, err = readBody(text); err != nil {
+	if e.Body, err = readBody(text); err == nil {
+		err = e.Body.sound(e.Act)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if e.Act == Open {
@@ -520,6 +587,10 @@ func (c *Case) load(opener string) error {
 	accepted := c.accepts()
 	if opener != "" && (len(c.entries) == 0 || !accepted[opener] || c.entries[0].Signer != opener) {
 		return fmt.Errorf("not opened by the key %s", opener)
+	}
+	c.backwards()
+	if err := c.cut(); err != nil {
+		return err
 	}
 	for _, e := range c.entries {
 		if e.Accepted = accepted[e.Signer]; !e.Accepted {
@@ -699,7 +770,7 @@ func (c *Case) Merge(from *Case) (added int, err error) {
 			if c.known[e.Name] {
 				continue
 			}
-			for _, f := range append([]string{e.Digest, e.Body.Text}, e.Body.Files...) {
+			for _, f := range append([]string{e.Digest, e.Body.Text, e.Body.Products}, e.Body.Files...) {
 				if f == "" {
 					continue
 				}

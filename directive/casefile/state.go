@@ -450,6 +450,11 @@ func (s *State) settle() {
 			continue
 		}
 		until, err := clock.ParseDay(f.Waiver.Body.Waiver.Expires)
+		from, err2 := clock.ParseMoment(f.Waiver.Time, time.UTC)
+		if err2 != nil || until > from.Day+MaxWaiver {
+			f.Notes = append(f.Notes, "the waiver until "+f.Waiver.Body.Waiver.Expires+" is longer than a year, and does not count")
+			continue
+		}
 		if err == nil && !s.Now.After(until.End(time.UTC)) {
 			f.State = Waived
 			continue

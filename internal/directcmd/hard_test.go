@@ -1,6 +1,8 @@
 package directcmd
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,8 @@ func TestException(t *testing.T) {
 	args = append(args, "--authority", "head of the agency")
 	d.fails("flag --expires", args...)
 	d.fails("is over", append(args, "--expires", "2026-11-01")...)
+	d.fails("want YYYY-MM-DD", append(args, "--expires", "never")...)
+	d.fails("more than 366 days", append(args, "--expires", "9999-12-31")...)
 	d.do(append(args, "--expires", "2026-12-31")...)
 	d.has(d.do("case", "show"), "1 present", "waived")
 	d.has(d.do("order", "report", "bod-17-01", "--format", "oscal-poam"), "deviation-approved")
@@ -222,5 +226,64 @@ func TestCredential(t *testing.T) {
 	d.has(out, "needs: credential")
 	d.fails("nobody approved it", "remove", id, "--run", d.pick(out, `proposal ([0-9a-f]{16})`), "--by", "A. Officer")
 	d.fails("somebody else must approve it", "remove", id, "--approve", d.pick(out, `proposal ([0-9a-f]{16})`), "--by", "a.  officer")
-	d.fails("not this host's live system", "remove", id, "--by", "A. Officer")
+	d.fails("neither this host's live system nor a root", "remove", id, "--by", "A. Officer")
+}
+
+// Who asked does not approve, however the name is written.
+func TestSamePerson(t *testing.T) {
+	for _, v := range []struct {
+		a, b string
+		same bool
+	}{
+		{"A. Officer", "A. Officer", true},
+		{"A. Officer", "a  officer", true},
+		{"A. Officer", "Officer, A.", true},
+		{"A. Officer", "Anna Officer", true},
+		{"A. Officer", "A. Officer, CISO", true},
+		{"A. Officer", "Officer", true},
+		{"A. Officer", "А. Оffiсеr", true},
+		{"José Núñez", "Jose\u0301 Nunez", true},
+		{"A.\u200b Officer", "A Officer", true},
+		{"A. Officer", "A. 0fficer", true},
+		{"A. Officer", "Ａ. Ｏｆｆｉｃｅｒ", true},
+		{"", "A. Officer", true},
+		{"...", "A. Officer", true},
+		{"A. Officer", "B. Reviewer", false},
+		{"A. Officer", "B. Officer", false},
+		{"A. Officer, CISO", "B. Reviewer, CISO", false},
+		{"A. Officer", "A. Reviewer", false},
+		{"Анна Петрова", "Иван Сидоров", false},
+		{"李 明", "王 芳", false},
+	} {
+		if got := samePerson(v.a, v.b); got != v.same {
+			t.Errorf("%q and %q: %t", v.a, v.b, got)
+		}
+		if got := samePerson(v.b, v.a); got != v.same {
+			t.Errorf("%q and %q: %t", v.b, v.a, got)
+		}
+	}
+}
+
+// What a case rests on and is not there any more leaves no nil report behind.
+func TestEvidenceGone(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	d.search("bod-17-01", inventory("desk1"))
+	d.search("bod-17-01", inventory("desk1", kesl()))
+	found := ""
+	_ = filepath.WalkDir(d.dir+"/files", func(path string, e os.DirEntry, err error) error {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), `"kesl"`) && strings.Contains(string(b), `"observations"`) {
+			found = path
+		}
+		return err
+	})
+	if err := os.Remove(found); err != nil {
+		t.Fatal(err)
+	}
+	out, err := d.try("attest", "bod-17-01", "--by", "A. Officer")
+	if err == nil {
+		t.Fatalf("nil was attested, the search that found it being taken away:\n%s", out)
+	}
+	d.has(out, "the case is not whole")
+	d.has(d.do("order", "report", "bod-17-01", "--format", "bod"), "Entries of the case that do not count")
 }

@@ -28,7 +28,7 @@ type planText struct {
 // input is a report's input over the case as it is.
 func (s *session) input(o *casefile.Order, f *casefile.Finding) *report.Input {
 	return &report.Input{
-		State: s.state, Order: o, Finding: f, Fields: s.planned(o), Case: s.file.Name(), Refused: s.file.Refused, Made: s.now(), Version: s.Version, By: s.by, File: s.file.File,
+		State: s.state, Order: o, Finding: f, Fields: s.planned(o), Case: s.file.Name(), Refused: slices.Concat(s.file.Refused, s.state.Problems), Made: s.now(), Version: s.Version, By: s.by, File: s.file.File,
 	}
 }
 
@@ -200,8 +200,11 @@ func (h Host) waive() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("flag --expires: %w", err)
 				}
-				if s.now().After(until.End(time.UTC)) {
+				switch {
+				case s.now().After(until.End(time.UTC)):
 					return fmt.Errorf("flag --expires: %s is over", until)
+				case until > clock.DayIn(s.now(), time.UTC)+casefile.MaxWaiver:
+					return fmt.Errorf("flag --expires: %s is more than %d days from now: waive it anew when they are over", until, casefile.MaxWaiver)
 				}
 				f, err := s.state.Finding(args[0])
 				if err != nil {
@@ -309,7 +312,7 @@ func (s *session) unattestable(o *casefile.Order) (out []string) {
 			}
 		}
 	}
-	for _, r := range s.file.Refused {
+	for _, r := range slices.Concat(s.file.Refused, s.state.Problems) {
 		out = append(out, "the case is not whole: "+r)
 	}
 	return out

@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/directive"
@@ -269,8 +272,42 @@ func (s *session) proposal(f *casefile.Finding, ref string) (p, approval *casefi
 	return p, approval, begun, done, nil
 }
 
+// samePerson tells whether two names may be of one person: the words of one are among those of the other, whatever their
+// order, case, accents, punctuation and alphabet; an initial is any word that begins with it. Names are what persons
+// say: the accounts and keys that stand in the entries are what can be held against them.
 func samePerson(a, b string) bool {
-	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+	x, y := nameWords(a), nameWords(b)
+	if len(x) > len(y) {
+		x, y = y, x
+	}
+	whole := false
+	for _, w := range x {
+		i := slices.IndexFunc(y, func(v string) bool {
+			return v == w || (len(v) == 1 || len(w) == 1) && v[0] == w[0]
+		})
+		if i < 0 {
+			return false
+		}
+		whole = whole || len(w) > 1 && y[i] == w
+		y = slices.Delete(slices.Clone(y), i, i+1)
+	}
+	return whole || len(x) == 0
+}
+
+// lookalikes are letters of other alphabets that look like Latin ones.
+var lookalikes = strings.NewReplacer(
+	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x", "і", "i", "ј", "j", "ѕ", "s",
+	"α", "a", "ε", "e", "ι", "i", "κ", "k", "ν", "v", "ο", "o", "ρ", "p", "τ", "t", "υ", "u", "χ", "x", "0", "o", "1", "l",
+)
+
+func nameWords(s string) []string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(s))
+	return strings.FieldsFunc(lookalikes.Replace(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
 func (s *session) approve(f *casefile.Finding, ref string) error {
@@ -283,10 +320,14 @@ func (s *session) approve(f *casefile.Finding, ref string) error {
 	case approval != nil:
 		return fmt.Errorf("proposal %s: approved already by %s", p.Name[:16], showcause.Escape(approval.Body.By))
 	}
-	if _, err := s.append(casefile.Approve, &casefile.Body{Finding: f.ID, About: p.Name}); err != nil {
+	e, err := s.append(casefile.Approve, &casefile.Body{Finding: f.ID, About: p.Name})
+	if err != nil {
 		return err
 	}
 	s.say("proposal %s is approved by %s", p.Name[:16], s.by)
+	if e.User == p.User && e.Signer == p.Signer {
+		s.say("it was approved from the account that it was asked for from (%s): the case shows that, and only the names are different", e.User)
+	}
 	s.say("next: showcause remove %s --run %s --by WHO --case %s", f.ID, p.Name[:16], s.path())
 	return nil
 }

@@ -1,0 +1,103 @@
+package casefile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/evidence/draft"
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/product"
+	"github.com/showcause/showcause/rules/orders"
+)
+
+// TestEndCutOff holds that the host that wrote the end of a case sees that it is gone, though nothing follows it that names
+// it; and that a copy without it is not refused to others.
+func TestEndCutOff(t *testing.T) {
+	c, st, dir := begun(t)
+	for _, n := range []string{"host1", "host2"} {
+		if _, err := c.Append(Endpoints, &Body{Endpoints: []string{n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := load(t, dir, Options{Store: st}); len(again.Refused) > 0 {
+		t.Fatal(again.Refused)
+	}
+	last := c.entries[2].Name
+	if err := os.Remove(filepath.Join(dir, "records", last[:2], last+".scf")); err != nil {
+		t.Fatal(err)
+	}
+	if again := load(t, dir, Options{Store: st}); len(again.Refused) != 1 || !strings.Contains(again.Refused[0], "which this host appended last, is not here") {
+		t.Errorf("%q", again.Refused)
+	}
+	if again := load(t, dir, Options{Store: openStore(t, filepath.Join(t.TempDir(), "other"), nil)}); len(again.Refused) > 0 {
+		t.Errorf("another host: %q", again.Refused)
+	}
+}
+
+// appendAt appends an entry as a host does that says any time, and anything.
+func appendAt(t *testing.T, c *Case, st *store.Store, at string, act Act, b *Body) {
+	t.Helper()
+	text, err := b.bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := c.Attach(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := draft.Engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &evidence.Statement{Kind: evidence.Entry, Subject: evidence.Digests{SHA256: digest}, Predicate: evidence.Predicate{
+		Input: &evidence.Input{Size: int64(len(text)), Type: "json"}, Engine: engine,
+		Case: &evidence.CaseEntry{Name: c.name, Act: string(act), After: c.heads()}, Context: draft.Here(), Time: evidence.Time{Observed: at},
+	}}
+	r, err := evidence.Seal(s, st.Keys()...)
+	if err == nil {
+		err = errors.Join(c.keepKeys(st.Public()), c.incoming.WriteFile(r.Name()+suffix, r.Bytes(), 0o600), c.finish(r.Name()+suffix, r))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClockSetBack holds that an entry that says that it is older than what it follows is named.
+func TestClockSetBack(t *testing.T) {
+	c, st, dir := begun(t)
+	appendAt(t, c, st, draft.At(time.Now().Add(time.Second)).Observed, Endpoints, &Body{Endpoints: []string{"a"}})
+	if again := load(t, dir, Options{}); len(again.Refused) > 0 {
+		t.Fatalf("%q", again.Refused)
+	}
+	appendAt(t, load(t, dir, Options{Store: st}), st, "2017-10-01T00:00:00Z", Endpoints, &Body{Endpoints: []string{"b"}})
+	again := load(t, dir, Options{})
+	if len(again.Refused) != 1 || !strings.Contains(again.Refused[0], "a clock was set back") {
+		t.Errorf("%q", again.Refused)
+	}
+}
+
+// TestUnsound holds that entries which a host that is accepted wrote, and which lack what their act needs, are named and break
+// nothing.
+func TestUnsound(t *testing.T) {
+	for act, b := range map[Act]*Body{
+		Waive: {Finding: "x"}, Propose: {Finding: "x"}, Done: {Finding: "x"}, Notice: {Order: "x"}, Respond: {Order: "x"},
+	} {
+		c, st, dir := begun(t)
+		appendAt(t, c, st, draft.Now().Observed, act, b)
+		again := load(t, dir, Options{})
+		if len(again.Refused) != 1 || len(again.Entries()) != 1 {
+			t.Errorf("%s: %d entries, refused %q", act, len(again.Entries()), again.Refused)
+		}
+		again.State(&product.Set{}, orders.Calendar, time.Now())
+	}
+	for _, expires := range []string{"", "never", "2027-02-30"} {
+		if (&Body{Waiver: &Waiver{Authority: "a", Control: "c", Expires: expires}}).sound(Waive) == nil {
+			t.Errorf("a waiver until %q", expires)
+		}
+	}
+}
