@@ -2,6 +2,8 @@ module github.com/showcause/showcause
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	filippo.io/age v1.3.2
 	filippo.io/mldsa v1.0.0

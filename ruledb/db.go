@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/showcause/showcause/literal"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
@@ -120,7 +118,7 @@ func (db *DB) Close() error {
 	var err error
 	if db.mapped {
 		db.mapped = false
-		err = unix.Munmap(db.data)
+		err = unmap(db.data)
 	}
 	if db.source != nil {
 		err = errors.Join(err, db.source.Close())

@@ -1,12 +1,9 @@
 package ruledb
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // Seal copies the database into a file in memory that nobody can write to,
@@ -23,7 +20,7 @@ func (db *DB) Seal() (*os.File, error) { return db.seal(db.size) }
 func (db *DB) Share() (sealed, rest *os.File, err error) {
 	n, from := db.size, (*os.File)(nil)
 	if db.source != nil {
-		if mode, err := unix.FcntlInt(db.source.Fd(), unix.F_GETFL, 0); err == nil && mode&unix.O_ACCMODE == unix.O_RDONLY {
+		if readOnly(db.source) {
 			n, from = int64(len(db.data)), db.source
 		}
 	}
@@ -33,43 +30,11 @@ func (db *DB) Share() (sealed, rest *os.File, err error) {
 	if from == nil {
 		from = sealed
 	}
-	fd, err := unix.FcntlInt(from.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
+	if rest, err = second(from); err != nil {
 		sealed.Close()
 		return nil, nil, fmt.Errorf("database: descriptor: %w", err)
 	}
-	return sealed, os.NewFile(uintptr(fd), "rest of rules"), nil
-}
-
-// seal copies the first n bytes of the database.
-func (db *DB) seal(n int64) (*os.File, error) {
-	fd, err := unix.MemfdCreate("showcause-rules", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
-		fd, err = unix.MemfdCreate("showcause-rules", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("database: file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "rules")
-	hot := min(n, int64(len(db.data)))
-	if _, err = f.Write(db.data[:hot]); err == nil && n > hot {
-		_, err = io.CopyN(f, io.NewSectionReader(db.cold, hot, n-hot), n-hot)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("database: file in memory: %w", err)
-	}
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("database: seal: %w", err)
-	}
-	// The seals hold for every descriptor; one that cannot write is a second lock.
-	ro, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	if err != nil { // no /proc here
-		return f, nil
-	}
-	f.Close()
-	return ro, nil
+	return sealed, rest, nil
 }
 
 // Open opens a database file. It maps what is read at start; the rest it reads when it
@@ -139,13 +104,13 @@ func startPart(f *os.File, size uint64) (uint64, error) {
 
 // mapped maps the first n bytes of a file, and opens them.
 func mapped(f *os.File, n int64, open func([]byte) (*DB, error)) (*DB, error) {
-	data, err := unix.Mmap(int(f.Fd()), 0, int(n), unix.PROT_READ, unix.MAP_SHARED)
+	data, err := mapFile(f, int(n))
 	if err != nil {
 		return nil, fmt.Errorf("database %s: map: %w", f.Name(), err)
 	}
 	db, err := open(data)
 	if err != nil {
-		unix.Munmap(data)
+		unmap(data)
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	db.mapped = true

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // identity names the state of rule files and folders: a digest over the names,
@@ -91,10 +90,7 @@ func folderState(h io.Writer, dir string) error {
 // state writes the state of a file.
 func state(h io.Writer, name string, st fs.FileInfo) {
 	fmt.Fprintf(h, "%q %d %d", name, st.Size(), st.ModTime().UnixNano())
-	if s, ok := st.Sys().(*syscall.Stat_t); ok {
-		fmt.Fprintf(h, " %d %d %d.%d", s.Dev, s.Ino, s.Ctim.Sec, s.Ctim.Nsec)
-	}
-	fmt.Fprintln(h)
+	fmt.Fprintln(h, inode(st))
 }
 
 // includesEnd is the end of the name of the file that stands beside a cached

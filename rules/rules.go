@@ -14,7 +14,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"syscall"
 
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/clamsig/cvd"
@@ -315,10 +314,8 @@ func Write(path string, data []byte) (err error) {
 		if err := f.Chmod(mode); err != nil {
 			return err
 		}
-		if s, ok := st.Sys().(*syscall.Stat_t); ok && os.Getuid() == 0 {
-			if err := f.Chown(int(s.Uid), int(s.Gid)); err != nil {
-				return err
-			}
+		if err := giveTo(f, st); err != nil {
+			return err
 		}
 	}
 	if err := f.Sync(); err != nil {

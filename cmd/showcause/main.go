@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/internal/ledgercmd"
 	"github.com/showcause/showcause/internal/ordercmd"
 	"github.com/showcause/showcause/internal/reasons"
+	made "github.com/showcause/showcause/internal/release"
 	"github.com/showcause/showcause/product/survey"
 	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/watch"
@@ -94,7 +95,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(scanCommand(), unpackHost().Command(), inventoryHost().Command(), rulesCommand(), statusCommand(), versionCommand())
+	root.AddCommand(scanCommand(), unpackHost().Command(), inventoryHost().Command(), rulesCommand(), statusCommand(), versionCommand(), made.VerifySelf(exitCode(exitFound)))
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgercmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag}.Command(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
