@@ -62,13 +62,11 @@ func (s *State) tasks(o *Order, horizon clock.Day) (out []Task) {
 		if f.Confirm == nil || f.State == Withdrawn || s.Verdict(o, f).Verdict == directive.NotCovered {
 			continue
 		}
-		at, err := clock.ParseMoment(f.Confirm.At(), o.Zone())
-		if err != nil {
-			s.problem(f.Confirm, "%v", err)
+		ev := s.began(o, f)
+		if ev == nil {
 			continue
 		}
 		clocks++
-		ev := directive.Events{"order.received": o.Received, "identification": at}
 		s.submitted(o, f.ID, ev)
 		for _, d := range o.Schedule(ev, horizon, changes) {
 			if s.identified(o, d.Duty) {
@@ -84,6 +82,32 @@ func (s *State) tasks(o *Order, horizon clock.Day) (out []Task) {
 		}
 	}
 	return out
+}
+
+// began says when clocks of a finding began: with the earliest time that somebody identified it or was notified of it,
+// which may become known after others; nil if no time of them can be read.
+func (s *State) began(o *Order, f *Finding) directive.Events {
+	ev := directive.Events{"order.received": o.Received}
+	first := func(name string, at clock.Moment) {
+		if was, has := ev[name]; !has || at.Deadline(o.Zone()).Before(was.Deadline(o.Zone())) {
+			ev[name] = at
+		}
+	}
+	for _, e := range f.Confirms {
+		at, err := clock.ParseMoment(e.At(), o.Zone())
+		if err != nil {
+			s.problem(e, "%v", err)
+			continue
+		}
+		first("identification", at)
+		if e.Body.Letter != nil {
+			first("notification", at)
+		}
+	}
+	if len(ev) == 1 {
+		return nil
+	}
+	return ev
 }
 
 // waivers are the ends of waivers: from then on the finding is open, and late.

@@ -50,7 +50,8 @@ type Finding struct {
 	Before      string // id of the finding of the episode before
 	Notes       []string
 
-	Confirm  *Entry
+	Confirm  *Entry   // the first
+	Confirms []*Entry // those with a Letter are notifications by others
 	Contests []*Entry // Contest, Decide
 	Plans    []*Entry
 	Removals []*Entry // Propose, Approve, Begin, Done
@@ -392,7 +393,12 @@ func (s *State) about(e *Entry) {
 	}
 	switch e.Act {
 	case Confirm:
-		f.Confirm = e
+		if f.Confirm == nil {
+			f.Confirm = e
+		}
+		if f.Confirms = append(f.Confirms, e); e.Body.Letter != nil {
+			f.Notes = append(f.Notes, "notified by "+e.Body.Letter.From+" on "+e.At())
+		}
 		if f.State == Candidate {
 			f.State = Confirmed
 		}

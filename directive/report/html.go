@@ -197,12 +197,8 @@ func viewFinding(s *casefile.State, f *casefile.Finding) findingView {
 		j := s.Verdict(o, f)
 		v.Verdicts = append(v.Verdicts, verdictView{o.ID, string(j.Verdict), strings.Join(j.Reasons, "; ")})
 	}
-	for _, e := range []*casefile.Entry{f.First, f.Confirm} {
-		if e != nil {
-			v.Log = append(v.Log, e)
-		}
-	}
-	v.Log = append(append(append(v.Log, f.Contests...), f.Plans...), f.Removals...)
+	v.Log = append(append([]*casefile.Entry{f.First}, f.Confirms...), f.Contests...)
+	v.Log = append(append(v.Log, f.Plans...), f.Removals...)
 	for _, e := range []*casefile.Entry{f.Waiver, f.GoneBy} {
 		if e != nil {
 			v.Log = append(v.Log, e)

@@ -403,8 +403,9 @@ func (h Host) caseConfirm() *cobra.Command {
 	return h.command("confirm FINDING", "Confirm a finding as an identification, with who and when: clocks that count from one begin",
 		"A search alone identifies nothing: a person does. Whether a search starts a clock already is a question of law.",
 		cobra.ExactArgs(1), true, func(s *session, c *cobra.Command) func([]string) error {
-			var reason string
+			var reason, notified string
 			c.Flags().StringVar(&reason, "reason", "", "what was checked")
+			c.Flags().StringVar(&notified, "notified-by", "", "who told of it, and --at when: clocks that count from an identification or a notification count from the earlier one")
 			return func(args []string) error {
 				if err := s.needBy(); err != nil {
 					return err
@@ -416,13 +417,23 @@ func (h Host) caseConfirm() *cobra.Command {
 				if !f.Active() {
 					return fmt.Errorf("finding %s: is %s", f.ID, f.State)
 				}
-				if f.Confirm != nil {
+				if notified != "" && s.at == "" {
+					return errors.New("flag --at: when was it told?")
+				}
+				if f.Confirm != nil && notified == "" {
 					return fmt.Errorf("finding %s: confirmed already, %s by %s: continuous presence starts no clock anew", f.ID, f.Confirm.At(), f.Confirm.Body.By)
 				}
-				if _, err := s.append(casefile.Confirm, &casefile.Body{Finding: f.ID, Reason: reason}); err != nil {
+				b := &casefile.Body{Finding: f.ID, Reason: reason}
+				if notified != "" {
+					b.Letter = &casefile.Letter{From: notified}
+				}
+				if _, err := s.append(casefile.Confirm, b); err != nil {
 					return err
 				}
 				s.say("finding %s is confirmed as an identification", f.ID)
+				if notified != "" {
+					s.say("told by %s on %s", notified, s.at)
+				}
 				tab := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 				for _, t := range s.state.Tasks(clock.DayIn(s.now(), s.zone(nil)) + 60) {
 					if t.Finding == f.ID {

@@ -287,3 +287,22 @@ func TestEvidenceGone(t *testing.T) {
 	d.has(out, "the case is not whole")
 	d.has(d.do("order", "report", "bod-17-01", "--format", "bod"), "Entries of the case that do not count")
 }
+
+// A notification by others moves the clock to the earlier of the two, and duties that count from one begin with it.
+func TestNotification(t *testing.T) {
+	d := newDesk(t)
+	d.open("far-52-204-23", d.write("told.yaml", strings.NewReplacer("id: no-hello", "id: told", "[gnutest]", "[kaspersky]", "anchor: order.received, offset: 30", "anchor: notification, offset: 2").Replace(helloOrder)))
+	id := d.pick(d.search("far-52-204-23", inventory("desk1", kesl())), findingID)
+	d.do("case", "confirm", id, "--by", "A. Officer", "--at", "2026-11-24")
+	out := d.do("case", "show")
+	d.has(out, "Mon 30 Nov 2026", "far-52-204-23 initial of "+id)
+	d.has(out, "waits: the notification", "told final of "+id)
+	d.fails("when was it told", "case", "confirm", id, "--by", "A. Officer", "--notified-by", "a subcontractor")
+	d.do("case", "confirm", id, "--by", "A. Officer", "--notified-by", "a subcontractor", "--at", "2026-11-20", "--reason", "letter")
+	out = d.do("case", "show")
+	d.has(out, "Sun 22 Nov 2026", "told final of "+id)
+	d.has(out, "Wed 25 Nov 2026", "far-52-204-23 initial of "+id)
+	d.has(out, "notified by a subcontractor on 2026-11-20")
+	d.do("case", "confirm", id, "--by", "A. Officer", "--notified-by", "another", "--at", "2026-11-23") // later: nothing moves
+	d.has(d.do("case", "show"), "Wed 25 Nov 2026", "far-52-204-23 initial of "+id)
+}

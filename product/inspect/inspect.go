@@ -51,6 +51,9 @@ func named() look.Reader {
 // Task is one file to look into.
 type Task struct {
 	Path string `json:"path"` // in its tree
+	// Root is the tree of its own that a part of the tree is, a layer of a container, and In the path in that; "" for none.
+	Root string `json:"root,omitempty"`
+	In   string `json:"in,omitempty"`
 	// Tree says that the file stands in a tree that is looked through; otherwise it is the target itself, so that
 	// what is in it is not a copy.
 	Tree bool `json:"tree"`
@@ -96,6 +99,7 @@ type place struct {
 	class product.Class // of what is installed in it
 	root  string        // the tree that it is of
 	outer bool          // no file of a tree was entered so far
+	deep  bool          // in a tree that is within the file
 	path  string        // in the root
 }
 
@@ -103,10 +107,13 @@ type place struct {
 func (in *Inspector) Look(src showcause.Source, t Task) Result {
 	v := &visit{Inspector: in, task: t}
 	l := t.Limits.WithDefaults()
-	v.where = []place{{class: product.Installed, outer: !t.Tree, path: path.Clean("/" + t.Path)}}
+	if t.In == "" {
+		t.In = t.Path
+	}
+	v.where = []place{{class: product.Installed, outer: !t.Tree, root: t.Root, path: path.Clean("/" + t.In)}}
 	if t.Flat {
 		v.out.Way = product.Recorded
-		if f := look.NewFile(t.Path, src); f.Magic("\x7fELF") || program.IsMachO(f) {
+		if f := look.NewFile(t.In, src); f.Magic("\x7fELF") || program.IsMachO(f) {
 			v.out.Way = product.AsProgram
 			t.Flat = !f.Magic("\x7fELF") || !program.Behind(src)
 		}
@@ -118,7 +125,7 @@ func (in *Inspector) Look(src showcause.Source, t Task) Result {
 	}
 	v.task.Flat, v.steps, v.out.Way = false, l.Work, product.Unpacked
 	v.walk(src, 0)
-	if f := look.NewFile(t.Path, src); f.Magic("#!") {
+	if f := look.NewFile(t.In, src); f.Magic("#!") {
 		v.script(src)
 	}
 	return v.out
@@ -180,16 +187,25 @@ func (v *visit) layer(l showcause.Layer, t filetype.Type) (int64, error) {
 	return l.Source.Size(), nil
 }
 
+// rootOf names the tree that a place is in. Of two archives in a tree, each is another.
+func (v *visit) rootOf(p place) string {
+	if p.deep && v.task.Tree {
+		return v.task.Path + "!" + p.root
+	}
+	return p.root
+}
+
 // folder tells once of each folder of an application that a file of an image or archive is in.
 func (v *visit) folder(l showcause.Layer, p place) {
 	dir := Folder(p.path)
-	if key := p.root + "\x00" + dir; len(l.Trail) > 0 && dir != "" && !v.told[key] && len(v.told) < maxFolders {
+	root := v.rootOf(p)
+	if key := root + "\x00" + dir; len(l.Trail) > 0 && dir != "" && !v.told[key] && len(v.told) < maxFolders {
 		if v.told == nil {
 			v.told = map[string]bool{}
 		}
 		v.told[key] = true
 		ob := FolderSeen(dir)
-		ob.Place.Path, ob.Place.Trail, ob.Place.Root, ob.Class = v.where[0].path, l.Trail, p.root, p.class
+		ob.Place.Path, ob.Place.Trail, ob.Place.Root, ob.Class = v.where[0].path, l.Trail, root, p.class
 		v.out.Observations = append(v.out.Observations, ob)
 	}
 }
@@ -248,7 +264,7 @@ func (v *visit) unread(g product.Gap) {
 func (v *visit) file(l showcause.Layer, p place) {
 	f := look.NewFile(p.path, l.Source)
 	var digest *showcause.SHA256
-	where := product.Place{Path: v.where[0].path, Trail: l.Trail, Root: p.root, App: product.Apps(p.path)}
+	where := product.Place{Path: v.where[0].path, Trail: l.Trail, Root: v.rootOf(p), App: product.Apps(p.path)}
 	first := len(v.out.Observations)
 	for _, r := range v.Readers {
 		if !r.Match(f) {
@@ -419,7 +435,7 @@ func enter(p place, t showcause.Trail) place {
 	default:
 		c.class = copied(p.class)
 	}
-	c.outer = false
+	c.outer, c.deep = false, true
 	c.root = root
 	if s.Name != "" {
 		c.path = path.Clean("/" + strings.ReplaceAll(s.Name, `\`, "/"))

@@ -77,7 +77,7 @@ func TestReaders(t *testing.T) {
 		{"/usr/lib/sysimage/rpm/Packages.db", estate.NDB(estate.RPMHeader("acme", "1", "2", "Acme")), "rpm installed [] package=acme version=1-2 publisher=Acme"},
 		{"/var/lib/rpm/Packages", estate.BDB(estate.RPMHeader("acme", "1", "2", "Acme")), "rpm installed [] package=acme version=1-2 publisher=Acme"},
 		{"/tmp/acme.rpm", estate.RPMFile(estate.RPMHeader("acme", "1", "2", "Acme")), "rpm installer [] package=acme"},
-		{"/tmp/acme.deb", estate.DebFile(deb, estate.Tree{"./opt/acme/bin/agent": estate.ELF("x")}), "deb installer [control.tar.gz / #0 gzip.deflate] package=acme-agent\nelf installer [data.tar.gz / #0 gzip.deflate] file=agent\nfolder installer [data.tar.gz / #0 gzip.deflate] path=/opt/acme"},
+		{"/tmp/acme.deb", estate.DebFile(deb, estate.Tree{"./opt/acme/bin/agent": estate.ELF("x")}), "deb installer [/tmp/acme.deb!control.tar.gz / #0 gzip.deflate] package=acme-agent\nelf installer [/tmp/acme.deb!data.tar.gz / #0 gzip.deflate] file=agent\nfolder installer [/tmp/acme.deb!data.tar.gz / #0 gzip.deflate] path=/opt/acme"},
 		{"/var/lib/snapd/state.json", []byte(`{"data":{"snaps":{"acme":{"active":true,"current":"12"}}}}`), "snapd installed [] package=acme status=active version=revision 12"},
 		{"/snap/acme/1/meta/snap.yaml", []byte("name: acme\nversion: '3'\nsummary: S\n"), "snap installed [] package=acme version=3 title=S"},
 		{"/var/lib/flatpak/app/org.acme/x/y/z/metadata", []byte("[Application]\nname=org.acme\ncommand=acme\n"), "flatpak installed [] package=org.acme title=acme"},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -254,5 +255,80 @@ func TestFolders(t *testing.T) {
 	}
 	if want := []string{"/Program Files/Vendor", "/Program Files/Vendor/Agent", "/opt/vendor", "/opt/vendor/agent"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestStorage holds that layers of containers are roots of their own, that those of one image are taken together, and
+// those of others are not.
+func TestStorage(t *testing.T) {
+	const store = "var/lib/docker/overlay2/"
+	dir := write(t, estate.Tree{
+		"etc/os-release": []byte("ID=debian\n"), store + "l/x": []byte("x"),
+		store + "base/link": []byte("AAAA"), store + "base/diff/var/lib/dpkg/status": estate.Status(estate.Deb{Name: "acme-agent", Version: "1"}),
+		store + "base/diff/etc/os-release": []byte("ID=alpine\n"),
+		store + "top/link":                 []byte("BBBB"), store + "top/lower": []byte("l/CCCC:l/AAAA"), store + "top/diff/opt/acme/bin/acmed": estate.ELF("x"),
+		store + "mid/link": []byte("CCCC"), store + "mid/lower": []byte("l/AAAA"), store + "mid/diff/usr/lib/x.so": estate.ELF(""),
+		store + "other/link": []byte("DDDD"), store + "other/lower": []byte("l/../../../etc"), store + "other/diff/opt/acme/x": []byte("x"),
+		"var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/lib/apk/db/installed": estate.Alpine(estate.Deb{Name: "acme-apk", Version: "1"}),
+		"srv/overlay2/mine/diff/opt/acme/x": []byte("x"), // no storage
+	})
+	inv := run(t, dir, survey.Options{Run: here})
+	var got []string
+	for _, o := range inv.Observations {
+		switch {
+		case o.Source == "dpkg", o.Source == "apk", o.Source == "folder", o.Source == "elf":
+			got = append(got, fmt.Sprintf("%s %s [%s] app %s way %s", o.Source, o.Place.Path, o.Place.Root, o.Place.App, o.Class))
+		}
+	}
+	want := []string{
+		"apk /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/lib/apk/db/installed [/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7] app  way installed",
+		"dpkg /var/lib/docker/overlay2/base/diff/var/lib/dpkg/status [/var/lib/docker/overlay2/base] app  way installed",
+		"elf /var/lib/docker/overlay2/mid/diff/usr/lib/x.so [/var/lib/docker/overlay2/base] app  way installed",
+		"elf /var/lib/docker/overlay2/top/diff/opt/acme/bin/acmed [/var/lib/docker/overlay2/base] app /opt/acme way installed",
+		"folder /var/lib/docker/overlay2/other/diff/opt/acme [/var/lib/docker/overlay2/other] app /opt/acme way installed",
+		"folder /var/lib/docker/overlay2/top/diff/opt/acme [/var/lib/docker/overlay2/base] app /opt/acme way installed",
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if inv.System.Name != "debian" {
+		t.Errorf("the system is %q", inv.System.Name)
+	}
+}
+
+// TestHostileTree holds that a root that lies costs no more than what it lies about: pipes, sockets and devices are not opened,
+// fields without end are cut, a database that is a folder or a link is none.
+func TestHostileTree(t *testing.T) {
+	huge := []byte("Package: " + strings.Repeat("a", 3<<20) + "\nVersion: 1\n\nPackage: ../../etc/passwd\nVersion: " + strings.Repeat("9", 1<<20) + "\nStatus:   \n\nPackage: good\nStatus: install ok installed\n\n")
+	dir := write(t, estate.Tree{"var/lib/dpkg/status": huge, "lib/apk/db/installed/x": []byte("a folder where a file belongs")})
+	for _, name := range []string{"var/lib/dpkg/status.d/pipe", "usr/lib/sysimage/rpm/rpmdb.sqlite"} {
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(full, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := syscall.Mknod(filepath.Join(dir, "var/lib/dpkg/status.d/zero"), syscall.S_IFCHR|0o600, 1<<8|5); err != nil {
+			t.Log(err)
+		}
+	}
+	inv := run(t, dir, survey.Options{Run: here})
+	seen := 0
+	for _, o := range inv.Observations {
+		for _, f := range o.Facts {
+			if len(f.Value) > product.MaxValue {
+				t.Errorf("a value of %d bytes", len(f.Value))
+			}
+			if f.Kind == product.Package {
+				seen++
+			}
+		}
+	}
+	if seen != 3 || inv.Coverage.Files.Seen != 2 {
+		t.Errorf("%d packages, %+v, %+v", seen, inv.Coverage.Files, inv.Coverage.Gaps)
 	}
 }

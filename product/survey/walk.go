@@ -36,6 +36,8 @@ type walker struct {
 	files  product.Files
 	device uint64
 	buf    []byte
+	layers map[string]string // folders that are layers of containers: the tree that each is of
+	layer  string            // the one that the walk is in
 }
 
 // batch is what one process is given.
@@ -75,14 +77,21 @@ func (w *walker) dir(d *disk.Dir, name string, depth int) {
 		w.gap(name, showcause.LimitDepth, "")
 		return
 	}
-	if name != "" && inspect.Folder(name+"/x") == name { // a file in it would be of that folder
+	if in, root := w.within(name); in != "" && inspect.Folder(in+"/x") == in { // a file in it would be of that folder
+		ob := inspect.FolderSeen(look.Text(in))
+		ob.Place.Path, ob.Place.Root = look.Text(name), root
 		w.mu.Lock()
-		w.inv.Observations = append(w.inv.Observations, inspect.FolderSeen(look.Text(name)))
+		w.inv.Observations = append(w.inv.Observations, ob)
 		w.mu.Unlock()
 	}
 	names, err := d.Names()
 	if err != nil {
 		w.gap(name, showcause.Unreadable, reason(err))
+	}
+	w.storage(d, name, names)
+	if w.layers[name] != "" {
+		defer func(was string) { w.layer = was }(w.layer)
+		w.layer = name
 	}
 	for _, n := range names {
 		if w.ctx.Err() != nil {
@@ -198,6 +207,7 @@ func (w *walker) candidate(f *disk.File, full string, size int64) (wanted, flat 
 		return false, false, err
 	}
 	b = b[:n]
+	full, _ = w.within(full)
 	file := &look.File{Path: full, Lower: look.Lower(full), Head: b[:min(len(b), look.HeadSize)]}
 	wanted, flat = inspect.Candidate(w.readers, file, b)
 	return wanted, flat, nil
@@ -213,7 +223,8 @@ func (w *walker) keep(k key, r *inspect.Result, read bool) {
 
 // add gives a file to the next process.
 func (w *walker) add(f *disk.File, full string, k key, flat bool, st *unix.Stat_t) {
-	p := part{Task: inspect.Task{Path: full, Tree: true, Flat: flat, Limits: w.Limits}, Size: st.Size}
+	in, root := w.within(full)
+	p := part{Task: inspect.Task{Path: full, In: in, Root: root, Tree: true, Flat: flat, Limits: w.Limits}, Size: st.Size}
 	if st.Size >= largeFile {
 		fd, err := unix.FcntlInt(uintptr(f.FD()), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
