@@ -23,7 +23,7 @@ const (
 )
 
 // CFB reads compound files ([MS-CFB]): each stream is a child, "cfb.stream", named by
-// its path. Entries that are marked as unused and still say where they were are
+// its path; those of presentations that are encrypted are "cfb.encrypted", since nothing can be read of them. Entries that are marked as unused and still say where they were are
 // "cfb.deleted", sectors that no stream has, and what stands behind the file, "cfb.rest",
 // and what stands in the last sectors of streams behind their ends, together, "cfb.slack".
 // Where HWP has four bytes in front of a compound file, that is "cfb.object".
@@ -55,6 +55,7 @@ func cfbWalk(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Corrupt, 0, -1)
 	}
 	w := walker{compound: c, books: extent.NewBooks(0, unit, (src.Size()+unit-1)/unit), sector: c.SectorSize()}
+	w.locked = c.locked()
 	for _, r := range c.Own() {
 		w.took(r)
 	}
@@ -80,6 +81,7 @@ type walker struct {
 	*compound
 	books  *extent.Books
 	sector int64
+	locked map[int]bool // streams of presentations that are encrypted
 	twice  bool
 	slack  bytes.Buffer
 	full   bool  // there was more slack
@@ -106,7 +108,11 @@ func (w *walker) give(i int) bool {
 	if name == "" {
 		name = w.path(i)
 	}
-	if src.Size() > 0 && !w.out.Child(unpack.Child{Op: "cfb.stream", Name: name, Source: src, Size: src.Size()}) {
+	op := "cfb.stream"
+	if w.locked[i] {
+		op = "cfb.encrypted"
+	}
+	if src.Size() > 0 && !w.out.Child(unpack.Child{Op: op, Name: name, Source: src, Size: src.Size()}) {
 		return false
 	}
 	for _, r := range runs {
@@ -230,33 +236,13 @@ func (w *walker) keep(off, size int64) {
 const packedOffice = showcause.Unsupported + ".format.ole2"
 
 // sealed says of documents that they are encrypted, or packed, in a way that is not opened.
-// What Excel and packages have is told where it is opened.
+// What Office's own programs encrypt is told where it is opened.
 func (c *compound) sealed() {
-	said := 0
 	for i, e := range c.Entries {
 		if e.Kind != cfb.Stream || !c.out.Work(1) {
 			continue
 		}
-		switch strings.ToLower(e.Name) {
-		case "worddocument", "current user":
-			if said++; said > sealedMost {
-				c.out.Gap(showcause.LimitObject, 0, -1)
-				return
-			}
-		}
 		switch {
-		case strings.EqualFold(e.Name, "WordDocument"):
-			// [MS-DOC] 2.5.2: fEncrypted in the FIB's flags.
-			if b := c.read(i, 32); len(b) >= 12 && le.Uint16(b[10:])&0x100 != 0 {
-				c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
-			}
-		case strings.EqualFold(e.Name, "Current User"):
-			// [MS-PPT] 2.3.2: headerToken.
-			if b := c.read(i, 32); len(b) >= 16 && le.Uint32(b[12:]) == 0xf3d1c4df {
-				if doc := c.in(c.inside[i], "PowerPoint Document"); doc >= 0 {
-					c.out.Gap(showcause.Encrypted, c.at(doc), int64(c.Entries[doc].Size))
-				}
-			}
 		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent":
 			c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
 		case strings.EqualFold(e.Name, "VisioDocument"): // it has a packing of its own

@@ -94,7 +94,7 @@ func TestSealed(t *testing.T) {
 		"powerpoint": {{"Current User", user}, {"PowerPoint Document", fib}},
 		"rights":     {{"\x09DRMContent", fib}},
 	} {
-		if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", leaves, nil), noLimits); !r.Has("encrypted") {
+		if r := unpacktest.Walk(t, Format(), compoundFile(9, "", leaves, nil), noLimits); !r.Has("encrypted") {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
@@ -104,7 +104,7 @@ func TestSealed(t *testing.T) {
 		}
 	}
 	fib[11] = 0
-	if r := unpacktest.Walk(t, CFB(), compoundFile(9, "", []leaf{{"WordDocument", fib}}, nil), noLimits); len(r.Gaps) > 0 {
+	if r := unpacktest.Walk(t, Format(), compoundFile(9, "", []leaf{{"WordDocument", fib}}, nil), noLimits); len(r.Gaps) > 0 {
 		t.Error(r)
 	}
 }

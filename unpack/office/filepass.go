@@ -50,9 +50,9 @@ func (w *workbook) cipher(b, password []byte) decipher {
 	case le.Uint16(b) == 0:
 		return xorCipher(b[2:], password)
 	case le.Uint16(b) == 1 && le.Uint16(b[2:]) == 1:
-		return rc4Cipher(b[6:], password)
+		return blocks(rc4Keys(b[6:], password), 1024)
 	case le.Uint16(b) == 1 && version == 2:
-		return cryptoAPI(b[6:], password)
+		return blocks(cryptoAPI(b[6:], password), 1024)
 	}
 	return nil
 }
@@ -110,9 +110,14 @@ func xorKey(password []byte) uint16 {
 	return key
 }
 
-// blocks deciphers by RC4 with a key for each 1,024 bytes of the stream.
-func blocks(key func(block uint32) []byte) decipher {
-	const size = 1024
+// keys gives the key of RC4 for a block.
+type keys func(block uint32) []byte
+
+// blocks deciphers by RC4 with a key for each size bytes of the stream. It is nil where there are no keys.
+func blocks(key keys, size int64) decipher {
+	if key == nil {
+		return nil
+	}
 	var c *rc4.Cipher
 	at := int64(-1) // of c in the stream
 	return func(b []byte, off int64, _ int) {
@@ -138,8 +143,8 @@ func wide(password []byte) (out []byte) {
 	return out
 }
 
-// rc4Cipher is RC4 with 40 bits ([MS-OFFCRYPTO] 2.3.6): salt, verifier, its hash.
-func rc4Cipher(b, password []byte) decipher {
+// rc4Keys is RC4 with 40 bits ([MS-OFFCRYPTO] 2.3.6): salt, verifier, its hash.
+func rc4Keys(b, password []byte) keys {
 	if len(b) < 48 {
 		return nil
 	}
@@ -155,12 +160,12 @@ func rc4Cipher(b, password []byte) decipher {
 	if sum := md5.Sum(check[:16]); !bytes.Equal(sum[:], check[16:]) {
 		return nil
 	}
-	return blocks(key)
+	return key
 }
 
 // cryptoAPI is RC4 with a key of up to 128 bits ([MS-OFFCRYPTO] 2.3.5): flags, a header
 // of which the length comes first, then salt, verifier, its hash.
-func cryptoAPI(b, password []byte) decipher {
+func cryptoAPI(b, password []byte) keys {
 	if len(b) < 8 {
 		return nil
 	}
@@ -189,7 +194,7 @@ func cryptoAPI(b, password []byte) decipher {
 	if sum := sha1.Sum(check[:16]); !bytes.Equal(sum[:], check[16:]) {
 		return nil
 	}
-	return blocks(key)
+	return key
 }
 
 // plainWorkbook gives a workbook without its encryption: heads of records are not

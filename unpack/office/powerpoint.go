@@ -16,7 +16,7 @@ import (
 func PowerPoint() unpack.Format {
 	return unpack.Format{
 		Name:  "ppt",
-		Match: func(p *unpack.Probe) bool { return p.Called("PowerPoint Document") },
+		Match: func(p *unpack.Probe) bool { return p.Called("PowerPoint Document") && !isLocked(p) },
 		Walk:  presentationWalk,
 	}
 }
@@ -65,7 +65,7 @@ func presentationWalk(src showcause.Source, out *unpack.Out) {
 //	u16 instance and version, u16 kind, u32 length; one or two identifiers of 16 bytes; 34 bytes, of which the last but
 //	one says whether it is deflated; the data
 func Pictures() unpack.Format {
-	return unpack.Format{Name: "pictures", Match: func(p *unpack.Probe) bool { return p.Called("Pictures") }, Walk: picturesWalk}
+	return unpack.Format{Name: "pictures", Match: func(p *unpack.Probe) bool { return p.Called("Pictures") && !isLocked(p) }, Walk: picturesWalk}
 }
 
 func picturesWalk(src showcause.Source, out *unpack.Out) {

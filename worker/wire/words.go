@@ -66,7 +66,7 @@ func members() (out []archive) {
 		alz      bzip2 deflate obfuscated rest stored unknown
 		arj      fast lzh rest stored
 		cab      lzx mszip quantum rest stored unknown
-		cfb      deleted object rest slack stream
+		cfb      deleted encrypted object rest slack stream
 		chm      lzx rest stored unknown
 		iso9660  boot file rest
 		apm      partition rest
@@ -86,6 +86,7 @@ func members() (out []archive) {
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
 		msg      rtf
+		office   decrypted
 		ole      native rest
 		ole1     file native rest
 		onenote  file
