@@ -129,6 +129,13 @@ func (o *Out) Guess(n int64) bool {
 	return o.Work(n)
 }
 
+// Unlock charges n steps of making a key from a password that has opened something beside it, and tells whether to go
+// on: no guessing, but an eighth of the limit of work is left for what can be read without.
+func (o *Out) Unlock(n int64) bool {
+	b := o.budget
+	return n >= 0 && n <= b.Limits.Work-b.Limits.Work/8-b.Spent.Work && o.Work(n)
+}
+
 // Key returns the key with the given name, which must say all that it is made
 // of. make is called where it is not known yet, for cost steps. It is nil where
 // the limit is spent or make gives none. The key must not be changed.

@@ -166,10 +166,9 @@ func (a *Archive) Find(name string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Read reads a member of at most max bytes. It is false if there is more, if the
-// member is encrypted or of another method, or if it is damaged.
-func (a *Archive) Read(e Entry, max int64) ([]byte, bool) {
-	if e.Size > uint64(max) || e.Packed > uint64(a.src.Size()) || e.header > 1<<62 || e.Flags&1 != 0 {
+// Data is the bytes of a member as they are packed. It is false where they are not there.
+func (a *Archive) Data(e Entry) (showcause.Source, bool) {
+	if e.Packed > uint64(a.src.Size()) || e.header > 1<<62 {
 		return nil, false
 	}
 	at := bound.Add(a.start, int64(e.header))
@@ -178,10 +177,23 @@ func (a *Archive) Read(e Entry, max int64) ([]byte, bool) {
 		return nil, false
 	}
 	at += 30 + int64(binary.LittleEndian.Uint16(h[26:])) + int64(binary.LittleEndian.Uint16(h[28:]))
-	if !a.p.Has(at, int64(e.Packed)) || !a.p.Step(int64(e.Packed)+int64(e.Size)) {
+	if !a.p.Has(at, int64(e.Packed)) {
 		return nil, false
 	}
-	var r io.Reader = bound.Reader(a.src, at, int64(e.Packed))
+	return bound.Section(a.src, at, int64(e.Packed)), true
+}
+
+// Read reads a member of at most max bytes. It is false if there is more, if the
+// member is encrypted or of another method, or if it is damaged.
+func (a *Archive) Read(e Entry, max int64) ([]byte, bool) {
+	if e.Size > uint64(max) || e.Flags&1 != 0 {
+		return nil, false
+	}
+	packed, ok := a.Data(e)
+	if !ok || !a.p.Step(int64(e.Packed)+int64(e.Size)) {
+		return nil, false
+	}
+	var r io.Reader = bound.Reader(packed, 0, -1)
 	switch e.Method {
 	case Stored:
 	case Deflated:

@@ -77,6 +77,7 @@ func All() []unpack.Format {
 		inline.XML(),
 		inline.ActiveMime(),
 		inline.Link(),
+		inline.OpenDocument(), // in front of zip, which has the list of parts as a member
 		inline.Manifest(),
 		picture.PNG(),
 		picture.JPEG(),

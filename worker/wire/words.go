@@ -86,6 +86,7 @@ func members() (out []archive) {
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
 		msg      rtf
+		odf      decrypted
 		office   decrypted
 		ole      native rest
 		ole1     file native rest
