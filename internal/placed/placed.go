@@ -36,7 +36,7 @@ func All() []Place {
 	for _, part := range []func(*list){
 		pdfFilters, pdfStructure, pdfValues, pdfSealed, openXML, openDocument, flatXML,
 		compound, macros, workbooks, oldBooks, slides, messages, rich, richObjects, winmail, note, flash,
-		mailEncodings, mailStructures, mailFields, cards, pages, scripts, wrapped,
+		mailEncodings, mailStructures, mailFields, cards, pages, scripts, wrapped, pictures,
 	} {
 		part(&l)
 	}

@@ -163,6 +163,7 @@ var lost = map[string]string{
 	"mail/field/subject, base64":    "encoded words of headers are undone for names alone",
 	"mail/field/subject, quoted":    "encoded words of headers are undone for names alone",
 	"mail/field/name, encoded":      "names are no layers",
+	"picture/PNG/dots":              "what is coded as a picture's dots is not decoded",
 	"script/PowerShell, joined":     "strings that are added together letter by letter are not joined",
 	"script/batch with carets":      "carets are not taken out",
 	"script/EPS, hexadecimal":       "strings of PostScript are not decoded",

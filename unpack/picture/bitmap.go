@@ -58,7 +58,7 @@ func icoWalk(src showcause.Source, out *unpack.Out) {
 		}
 		size, at := int64(le.Uint32(e[8:])), int64(le.Uint32(e[12:]))
 		s := unpack.Span{From: at, To: at + size}
-		if end = max(end, s.To); given[s] || len(given) >= maxDirectories {
+		if end = max(end, s.To); given[s] {
 			continue
 		}
 		if given[s] = true; bytes.HasPrefix(f.at(at, 4), []byte("\x89PNG")) && !f.section("ico.image", at, size) {

@@ -2,6 +2,8 @@ package picture
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/unpack"
@@ -31,19 +33,20 @@ type jpegPart struct {
 	skip   int64 // bytes in front of what it is
 	op     string
 	joined bool
+	number int64 // where a piece says which it is, behind its start: one byte, or four where skip leaves room
 }
 
 var jpegParts = []jpegPart{
-	{jpegApp0 + 1, "Exif\x00", 6, "jpeg.exif", false},
-	{jpegApp0 + 1, "http://ns.adobe.com/xap/1.0/\x00", 29, "jpeg.xmp", false},
-	{jpegApp0 + 1, "http://ns.adobe.com/xmp/extension/\x00", 35 + 32 + 8, "jpeg.xmp", true},
-	{jpegApp0 + 2, "ICC_PROFILE\x00", 14, "jpeg.profile", true},
-	{jpegApp0 + 13, "Photoshop 3.0\x00", 14, "jpeg.resources", true},
-	{jpegComment, "", 0, "jpeg.comment", false},
+	{jpegApp0 + 1, "Exif\x00", 6, "jpeg.exif", false, 0},
+	{jpegApp0 + 1, "http://ns.adobe.com/xap/1.0/\x00", 29, "jpeg.xmp", false, 0},
+	{jpegApp0 + 1, "http://ns.adobe.com/xmp/extension/\x00", 35 + 32 + 8, "jpeg.xmp", true, 35 + 32 + 4},
+	{jpegApp0 + 2, "ICC_PROFILE\x00", 14, "jpeg.profile", true, 12},
+	{jpegApp0 + 13, "Photoshop 3.0\x00", 14, "jpeg.resources", true, 0},
+	{jpegComment, "", 0, "jpeg.comment", false, 0},
 }
 
 func jpegWalk(f *file) {
-	pieces := map[string][]unpack.Span{}
+	pieces := map[string][]jpegPiece{}
 	end := int64(-1)
 	for at := int64(2); end < 0; {
 		if at = f.index(at, 0xff); at < 0 {
@@ -71,7 +74,7 @@ func jpegWalk(f *file) {
 		}
 	}
 	for _, p := range jpegParts {
-		if p.joined && !f.joined(p.op, pieces[p.start]) {
+		if p.joined && !f.ordered(p.op, pieces[p.start]) {
 			return
 		}
 	}
@@ -80,15 +83,46 @@ func jpegWalk(f *file) {
 	}
 }
 
+// jpegPiece is a piece of what is in more than one segment.
+type jpegPiece struct {
+	number uint32
+	span   unpack.Span
+}
+
+// ordered gives pieces as one child: in the order of their numbers, as the standards have it, and as they stand too where that is
+// another one.
+func (f *file) ordered(op string, pieces []jpegPiece) bool {
+	spans := func() (out []unpack.Span) {
+		for _, p := range pieces {
+			out = append(out, p.span)
+		}
+		return out
+	}
+	as := spans()
+	if slices.IsSortedFunc(pieces, byNumber) {
+		return f.joined(op, as)
+	}
+	slices.SortStableFunc(pieces, byNumber)
+	return f.joined(op, spans()) && f.joined(op, as)
+}
+
+func byNumber(a, b jpegPiece) int { return cmp.Compare(a.number, b.number) }
+
 // jpegSegment gives what a segment has, whose n bytes of data stand at at, or keeps where its piece is.
-func (f *file) jpegSegment(marker byte, at, n int64, pieces map[string][]unpack.Span) bool {
+func (f *file) jpegSegment(marker byte, at, n int64, pieces map[string][]jpegPiece) bool {
 	for _, p := range jpegParts {
 		if p.marker != marker || n <= p.skip || !strings.HasPrefix(string(f.at(at, len(p.start))), p.start) {
 			continue
 		}
+		var number uint32
+		if b := f.at(at+p.number, 4); p.number > 0 && p.skip-p.number == 2 {
+			number = uint32(b[0])
+		} else if p.number > 0 && len(b) == 4 {
+			number = be.Uint32(b)
+		}
 		at, n = at+p.skip, n-p.skip
 		if p.joined {
-			pieces[p.start] = append(pieces[p.start], unpack.Span{From: at, To: at + n})
+			pieces[p.start] = append(pieces[p.start], jpegPiece{number, unpack.Span{From: at, To: at + n}})
 			return true
 		}
 		if marker == jpegComment {

@@ -175,6 +175,8 @@ func all() []formatSamples {
 			"XMP":                 one(jpeg(segment(0xe1, "http://ns.adobe.com/xap/1.0/\x00<x/>")), "jpeg.xmp", "<x/>"),
 			"long XMP":            one(jpeg(segment(0xe1, "http://ns.adobe.com/xmp/extension/\x00"+strings.Repeat("0", 40)+long), segment(0xe1, "http://ns.adobe.com/xmp/extension/\x00"+strings.Repeat("1", 40)+"end")), "jpeg.xmp", long+"end"),
 			"ICC":                 one(jpeg(segment(0xe2, "ICC_PROFILE\x00\x01\x02"+long), segment(0xe2, "ICC_PROFILE\x00\x02\x02end")), "jpeg.profile", long+"end"),
+			"ICC out of order":    one(jpeg(segment(0xe2, "ICC_PROFILE\x00\x02\x02end"), segment(0xe2, "ICC_PROFILE\x00\x01\x02"+long)), "jpeg.profile", long+"end", "jpeg.profile", "end"+long),
+			"XMP out of order":    one(jpeg(segment(0xe1, "http://ns.adobe.com/xmp/extension/\x00"+strings.Repeat("0", 32)+"\x00\x00\x02\x00\x00\x00\x01\x00end"), segment(0xe1, "http://ns.adobe.com/xmp/extension/\x00"+strings.Repeat("0", 32)+"\x00\x00\x02\x00\x00\x00\x00\x00"+long)), "jpeg.xmp", long+"end", "jpeg.xmp", "end"+long),
 			"comment":             one(jpeg(segment(0xfe, long)), "jpeg.comment", long),
 			"behind":              one(jpeg()+"<?php behind it", "jpeg.rest", "<?php behind it"),
 			"an end in a segment": one(jpeg(segment(0xe5, "\xff\xd9 and so on"))+"behind", "jpeg.rest", "behind"),
@@ -276,6 +278,18 @@ func TestLoops(t *testing.T) {
 	le.PutUint32(ring[8+2+4*12:], 8) // the next directory is this one
 	if got := unpacktest.Walk(t, TIFF(), ring, showcause.Limits{}); len(got.Children) != 3 {
 		t.Errorf("%d children of a ring", len(got.Children))
+	}
+	// A directory whose 50,000 entries lead to as many places each, once to the same ones and once to others.
+	for _, step := range []int{0, 1} {
+		all := []byte("II*\x00\x08\x00\x00\x00\x50\xc3")
+		for i := range 50_000 {
+			all = append(all, "\x4a\x01\x04\x00\x50\xc3\x00\x00"...)
+			all = le.AppendUint32(all, uint32(8+i*step))
+		}
+		got := unpacktest.Walk(t, TIFF(), all, showcause.Limits{Work: 1e8})
+		if len(got.Children) > 0 || step == 1 && !got.Has(showcause.LimitWork) || step == 0 && got.Spent.Work > 1e8 {
+			t.Errorf("many directories: %v, %d steps", got.Gaps, got.Spent.Work)
+		}
 	}
 }
 

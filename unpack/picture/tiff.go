@@ -3,6 +3,7 @@ package picture
 import (
 	"encoding/binary"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -37,7 +38,7 @@ var tiffData = map[uint16]string{
 const (
 	tiffImage       = 513
 	tiffImageLength = 514
-	maxDirectories  = 256
+	maxDirectories  = 1 << 16
 )
 
 // tiffWidths are the lengths of values by their kind.
@@ -50,6 +51,7 @@ type tiff struct {
 	big   bool
 	dirs  []int64
 	seen  map[int64]bool
+	full  bool // there were more of them
 	given map[unpack.Span]bool
 }
 
@@ -63,17 +65,31 @@ func tiffWalk(f *file) {
 		t.order = be
 	}
 	if t.big = t.order.Uint16(h[2:]) == 43; t.big {
-		t.dirs = append(t.dirs, t.place(h[8:]))
+		t.lead(t.place(h[8:]))
 	} else {
-		t.dirs = append(t.dirs, t.place(h[4:]))
+		t.lead(t.place(h[4:]))
 	}
-	for i := 0; i < len(t.dirs) && i < maxDirectories; i++ {
-		if d := t.dirs[i]; !t.seen[d] {
-			if t.seen[d] = true; !t.directory(d) {
-				return
-			}
+	for i := 0; i < len(t.dirs); i++ {
+		if !t.directory(t.dirs[i]) {
+			return
 		}
 	}
+	if t.full {
+		f.out.Gap(showcause.LimitObject, 0, -1)
+	}
+}
+
+// lead notes the place of a directory, each once.
+func (t *tiff) lead(at int64) {
+	if at <= 0 || at >= t.size || t.seen[at] {
+		return
+	}
+	if len(t.dirs) >= maxDirectories {
+		t.full = true
+		return
+	}
+	t.seen[at] = true
+	t.dirs = append(t.dirs, at)
 }
 
 // place is a number of 4 bytes, or of 8 in a big file; -1 if it is too large.
@@ -124,12 +140,18 @@ func (t *tiff) directory(at int64) bool {
 		case tag == tiffImageLength:
 			length = v
 		case tiffDirectories[tag] && size <= width:
-			t.dirs = append(t.dirs, v)
-		case tiffDirectories[tag]:
-			for k := range min(count, maxDirectories) {
-				if b := t.at(v+k*tiffWidths[kind], int(width)); int64(len(b)) == width {
-					t.dirs = append(t.dirs, t.place(b))
+			t.lead(v)
+		case tiffDirectories[tag] && !t.given[unpack.Span{From: v, To: -count}]:
+			t.given[unpack.Span{From: v, To: -count}] = true
+			for k := range count {
+				b := t.at(v+k*tiffWidths[kind], int(width))
+				if int64(len(b)) < width {
+					break
 				}
+				if !t.out.Work(8) {
+					return false
+				}
+				t.lead(t.place(b))
 			}
 		case op != "" && size >= minText && !t.give(op, v, size):
 			return false
@@ -139,7 +161,7 @@ func (t *tiff) directory(at int64) bool {
 		return false
 	}
 	if b := t.at(at+head+n*entry, int(width)); int64(len(b)) == width {
-		t.dirs = append(t.dirs, t.place(b))
+		t.lead(t.place(b))
 	}
 	return true
 }
@@ -147,7 +169,7 @@ func (t *tiff) directory(at int64) bool {
 // give gives a stretch once.
 func (t *tiff) give(op string, off, n int64) bool {
 	s := unpack.Span{From: off, To: off + n}
-	if off <= 0 || off >= t.size || t.given[s] || len(t.given) >= maxDirectories {
+	if off <= 0 || off >= t.size || t.given[s] {
 		return true
 	}
 	t.given[s] = true
