@@ -47,7 +47,7 @@ type Input struct {
 func All(full bool) []Input {
 	s := scale{full}
 	var all []Input
-	for _, part := range [][]Input{s.bombs(), s.streams(), s.nested(), s.long(), zips(), s.zipForms(), tars(), damaged(), unreadFormats(), archives(), s.mails(), programs(), s.texts(), s.scripts(), names(), s.variants(), tailForms(), volumeForms(), fieldForms(), rareForms()} {
+	for _, part := range [][]Input{s.bombs(), s.streams(), s.nested(), s.long(), zips(), s.zipForms(), tars(), damaged(), unreadFormats(), archives(), s.mails(), programs(), s.texts(), s.scripts(), names(), s.variants(), tailForms(), volumeForms(), fieldForms(), rareForms(), s.pictures()} {
 		all = append(all, part...)
 	}
 	return all

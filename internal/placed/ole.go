@@ -299,6 +299,29 @@ func oldBooks(l *list) {
 	}
 }
 
+// drawings has it in a drawing of Visio: packed, which shows it to nobody, and as it is.
+func drawings(l *list) {
+	literal := func(s string) (out string) {
+		for ; len(s) > 0; s = s[min(8, len(s)):] {
+			out += "\xff" + s[:min(8, len(s))]
+		}
+		return out
+	}
+	for what, s := range map[string]string{"text": long, "zip": string(zipOf(member{"a", body, false}))} {
+		for name, format := range map[string]int{"packed": 0x42, "as it is": 0x40} {
+			data, at := s, 0x24+18
+			if format == 0x42 {
+				data = literal("head" + s)
+			}
+			pointer := func(at, n, format int) string { return u32(0x27) + u32(0) + u32(at) + u32(n) + u16(format) }
+			trailer := literal("head" + u32(8) + u32(0) + u32(1) + u32(0) + pointer(at, len(data), format))
+			head := "Visio (TM) Drawing\r\n\x00"
+			head += strings.Repeat("\x00", 0x1a-len(head)) + "\x0b" + strings.Repeat("\x00", 9) + pointer(at+len(data), len(trailer), 0x52)
+			l.add("visio/"+name+"/"+what, compoundOf(9, leaf{"VisioDocument", head + data + trailer + strings.Repeat("\x00", 4096)}))
+		}
+	}
+}
+
 // messages has it in messages of Outlook ([MS-OXMSG]).
 func messages(l *list) {
 	const attached = "__attach_version1.0_#00000000/"

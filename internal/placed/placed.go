@@ -35,7 +35,7 @@ func All() []Place {
 	var l list
 	for _, part := range []func(*list){
 		pdfFilters, pdfStructure, pdfValues, pdfSealed, openXML, openDocument, flatXML,
-		compound, macros, workbooks, oldBooks, slides, messages, rich, richObjects, winmail, note, flash,
+		compound, macros, workbooks, oldBooks, drawings, slides, messages, rich, richObjects, winmail, note, flash,
 		mailEncodings, mailStructures, mailFields, cards, pages, scripts, wrapped, pictures,
 	} {
 		part(&l)

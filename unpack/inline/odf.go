@@ -34,7 +34,7 @@ const (
 // told here where OpenDocument has not read the package.
 func Manifest() unpack.Format {
 	return unpack.Format{
-		Name:  "odf",
+		Name:  "manifest",
 		Match: func(p *unpack.Probe) bool { return strings.EqualFold(p.Name, manifestName) },
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			for _, text := range []string{"encryption-data", "e\x00n\x00c\x00r\x00y\x00p\x00t\x00i\x00o\x00n\x00-\x00d\x00a\x00t\x00a"} {

@@ -2,7 +2,6 @@ package office
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/cfb"
@@ -232,10 +231,10 @@ func (w *walker) keep(off, size int64) {
 	w.slack.Write(b)
 }
 
-// packedOffice is said of documents whose streams are packed in a way that is not read.
+// packedOffice is said of drawings of Visio before version 5, and of what is none.
 const packedOffice = showcause.Unsupported + ".format.ole2"
 
-// sealed says of documents that they are encrypted, or packed, in a way that is not opened.
+// sealed says of documents that they are encrypted in a way that is not opened.
 // What Office's own programs encrypt is told where it is opened.
 func (c *compound) sealed() {
 	for i, e := range c.Entries {
@@ -245,8 +244,6 @@ func (c *compound) sealed() {
 		switch {
 		case e.Name == "\x09DRMContent" || e.Name == "\x09DRMViewerContent":
 			c.out.Gap(showcause.Encrypted, c.at(i), int64(e.Size))
-		case strings.EqualFold(e.Name, "VisioDocument"): // it has a packing of its own
-			c.out.Gap(packedOffice, c.at(i), int64(e.Size))
 		}
 	}
 }

@@ -21,7 +21,7 @@ var le = binary.LittleEndian
 // Format is all formats of this package as one: compound files, what is read of them
 // as a whole, and their streams.
 func Format() unpack.Format {
-	all := []unpack.Format{CFB(), Package(), Sealed(), HWP(), VBA(), Message(), PowerPoint(), Pictures(), Workbook(), HWP3Objects()}
+	all := []unpack.Format{CFB(), Package(), Sealed(), HWP(), VBA(), Message(), PowerPoint(), Pictures(), Workbook(), Visio(), HWP3Objects()}
 	return unpack.Format{
 		Name: "cfb",
 		Match: func(p *unpack.Probe) bool {

@@ -127,9 +127,10 @@ func (t *tiff) directory(at int64) bool {
 			return false
 		}
 		tag, kind, count := t.order.Uint16(e), t.order.Uint16(e[2:]), t.place(e[4:])
-		if int(kind) >= len(tiffWidths) || count < 0 || count > t.size {
+		if int(kind) >= len(tiffWidths) || count < 0 {
 			continue
 		}
+		count = min(count, t.size) // what there is of it
 		value := e[4+width:]
 		v := t.place(value)
 		size := count * tiffWidths[kind]

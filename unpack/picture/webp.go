@@ -3,7 +3,7 @@ package picture
 import "github.com/showcause/showcause/unpack"
 
 // WebP reads a WebP file (RFC 9649): Exif, "webp.exif"; XMP, "webp.xmp"; the colour profile,
-// "webp.profile"; and what is behind its end, "webp.rest".
+// "webp.profile", also behind the end that it says; and what is there, "webp.rest".
 //
 //	"RIFF", u32 length of the rest, "WEBP"; chunks: 4 letters, u32 length, data, a zero if that is odd
 func WebP() unpack.Format {
@@ -13,7 +13,7 @@ func WebP() unpack.Format {
 			return
 		}
 		end := 8 + int64(le.Uint32(head[4:]))
-		for at := int64(12); at+8 <= min(end, f.size); {
+		for at := int64(12); at+8 <= f.size; { // chunks behind the end that it says, too
 			h := f.at(at, 8)
 			if len(h) < 8 || !f.out.Work(1) {
 				return

@@ -104,6 +104,7 @@ func members() (out []archive) {
 		rtf      binary data object picture rest text
 		ppt      storage
 		vba      names source
+		visio    stream
 		xlm      decrypted formulas strings
 		rar      lz3 lz5 rest service stored
 		rpm      payload
