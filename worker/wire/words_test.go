@@ -26,7 +26,7 @@ var notWords = map[string]string{
 	"oleaut32.dll": "a library",
 
 	"index.json": "a file of an image", "manifest.json": "a file of an image", "layer.tar": "a file of an image",
-	"com.apple.decmpfs": "an attribute",
+	"com.apple.decmpfs": "an attribute", "content.xml": "a part of an OpenDocument file",
 }
 
 // dynamic are the places where a word is put together from parts that are not
