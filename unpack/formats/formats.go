@@ -111,6 +111,7 @@ func All() []unpack.Format {
 		legacy.BinHex(),
 		document.Mail(),
 		document.Mbox(),
+		document.Mbx(),
 		document.UUEncode(),
 		script.Text(),
 		script.HTML(),

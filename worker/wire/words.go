@@ -150,7 +150,7 @@ func packers() []string {
 func allOps() []string {
 	ops := strings.Fields(`ar.file cpio.file cpio.rest tar.file tar.sparse oci.layer oci.file oci.hidden
 		gzip.deflate gzip.member bzip2.stream lzma.stream xz.stream zstd.stream zstd.skippable lz4.stream lz4.skippable lzip.lzma lzop.lzo compress.lzw snappy.stream mozlz4.stream mozlz4.rest pbzx.stream pbzx.rest brotli.stream zlib.deflate woff.table woff.metadata woff2.tables woff2.metadata
-		mime.charset mime.pkcs7 mbox.message mbox.message.message uuencode.begin uuencode.base64 uuencode.yenc
+		mime.charset mime.pkcs7 mbox.message mbox.message.message mbx.message mbx.message.message mbx.rest uuencode.begin uuencode.base64 uuencode.yenc
 		bytecode.file bytecode.script macho.slice exe.embedded exe.payload exe.overlay
 		view.text view.utf16 view.html.nocomment view.html.notags view.html.javascript view.html.data`)
 	for _, f := range members() {
