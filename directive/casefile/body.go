@@ -104,8 +104,16 @@ type Removal struct {
 	Target   string     `json:"target,omitempty"`
 	Package  string     `json:"package,omitempty"`
 	Commands [][]string `json:"commands,omitempty"`
+	Files    []Taken    `json:"files,omitempty"` // that go to the quarantine
 	Needs    []string   `json:"needs,omitempty"` // what a person has to bring: a credential, a restart
 	Exit     int        `json:"exit,omitempty"`
+}
+
+// Taken is a file that goes to the quarantine.
+type Taken struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
 }
 
 // Waiver is an exception, which always ends.

@@ -41,6 +41,8 @@ type Host struct {
 	Scratch func() (*os.File, error)
 	// Look looks into files in another way than by processes in the jail: in tests.
 	Look func(ctx context.Context, request []byte, f *os.File, part func([]byte) error) error
+	// Reader are the arguments of a reader of files; nil: as the program has it.
+	Reader []string
 	// Exec runs a command in another way, and FS is the way to store and case: in tests.
 	Exec func(ctx context.Context, argv []string) (output string, code int, err error)
 	FS   *disk.FS

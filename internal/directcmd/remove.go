@@ -73,8 +73,8 @@ func (h Host) remove() *cobra.Command {
 --run PROPOSAL removes, by the package manager, by the vendor's uninstaller (--uninstaller COMMAND, in the
 proposal), or records what was done by hand (--by-hand TEXT, in the proposal; --run then records it).
 Gone is what a later search says that looked at no less than the one that found it.
-Programs of the finding that the package manager does not know go to the quarantine: showcause
-quarantine take. A password of the vendor is never got around: say --needs "credential".`,
+Programs of the finding that no package manager knows go to the quarantine, from where showcause
+quarantine restore brings them back. A password of the vendor is never got around: say --needs "credential".`,
 		cobra.ExactArgs(1), true, func(s *session, c *cobra.Command) func([]string) error {
 			var r removal
 			f := c.Flags()
@@ -125,6 +125,9 @@ func (s *session) propose(f *casefile.Finding, r *removal) error {
 		return err
 	}
 	text := "no dry run: this method has none\n"
+	if plan.Files != nil {
+		text = takenText(plan.Files)
+	}
 	if dry != nil {
 		out, code, err := s.exec(dry)
 		if err != nil {
@@ -188,8 +191,12 @@ func (s *session) method(f *casefile.Finding, r *removal) (plan *casefile.Remova
 	}
 	platform, name := s.packageOf(f)
 	m, ok := managers[platform]
+	if files := s.loose(f); !ok && len(files) > 0 {
+		plan.Method, plan.Files = "quarantine", files
+		return plan, nil, s.live(f, true)
+	}
 	if !ok {
-		return nil, nil, fmt.Errorf("finding %s: no package of a package manager: name the vendor's uninstaller (--uninstaller), or what a person does (--by-hand); for single programs: showcause quarantine take", f.ID)
+		return nil, nil, fmt.Errorf("finding %s: no package of a package manager: name the vendor's uninstaller (--uninstaller), or what a person does (--by-hand)", f.ID)
 	}
 	if err := s.live(f, true); err != nil {
 		return nil, nil, err
@@ -349,8 +356,8 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 		return fmt.Errorf("finding %s: is contested; decide that first", f.ID)
 	}
 	plan := *p.Body.Removal
-	if len(plan.Commands) > 0 {
-		if err := s.live(f, plan.Method == "package-manager"); err != nil {
+	if len(plan.Commands)+len(plan.Files) > 0 {
+		if err := s.live(f, plan.Method != "uninstaller"); err != nil {
 			return err
 		}
 	}
@@ -369,6 +376,13 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 		if code != 0 {
 			s.lines(log.String())
 			return fmt.Errorf("remove: %s: exit code %d; the finding stays \"removing\", and can be run again", argv[0], code)
+		}
+	}
+	if len(plan.Files) > 0 {
+		out, err := s.takeAway(f, p.Name, plan.Files)
+		if log.WriteString(out); err != nil {
+			s.lines(log.String())
+			return fmt.Errorf("remove: %w; the finding stays \"removing\", and can be run again", err)
 		}
 	}
 	if plan.Method == "by-hand" {

@@ -2,14 +2,20 @@ package directcmd
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/showcause/showcause/evidence/store"
+	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/product/estate"
 	"github.com/showcause/showcause/product/survey"
+	"github.com/showcause/showcause/quarantine"
+	"github.com/showcause/showcause/worker/workertest"
 )
 
 // searching lets a desk look into targets itself.
@@ -137,4 +143,73 @@ func TestCommands(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestQuarantine takes a program that no package manager knows into the quarantine, by a finding of its digest; not one that has other
+// bytes by then. It can be brought back.
+func TestQuarantine(t *testing.T) {
+	if err := jail.Available(); err != nil {
+		t.Skip("jail: ", err)
+	}
+	top, err := os.MkdirTemp("/tmp", "showcause-root") // nothing in /dev is taken
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(top) })
+	root := filepath.Join(top, "root")
+	program := filepath.Join(root, "opt/hello/bin/hello")
+	bytes := estate.ELF("the program hello, which stands in no package")
+	if err := (estate.Tree{"opt/hello/bin/hello": bytes, "opt/hello/readme": []byte("x")}).Write(root); err != nil {
+		t.Fatal(err)
+	}
+	d := newDesk(t)
+	d.searching()
+	d.host.Reader = workertest.Args()
+	d.open(d.write("order.yaml", helloOrder))
+	ids := d.write("gnutest.yaml", strings.NewReplacer("kind: package, value: 'hello'", "kind: sha256, value: '"+fmt.Sprintf("%x", sha256.Sum256(bytes))+"'", "platform: deb, ", "").Replace(helloIdentity))
+	do := func(args ...string) string { t.Helper(); return d.do(append(args, "--identities", ids)...) }
+	out := do("identify", "no-hello", root, "--endpoint", "image")
+	id := d.pick(out, findingID)
+	out = do("remove", id, "--by", "A. Officer")
+	d.has(out, "would go to the quarantine: "+program, "quarantine of gnutest.hello")
+	p := d.pick(out, `proposal ([0-9a-f]{16})`)
+	do("remove", id, "--approve", p, "--by", "B. Reviewer")
+	if err := os.WriteFile(program, append(bytes[:len(bytes):len(bytes)], "changed"...), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.fails("has other bytes than the finding", "remove", id, "--run", p, "--by", "A. Officer", "--identities", ids)
+	d.has(do("case", "show"), "1 present", "removing")
+	if err := os.WriteFile(program, bytes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.has(do("remove", id, "--run", p, "--by", "A. Officer"), "begun before and did not end", "not verified until a search")
+	if _, err := os.Stat(program); err == nil {
+		t.Error("the program is there")
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "opt/hello/readme")); err != nil || string(b) != "x" {
+		t.Error("something else went, too")
+	}
+	do("identify", "no-hello", root, "--endpoint", "image")
+	d.has(do("case", "show"), "1 not found", "verified-gone")
+	held, err := store.Open(d.store, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	q, err := quarantine.Open(held, quarantine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	items, err := q.Items()
+	if err != nil || len(items) != 1 || !strings.HasPrefix(items[0].Rule, "Order.gnutest.hello") {
+		t.Fatalf("%+v, %v", items, err)
+	}
+	if err := q.Restore(items[0].ID, "", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(program); err != nil || string(b) != string(bytes) {
+		t.Errorf("it did not come back: %v", err)
+	}
+	d.has(do("identify", "no-hello", root, "--endpoint", "image"), "found again after "+id)
 }
