@@ -104,6 +104,8 @@ func mailStructures(l *list) {
 	file := mailPart("application/octet-stream; name=a.exe", attachedFile, "base64", lines(body))
 	mixed := multipart("mixed", "bb", plainPart, file)
 	whole := mailHead + mixed
+	mbx := "*mbx*\r\n6b02cc2500000001\r\n"
+	l.text("mail/structure/mbx", mbx+strings.Repeat("\r\n", (2048-len(mbx))/2)+fmt.Sprintf(" 1-Jan-2026 12:00:00 +0000,%d;000000000000-00000001\r\n", len(whole))+whole)
 	for name, edit := range map[string][2]string{
 		"no last boundary": {"\r\n--bb--", ""}, "boundary without quotes": {"\"bb\"", "bb"}, "boundary in a comment": {"boundary=", "(boundary=x) boundary="}, "boundary over lines": {"; boundary", ";\r\n\tboundary"}, "capitals": {"boundary=", "BOUNDARY="},
 		"no MIME-Version": {"MIME-Version: 1.0\r\n", ""}, "spaces before a colon": {"Content-Transfer-Encoding: base64", "Content-Transfer-Encoding : base64"}, "comment in the encoding": {"Encoding: base64", "Encoding: (a) base64"}, "encoding over lines": {"Encoding: base64", "Encoding:\r\n base64"},
