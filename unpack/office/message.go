@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/binary/cfb"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/mailcode"
 	"github.com/showcause/showcause/unpack"
@@ -25,33 +24,19 @@ func Message() unpack.Format {
 }
 
 func messageWalk(src showcause.Source, out *unpack.Out) {
-	c := open(src, out)
-	if c == nil {
-		return // and the reader of compound files says so
-	}
-	n := 0
-	for i, e := range c.Entries {
-		if !out.Work(1) {
-			return
-		}
-		if e.Kind != cfb.Stream || !strings.EqualFold(e.Name, propertyRTF) {
-			continue
-		}
-		if n++; n > rtfMost {
-			out.Gap(showcause.LimitObject, c.at(i), -1)
-			return
-		}
+	is := func(name string) bool { return strings.EqualFold(name, propertyRTF) }
+	eachStream(src, out, rtfMost, is, func(c *compound, i int) bool {
 		s, _, _ := c.stream(i)
 		if s.Size() < 16 {
-			continue
+			return true
 		}
 		r, err := mailcode.CompressedRTF(bound.Reader(s, 0, -1))
 		if err != nil {
 			out.Gap(showcause.Corrupt, c.at(i), s.Size())
-		} else if !out.Child(unpack.Child{Op: "msg.rtf", Name: c.path(i), Size: -1, Reader: r}) {
-			return
+			return true
 		}
-	}
+		return out.Child(unpack.Child{Op: "msg.rtf", Name: c.path(i), Size: -1, Reader: r})
+	})
 }
 
 // attachment is the file name of an attachment whose data are stream i, "" if it is none.

@@ -72,6 +72,30 @@ func open(src showcause.Source, out *unpack.Out) *compound {
 	return c
 }
 
+// eachStream hands over the streams of a compound file that have a name, so many at most, until give says to stop.
+func eachStream(src showcause.Source, out *unpack.Out, most int, is func(name string) bool, give func(c *compound, i int) bool) {
+	c := open(src, out)
+	if c == nil {
+		return // and the reader of compound files says so
+	}
+	n := 0
+	for i, e := range c.Entries {
+		if !out.Work(1) {
+			return
+		}
+		if e.Kind != cfb.Stream || !is(e.Name) {
+			continue
+		}
+		if n++; n > most {
+			out.Gap(showcause.LimitObject, c.at(i), -1)
+			return
+		}
+		if !give(c, i) {
+			return
+		}
+	}
+}
+
 // path is the name of an entry with those of the storages that it is in.
 func (c *compound) path(i int) string {
 	var parts []string

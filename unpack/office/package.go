@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/showcause/showcause"
-	"github.com/showcause/showcause/binary/cfb"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/internal/crypt"
 	"github.com/showcause/showcause/unpack"
@@ -39,26 +38,8 @@ func Package() unpack.Format {
 }
 
 func packageWalk(src showcause.Source, out *unpack.Out) {
-	c := open(src, out)
-	if c == nil {
-		return // and the reader of compound files says so
-	}
-	n := 0
-	for i, e := range c.Entries {
-		if !out.Work(1) {
-			return
-		}
-		if e.Kind != cfb.Stream || !strings.EqualFold(e.Name, "EncryptedPackage") {
-			continue
-		}
-		if n++; n > sealedMost {
-			out.Gap(showcause.LimitObject, c.at(i), -1)
-			return
-		}
-		if !c.sealedPackage(i) {
-			return
-		}
-	}
+	is := func(name string) bool { return strings.EqualFold(name, "EncryptedPackage") }
+	eachStream(src, out, sealedMost, is, (*compound).sealedPackage)
 }
 
 // sealedPackage opens the package in stream i, and tells whether to go on.

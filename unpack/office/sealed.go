@@ -37,27 +37,15 @@ func isLocked(p *unpack.Probe) bool {
 }
 
 func sealedWalk(src showcause.Source, out *unpack.Out) {
-	c := open(src, out)
-	if c == nil {
-		return // and the reader of compound files says so
+	is := func(name string) bool {
+		return strings.EqualFold(name, "WordDocument") || strings.EqualFold(name, "Current User")
 	}
-	n := 0
-	for i, e := range c.Entries {
-		if !out.Work(1) {
-			return
+	eachStream(src, out, sealedMost, is, func(c *compound, i int) bool {
+		if strings.EqualFold(c.Entries[i].Name, "WordDocument") {
+			return c.word(i)
 		}
-		word := strings.EqualFold(e.Name, "WordDocument")
-		if e.Kind != cfb.Stream || !word && !strings.EqualFold(e.Name, "Current User") {
-			continue
-		}
-		if n++; n > sealedMost {
-			out.Gap(showcause.LimitObject, c.at(i), -1)
-			return
-		}
-		if word && !c.word(i) || !word && !c.slides(i) {
-			return
-		}
-	}
+		return c.slides(i)
+	})
 }
 
 // locked are the streams of encrypted presentations.
