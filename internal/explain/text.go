@@ -3,7 +3,10 @@ package explain
 import (
 	"bytes"
 	"html"
+	"slices"
 	"strings"
+
+	"github.com/showcause/showcause"
 )
 
 // encodings are the layers that were written in a text in other letters: scripts, if they are text.
@@ -30,6 +33,28 @@ var fetched = map[string]string{
 	"import": "href", "include": "href", "xml-stylesheet": "href", "bgsound": "src", "body": "background",
 }
 
+// scripts are the names' ends of what a system runs, or a program of its own for it does.
+var scripts = []string{".vbs", ".vbe", ".js", ".jse", ".bat", ".cmd", ".ps1", ".psm1", ".sh", ".py", ".pl", ".rb", ".php", ".au3", ".ahk", ".applescript"}
+
+// tells are what a script that has no name for it is told by, in small letters.
+var tells = []string{"createobject(", "activexobject", "wscript.", "@echo off", "powershell", "invoke-expression", "downloadstring(", "new-object ", "start-process ", "<?php"}
+
+// isScript tells a text that is a script as it stands: by its name, and a file without one in reach by what it says.
+func isScript(t showcause.Trail, b []byte) bool {
+	if len(t) > 0 {
+		name := strings.ToLower(t[len(t)-1].Name)
+		return slices.ContainsFunc(scripts, func(s string) bool { return strings.HasSuffix(name, s) })
+	}
+	lower := bytes.ToLower(narrow(b[:min(len(b), 64<<10)]))
+	return slices.ContainsFunc(tells, func(s string) bool { return bytes.Contains(lower, []byte(s)) })
+}
+
+// noLibraries tells the element for macros of an OpenDocument file that has none, which is a script's by its name only.
+func noLibraries(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return bytes.HasPrefix(b, []byte("<ooo:libraries ")) && bytes.IndexByte(b, '>') == len(b)-1 && bytes.HasSuffix(b, []byte("/>"))
+}
+
 // references tells what a page, a picture or a style sheet takes from elsewhere.
 func (e *explainer) references(b []byte) {
 	for at := 0; e.n[External] < maxFacts; {
@@ -45,6 +70,11 @@ func (e *explainer) references(b []byte) {
 		for attribute := range strings.FieldsSeq(fetched[local]) {
 			if v := value(rest, attribute); strings.Contains(v, "//") || strings.HasPrefix(v, `\\`) {
 				e.fact(External, []byte(local+" "+v))
+			}
+		}
+		if local == "meta" && strings.EqualFold(value(rest, "http-equiv"), "refresh") {
+			if _, to, ok := strings.Cut(value(rest, "content"), "="); ok {
+				e.fact(Action, []byte("refresh "+strings.Trim(to, " '\"")))
 			}
 		}
 		at += len(tag)
@@ -109,24 +139,26 @@ var entries = []struct {
 	{"begin:vcalendar", map[string]Kind{"url": Link, "attach": External, "image": External, "conference": External, "source": External}},
 }
 
-// lines tells what internet shortcuts, desktop entries, vCards and calendars have opened, run or fetched.
-func (e *explainer) lines(b []byte) {
-	b = narrow(b)
-	head := strings.ToLower(string(bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 4<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")))
+// lines tells what internet shortcuts, desktop entries, vCards and calendars have opened, run or fetched. It returns the text, with
+// the lines joined that belong together.
+func (e *explainer) lines(b []byte) []byte {
+	plain := narrow(b)
+	head := strings.ToLower(string(bytes.TrimLeft(bytes.TrimPrefix(plain[:min(len(plain), 4<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")))
 	for _, kind := range entries {
 		card := strings.HasPrefix(kind.start, "begin:")
 		if !strings.HasPrefix(head, kind.start) && (card || !strings.Contains(head, "\n"+kind.start)) {
 			continue
 		}
-		text := strings.ReplaceAll(string(b), "\r\n", "\n")
-		if card {
+		text := strings.ReplaceAll(string(plain), "\r\n", "\n")
+		if card { // RFC 5545, section 3.1
 			text = strings.ReplaceAll(strings.ReplaceAll(text, "\n ", ""), "\n\t", "")
 		}
 		for line := range strings.Lines(text) {
 			e.entry(strings.TrimSpace(line), card, kind.keys)
 		}
-		return
+		return []byte(text)
 	}
+	return b
 }
 
 // entry tells what a line says.
@@ -143,6 +175,10 @@ func (e *explainer) entry(line string, card bool, keys map[string]Kind) {
 		return
 	}
 	if kind == External && !strings.Contains(v, "://") && !strings.HasPrefix(v, `\\`) {
+		return
+	}
+	if kind == Link {
+		e.fact(kind, []byte(v))
 		return
 	}
 	e.fact(kind, []byte(strings.TrimSpace(key)+part+v))

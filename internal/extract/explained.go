@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -157,22 +158,45 @@ func (p *explained) section(b *strings.Builder, k explain.Kind) {
 	}
 }
 
-// deepest tells which links are those of a layer within theirs too.
+// deepest tells which links are those of a layer within theirs too. A mail has them in the letters of its parts, which break
+// lines: what one of a part begins with is that one.
 func (p *explained) deepest(k explain.Kind) map[int]bool {
 	out := map[int]bool{}
 	if k != explain.Link {
 		return out
 	}
+	facts := p.facts[k]
 	last := map[string]int{}
-	for i, f := range p.facts[k] {
+	var sorted []int
+	for i, f := range facts {
 		// Layers come in the order of the walk: one within another is behind it.
-		if j, ok := last[f.Text]; ok && within(f.layer.Trail, p.facts[k][j].layer.Trail) {
+		if j, ok := last[f.Text]; ok && within(f.layer.Trail, facts[j].layer.Trail) {
 			out[j] = true
 		}
 		last[f.Text] = i
+		sorted = append(sorted, i)
+	}
+	slices.SortFunc(sorted, func(a, b int) int { return cmp.Or(strings.Compare(facts[a].Text, facts[b].Text), a-b) })
+	for i, f := range facts {
+		if out[i] || f.layer.Type != "mail" {
+			continue
+		}
+		text := strings.TrimSuffix(strings.ReplaceAll(f.Text, "=3D", "="), "=")
+		at, _ := slices.BinarySearchFunc(sorted, text, func(j int, text string) int { return strings.Compare(facts[j].Text, text) })
+		for _, j := range sorted[at:min(at+maxAlike, len(sorted))] {
+			if !strings.HasPrefix(facts[j].Text, text) {
+				break
+			}
+			if j > i && within(facts[j].layer.Trail, f.layer.Trail) {
+				out[i] = true
+			}
+		}
 	}
 	return out
 }
+
+// maxAlike is how many links that begin alike are looked at for each.
+const maxAlike = 64
 
 // within tells whether the layer at a trail is in another one.
 func within(t, other showcause.Trail) bool {
@@ -228,18 +252,37 @@ func visible(line string) string {
 	return b.String()
 }
 
-// programs are the types of what runs.
-var programs = []string{"pe", "dos-exe", "elf", "macho", "macho-universal"}
+// programs are the types of what runs, runs the ends of names by which Windows has something run that is none of these.
+var (
+	programs  = []string{"pe", "dos-exe", "elf", "macho", "macho-universal"}
+	runs      = []string{"exe", "com", "scr", "pif", "msi", "lnk", "url", "js", "jse", "vbs", "vbe", "wsf", "wsh", "hta", "bat", "cmd", "ps1", "jar", "cpl", "dll", "iso", "img", "vhd"}
+	documents = []string{"pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "rtf", "txt", "jpg", "jpeg", "png", "gif", "htm", "html", "csv", "odt", "ods", "mp3", "mp4", "zip"}
+)
 
-// disguised says of a program that its name is a document's or a picture's.
+// disguised says of a name that it looks like another one: a program's that is a document's or a picture's, two
+// endings, and characters that turn the direction of writing.
 func disguised(name, kind string) string {
+	if strings.ContainsFunc(name, turns) {
+		return "a name with characters that turn the direction of writing: it ends in " + visible(name[strings.LastIndexByte(name, '.')+1:]) + ", whatever it looks like"
+	}
+	name = name[strings.LastIndexAny(name, "/\\")+1:]
 	i := strings.LastIndexByte(name, '.')
-	if i < 0 || !slices.Contains(programs, kind) {
+	if i < 0 {
 		return ""
 	}
-	ext := strings.ToLower(strings.TrimRight(name[i+1:], " \x00"))
-	if !slices.Contains([]string{"pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "rtf", "txt", "jpg", "jpeg", "png", "gif", "htm", "html", "csv", "odt", "ods", "mp3", "mp4", "zip"}, ext) {
-		return ""
+	ext := extension(name[i+1:])
+	j := strings.LastIndexByte(name[:i], '.')
+	switch {
+	case slices.Contains(programs, kind) && slices.Contains(documents, ext):
+		return "a program (" + kind + ") under a name that ends in ." + ext
+	case slices.Contains(runs, ext) && slices.Contains(documents, extension(name[j+1:i])) && j >= 0:
+		return "a name with two endings: it is ." + ext + ", not ." + extension(name[j+1:i])
 	}
-	return "a program (" + kind + ") under a name that ends in ." + ext
+	return ""
 }
+
+// extension is the ending of a name as Windows takes it.
+func extension(s string) string { return strings.ToLower(strings.Trim(s, " \x00")) }
+
+// turns tells the characters that turn the direction of writing (Unicode Standard Annex 9, section 2).
+func turns(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }

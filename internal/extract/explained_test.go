@@ -69,3 +69,37 @@ INCOMPLETE  a\x1b.eml: corrupt (2 times): there may be more
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
+
+// Links of a mail that its parts have whole are told of the parts alone, in whatever letters the mail has them.
+func TestDeepest(t *testing.T) {
+	part := showcause.Trail{{Op: "mime.quoted-printable"}}
+	p := &explained{facts: map[explain.Kind][]placed{explain.Link: {
+		{explain.Fact{Text: "http://bank.ex="}, Layer{Type: "mail"}},
+		{explain.Fact{Text: "http://a.example/?b=3Dc"}, Layer{Type: "mail"}},
+		{explain.Fact{Text: "http://only.example/"}, Layer{Type: "mail"}},
+		{explain.Fact{Text: "http://bank.ex"}, Layer{Type: "html"}},
+		{explain.Fact{Text: "http://a.example/?b=c"}, Layer{Type: "html", Trail: part}},
+		{explain.Fact{Text: "http://bank.example.org/"}, Layer{Type: "html", Trail: part}},
+	}}}
+	if got := p.deepest(explain.Link); len(got) != 2 || !got[0] || !got[1] {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestDisguised(t *testing.T) {
+	for _, c := range []struct{ name, kind, want string }{
+		{"a.pdf", "pe", "a program (pe) under a name that ends in .pdf"},
+		{"a.pdf", "pdf", ""},
+		{"setup.exe", "pe", ""},
+		{"v1.2.exe", "pe", ""},
+		{"jquery.min.js", "text", ""},
+		{"x/a.pdf/b.exe", "pe", ""},
+		{"a.PDF      .exe ", "pe", "a name with two endings: it is .exe, not .pdf"},
+		{"a.docx.lnk", "lnk", "a name with two endings: it is .lnk, not .docx"},
+		{"invoice\u202efdp.exe", "pe", "a name with characters that turn the direction of writing: it ends in exe, whatever it looks like"},
+	} {
+		if got := disguised(c.name, c.kind); got != c.want {
+			t.Errorf("%q, %s: %q, want %q", c.name, c.kind, got, c.want)
+		}
+	}
+}
