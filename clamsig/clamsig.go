@@ -79,6 +79,7 @@ type Options struct {
 
 	// BytecodeUnsigned loads .cbc files that stand alone, too.
 	BytecodeUnsigned bool
+	NoBytecode       bool // loads none at all
 
 	// Link takes each line of .pdb, .wdb and .gdb files, by the name of its file and without its
 	// levels; if it is nil, they are left out.

@@ -16,7 +16,7 @@ func TestLink(t *testing.T) {
 		reasons    []Reason
 	}{
 		{"x.pdb", "# c\nH:example.com\nH:example.org:17-\nR:.+\\.a\\.b:.+\\.c\\.d:17-99999\nH:old.org:1-2\nM:a:b\n", []string{"H:example.com", "H:example.org", `R:.+\.a\.b:.+\.c\.d`}, 3, []Reason{FunctionalityLevel, Malformed}},
-		{"x.wdb", "M:a.example:b.example\nX:a(:b\n", []string{"M:a.example:b.example"}, 0, []Reason{Malformed}},
+		{"x.wdb", "M:a.example:b.example\nX:a(:b\n", []string{"M:a.example:b.example"}, 0, []Reason{Pattern}},
 		{"x.gdb", "S1:F:" + strings.Repeat("0a", 32) + ":17-\nS:P:0a0b0c0d\n", []string{"S1:F:" + strings.Repeat("0a", 32), "S:P:0a0b0c0d"}, 2, nil},
 	} {
 		var got []string

@@ -1,6 +1,7 @@
 package clamsig
 
 import (
+	"errors"
 	"io"
 	"strings"
 
@@ -101,21 +102,25 @@ func (f *file) levels(line string) (bare string, holds bool) {
 }
 
 // link hands a line of phishing data over.
-func (f *file) link(line string, known bool) error {
+func (f *file) link(line string, counted bool) error {
 	bare, holds := f.levels(line)
 	if !holds {
 		f.skip("", outside(FunctionalityLevel, "level %s", line[len(bare)+1:]))
 		return nil
 	}
-	if err := f.l.links.Add(f.kind, bare, 1); err != nil {
-		if f.l.opt.Strict {
-			return errorAt(f.name, f.line, err.Error())
-		}
+	err := f.l.links.Add(f.kind, bare, 1)
+	switch {
+	case err != nil && !errors.Is(err, phish.ErrForm): // the expressions of clamscan's library are not quite those of ours
+		f.skip("", known(unsupported(Pattern, "%v", err), counted))
+		return nil
+	case err != nil && f.l.opt.Strict:
+		return errorAt(f.name, f.line, err.Error())
+	case err != nil:
 		f.skip("", malformed("%v", err))
 		return nil
 	}
 	f.stats.Loaded++
-	if known {
+	if counted {
 		f.stats.Known++
 	}
 	f.l.opt.Link(f.name, bare)

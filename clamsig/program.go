@@ -36,6 +36,9 @@ func (f *file) program(r io.Reader) error {
 }
 
 func (f *file) load(text []byte) (name string, unfit *refusal) {
+	if f.l.opt.NoBytecode {
+		return "", outside(Bytecode, "programs are not asked for")
+	}
 	if !f.official && !f.l.opt.BytecodeUnsigned {
 		return "", outside(Bytecode, "a program that is not signed")
 	}

@@ -147,7 +147,9 @@ type runner = func(l *Layer) (matches []showcause.Match, counts map[int]int, who
 
 // kinds are the rules that have no data.
 func kinds() map[string]func(o options) (runner, error) {
-	out := map[string]func(o options) (runner, error){Cards: cardsCheck, Security: securityCheck}
+	out := map[string]func(o options) (runner, error){
+		Cards: cardsCheck, Security: securityCheck, MacrosVBA: macrosCheck(projects), MacrosXLM: macrosCheck(sheets), Broken: brokenCheck,
+	}
 	for _, name := range []string{LockedZip, LockedRAR, Locked7z, LockedEGG, LockedPDF} {
 		out[name] = lockedCheck(name)
 	}

@@ -10,6 +10,8 @@ import (
 
 // What is encrypted.
 const (
+	Encrypted = "Heuristics.Encrypted." // begins them all
+
 	LockedZip = "Heuristics.Encrypted.Zip"
 	LockedRAR = "Heuristics.Encrypted.RAR"
 	Locked7z  = "Heuristics.Encrypted.7Zip"

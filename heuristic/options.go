@@ -2,6 +2,7 @@ package heuristic
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,8 @@ type Options struct {
 
 	EncryptedArchives  bool
 	EncryptedDocuments bool
+	Macros             bool // of compound files
+	BrokenPrograms     bool
 
 	Structured  bool // numbers of cards and of US social security
 	CardCount   int  // how many it takes; 0: 3
@@ -22,7 +25,25 @@ type Options struct {
 	SSNCount    int  // how many it takes; 0: 3
 	SSNStripped bool // without hyphens
 	SSNBoth     bool // with hyphens or without
+	NoSSN       bool // numbers of cards alone
 }
+
+// Order puts names of what heuristics found behind those of signatures, or before them, and
+// changes nothing else: clamscan says the latter only with --heuristic-scan-precedence.
+func Order(names []string, first bool) {
+	slices.SortStableFunc(names, func(a, b string) int {
+		x, y := strings.HasPrefix(a, prefix), strings.HasPrefix(b, prefix)
+		switch {
+		case x == y:
+			return 0
+		case x == first:
+			return -1
+		}
+		return 1
+	})
+}
+
+const prefix = "Heuristics."
 
 // Texts returns the texts of the rules that the options ask for.
 func (o *Options) Texts(lines []Line) (out []string, err error) {
@@ -40,12 +61,20 @@ func (o *Options) Texts(lines []Line) (out []string, err error) {
 	if o.EncryptedDocuments {
 		out = append(out, LockedPDF)
 	}
+	if o.Macros {
+		out = append(out, MacrosVBA, MacrosXLM)
+	}
+	if o.BrokenPrograms {
+		out = append(out, Broken)
+	}
 	if o.Structured {
 		head := fmt.Sprintf("%s;count=%d", Cards, orThree(o.CardCount))
 		if o.CreditOnly {
 			head += ";credit-only"
 		}
-		out = append(out, head, fmt.Sprintf("%s;count=%d;%s", Security, orThree(o.SSNCount), strings.Join(o.forms(), ";")))
+		if out = append(out, head); !o.NoSSN {
+			out = append(out, fmt.Sprintf("%s;count=%d;%s", Security, orThree(o.SSNCount), strings.Join(o.forms(), ";")))
+		}
 	}
 	return out, nil
 }

@@ -47,8 +47,8 @@ type digest struct {
 // maxLine is the length in bytes of the longest line that clamscan reads whole.
 const maxLine = 8190
 
-// errForm is all that is said of a line of no form.
-var errForm = errors.New("no line of phishing data")
+// ErrForm is all that is said of a line of no form. Other errors are about expressions.
+var ErrForm = errors.New("no line of phishing data")
 
 // Kinds tells whether files with an extension, "pdb", hold lines for Add.
 func Kinds(ext string) bool { return ext == "pdb" || ext == "wdb" || ext == "gdb" }
@@ -58,7 +58,7 @@ func Kinds(ext string) bool { return ext == "pdb" || ext == "wdb" || ext == "gdb
 func (l *List) Add(kind, line string, entry int) error {
 	flags, rest, ok := strings.Cut(line, ":")
 	if !ok || flags == "" || len(line) > maxLine {
-		return errForm
+		return ErrForm
 	}
 	allow := kind == "wdb"
 	switch c := flags[0]; {
@@ -74,7 +74,7 @@ func (l *List) Add(kind, line string, entry int) error {
 	case c == 'S' && (!allow || strings.HasPrefix(rest, "W")):
 		return l.digest(flags, rest, entry)
 	default:
-		return errForm
+		return ErrForm
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (l *List) put(allow bool, p pattern) {
 // for anywhere in "REAL:SHOWN/". An end that takes any path is cut, as links are cut behind
 // their host.
 func expression(s string) (p pattern, err error) {
-	s += "/"
+	s = plainEscapes(s) + "/"
 	for _, end := range []string{"([/?].*)?/", "([/?].*)/"} {
 		if cut, ok := strings.CutSuffix(s, end); ok && cut != "" {
 			s = cut + "/"
@@ -104,6 +104,20 @@ func expression(s string) (p pattern, err error) {
 	p.must = required(tree)
 	p.re, err = regexp.CompilePOSIX(s)
 	return p, err
+}
+
+// plainEscapes takes the backslash from letters and digits, where it means nothing to POSIX.
+func plainEscapes(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			if i++; !alnum(s[i]) {
+				b.WriteByte('\\')
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // required returns the longest text that stands in every match.
@@ -127,7 +141,7 @@ func required(t *syntax.Regexp) (must string) {
 // is so whatever other lines say.
 func (l *List) digest(flags, s string, entry int) error {
 	if len(s) < 2 || s[1] != ':' || !strings.Contains("PFW", s[:1]) {
-		return errForm
+		return ErrForm
 	}
 	sum, err := hex.DecodeString(s[2:])
 	want := 32
@@ -135,7 +149,7 @@ func (l *List) digest(flags, s string, entry int) error {
 		want = 4
 	}
 	if err != nil || len(sum) != want {
-		return errForm
+		return ErrForm
 	}
 	if s[0] == 'P' {
 		return nil

@@ -41,6 +41,17 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestEscapes: a backslash before a letter means nothing to POSIX.
+func TestEscapes(t *testing.T) {
+	var l List
+	if err := l.Add("pdb", `R:.+\.e\vil\.net([/?].*)?:.+\.ba\nk\.com([/?].*)?`, 1); err != nil {
+		t.Fatal(err)
+	}
+	if name, _ := l.Judge(&Link{Real: "http://www.evil.net/", Shown: "http://www.bank.com/", Href: true}); name != Spoofed {
+		t.Errorf("%q", name)
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	for _, tt := range []struct{ kind, line string }{
 		{"pdb", ""},

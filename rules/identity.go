@@ -20,7 +20,7 @@ import (
 func identity(paths []string, o *Options) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, tool)
-	fmt.Fprintln(h, o.BytecodeUnsigned, o.PUA, o.Lenient, o.Dialect, o.NoIncludes, o.RelaxedRegexps)
+	fmt.Fprintln(h, o.NoBytecode, o.BytecodeUnsigned, o.PUA, o.Lenient, o.Dialect, o.NoIncludes, o.RelaxedRegexps)
 	if len(o.PUAOnly)+len(o.PUAExcept) > 0 {
 		fmt.Fprintf(h, "pua %q %q\n", o.PUAOnly, o.PUAExcept)
 	}

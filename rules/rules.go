@@ -37,6 +37,7 @@ const tool = "showcause 7"
 type Options struct {
 	PUA                bool     // load signatures of possibly unwanted applications
 	BytecodeUnsigned   bool     // load programs (.cbc) that stand in no signed container
+	NoBytecode         bool     // load no programs at all
 	PUAOnly, PUAExcept []string // of them, those of these categories alone, or none of these
 	Heuristics         heuristic.Options
 	Lenient            bool   // malformed lines are left out; without it one is an error
@@ -64,15 +65,18 @@ type Options struct {
 
 // Default returns the database of the built-in rules. In findings their names have
 // points for "_". They are for normalised views, too.
-func Default() (*ruledb.DB, error) {
-	data, err := compileBuiltin()
+func Default() (*ruledb.DB, error) { return DefaultWith(heuristic.Options{}) }
+
+// DefaultWith is Default, with heuristics.
+func DefaultWith(o heuristic.Options) (*ruledb.DB, error) {
+	data, err := compileBuiltin(&o)
 	if err != nil {
 		return nil, fmt.Errorf("built-in rules: %w", err)
 	}
 	return ruledb.New(data)
 }
 
-func compileBuiltin() ([]byte, error) {
+func compileBuiltin(o *heuristic.Options) ([]byte, error) {
 	c := compiler{official: true}
 	names, err := fs.Glob(builtin, "*.yar")
 	if err != nil {
@@ -92,6 +96,9 @@ func compileBuiltin() ([]byte, error) {
 		inputs = append(inputs, check.Input{Namespace: defaultSpace, Source: src})
 	}
 	if err := c.checked(&set, inputs, &Options{NoIncludes: true}); err != nil {
+		return nil, err
+	}
+	if err := c.heuristics(o, nil); err != nil {
 		return nil, err
 	}
 	return c.Finish(c.meta)
@@ -123,7 +130,7 @@ func Compile(paths []string, o Options) ([]byte, error) {
 			continue
 		}
 		_, plain := Split(path)
-		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, BytecodeUnsigned: o.BytecodeUnsigned, Trust: trust, Link: link}, &c)
+		st, err := clamsig.Load(plain, clamsig.Options{Strict: !o.Lenient, PUA: o.PUA, PUAOnly: o.PUAOnly, PUAExcept: o.PUAExcept, BytecodeUnsigned: o.BytecodeUnsigned, NoBytecode: o.NoBytecode, Trust: trust, Link: link}, &c)
 		if err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
 		}

@@ -22,8 +22,8 @@ func clamscanNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = "db"
 	case "all-match":
 		name = "allmatch"
-	case "alert-encrypted-archive", "alert-encrypted-doc":
-		name = "alert-encrypted"
+	case "alert-ole2-macros":
+		name = "alert-macros"
 	}
 	return pflag.NormalizedName(name)
 }
@@ -37,7 +37,7 @@ func openDB(ctx context.Context, paths []string, stderr io.Writer, quiet bool) (
 // openRules is openDB with options for rules that are text.
 func openRules(ctx context.Context, paths []string, opts rules.Options, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
 	if len(paths) == 0 {
-		return rules.Default()
+		return rules.DefaultWith(opts.Heuristics)
 	}
 	for _, path := range paths {
 		if path == "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/egress"
+	"github.com/showcause/showcause/internal/ruleflags"
 	"github.com/showcause/showcause/ledger"
 	"github.com/showcause/showcause/rules"
 )
@@ -57,7 +58,7 @@ can open no other file. No cookie, query string, ETag or identifier is sent.`,
 	f.BoolVar(&o.airGap, "air-gap", false, "send nothing: refuse")
 	f.Var(&o.max, "max-size", "longest file")
 	f.BoolVar(&o.rules.PUA, "pua", false, "as for rules compile")
-	trustFlags(f, &o.rules)
+	ruleflags.Trust(f, &o.rules)
 	f.BoolVar(&o.rules.Lenient, "skip-malformed", false, "as for rules compile")
 	c.SetFlagErrorFunc(suggestFlag)
 	return c

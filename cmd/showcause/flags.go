@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/showcause/showcause/internal/ruleflags"
 )
 
 // byteSize is a flag value in bytes: 4096, 25M, 1G (powers of 1024, as clamscan's).
@@ -53,34 +55,6 @@ func (m *milliseconds) Set(s string) error {
 	return nil
 }
 
-// yesNo is a flag value as clamscan takes it: --alert-encrypted[=yes|no].
-type yesNo bool
-
-func (y *yesNo) String() string {
-	if *y {
-		return "yes"
-	}
-	return "no"
-}
-func (y *yesNo) Type() string { return "yes|no" }
-
-func (y *yesNo) Set(s string) error {
-	switch strings.ToLower(s) {
-	case "yes", "true", "1":
-		*y = true
-	case "no", "false", "0":
-		*y = false
-	default:
-		return errors.New("want yes or no")
-	}
-	return nil
-}
-
-// yes adds a flag that is on when named, and may be given as =yes or =no.
-func yes(f *pflag.FlagSet, v *yesNo, name, short, usage string) {
-	f.VarPF(v, name, short, usage).NoOptDefVal = "yes"
-}
-
 // always is a flag of clamscan that can only be on here.
 type always struct{}
 
@@ -88,7 +62,7 @@ func (always) String() string { return "yes" }
 func (always) Type() string   { return "yes|no" }
 
 func (always) Set(s string) error {
-	var on yesNo
+	var on ruleflags.YesNo
 	if err := on.Set(s); err != nil {
 		return err
 	}
@@ -132,19 +106,21 @@ func (p patterns) match(path string) bool {
 
 // noMeaning are flags of clamscan that have none here, and why.
 var noMeaning = map[string]string{
-	"max-scantime": "limits are counted, so that a report does not depend on the machine's speed; use --max-work",
-	"remove":       "scan changes nothing",
-	"move":         "scan changes nothing",
-	"copy":         "scan changes nothing",
-	"leave-temps":  "there are no temporary files with names",
-	"tempdir":      "set TMPDIR",
-	"gen-json":     "use --format json",
-	"detect-pua":   "compile the rules with: showcause rules compile --pua",
-	"bytecode":     "bytecode signatures are not supported; rules compile lists what it skips",
-	"alert-broken": "broken files are reported as incomplete: corrupt",
-	"alert-macros": "documents with macros are not supported yet",
-	"log":          "redirect standard output",
-	"debug":        "use --explain and --verbose",
+	"max-scantime":                 "limits are counted, so that a report does not depend on the machine's speed; use --max-work",
+	"remove":                       "scan changes nothing",
+	"move":                         "scan changes nothing",
+	"copy":                         "scan changes nothing",
+	"leave-temps":                  "there are no temporary files with names",
+	"tempdir":                      "set TMPDIR",
+	"gen-json":                     "use --format json",
+	"alert-broken-media":           "pictures that are broken are no finding; what could not be read of one is said",
+	"alert-partition-intersection": "partitions that overlap are no finding; each is read",
+	"bytecode-timeout":             "programs are bounded by steps, not by time; use --max-work",
+	"statistics":                   "there are none",
+	"nocerts":                      "certificates of programs make nothing clean that rules find",
+	"normalize":                    "files are searched as they are and normalised, always",
+	"log":                          "redirect standard output",
+	"debug":                        "use --explain and --verbose",
 
 	"follow-dir-symlinks":  "links are followed when named on the command line only",
 	"follow-file-symlinks": "links are followed when named on the command line only",

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/showcause/showcause/internal/ruleflags"
 	"github.com/spf13/pflag"
 )
 
@@ -14,13 +15,13 @@ import (
 type passwords struct {
 	given []string
 	file  string
-	usual yesNo
+	usual ruleflags.YesNo
 }
 
 func (p *passwords) flags(f *pflag.FlagSet) {
 	p.own(f)
 	p.usual = true
-	yes(f, &p.usual, "usual-passwords", "", "try the passwords that samples are exchanged with: infected, virus, 1234 ...")
+	ruleflags.Yes(f, &p.usual, "usual-passwords", "", "try the passwords that samples are exchanged with: infected, virus, 1234 ...")
 }
 
 // own adds the flags about passwords that the user gives.

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/ruleflags"
 	"github.com/showcause/showcause/internal/rulescmd"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
@@ -66,6 +66,7 @@ func compileCommand() *cobra.Command {
 	var out string
 	var o rules.Options
 	var y yaraFlags
+	var chosen ruleflags.Flags
 	var list bool
 	c := &cobra.Command{
 		Use:   "compile [NAMESPACE:]PATH... -o FILE",
@@ -90,6 +91,10 @@ owner, filemd5) are defined; -d defines others, and the values that yara -C star
 				return err
 			}
 			if err := y.apply(&o); err != nil {
+				return err
+			}
+			var err error
+			if o.Heuristics, err = chosen.Heuristics(); err != nil {
 				return err
 			}
 			data, err := compile(c.Context(), args, o)
@@ -121,19 +126,14 @@ owner, filemd5) are defined; -d defines others, and the values that yara -C star
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "the file to write")
 	c.Flags().BoolVar(&o.BytecodeUnsigned, "bytecode-unsigned", false, "load programs (.cbc) that stand in no signed container, too")
+	chosen.AddAlerts(c.Flags())
 	c.Flags().BoolVar(&o.PUA, "pua", false, "load signatures of possibly unwanted applications too (.ndu, .ldu, .hdu ...)")
 	c.Flags().BoolVar(&o.Lenient, "skip-malformed", false, "leave malformed lines out, counted; without it one refuses the set, as clamscan does")
-	trustFlags(c.Flags(), &o)
+	ruleflags.Trust(c.Flags(), &o)
 	c.Flags().BoolVar(&list, "list-skipped", false, "list every signature that was left out")
 	y.add(c.Flags())
 	c.SetFlagErrorFunc(suggestFlag)
 	return c
-}
-
-// trustFlags are the flags that say whose containers are taken.
-func trustFlags(f *pflag.FlagSet, o *rules.Options) {
-	f.BoolVar(&o.Unsigned, "unsigned", false, "take ClamAV's containers (.cvd, .cld) without a signature that holds")
-	f.StringVar(&o.Certs, "certs", "", "hold detached signatures of containers (.sign) against the certificates in this folder")
 }
 
 // compile is rules.Compile until ctx ends.

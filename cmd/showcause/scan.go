@@ -18,7 +18,9 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/internal/answer"
+	"github.com/showcause/showcause/internal/ruleflags"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/unpack"
@@ -60,8 +62,9 @@ type scanOptions struct {
 	words     [][]byte // of passwords, once they are read
 
 	// clamscan's
-	recursive, infected, allMatch, noSummary, stdout yesNo
-	alertExceeds, alertEncrypted                     yesNo
+	recursive, infected, allMatch, noSummary, stdout ruleflags.YesNo
+	alertExceeds, alertEncrypted, precedence         ruleflags.YesNo
+	chosen                                           ruleflags.Flags
 }
 
 func scanCommand() *cobra.Command {
@@ -111,7 +114,7 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	f.Var(&o.walk.includeDir, "include-dir", "scan only folders whose path matches (repeatable)")
 	f.IntVar(&o.walk.maxDepth, "max-dir-recursion", 0, "folders in folders (default: no bound)")
 	o.walk.crossDevices = true
-	yes(f, &o.walk.crossDevices, "cross-fs", "", "go into other file systems")
+	ruleflags.Yes(f, &o.walk.crossDevices, "cross-fs", "", "go into other file systems")
 	f.Var(&o.limits.fileSize, "max-filesize", "bytes of one file that are read, inside an archive too (default 4G inside, no bound outside)")
 	f.Var(&o.limits.scanSize, "max-scansize", "bytes that are unpacked from one file (default 4G)")
 	f.Var(&o.limits.objects, "max-files", "files inside one file (default 100000)")
@@ -120,13 +123,15 @@ func (o *scanOptions) flags(c *cobra.Command) {
 	f.Var(&o.limits.work, "max-work", "steps of matching and parsing for one file (default 4000000000)")
 	o.passwords.flags(f)
 	o.recursive = true
-	yes(f, &o.recursive, "recursive", "r", "clamscan's; folders are always scanned whole")
-	yes(f, &o.infected, "infected", "i", "with --format clamscan: leave out OK lines")
-	yes(f, &o.allMatch, "allmatch", "z", "with --format clamscan: name every rule that fired, not the first")
-	yes(f, &o.noSummary, "no-summary", "", "leave out the summary")
-	yes(f, &o.stdout, "stdout", "", "clamscan's; results always go to standard output")
-	yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
-	yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
+	ruleflags.Yes(f, &o.recursive, "recursive", "r", "clamscan's; folders are always scanned whole")
+	ruleflags.Yes(f, &o.infected, "infected", "i", "with --format clamscan: leave out OK lines")
+	ruleflags.Yes(f, &o.allMatch, "allmatch", "z", "with --format clamscan: name every rule that fired, not the first")
+	ruleflags.Yes(f, &o.noSummary, "no-summary", "", "leave out the summary")
+	ruleflags.Yes(f, &o.stdout, "stdout", "", "clamscan's; results always go to standard output")
+	ruleflags.Yes(f, &o.alertExceeds, "alert-exceeds-max", "", "count what was over a limit as found, with ClamAV's names")
+	ruleflags.Yes(f, &o.alertEncrypted, "alert-encrypted", "", "count encrypted content as found, with ClamAV's names")
+	o.chosen.Add(f)
+	ruleflags.Yes(f, &o.precedence, "heuristic-scan-precedence", "", "name what heuristics found before what signatures did")
 	scanFlags(f)
 	f.StringVar(&o.records, "records", "", "write a record of each finding, and of what was read, into this folder, in no log (default: into the store and its log)")
 	storeFlag(f, &o.store)
@@ -209,7 +214,7 @@ func (o *scanOptions) run(c *cobra.Command, args []string) error {
 	}
 	p, err := answer.New(o.format, out, answer.Options{
 		Version: version(), Quiet: o.quiet, Verbose: o.verbose, Explain: o.explain, NoSummary: bool(o.noSummary),
-		Infected: bool(o.infected), AllMatch: bool(o.allMatch), Jail: mode,
+		Infected: bool(o.infected), AllMatch: bool(o.allMatch), HeuristicsFirst: bool(o.precedence), Jail: mode,
 	}, db)
 	if err != nil {
 		return err
@@ -322,7 +327,16 @@ var errInterrupted = errors.New("interrupted")
 // find nothing, and a scan that does not say so would claim more than it did.
 func (o *scanOptions) rules(c *cobra.Command) (*ruledb.DB, error) {
 	opts := rules.Options{Externals: usualExternals()}
-	var err error
+	if err := o.chosen.Settled(c.Flags(), o.db); err != nil {
+		return nil, err
+	}
+	err := o.chosen.Apply(&opts)
+	if err != nil {
+		return nil, err
+	}
+	if o.alertEncrypted {
+		opts.Heuristics.EncryptedArchives, opts.Heuristics.EncryptedDocuments = true, true
+	}
 	if opts.Dialect, err = dialectNamed(o.dialect); err != nil {
 		return nil, err
 	}
@@ -498,12 +512,13 @@ func (o *scanOptions) result(ctx context.Context, i item, report showcause.Repor
 		r.Report.Conclude()
 	}
 	seen := map[string]bool{}
+	locked := slices.ContainsFunc(r.Report.Findings, func(f showcause.Finding) bool { return strings.HasPrefix(f.Rule, heuristic.Encrypted) })
 	for _, g := range r.Report.Gaps {
 		name := ""
 		switch {
 		case bool(o.alertExceeds) && strings.HasPrefix(string(g.Code), "limit."):
 			name = o.exceedsName(g)
-		case bool(o.alertEncrypted) && g.Code == showcause.Encrypted:
+		case o.alertsLocked() && !locked && g.Code == showcause.Encrypted:
 			name = encryptedName(g.Trail)
 		}
 		if name != "" && !seen[name] {
@@ -512,6 +527,14 @@ func (o *scanOptions) result(ctx context.Context, i item, report showcause.Repor
 		}
 	}
 	return r
+}
+
+// alertsLocked tells whether what is encrypted is found by what was not read: where no rule of
+// its own says so, as there are none for every format, nor in rules that were compiled before.
+func (o *scanOptions) alertsLocked() bool {
+	return bool(o.alertEncrypted) || o.chosen.Locks() && !slices.ContainsFunc(o.ruleDB.Heuristics(), func(i uint32) bool {
+		return strings.HasPrefix(o.ruleDB.Name(i), heuristic.Encrypted)
+	})
 }
 
 // exceedsName is the name that clamscan --alert-exceeds-max gives.

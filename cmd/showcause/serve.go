@@ -19,10 +19,7 @@ func serveCommands() []*cobra.Command {
 }
 
 // openFor is openDB for the service, which chooses among ClamAV's signatures as clamd.conf says.
-func openFor(ctx context.Context, paths []string, pua servecmd.PUA, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
-	o := rules.Options{Externals: usualExternals(), PUA: pua.Load}
-	if pua.Load {
-		o.PUAOnly, o.PUAExcept = pua.Only, pua.Except
-	}
+func openFor(ctx context.Context, paths []string, o rules.Options, stderr io.Writer, quiet bool) (*ruledb.DB, error) {
+	o.Externals = usualExternals()
 	return openRules(ctx, paths, o, stderr, quiet)
 }

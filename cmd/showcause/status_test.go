@@ -19,7 +19,7 @@ import (
 
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
-	"github.com/showcause/showcause/internal/servecmd"
+	"github.com/showcause/showcause/rules"
 )
 
 // A service that took a clamd.conf is asked how it stands, by the commands and in the log.
@@ -171,14 +171,14 @@ func TestOpenFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		pua  servecmd.PUA
+		pua  rules.Options
 		want int
 	}{
-		{servecmd.PUA{}, 1},
-		{servecmd.PUA{Only: []string{"One"}}, 1},
-		{servecmd.PUA{Load: true}, 3},
-		{servecmd.PUA{Load: true, Only: []string{"One"}}, 2},
-		{servecmd.PUA{Load: true, Except: []string{"One", "Two"}}, 1},
+		{rules.Options{}, 1},
+		{rules.Options{PUAOnly: []string{"One"}}, 1},
+		{rules.Options{PUA: true}, 3},
+		{rules.Options{PUA: true, PUAOnly: []string{"One"}}, 2},
+		{rules.Options{PUA: true, PUAExcept: []string{"One", "Two"}}, 1},
 	} {
 		db, err := openFor(t.Context(), []string{dir}, c.pua, io.Discard, true)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/ruleflags"
 )
 
 // item is one thing that a walk came upon, in the order of the walk.
@@ -28,7 +29,7 @@ type item struct {
 type walker struct {
 	include, exclude       patterns // of files
 	includeDir, excludeDir patterns
-	crossDevices           yesNo
+	crossDevices           ruleflags.YesNo
 	maxDepth               int             // folders in folders, 0 for no bound
 	visit                  func(item) bool // false ends the walk
 	device                 uint64

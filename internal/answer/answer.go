@@ -21,6 +21,7 @@ type Options struct {
 
 	Quiet, Verbose, Explain, NoSummary bool
 	Infected, AllMatch                 bool   // clamscan's
+	HeuristicsFirst                    bool   // of a file's names, clamscan's --heuristic-scan-precedence
 	Jail                               string // Sealed or JailOff
 }
 

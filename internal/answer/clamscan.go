@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/ruledb"
 )
 
@@ -78,7 +79,9 @@ func (p *clamscanPrinter) names(r *Result) []string {
 			out = append(out, f.Rule)
 		}
 	}
-	return append(out, r.Alerts...)
+	out = append(out, r.Alerts...)
+	heuristic.Order(out, p.o.HeuristicsFirst)
+	return out
 }
 
 // clamscanOrder sorts findings as clamscan comes upon them: what is inside a

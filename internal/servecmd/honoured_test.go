@@ -71,6 +71,28 @@ var observable = map[string][]string{
 	"TemporaryDirectory":      {"TemporaryDirectory /var/tmp"},
 	"User":                    {"User nobody"},
 	"VirusEvent":              {"VirusEvent /bin/true"},
+
+	"AlertBrokenExecutables":         {"AlertBrokenExecutables yes"},
+	"AlertOLE2Macros":                {"AlertOLE2Macros yes"},
+	"AlertPhishingCloak":             {"AlertPhishingCloak yes"},
+	"AlertPhishingSSLMismatch":       {"AlertPhishingSSLMismatch yes"},
+	"AlgorithmicDetection":           {"AlgorithmicDetection no"},
+	"Bytecode":                       {"Bytecode no"},
+	"BytecodeUnsigned":               {"BytecodeUnsigned yes"},
+	"CVDCertsDirectory":              {"CVDCertsDirectory /etc/certs"},
+	"HeuristicAlerts":                {"HeuristicAlerts no"},
+	"HeuristicScanPrecedence":        {"HeuristicScanPrecedence yes"},
+	"OLE2BlockMacros":                {"OLE2BlockMacros yes"},
+	"PhishingAlwaysBlockCloak":       {"PhishingAlwaysBlockCloak yes"},
+	"PhishingAlwaysBlockSSLMismatch": {"PhishingAlwaysBlockSSLMismatch yes"},
+	"PhishingScanURLs":               {"PhishingScanURLs no"},
+	"PhishingSignatures":             {"PhishingSignatures no"},
+	"StructuredCCOnly":               {"StructuredCCOnly yes"},
+	"StructuredDataDetection":        {"StructuredDataDetection yes"},
+	"StructuredMinCreditCardCount":   {"StructuredMinCreditCardCount 9"},
+	"StructuredMinSSNCount":          {"StructuredMinSSNCount 9"},
+	"StructuredSSNFormatNormal":      {"StructuredSSNFormatNormal no"},
+	"StructuredSSNFormatStripped":    {"StructuredSSNFormatStripped yes"},
 }
 
 // effect is all that settings come to, as text.

@@ -19,6 +19,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence/draft"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/clamd"
 	"github.com/showcause/showcause/serve/queue"
@@ -28,21 +29,14 @@ import (
 // Host is what the commands need of the program that they are part of.
 type Host struct {
 	Version string
-	// OpenRules opens rules as --db of scan names them; none is the built-in ones. Of pua what is
-	// compiled already has what it has.
-	OpenRules func(ctx context.Context, paths []string, pua PUA, stderr io.Writer, quiet bool) (*ruledb.DB, error)
+	// OpenRules opens rules as --db of scan names them, compiled as o says; none is the built-in
+	// ones. What is compiled already has what it has.
+	OpenRules func(ctx context.Context, paths []string, o rules.Options, stderr io.Writer, quiet bool) (*ruledb.DB, error)
 	Scratch   func() (*os.File, error)
 	// StoreDir returns the folder of records for what --store says, "" for none, and whether
 	// the user named it.
 	StoreDir  func(flag string) (dir string, named bool, err error)
 	FlagError func(*cobra.Command, error) error
-}
-
-// PUA says which signatures of possibly unwanted applications are loaded: all, those of some
-// categories alone, or all but of some.
-type PUA struct {
-	Load         bool
-	Only, Except []string
 }
 
 // Serve is the command "serve".
@@ -115,7 +109,7 @@ func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 		},
 		Records: s.store.open, Event: s.event,
 		Rules: func(ctx context.Context) (queue.Database, error) {
-			return young(s.oldest, time.Now)(h.rules(ctx, s.db, s.pua, stderr))
+			return young(s.oldest, time.Now)(h.rules(ctx, s.db, s.chosen, stderr))
 		},
 		State: func() string { return stateOf(s.db) },
 		Queue: queue.Options{
@@ -137,8 +131,8 @@ func (s *settings) timeout() func(int64) time.Duration {
 }
 
 // rules opens what is scanned with.
-func (h Host) rules(ctx context.Context, paths []string, pua PUA, stderr io.Writer) (queue.Database, error) {
-	db, err := h.OpenRules(ctx, paths, pua, stderr, false)
+func (h Host) rules(ctx context.Context, paths []string, o rules.Options, stderr io.Writer) (queue.Database, error) {
+	db, err := h.OpenRules(ctx, paths, o, stderr, false)
 	if err != nil {
 		return queue.Database{}, err
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve"
 	"github.com/showcause/showcause/serve/clamd"
@@ -35,7 +36,7 @@ type settings struct {
 
 	listen       []serve.Listen
 	db           []string
-	pua          PUA
+	chosen       rules.Options // which rules there are, of those that are text
 	policy       queue.Policy
 	limits       showcause.Limits
 	clamd        clamd.Options
@@ -75,6 +76,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.String("socket-group", "", "group of --socket (LocalSocketGroup)")
 	f.StringArray("tcp", nil, "host:port for clamd's protocol (repeatable; TCPSocket, TCPAddr)")
 	f.StringArrayP("db", "d", nil, "rules: a compiled database, or ClamAV database files or folders (repeatable; DatabaseDirectory; default: the built-in rules)")
+	f.Bool("unsigned", false, "take ClamAV's containers (.cvd, .cld) without a signature that holds")
+	f.String("certs", "", "hold detached signatures of containers (.sign) against the certificates in this folder (CVDCertsDirectory)")
 	f.String("incomplete", "error", "what is answered where nothing was found and not all was read: error, found, ok")
 	f.StringSlice("accept", nil, "reasons for which what is not read is answered as if nothing were in it, such as encrypted,unsupported")
 	f.Int("readers", 0, "processes that read files (MaxThreads, no more than processors; default one a processor)")
@@ -435,7 +438,7 @@ func (s *settings) rest() error {
 		name = "the built-in rules"
 	}
 	s.row("db", name, from)
-	if err := s.unwanted(); err != nil {
+	if err := s.choose(); err != nil {
 		return err
 	}
 	s.selfCheck = s.time(source{"self-check", "SelfCheck"}, 10*time.Minute, time.Second)
@@ -456,21 +459,70 @@ func (s *settings) rest() error {
 	return nil
 }
 
-// unwanted are the signatures of possibly unwanted applications, which are chosen when rules
-// are compiled: by this service, where it is not given what is compiled already.
-func (s *settings) unwanted() error {
-	p := &s.pua
-	*p = PUA{Load: s.file.Bool("DetectPUA"), Only: s.file.Texts("IncludePUA"), Except: s.file.Texts("ExcludePUA")}
-	if len(p.Only) > 0 && len(p.Except) > 0 {
+// choose says which rules there are, where this service compiles them: signatures of possibly
+// unwanted applications, programs, heuristics.
+func (s *settings) choose() error {
+	o := &s.chosen
+	*o = rules.Options{PUA: s.file.Bool("DetectPUA"), NoBytecode: !s.file.Bool("Bytecode"), BytecodeUnsigned: s.file.Bool("BytecodeUnsigned")}
+	only, except := s.file.Texts("IncludePUA"), s.file.Texts("ExcludePUA")
+	if len(only) > 0 && len(except) > 0 {
 		return fmt.Errorf("%s: option IncludePUA: not together with ExcludePUA (%s)", s.file.Place("IncludePUA"), s.file.Place("ExcludePUA"))
 	}
-	s.row("pua", p.Load, s.from(source{option: "DetectPUA"}))
-	s.row("pua-only", strings.Join(p.Only, ","), s.from(source{option: "IncludePUA"}))
-	s.row("pua-except", strings.Join(p.Except, ","), s.from(source{option: "ExcludePUA"}))
-	if why := s.settled(); why != "" && p.Load {
-		s.notes = append(s.notes, s.file.Place("DetectPUA")+": DetectPUA: without effect: "+why)
+	if o.PUA {
+		o.PUAOnly, o.PUAExcept = only, except
+	}
+	s.row("pua", o.PUA, s.from(source{option: "DetectPUA"}))
+	s.row("pua-only", strings.Join(only, ","), s.from(source{option: "IncludePUA"}))
+	s.row("pua-except", strings.Join(except, ","), s.from(source{option: "ExcludePUA"}))
+	s.row("bytecode", !o.NoBytecode, s.from(source{option: "Bytecode"}))
+	s.row("bytecode-unsigned", o.BytecodeUnsigned, s.from(source{option: "BytecodeUnsigned"}))
+	o.Unsigned, _ = s.given.GetBool("unsigned")
+	s.row("unsigned", o.Unsigned, s.from(source{flag: "unsigned"}))
+	o.Certs = s.text(source{"certs", "CVDCertsDirectory"}, "")
+	s.heuristics(&o.Heuristics)
+	why := s.settled()
+	for _, name := range []string{
+		"DetectPUA", "BytecodeUnsigned", "CVDCertsDirectory", "AlertOLE2Macros", "OLE2BlockMacros", "AlertBrokenExecutables", "AlertPhishingSSLMismatch",
+		"PhishingAlwaysBlockSSLMismatch", "AlertPhishingCloak", "PhishingAlwaysBlockCloak", "StructuredDataDetection",
+	} {
+		beside := len(s.db) == 0 && name != "DetectPUA" // heuristics are there beside the built-in rules, too
+		if why != "" && !beside && s.file.Given(name) > 0 {
+			s.notes = append(s.notes, s.file.Place(name)+": "+name+": without effect: "+why)
+		}
 	}
 	return nil
+}
+
+// heuristics are ClamAV's own, beside its signatures.
+func (s *settings) heuristics(h *heuristic.Options) {
+	is := func(to *bool, name string, options ...string) { *to = s.either(name, options...) }
+	is(&h.PhishingSSL, "alert-phishing-ssl", "AlertPhishingSSLMismatch", "PhishingAlwaysBlockSSLMismatch")
+	is(&h.PhishingCloak, "alert-phishing-cloak", "AlertPhishingCloak", "PhishingAlwaysBlockCloak")
+	is(&h.EncryptedArchives, "alert-encrypted-archive", "AlertEncryptedArchive", "AlertEncrypted", "ArchiveBlockEncrypted")
+	is(&h.EncryptedDocuments, "alert-encrypted-doc", "AlertEncryptedDoc", "AlertEncrypted", "ArchiveBlockEncrypted")
+	is(&h.Macros, "alert-macros", "AlertOLE2Macros", "OLE2BlockMacros")
+	is(&h.BrokenPrograms, "alert-broken", "AlertBrokenExecutables")
+	is(&h.Structured, "detect-structured", "StructuredDataDetection")
+	is(&h.CreditOnly, "structured-credit-only", "StructuredCCOnly")
+	is(&s.policy.HeuristicsFirst, "heuristic-scan-precedence", "HeuristicScanPrecedence")
+	h.CardCount, h.SSNCount = s.file.Number("StructuredMinCreditCardCount"), s.file.Number("StructuredMinSSNCount")
+	normal, stripped := s.file.Bool("StructuredSSNFormatNormal"), s.file.Bool("StructuredSSNFormatStripped")
+	h.SSNBoth, h.SSNStripped, h.NoSSN = normal && stripped, stripped, !normal && !stripped
+	h.Off = !s.file.Bool("HeuristicAlerts") || !s.file.Bool("AlgorithmicDetection")
+	h.NoLinks = !s.file.Bool("PhishingSignatures") || !s.file.Bool("PhishingScanURLs")
+	for _, r := range []struct {
+		name, option string
+		value        any
+	}{
+		{"structured-cc-count", "StructuredMinCreditCardCount", h.CardCount},
+		{"structured-ssn-count", "StructuredMinSSNCount", h.SSNCount},
+		{"structured-ssn-normal", "StructuredSSNFormatNormal", normal},
+		{"structured-ssn-stripped", "StructuredSSNFormatStripped", stripped},
+		{"heuristic-alerts", "HeuristicAlerts", !h.Off},
+		{"phishing-scan-urls", "PhishingScanURLs", !h.NoLinks},
+	} {
+		s.row(r.name, r.value, s.from(source{option: r.option}))
+	}
 }
 
 // settled says why no option changes which rules there are; "" where one does.

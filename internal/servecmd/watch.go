@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/showcause/showcause/internal/jail"
+	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/serve/queue"
 	"github.com/showcause/showcause/serve/records"
 	"github.com/showcause/showcause/serve/watch"
@@ -102,7 +103,7 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 		return err
 	}
 	ctx := c.Context()
-	rules, err := h.rules(ctx, s.db, PUA{}, c.ErrOrStderr())
+	db, err := h.rules(ctx, s.db, rules.Options{}, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 	s.o.Rules = func() any { return q.Rules() }
 	w, err := watch.New(s.o) // the guard is started before the lock
 	if err != nil {
-		rules.Close()
+		db.Close()
 		return err
 	}
 	if err := jail.Daemon(); err != nil {
@@ -125,7 +126,7 @@ func (h Host) runWatch(c *cobra.Command, s *watching) error {
 	}
 	defer s.done()
 	qo := queue.Options{
-		Rules: rules, Scratch: h.Scratch, MaxWaiting: 1 << 16, CacheMemory: -1,
+		Rules: db, Scratch: h.Scratch, MaxWaiting: 1 << 16, CacheMemory: -1,
 		Pool: worker.Options{Names: true, Workers: s.readers, Scratch: h.Scratch},
 	}
 	if s.keeper != nil {
@@ -178,10 +179,10 @@ func (h Host) keep(ctx context.Context, q *queue.Queue, s *watching, hup <-chan 
 				s.o.Log.Error("no reader can be started", "error", err)
 			}
 		case <-hup:
-			rules, err := h.rules(ctx, s.db, PUA{}, os.Stderr)
+			db, err := h.rules(ctx, s.db, rules.Options{}, os.Stderr)
 			if err == nil {
-				if err = q.Reload(rules); err != nil {
-					rules.Close()
+				if err = q.Reload(db); err != nil {
+					db.Close()
 				}
 			}
 			if err != nil {

@@ -46,10 +46,11 @@ func Options() []Option { return slices.Clone(table) }
 // Reasons that several options share.
 const (
 	whyParse    = "every format is looked into: what a setting keeps shut would be unread, and no file with it would be clean"
-	whyAlert    = "there is no such heuristic; findings come from rules"
+	whyAlert    = "there is no such heuristic"
 	whyCounted  = "there is no bound of this kind: steps are counted for each file, and what is over the bound is named"
 	whyOnAccess = "clamonacc reads it, not the daemon; clamonacc works with this service"
-	whyBytecode = "decided when rules are compiled (`rules compile --bytecode-unsigned`); programs are interpreted, and their steps are counted, not their time"
+	whyBytecode = "every program is interpreted, signed or not, and its steps are counted, not its time"
+	whyCompiled = "where the service compiles the rules; a compiled database has what showcause rules compile was told"
 	whyRules    = "it is settled when rules are compiled: showcause rules compile"
 	whyTemp     = "there are no temporary files that anybody could name"
 	whyJSON     = "records have it: showcause show, and the command SHOWCAUSE-SCAN"
@@ -154,10 +155,10 @@ var table = slices.Concat([]Option{
 	since("1.5", no(yes("JsonStorePDFURIs", ""), whyJSON)),
 	since("1.5", no(off("JsonStoreExtraHashes", ""), whyJSON)),
 	text("User", ""),
-	no(yes("Bytecode", ""), whyBytecode),
+	yes("Bytecode", whyCompiled),
 	no(Option{Name: "BytecodeSecurity", Kind: Text, Words: []string{"TrustSigned", "Paranoid"}, Default: "TrustSigned"}, whyBytecode),
 	no(number("BytecodeTimeout", "10000"), whyBytecode),
-	no(off("BytecodeUnsigned", ""), whyBytecode),
+	off("BytecodeUnsigned", whyCompiled),
 	no(Option{Name: "BytecodeMode", Kind: Text, Words: []string{"Auto", "ForceJIT", "ForceInterpreter", "Test"}, Default: "Auto"}, whyBytecode),
 	off("DetectPUA", "where the service compiles the rules; a compiled database has what showcause rules compile --pua gave it"),
 	why(many(text("ExcludePUA", "")), "with DetectPUA; each category counts, wherever it stands between two points of a name"),
@@ -166,26 +167,26 @@ var table = slices.Concat([]Option{
 	no(yes("ScanELF", ""), whyParse),
 	no(yes("ScanMail", ""), whyParse),
 	no(off("ScanPartialMessages", ""), "the parts of a message in several mails are each scanned as they come"),
-	no(yes("PhishingSignatures", ""), whyAlert),
-	no(yes("PhishingScanURLs", ""), whyAlert),
-	no(yes("HeuristicAlerts", ""), whyAlert),
-	no(off("HeuristicScanPrecedence", ""), whyAlert),
-	no(off("StructuredDataDetection", ""), whyAlert),
-	no(number("StructuredMinCreditCardCount", "3"), whyAlert),
-	no(number("StructuredMinSSNCount", "3"), whyAlert),
-	no(yes("StructuredSSNFormatNormal", ""), whyAlert),
-	no(off("StructuredSSNFormatStripped", ""), whyAlert),
+	yes("PhishingSignatures", whyCompiled),
+	yes("PhishingScanURLs", whyCompiled),
+	yes("HeuristicAlerts", whyCompiled),
+	off("HeuristicScanPrecedence", "of several names, which is told first; a file is always scanned to its end"),
+	off("StructuredDataDetection", whyCompiled),
+	number("StructuredMinCreditCardCount", "3"),
+	number("StructuredMinSSNCount", "3"),
+	yes("StructuredSSNFormatNormal", ""),
+	off("StructuredSSNFormatStripped", ""),
 	no(yes("ScanHTML", ""), whyParse),
 	no(yes("ScanOLE2", ""), whyParse),
-	no(off("AlertBrokenExecutables", ""), "what is broken is an error: corrupt"),
+	off("AlertBrokenExecutables", whyCompiled),
 	no(off("AlertBrokenMedia", ""), "what is broken is an error: corrupt"),
 	off("AlertEncrypted", "what is encrypted is found, as Heuristics.Encrypted*; without it, it is an error, never clean"),
-	no(off("StructuredCCOnly", ""), whyAlert),
+	off("StructuredCCOnly", ""),
 	off("AlertEncryptedArchive", "as AlertEncrypted"),
 	off("AlertEncryptedDoc", "as AlertEncrypted"),
-	no(off("AlertOLE2Macros", ""), whyAlert),
-	no(off("AlertPhishingSSLMismatch", ""), whyAlert),
-	no(off("AlertPhishingCloak", ""), whyAlert),
+	off("AlertOLE2Macros", whyCompiled),
+	off("AlertPhishingSSLMismatch", whyCompiled),
+	off("AlertPhishingCloak", whyCompiled),
 	no(off("AlertPartitionIntersection", ""), whyAlert),
 	no(yes("ScanPDF", ""), whyParse),
 	no(yes("ScanSWF", ""), whyParse),
@@ -231,14 +232,14 @@ var table = slices.Concat([]Option{
 	no(off("DevPerformance", ""), whyDev),
 	no(off("DevLiblog", ""), whyDev),
 	no(off("DisableCertCheck", ""), "certificates of programs make nothing clean that rules find"),
-	since("1.5", no(text("CVDCertsDirectory", ""), whyRules)),
+	since("1.5", why(text("CVDCertsDirectory", ""), whyCompiled)),
 	since("1.5", no(off("FIPSCryptoHashLimits", ""), "MD5 and SHA-1 are computed for rules that name a file by them, and prove nothing else")),
-	no(yes("AlgorithmicDetection", ""), whyAlert),
+	yes("AlgorithmicDetection", "the old name of HeuristicAlerts"),
 	off("BlockMax", "the old name of AlertExceedsMax"),
-	no(off("PhishingAlwaysBlockSSLMismatch", ""), whyAlert),
-	no(off("PhishingAlwaysBlockCloak", ""), whyAlert),
+	off("PhishingAlwaysBlockSSLMismatch", "the old name of AlertPhishingSSLMismatch"),
+	off("PhishingAlwaysBlockCloak", "the old name of AlertPhishingCloak"),
 	no(off("PartitionIntersection", ""), whyAlert),
-	no(off("OLE2BlockMacros", ""), whyAlert),
+	off("OLE2BlockMacros", "the old name of AlertOLE2Macros"),
 	off("ArchiveBlockEncrypted", "the old name of AlertEncrypted"),
 }, removed("AllowSupplementaryGroups", "ArchiveBlockMax", "ArchiveLimitMemoryUsage", "ArchiveMaxCompressionRatio", "ArchiveMaxFiles",
 	"ArchiveMaxRecursion", "ArchiveMaxScanSize", "DetectBrokenExecutables", "MailFollowURLs", "MailMaxRecursion", "ScanOnAccess"))

@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/heuristic"
 )
 
 // Incomplete says what a door answers where nothing was found, and not everything
@@ -29,6 +31,9 @@ type Policy struct {
 	// AlertExceedsMax and AlertEncrypted are ClamAV's options: what is over a limit, or
 	// encrypted, is found, whatever Incomplete says.
 	AlertExceedsMax, AlertEncrypted bool
+	// HeuristicsFirst names what heuristics found before what signatures did: of one name
+	// alone, it is the one that is told.
+	HeuristicsFirst bool
 }
 
 // Said is what a door answers: found if there are names, else an error if Failed is
@@ -62,6 +67,7 @@ func (p *Policy) Say(a *Answer) Said {
 			add(r.Findings[i].Rule)
 		}
 	}
+	locked := slices.ContainsFunc(s.Names, func(n string) bool { return strings.HasPrefix(n, heuristic.Encrypted) })
 	failed := showcause.Code("")
 	for i := range r.Gaps {
 		g := &r.Gaps[i]
@@ -70,8 +76,12 @@ func (p *Policy) Say(a *Answer) Said {
 		}
 		name := alertName(g)
 		switch limit := within(g.Code, "limit"); {
-		case limit && p.AlertExceedsMax, g.Code == showcause.Encrypted && p.AlertEncrypted:
+		case limit && p.AlertExceedsMax:
 			add(name)
+		case g.Code == showcause.Encrypted && p.AlertEncrypted:
+			if !locked {
+				add(name)
+			}
 		case p.accepts(g.Code), p.Incomplete == IncompleteOK:
 			s.Waived = append(s.Waived, g.Code)
 		case p.Incomplete == IncompleteFound:
@@ -80,6 +90,7 @@ func (p *Policy) Say(a *Answer) Said {
 			failed = g.Code
 		}
 	}
+	heuristic.Order(s.Names, p.HeuristicsFirst)
 	if len(s.Names) == 0 && failed != "" {
 		s.Failed = "Not read whole: " + string(failed)
 	}
