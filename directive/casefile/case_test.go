@@ -318,7 +318,7 @@ func TestTotalsBalance(t *testing.T) {
 	}
 	for i, host := range []string{"a", "b", "c", "d", "e", "f"} {
 		inv := product.Inventory{Format: product.Format, Target: "/", Kind: "host", System: product.System{Host: host}}
-		inv.Coverage.Methods = []string{"dpkg"}
+		inv.Coverage.Methods, inv.Coverage.Files = []string{"dpkg"}, product.Files{Seen: 1, Read: 1, Records: 1}
 		if i%3 == 0 {
 			inv.Observations = []product.Observation{{Source: "dpkg", Platform: product.Deb, Class: product.Installed, Facts: []product.Fact{{Kind: product.Package, Value: "kesl"}}}}
 		}

@@ -567,6 +567,8 @@ func (s *State) Outcome(o *Order, endpoint string) (out product.Outcome, why str
 	for _, r := range runs {
 		if c := &r.Inventory.Coverage; !c.Whole() {
 			return product.Unreached, "not read whole: " + gapsOf(c), false
+		} else if c.Files.Seen == 0 {
+			return product.Unreached, "no file was seen in " + showcause.Escape(r.Inventory.Target), false
 		}
 	}
 	for _, c := range o.Scope {

@@ -51,7 +51,7 @@ func sample(t *testing.T, present bool) *Input {
 	}
 	for _, host := range []string{"<script>alert(1)</script>", "=cmd()"} {
 		inv := product.Inventory{Format: product.Format, Target: "/", Kind: "host", System: product.System{Host: host}}
-		inv.Coverage.Methods = []string{"dpkg"}
+		inv.Coverage.Methods, inv.Coverage.Files = []string{"dpkg"}, product.Files{Seen: 1, Read: 1, Records: 1}
 		if present && host[0] == '<' {
 			inv.Observations = []product.Observation{{
 				Source: "dpkg", Platform: product.Deb, Class: product.Installed, Place: product.Place{Path: "/var/lib/dpkg/status"},

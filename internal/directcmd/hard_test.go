@@ -306,3 +306,24 @@ func TestNotification(t *testing.T) {
 	d.do("case", "confirm", id, "--by", "A. Officer", "--notified-by", "another", "--at", "2026-11-23") // later: nothing moves
 	d.has(d.do("case", "show"), "Wed 25 Nov 2026", "far-52-204-23 initial of "+id)
 }
+
+// What was left out is in the attestation and in every report; a folder without a file is no search.
+func TestLeftOut(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	empty := inventory("desk1")
+	empty.Coverage.Files = product.Files{}
+	d.search("bod-17-01", empty)
+	out, err := d.try("attest", "bod-17-01", "--by", "A. Officer")
+	if err == nil {
+		t.Fatal("nil was attested over nothing")
+	}
+	d.has(out, "desk1: no file was seen in /")
+	inv := inventory("desk1")
+	inv.Coverage.Excluded = []product.Exclusion{{Path: "/opt/kaspersky", Why: "excluded"}, {Path: "/proc", Why: "kernel file system"}}
+	d.search("bod-17-01", inv)
+	d.has(d.do("attest", "bod-17-01", "--by", "A. Officer"), "Coverage:", "left out on desk1 (/): excluded: /opt/kaspersky", "40 read", "60 judged by path and first bytes alone", "left out, so that nothing is said of it: excluded: /opt/kaspersky")
+	for _, format := range []string{"bod", "html", "oscal-ar"} {
+		d.has(d.do("order", "report", "bod-17-01", "--format", format), "/opt/kaspersky")
+	}
+}

@@ -113,6 +113,7 @@ func TestLessCoverage(t *testing.T) {
 	}{
 		{func(c *product.Coverage) { c.Methods = []string{"elf", "pe"} }, "without the method dpkg"},
 		{func(c *product.Coverage) { c.Unreached = "no such host" }, "not reached"},
+		{func(c *product.Coverage) { c.Files = product.Files{Seen: 10, Read: 10, Records: 10} }, "it saw 10 files where the other saw 100"},
 		{func(c *product.Coverage) { c.Excluded = []product.Exclusion{{Path: "/opt", Why: "excluded"}} }, "it left out /opt"},
 		{func(c *product.Coverage) { c.Gaps = []product.Gap{gap("unreadable", "/var/lib/dpkg/status")} }, "could not read /var/lib/dpkg/status"},
 	} {
