@@ -109,7 +109,7 @@ func TestOffice(t *testing.T) {
 	for name, marks := range map[string][]string{
 		"w.odt": append(writer, macro, "mark-embedded-cell"), "w.ott": append(writer, macro), "w.fodt": append(writer, macro), "w.doc": writer, "w.docx": append(writer, "mark-embedded-cell"), "w.rtf": writer[:5], "w.html": {body, "mark-writer-title"},
 		"w.txt": {body}, "w.xml": {body, header, footer}, "sealed-standard.docx": append(writer, "mark-embedded-cell"), "sealed.xls": {"mark-calc-cell"},
-		"sealed.odt": append(writer, macro), "sealed.ods": {"mark-calc-cell"}, "sealed.doc": {body},
+		"sealed.odt": append(writer, macro), "sealed-old.odt": append(writer, macro), "sealed.ods": {"mark-calc-cell"}, "sealed.doc": {body},
 		"c.ods": append(calc, "mark-calc-macro"), "c.fods": append(calc, "mark-calc-macro"), "c.xls": calc, "c.xlsx": calc, "c.xlsm": calc, "c.csv": {"mark-calc-cell"}, "c.slk": {"mark-calc-cell"}, "c.dif": {"mark-calc-cell"}, "c.xml": {"mark-calc-cell", "mark-calc-sheet"}, "c.html": {"mark-calc-cell"},
 		"i.odp": append(slide, "mark-impress-macro"), "i.fodp": append(slide, "mark-impress-macro"), "i.ppt": {"mark-impress-slide"}, "i.pptx": slide,
 	} {

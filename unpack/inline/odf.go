@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/crypto/blowfish"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/zipdir"
 	"github.com/showcause/showcause/internal/bound"
@@ -54,7 +56,7 @@ func Manifest() unpack.Format {
 // readName is the name under which it is kept that the parts of a list have been read or told.
 func readName(list []byte) string { return fmt.Sprintf("odf %x", sha256.Sum256(list)) }
 
-// OpenDocument opens the parts of an OpenDocument package that are encrypted (OpenDocument 1.3, part 2, 4) by AES with
+// OpenDocument opens the parts of an OpenDocument package that are encrypted (OpenDocument 1.3, part 2, 4) by AES or Blowfish with
 // a password that is known, "odf.decrypted", called as they are. What none opens is said.
 func OpenDocument() unpack.Format {
 	return unpack.Format{
@@ -197,7 +199,7 @@ func (d *document) part(p *part) bool {
 		return d.out.ChildGap(child, showcause.Encrypted)
 	}
 	data, ok := d.a.Data(e)
-	if !ok || !p.checkable() || len(p.iv) != 16 || p.derived != "pbkdf2" || p.rounds < 1 || p.rounds > 1<<24 || p.key != 16 && p.key != 24 && p.key != 32 || !strings.HasPrefix(p.cipher, "aes") || !strings.HasSuffix(p.cipher, "-cbc") {
+	if !ok || !p.known() {
 		return d.out.ChildGap(child, showcause.Encrypted)
 	}
 	cost := int64(p.rounds) * roundCost
@@ -255,15 +257,19 @@ func (p *part) derive(word []byte) []byte {
 // opened is what data are under a key, and how long without what fills them up. It is false for a wrong key: the sum is of
 // the first 1,024 bytes.
 func (p *part) opened(data showcause.Source, key []byte) (plain showcause.Source, n int64, ok bool) {
-	plain, err := crypt.CBC(data, key, [16]byte(p.iv))
-	if err != nil || plain.Size() < 16 {
+	var err error
+	if len(key) != p.key {
 		return nil, 0, false
 	}
-	last, err := bound.ReadAt(plain, plain.Size()-1, 1, 1)
-	if err != nil || last[0] == 0 || last[0] > 16 {
+	if p.old() {
+		b, err := blowfish.NewCipher(key)
+		if err != nil {
+			return nil, 0, false
+		}
+		plain, n = &cfb{data, b, p.iv}, data.Size()
+	} else if plain, n, err = unfilled(data, key, p.iv); err != nil {
 		return nil, 0, false
 	}
-	n = plain.Size() - int64(last[0])
 	head, err := bound.ReadAt(plain, 0, min(n, 1024), 1024)
 	if err != nil {
 		return nil, 0, false
@@ -276,7 +282,70 @@ func (p *part) opened(data showcause.Source, key []byte) (plain showcause.Source
 	return plain, n, bytes.Equal(h[:], p.sum)
 }
 
-// checkable tells whether the sum is one that is known.
-func (p *part) checkable() bool {
-	return p.checked == "sha256-1k" || p.checked == "sha1-1k" || p.checked == "sha1/1k"
+// unfilled is what data are under AES, and how long without what fills up the last block, whose last byte says how much that is.
+func unfilled(data showcause.Source, key, iv []byte) (plain showcause.Source, n int64, err error) {
+	if plain, err = crypt.CBC(data, key, [16]byte(iv)); err != nil {
+		return nil, 0, err
+	}
+	last, err := bound.ReadAt(plain, plain.Size()-1, 1, 1)
+	if err != nil || len(last) == 0 || last[0] == 0 || last[0] > 16 {
+		return nil, 0, bound.ErrLength
+	}
+	return plain, plain.Size() - int64(last[0]), nil
+}
+
+// old tells whether a part is enciphered as OpenOffice did before version 3.4.
+func (p *part) old() bool { return p.cipher == "blowfish cfb" || p.cipher == "blowfish" }
+
+// known tells whether all that is said of a part's encryption is known.
+func (p *part) known() bool {
+	sum := p.checked == "sha256-1k" || p.checked == "sha1-1k" || p.checked == "sha1/1k"
+	if !sum || p.derived != "pbkdf2" || p.rounds < 1 || p.rounds > 1<<24 {
+		return false
+	}
+	if p.old() {
+		return len(p.iv) == blowfish.BlockSize && p.key == 16
+	}
+	return strings.HasPrefix(p.cipher, "aes") && strings.HasSuffix(p.cipher, "-cbc") && len(p.iv) == 16 && (p.key == 16 || p.key == 24 || p.key == 32)
+}
+
+// cfb deciphers by Blowfish with the feedback of whole blocks (NIST SP 800-38A, 6.3).
+type cfb struct {
+	src    showcause.Source
+	cipher *blowfish.Cipher
+	iv     []byte
+}
+
+// Size implements showcause.Source.
+func (c *cfb) Size() int64 { return c.src.Size() }
+
+// ReadAt implements io.ReaderAt.
+func (c *cfb) ReadAt(p []byte, off int64) (int, error) {
+	const size = blowfish.BlockSize
+	start := off / size * size
+	last, err := c.iv, error(nil)
+	if start > 0 {
+		if last, err = bound.ReadAt(c.src, start-size, size, size); err != nil {
+			return 0, err
+		}
+	}
+	sealed := make([]byte, off-start+int64(len(p)))
+	n, err := c.src.ReadAt(sealed, start)
+	sealed = sealed[:n]
+	done := 0
+	for at := 0; at < n; at += size {
+		var mask [size]byte
+		c.cipher.Encrypt(mask[:], last)
+		last = sealed[at:min(at+size, n)]
+		for i, x := range last {
+			if k := int64(at+i) - (off - start); k >= 0 {
+				p[k] = x ^ mask[i]
+				done = int(k) + 1
+			}
+		}
+		if len(last) < size {
+			break
+		}
+	}
+	return done, err
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/blowfish"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
@@ -79,6 +81,35 @@ func sealedDocument(t testing.TB, password string, edit func(list string) string
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// TestBlowfish deciphers what was enciphered block by block, from every place on.
+func TestBlowfish(t *testing.T) {
+	text := []byte(strings.Repeat("what nobody is to read, ", 9) + "end")
+	b, err := blowfish.NewCipher([]byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	iv, sealed := []byte("8 bytes!"), make([]byte, len(text))
+	last := iv
+	for at := 0; at < len(text); at += 8 {
+		var mask [8]byte
+		b.Encrypt(mask[:], last)
+		for i := at; i < min(at+8, len(text)); i++ {
+			sealed[i] = text[i] ^ mask[i-at]
+		}
+		last = sealed[at:min(at+8, len(text))]
+	}
+	c := &cfb{showcause.Bytes(sealed), b, iv}
+	for off := range text {
+		for _, n := range []int{1, 7, 8, 9, len(text)} {
+			got := make([]byte, n)
+			k, err := c.ReadAt(got, int64(off))
+			if want := text[off:min(off+n, len(text))]; !bytes.Equal(got[:k], want) || err != nil && k == n {
+				t.Fatalf("%d bytes at %d: %q, %v, want %q", n, off, got[:k], err, want)
+			}
+		}
+	}
 }
 
 // both reads a package as the whole does, the list of parts behind it.

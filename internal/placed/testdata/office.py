@@ -59,6 +59,17 @@ try:
     for name, flt in [('sealed.odt', 'writer8'), ('sealed.doc', 'MS Word 97')]:
         try: store(d, name, flt, Password='infected')
         except Exception as e: print('no', name, e)
+    try: # as OpenOffice 3 and before encrypt
+        provider = ctx.ServiceManager.createInstanceWithContext('com.sun.star.configuration.ConfigurationProvider', ctx)
+        node = PropertyValue(); node.Name = 'nodepath'; node.Value = '/org.openoffice.Office.Common/Save/ODF'
+        odf = provider.createInstanceWithArguments('com.sun.star.configuration.ConfigurationUpdateAccess', (node,))
+        latest = odf.DefaultVersion
+        odf.DefaultVersion = 2 # OpenDocument 1.1
+        odf.commitChanges()
+        store(d, 'sealed-old.odt', 'writer8', Password='infected')
+        odf.DefaultVersion = latest
+        odf.commitChanges()
+    except Exception as e: print('no', 'sealed-old.odt', e)
     for kind in ('Standard',):
         try: store(d, 'sealed-%s.docx' % kind.lower(), 'MS Word 2007 XML', EncryptionData=lock(kind))
         except Exception as e: print('no', kind, e)
