@@ -21,6 +21,9 @@ func (f *finder) base64At(off int64) int64 {
 	}
 	s := stretch{op: "encoded.base64", from: off, to: end, coding: coding{kind: base64Digits, quoted: isQuoted(before)}}
 	if how == notCalled {
+		if to := f.framedAt(off, end, before); to > 0 {
+			return to
+		}
 		if end-off < minRunAlone && !f.joins(end, s.coding.quoted) || endsFold(before, "base64,") && containsFold(before, "data:") { // those are read as such
 			return end
 		}

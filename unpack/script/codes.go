@@ -11,6 +11,7 @@ import (
 type coding struct {
 	kind   digitKind
 	quoted bool // it begins within quotes; what is without does not count
+	frame  int  // bytes in front of the digits of each line but the first; what is behind the digits does not count
 }
 
 type digitKind uint8
@@ -135,6 +136,7 @@ type digits struct {
 	coding
 	in     *bufio.Reader
 	inside bool
+	behind bool // the digits of the line
 	acc    uint32
 	bits   int
 	queue  []byte
@@ -184,6 +186,12 @@ func (d *digits) digit() {
 		return
 	case !d.inside:
 		return
+	case d.frame > 0 && c == '\n':
+		d.behind = false
+		d.in.Discard(d.frame)
+		return
+	case d.behind:
+		return
 	case d.quoted && c == '\\':
 		if next, err := d.in.Peek(1); err == nil && next[0] != '/' {
 			d.in.Discard(1)
@@ -198,6 +206,7 @@ func (d *digits) digit() {
 		if c == '=' {
 			d.acc, d.bits = 0, 0
 		}
+		d.behind = d.frame > 0 && c != '^'
 		return
 	}
 	d.acc = d.acc<<width | uint32(v)

@@ -14,7 +14,7 @@ import (
 var floods = []string{
 	"<a ", "<a x=", "<a x=\"", "<a x='\"", "<a x=\"<a y='", "<a/x=", "<a/onx=", "<a srcdoc=", "<a/srcdoc=&lt;", "<a onx='", "<script ", "<script>", "<script/>", "<style><script>", "<script><!--<script>",
 	"<script><!--<script></script>", "<script></script", "<!--", "<!-- --", "<![CDATA[", "</", "</script", "QUJD", " -enc ", "-enc \"QUJDQUJDQUJDQUJDQUJDQUJD\" ", "QUJDQUJDQUJDQUJDQUJDQUJD-enc\n",
-	"QUJDQUJDQUJDQUJDQUJDQUJD\n", "atob('QUJDQUJDQUJDQUJDQUJDQUJD') ", "FromBase64String(\"", "#@~^", "#@~^AAAAAA==", "#@~^AAAAAA==^#~@", "#@~^gAAAAA==QUFBQUFB^#~@", `\x41`, "65,", "+ADw-", "data:,", "Chr(65)&", "41 ", "\n ", "NOTE;QUOTED-PRINTABLE:=\n", "PHOTO;BASE64:\n", "PHOTO;BASE64:", "\n=\n",
+	"QUJDQUJDQUJDQUJDQUJDQUJD\n", "echo QUJDQUJDQUJDQUJDQUJDQUJD>>a\n", "echo 3031323334353637383930313233\n", "atob('QUJDQUJDQUJDQUJDQUJDQUJD') ", "FromBase64String(\"", "#@~^", "#@~^AAAAAA==", "#@~^AAAAAA==^#~@", "#@~^gAAAAA==QUFBQUFB^#~@", `\x41`, "65,", "+ADw-", "data:,", "Chr(65)&", "41 ", "\n ", "NOTE;QUOTED-PRINTABLE:=\n", "PHOTO;BASE64:\n", "PHOTO;BASE64:", "\n=\n",
 	"currentfile", "currentfile eexec ", "currentfile ASCII85Decode ", "currentfile ASCII85Decode \n~>", "currentfile readhexstring\n", "currentfile ASCIIHexDecode\n00\n", "currentfile FlateDecode ",
 }
 

@@ -283,6 +283,8 @@ func stretches() map[string]sample {
 	command := b64(units("iex 'what is said'", binary.LittleEndian))
 	long := b64(said)
 	bin := b64(string(program))
+	// As linkers write it: the header of the PE file is behind a program for DOS, of which the header is 64 bytes.
+	further := "MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00\xb8" + strings.Repeat("\x00", 43) + "\x08\x01\x00\x00" + strings.Repeat("\x00", 200) + "PE\x00\x00" + string(program)
 	out := map[string]sample{
 		"call":               {"[Convert]::FromBase64String('" + b64("only a few bytes") + "')", "encoded.base64", "only a few bytes"},
 		"call of a browser":  {"eval(atob(\"" + long + "\"))", "encoded.base64", said},
@@ -319,6 +321,14 @@ func stretches() map[string]sample {
 		"registry":           {"\"x\"=hex:" + folded(list(string(program), "%02x", ","), 75, "\\\r\n  ") + "\r\n", "encoded.codes", string(program)},
 		"signed":             {"new byte[]{" + strings.ReplaceAll(list(string(program), "%d", ","), "255", "-1") + "}", "encoded.codes", string(program)},
 		"UTF-16":             {"\xff\xfe" + units("x = '"+bin+"'", binary.LittleEndian), "encoded.base64", string(program)},
+		"brackets":           {"iex (" + list(said, "[char]%d", "+") + ")", "encoded.codes", said},
+		"header further on":  {"$x = '" + b64(further) + "'", "encoded.base64", further},
+		"its hex":            {"$x = '" + hex.EncodeToString([]byte(further)) + "'", "encoded.hex", further},
+		"its numbers":        {"$x = " + list(further, "%d", ","), "encoded.codes", further},
+		"echo":               {"@echo off\r\necho -----BEGIN CERTIFICATE----->a.txt\r\necho " + folded(b64(further), 64, ">>a.txt\r\necho ") + ">>a.txt\r\ncertutil -decode a.txt a.exe\r\n", "encoded.base64", further},
+		"echo in a block":    {"(echo " + folded(b64(further), 64, "\r\necho ") + ")>a.txt\r\n", "encoded.base64", further},
+		"file, then echo":    {">a.txt echo " + folded(b64(further), 64, "\r\n>>a.txt echo ") + "\r\n", "encoded.base64", further},
+		"echo of hex":        {"echo " + folded(hex.EncodeToString([]byte(further)), 32, ">>a.txt\necho ") + ">>a.txt\n", "encoded.hex", further},
 		"behind other words": {"powershell -c \"foo; bar\" x = '" + bin + "'", "encoded.base64", string(program)},
 	}
 	for _, option := range []string{"-e ", "-E ", "-ec ", "-enc ", "-EncodedCommand ", "/enc ", "\u2013enc ", "\u2014e ", "\u2015Encod ", "-en^c ", "-e`nc ", "-\"e\"nc ", "-enc \"", "-enc '", "-encodedarguments ", "\x96e "} {

@@ -21,7 +21,8 @@ import (
 //	encoded.deflate  what base64 that a call decodes has, if it inflates
 //
 // Without a call, 64 bytes are needed, and what comes of them is text or of a type that its first bytes
-// tell for sure. Pieces of strings that are added together, and lines, are one stretch.
+// tell for sure. Pieces of strings that are added together, and lines, are one stretch; so are lines that
+// begin alike, as where a batch file writes them with echo.
 func Stretches() unpack.Format {
 	return unpack.Format{
 		Name: "encoded",
@@ -69,7 +70,7 @@ func classOf(ranges string) (c class) {
 var (
 	inBase64 = classOf("AZaz09++//--__^^")
 	inHex    = classOf("09afAF")
-	inCodes  = classOf("09afAFxxXXuUuu,,\\\\%%&&##;;$$  \t\t\r\r\n\n(())++\"\"''__hhHHrrRRwWWWww{{}}||--")
+	inCodes  = classOf("09afAFxxXXuUuu,,\\\\%%&&##;;$$  \t\t\r\r\n\n(())++\"\"''__hhHHrrRRwWWWww{{}}[[]]||--")
 )
 
 // finder looks for stretches in a layer.
@@ -371,6 +372,10 @@ func sense(b []byte) bool {
 		return inUnits(b)
 	case filetype.Gzip:
 		return b[1] == 0x8b && b[2] == 8
+	case filetype.DOS:
+		// What is behind the header of a program for DOS, a PE file nearly always, stands further on than
+		// these bytes. Where it stands is said in 60 to 63.
+		return b[63] == 0 && (b[62] == 0 || b[60]&3 == 0) && !bytes.Equal(b[60:64], make([]byte, 4))
 	}
 	return sure[t.String()]
 }
