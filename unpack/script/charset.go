@@ -100,7 +100,7 @@ func narrowed(src showcause.Source, out *unpack.Out) (text showcause.Source, own
 		return src, true // what has neither a mark nor a zero is not in UTF-16
 	}
 	t := filetype.Detect(head, src)
-	if !wide(t) {
+	if !wide(t) || mostlyText(head[:min(len(head), window)]) { // cmd.exe runs what stands behind a mark that lies
 		return src, true
 	}
 	big := t == filetype.UTF16BE || t == filetype.HTML16 && bigEndian(head)

@@ -46,10 +46,10 @@ func Encoded() unpack.Format {
 	return unpack.Format{
 		Name: "screnc",
 		Match: func(p *unpack.Probe) bool {
-			if wide(p.Type) {
+			if wide(p.Type) && !mostlyText(p.Head[:min(len(p.Head), window)]) {
 				return bytes.Contains(p.Head, []byte("#\x00@\x00~\x00^")) || p.Source.Size() > int64(len(p.Head))
 			}
-			if !isText(p.Type) && p.Type != filetype.Unknown {
+			if p.Type != filetype.Unknown && !textual(p) {
 				return p.Type.String() == "script-encoder"
 			}
 			return bytes.Contains(p.Head, []byte(encodedMark)) || p.Source.Size() > int64(len(p.Head)) && isText(p.Type) && hasASCII(p.Head)

@@ -24,13 +24,13 @@ func HTML() unpack.Format {
 	return unpack.Format{
 		Name: "html",
 		Match: func(p *unpack.Probe) bool {
-			if !isText(p.Type) {
+			if !textual(p) {
 				return false
 			}
-			if wide(p.Type) {
+			if wide(p.Type) && !mostlyText(p.Head[:min(len(p.Head), window)]) {
 				return p.Type == filetype.HTML16 || filetype.LooksHTML(bytes.ReplaceAll(p.Head, []byte{0}, nil))
 			}
-			head := bytes.TrimLeft(bytes.TrimPrefix(p.Head, []byte("\xef\xbb\xbf")), " \t\r\n")
+			head := bytes.TrimLeft(bytes.TrimPrefix(p.Head, []byte("\xef\xbb\xbf")), "\x00 \t\r\n")
 			return p.Type == filetype.HTML || bytes.HasPrefix(head, []byte("<")) || filetype.LooksHTML(p.Head) ||
 				p.Source.Size() > int64(len(p.Head)) && bytes.IndexByte(p.Head, '<') >= 0
 		},
@@ -83,7 +83,7 @@ func newPage(src showcause.Source, out *unpack.Out, b []byte) *page {
 	_, p.inside = out.Within(p.scripts.op)
 	_, style = out.Within(p.styles.op)
 	p.inside = p.inside || style // a style sheet is no page either
-	head := bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 1<<10)], []byte("\xef\xbb\xbf")), " \t\r\n")
+	head := bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 1<<10)], []byte("\xef\xbb\xbf")), "\x00 \t\r\n")
 	for _, root := range []string{"<?xml", "<svg", "<job", "<package", "<xsl:"} {
 		p.xml = p.xml || hasFold(head, root)
 	}

@@ -8,6 +8,8 @@
 //	ps        PostScript: data in a program
 //	encoded   base64, hexadecimal and lists of codes, commands of PowerShell
 //
+// What is text by most of its bytes is read as text too, whatever its first ones say.
+//
 // A text has no marks of its own and no end, so that little in it is damage: what decodes
 // to nothing of sense is text like any other, and no gap. What is found is a child, and what is
 // in that is found in the same way.
@@ -40,9 +42,59 @@ const maxSpans = 1 << 18
 // isText tells whether a layer is text or a page by its type.
 func isText(t filetype.Type) bool { return t.Target() == targetHTML || t.Target() == targetText }
 
+// textual tells whether a layer is to be read as text: by its type, or by most of its bytes. What runs a script or
+// shows a page goes by the file's name: its first bytes may be those of any other format (MZ=1;), and a comment in it may
+// have what no text has.
+func textual(p *unpack.Probe) bool {
+	if isText(p.Type) {
+		return true
+	}
+	switch name := p.Type.String(); name {
+	case "pdf": // a text that speaks of PDF
+		return !bytes.Contains(p.Head, []byte(" obj")) && mostlyText(p.Head[:min(len(p.Head), window)])
+	case "mail", "mhtml": // of which there is no more than a header
+		return !bytes.Contains(p.Head, []byte("\n\n")) && !bytes.Contains(p.Head, []byte("\n\r\n")) && mostlyText(p.Head[:min(len(p.Head), window)])
+	case "xml-word", "xml-xl", "xml-hwp", "xdp", "script-encoder":
+	default:
+		if p.Type.Hides() {
+			return false
+		}
+	}
+	if len(p.Head) > 2*maxMark && mostlyText(p.Head[maxMark:min(len(p.Head), maxMark+window)]) {
+		return true
+	}
+	if p.Type != filetype.Unknown {
+		return false
+	}
+	// Behind data that nobody runs.
+	tail := p.Head[max(len(p.Head)-window, 0):]
+	if n := p.Source.Size(); n > int64(len(p.Head)) {
+		var b [window]byte
+		m, _ := p.Source.ReadAt(b[:], max(n-window, 0))
+		tail = b[:max(m, 0)]
+	}
+	return mostlyText(tail[len(tail)/2:])
+}
+
+const (
+	window  = 1 << 10 // bytes that tell text from data
+	maxMark = 64      // bytes in front of these that may be of another format
+)
+
+// mostlyText tells whether seven of eight bytes are ASCII that appears in text.
+func mostlyText(b []byte) bool {
+	n := 0
+	for _, c := range b {
+		if c >= 0x20 && c < 0x7f || c >= 9 && c <= 13 {
+			n++
+		}
+	}
+	return len(b) > 0 && 8*n >= 7*len(b)
+}
+
 // hasASCII tells whether a text may be in ASCII at all.
 func hasASCII(head []byte) bool {
-	for _, c := range head[:min(len(head), 1<<10)] {
+	for _, c := range head {
 		if c < 0x80 {
 			return true
 		}

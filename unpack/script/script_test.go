@@ -479,6 +479,33 @@ func TestOnce(t *testing.T) {
 	}
 }
 
+// TestAnyFront holds that a script or a page is read as one whatever stands in front of it: what runs it passes over that,
+// or takes it as part of it.
+func TestAnyFront(t *testing.T) {
+	for name, front := range map[string]string{
+		"program": "MZ=1;\n", "sound": "ID3=1;\n", "RIFF": "RIFF/*x*/WEBP=1;\n", "PostScript": "%!PS-Adobe-3.0\n", "PDF in a comment": "/* %PDF-1.7 */\n", "PDF": "%PDF-1.7\n", "header of a mail": "Received: x\n",
+		"Word's XML": "<?xml version='1.0'?><?mso-application progid='Word.Document'?>\n", "XDP": "<?xml version='1.0'?><xdp:xdp xmlns:xdp='http://ns.adobe.com/xdp/'>\n", "Script Encoder": "#@~^\n",
+		"picture": "\x89PNG\r\n\x1a\n", "class": "\xca\xfe\xba\xbe\x00\x00\x00\x34\n", "one byte of no text": "/* \x01 */\n", "NUL": strings.Repeat("\x00", 2000), "noise": strings.Repeat("\xff\x01\x80", 500) + "\n",
+		"high bytes": strings.Repeat("\xff", 2000) + "\n", "more than is looked at": strings.Repeat("\xff\x01\x80", 40_000) + "\n", "mark of UTF-16": "\xff\xfe&cls\r\n", "and of the other order": "\xfe\xff\n",
+	} {
+		page := "<html><iframe srcdoc='" + list("<script>"+said+"</script>", "&#%d;", "") + "'></iframe><p>some words of a page</p></html>"
+		if far := name == "more than is looked at"; !far {
+			if got := unpacktest.Walk(t, HTML(), []byte(front+page), showcause.Limits{}); !HTML().Match(unpacktest.Probe(showcause.Bytes(front+page))) || !got.Contains(said) {
+				t.Errorf("%s: page: %s", name, got)
+			}
+		}
+		text := "@echo off\r\nstart x.exe\r\n" + strings.Repeat("rem what it does\r\n", 40) + "x = atob('" + b64(said) + "')\n" + strings.Repeat("rem what it does\r\n", 40)
+		if got := unpacktest.Walk(t, Stretches(), []byte(front+text), showcause.Limits{}); !Stretches().Match(unpacktest.Probe(showcause.Bytes(front+text))) || !got.Contains(said) {
+			t.Errorf("%s: text: %s", name, got)
+		}
+	}
+	for name, data := range map[string]string{"PDF": "%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n" + strings.Repeat("words ", 400), "mail": "From: a\nTo: b\n\n" + strings.Repeat("words ", 400)} {
+		if Stretches().Match(unpacktest.Probe(showcause.Bytes(data))) {
+			t.Errorf("%s is read twice", name)
+		}
+	}
+}
+
 // TestMany holds that of many stretches those beyond the first are one child together, and none is lost.
 func TestMany(t *testing.T) {
 	for name, one := range map[string]string{

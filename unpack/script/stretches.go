@@ -27,7 +27,7 @@ func Stretches() unpack.Format {
 	return unpack.Format{
 		Name: "encoded",
 		Match: func(p *unpack.Probe) bool {
-			return isText(p.Type) && hasASCII(p.Head) && (p.Source.Size() >= minRunAlone || run(p.Head, 0, minRun, &inBase64) >= 0)
+			return textual(p) && hasASCII(p.Head) && (p.Source.Size() >= minRunAlone || run(p.Head, 0, minRun, &inBase64) >= 0)
 		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			src, own := narrowed(src, out)
