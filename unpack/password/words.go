@@ -36,6 +36,8 @@ const (
 	tokensMost  = 12 // words behind one that are looked at
 	longestWord = 64 // bytes
 
+	longestPhrase = 6 // words of one password
+
 	maxSubject = 4 << 10 // bytes of a subject that are decoded
 
 	shortestAlone = 3 // bytes of a word that nothing says to be a password
@@ -85,6 +87,7 @@ func Words(text []byte, hear func([]byte)) {
 		if k := keywordAt(lower, at); k > 0 {
 			found++
 			behind(text[at+k:], hear)
+			phrase(text[at+k:], hear)
 			n = k
 		} else if isLetter(c) { // none begins within a word
 			for at+n < len(lower) && isLetter(lower[at+n]) {
@@ -193,6 +196,66 @@ func behind(text []byte, hear func([]byte)) {
 			}
 		}
 	}
+}
+
+// phrase takes what stands in quotes behind a keyword, or from a mark or a verb behind it to the end of the line, where that is more than one word.
+func phrase(text []byte, hear func([]byte)) {
+	text = text[:min(len(text), 512)]
+	said := false
+	for range tokensMost {
+		bare := bytes.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '=' || r == '：' })
+		said = said || bytes.ContainsAny(text[:len(text)-len(bare)], ":=：")
+		text = bare
+		end := bytes.IndexFunc(text, unicode.IsSpace)
+		if end < 0 {
+			return
+		}
+		word := bytes.TrimRight(text[:end], ":=")
+		if !isFiller(bytes.TrimFunc(word, isMark)) {
+			break
+		}
+		said = said || isVerb(word)
+		text = text[len(word):]
+	}
+	if n := quoted(text); n > 0 {
+		text = text[:n]
+	} else if !said {
+		return
+	}
+	text, _, _ = bytes.Cut(text, []byte{'\n'})
+	text, _, _ = bytes.Cut(text, []byte("  ")) // where tags were
+	text = bytes.TrimSpace(text)
+	bare := bytes.TrimFunc(text, isMark)
+	if n := len(bytes.Fields(bare)); n < 2 || n > longestPhrase || len(text) > longestWord {
+		return
+	}
+	if hear(bare); !bytes.Equal(bare, text) {
+		hear(text)
+	}
+}
+
+// quoted is how long what stands in quotes at the start of a text is, with them; 0 for none.
+func quoted(text []byte) int {
+	r, n := utf8.DecodeRune(text)
+	if !unicode.Is(unicode.Quotation_Mark, r) {
+		return 0
+	}
+	end := bytes.IndexFunc(text[n:], func(r rune) bool { return r == '\n' || unicode.Is(unicode.Quotation_Mark, r) })
+	if end < 0 || text[n+end] == '\n' {
+		return 0
+	}
+	_, last := utf8.DecodeRune(text[n+end:])
+	return n + end + last
+}
+
+// isVerb tells the words for "is" behind a keyword.
+func isVerb(word []byte) bool {
+	for _, v := range [...]string{"is", "ist", "lautet", "est", "es", "é"} {
+		if bytes.EqualFold(word, []byte(v)) {
+			return true
+		}
+	}
+	return false
 }
 
 func isBracket(r rune) bool {

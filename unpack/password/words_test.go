@@ -9,18 +9,24 @@ import (
 
 func TestPasswordWords(t *testing.T) {
 	for text, want := range map[string]string{
-		"Password: infected":                                 "infected",
-		"the password is 1234.":                              "1234",
-		"The PASSWORD for the attached archive is \"Zx9!\".": "Zx9!",
-		"pwd=abc, thanks":                                    "abc",
-		"Das Passwort lautet: Geheim2026":                    "Geheim2026",
-		"Пароль: 7788":                                       "7788",
-		"密码：abc123":                                          "abc123",
-		"<p>Password:&nbsp;<b>a&amp;b</b></p>":               "a&b",
-		"password\r\n\r\n  x7Q\r\n":                          "x7Q",
-		"Passcode - 4411":                                    "4411",
-		"pass: p.":                                           "p.",
-		"mot de passe : soleil":                              "soleil",
+		"Password: infected":                                   "infected",
+		"the password is 1234.":                                "1234",
+		"The PASSWORD for the attached archive is \"Zx9!\".":   "Zx9!",
+		"pwd=abc, thanks":                                      "abc",
+		"Das Passwort lautet: Geheim2026":                      "Geheim2026",
+		"Пароль: 7788":                                         "7788",
+		"密码：abc123":                                            "abc123",
+		"<p>Password:&nbsp;<b>a&amp;b</b></p>":                 "a&b",
+		"password\r\n\r\n  x7Q\r\n":                            "x7Q",
+		"Passcode - 4411":                                      "4411",
+		"pass: p.":                                             "p.",
+		"mot de passe : soleil":                                "soleil",
+		"Password: Winter 2026\r\nBye now":                     "Winter 2026",
+		"The password for the archive is Winter 2026.\n":       "Winter 2026",
+		"password for the file:\n\n   four words of it\n\nBye": "four words of it",
+		"Please open with password \"Winter 2026\" !":          "Winter 2026",
+		"Passwort „Winter 2026“, danke":                        "Winter 2026",
+		"<p>Password is <b>Winter 2026</b></p><p>Bye</p>":      "Winter 2026",
 	} {
 		var got []string
 		Words([]byte(text), func(w []byte) { got = append(got, string(w)) })
@@ -30,6 +36,13 @@ func TestPasswordWords(t *testing.T) {
 	}
 	for _, text := range []string{"", "no word of it", "compassion is free", "password", "password: ", "passwords everywhere"} {
 		Words([]byte(text), func(w []byte) { t.Errorf("%q: %q", text, w) })
+	}
+}
+
+// What is only a sentence behind a keyword is no password of several words.
+func TestPhrase(t *testing.T) {
+	for _, text := range []string{"", " protected so that nobody reads it\n", ": one\nand more", ": a b c d e f g\n", " \"a b", ": ", " is\n"} {
+		phrase([]byte(text), func(w []byte) { t.Errorf("%q: %q", text, w) })
 	}
 }
 
@@ -64,6 +77,7 @@ func everywhere(text []byte, hear func([]byte)) {
 		_, n := utf8.DecodeRune(lower[at:])
 		if k := keywordAt(lower, at); k > 0 {
 			behind(text[at+k:], hear)
+			phrase(text[at+k:], hear)
 			found, n = found+1, k
 		}
 		at += n

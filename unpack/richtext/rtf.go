@@ -435,7 +435,7 @@ func (h *rtfHex) put(b []byte) {
 }
 
 // rtfText reads the text of a document: bytes as they are, what \' stands for as a byte,
-// what \u stands for in UTF-8.
+// what \u stands for in UTF-8. Instructions of fields, templates and names of objects have a line each.
 type rtfText struct {
 	lex    *rtfLexer
 	depth  int
@@ -443,6 +443,8 @@ type rtfText struct {
 	binary int64
 	skip   int   // characters that stand for what \u said
 	skips  []int // how many, by depth
+	apart  int   // the depth of what is no part of the text around it, 0 for none
+	begun  bool  // something of it was said
 	ready  []byte
 	done   bool
 }
@@ -460,6 +462,10 @@ func (r *rtfText) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		r.step()
+		if r.apart > 0 && !r.begun && len(r.ready) > 0 {
+			r.ready = append([]byte{'\n'}, r.ready...)
+			r.begun = true
+		}
 	}
 	n := copy(p, r.ready)
 	r.ready = r.ready[n:]
@@ -490,6 +496,12 @@ func (r *rtfText) step() {
 		r.skip = 0
 		if r.data > r.depth {
 			r.data = 0
+		}
+		if r.apart > r.depth {
+			if r.begun {
+				r.ready = append(r.ready, '\n')
+			}
+			r.apart, r.begun = 0, false
 		}
 	case rtfSymbol:
 		r.symbol(&t)
@@ -555,6 +567,10 @@ func (r *rtfText) word(t *rtfToken) {
 		return
 	}
 	switch string(t.word) {
+	case "fldinst", "template", "objclass", "objname":
+		if r.apart == 0 {
+			r.apart = max(r.depth, 1)
+		}
 	case "u":
 		v := t.param & 0xffff
 		if t.sign {

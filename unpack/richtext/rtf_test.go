@@ -72,8 +72,13 @@ func TestRTF(t *testing.T) {
 		t.Error(r)
 	}
 	r = unpacktest.Walk(t, RTF(), all["text"], noLimits)
-	if got, want := r.Child(t, "rtf.text", ""), `Arial;INCLUDEPICTURE "http://example.org/x"€`+"\xe4hidden\nhttp://example.org/t"; got != want || len(r.Gaps) > 0 {
+	if got, want := r.Child(t, "rtf.text", ""), "Arial;\nINCLUDEPICTURE \"http://example.org/x\"\n€\xe4hidden\n\nhttp://example.org/t\n"; got != want || len(r.Gaps) > 0 {
 		t.Errorf("%q, want %q", got, want)
+	}
+	// A field without an instruction does not part a word.
+	r = unpacktest.Walk(t, RTF(), rtfOf(`in{\field{\*\fldinst}}voice{\*\fldinst DDE{\b AUTO} a}b`), noLimits)
+	if got := r.Child(t, "rtf.text", ""); got != "Arial;invoice\nDDEAUTO a\nb" {
+		t.Errorf("%q", got)
 	}
 	r = unpacktest.Walk(t, RTF(), all["package"], noLimits)
 	object := r.Child(t, "rtf.object", objectData)

@@ -93,7 +93,11 @@ func (c *card) property(at, end int64) int64 {
 	default:
 		return end
 	}
-	return c.child(unpack.Child{Op: "card.base64", Reader: c.open(stretch{from: from, to: end, coding: coding{kind: base64Digits}}), Size: -1}, from, end)
+	name := ""
+	if m := fileParameter.FindSubmatch(unfolded.ReplaceAll(head[:i], nil)); m != nil {
+		name = string(bytes.Trim(m[1], `"`))
+	}
+	return c.child(unpack.Child{Op: "card.base64", Name: name, Reader: c.open(stretch{from: from, to: end, coding: coding{kind: base64Digits}}), Size: -1}, from, end)
 }
 
 // child gives what stands in [from, to) of the text.
@@ -108,10 +112,12 @@ func (c *card) child(child unpack.Child, from, to int64) int64 {
 }
 
 // unfolded is what lines are parted by that belong together; base64Parameter the parameters that say base64,
-// within semicolons.
+// within semicolons, fileParameter what programs write a file's name with (FILENAME of RFC 8607, section 4.1; X-FILENAME,
+// X-APPLE-FILENAME).
 var (
 	unfolded        = regexp.MustCompile(`\r?\n[ \t]`)
 	base64Parameter = regexp.MustCompile(`;(encoding=)?"?(b|base64)"?;`)
+	fileParameter   = regexp.MustCompile(`(?i);(?:x-(?:[a-z]+-)?)?file-?name=("[^"]*"|[^;:"]*)`)
 )
 
 // colon returns where the colon in front of a value stands, -1 if there is none.

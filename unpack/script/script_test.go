@@ -262,6 +262,17 @@ func cards() map[string]sample {
 	}
 }
 
+func TestCardName(t *testing.T) {
+	for param, want := range map[string]string{
+		"FILENAME=a.pdf": "a.pdf", "X-FILENAME=\"a;b: c.pdf\"": "a;b: c.pdf", "X-APPLE-FILE\r\n NAME=c.exe": "c.exe", "X-ORACLE-FILENAME=d;X=1": "d", "X-FOO=1": "",
+	} {
+		text := "BEGIN:VCALENDAR\r\nATTACH;" + param + ";ENCODING=BASE64:" + b64("MZ a program") + "\r\nEND:VCALENDAR\r\n"
+		if got := unpacktest.Walk(t, Card(), []byte(text), showcause.Limits{}).Child(t, "card.base64", want); got != "MZ a program" {
+			t.Errorf("%s: %q", param, got)
+		}
+	}
+}
+
 func encoded() map[string]sample {
 	whole := encode(said)
 	return map[string]sample{
