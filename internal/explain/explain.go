@@ -62,14 +62,14 @@ func Layer(l showcause.Layer, t filetype.Type, tell func(Fact)) {
 		step = l.Trail[n-1]
 	}
 	text := t.Target() == 7 || t.Target() == 3 || t == filetype.Script
-	if how := embedded(step, t.String() == "mail") + within(step.Op, text); how != "" {
+	if how := embedded(step, t.String() == "mail") + within(step.Op, text); how != "" && len(bytes.TrimSpace(b)) > 0 {
 		e.fact(Embedded, []byte(how))
 	}
 	if kind, ok := wholes[step.Op]; ok || encodings[step.Op] && text {
 		if !ok {
 			kind = Script
 		}
-		if plain := narrow(b); step.Op != "html.script" || !noLibraries(plain) {
+		if plain := narrow(b); (step.Op != "html.script" || !noLibraries(plain)) && (ok || !drawn(l.Trail)) {
 			e.fact(kind, plain)
 		}
 		e.links(b, false)

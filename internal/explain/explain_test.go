@@ -65,6 +65,7 @@ func TestLayer(t *testing.T) {
 		{"encoded.base64", "", "a script that is encoded", []string{"scripts: a script that is encoded"}},
 		{"encoded.base64", "", "MZ\x00\x01\x02\x03\xff\xfe program", []string{"embedded files: encoded in a text"}},
 		{"card.base64", "", "\x00\x01\x02\xff\xfe", []string{"embedded files: attachment"}},
+		{"jpeg.rest", "", "\n", nil},
 		{"png.rest", "", "\x00\x01\x02\xff\xfe", []string{"embedded files: behind the end of a picture"}},
 		{"lnk.text", "", "..\\cmd.exe\n/c x", []string{"actions: ..\\cmd.exe\n/c x"}},
 		{
@@ -101,6 +102,17 @@ End Sub</script:module>`, []string{"macros: Sub Main\n  x = \"1\"\nEnd Sub"}},
 	} {
 		if got := of(c.op, c.name, c.content); !slices.Equal(got, c.want) {
 			t.Errorf("%s %s:\n%q, want\n%q", c.op, c.name, got, c.want)
+		}
+	}
+}
+
+// Digits in the contents of a PDF are no scripts; addresses in them are told.
+func TestDrawn(t *testing.T) {
+	for op, want := range map[string]string{"pdf.stream": "links", "mime.base64": "scripts links"} {
+		src, got := showcause.Bytes("a title, http://x.example/"), []string{}
+		Layer(showcause.Layer{Source: src, Trail: showcause.Trail{{Op: op}, {Op: "encoded.hex"}}}, filetype.Text, func(f Fact) { got = append(got, f.Kind.String()) })
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %s", op, got, want)
 		}
 	}
 }

@@ -49,6 +49,10 @@ func isScript(t showcause.Trail, b []byte) bool {
 	return slices.ContainsFunc(tells, func(s string) bool { return bytes.Contains(lower, []byte(s)) })
 }
 
+// drawn tells what stands in the contents of a PDF in digits: tables of letters, titles and glyphs of pages, and no scripts, which
+// are layers of their own.
+func drawn(t showcause.Trail) bool { return len(t) > 1 && t[len(t)-2].Op == "pdf.stream" }
+
 // noLibraries tells the element for macros of an OpenDocument file that has none, which is a script's by its name only.
 func noLibraries(b []byte) bool {
 	b = bytes.TrimSpace(b)

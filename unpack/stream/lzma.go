@@ -46,13 +46,15 @@ const smallDict = 1 << 12
 
 func lzmaDict(b []byte) uint32 { return binary.LittleEndian.Uint32(b[1:]) }
 
-// roundDict tells whether n is 2^i, 2^i+2^(i-1) or the greatest there is.
+// roundDict tells whether n is the sum of two powers of 2 at most, as a rule 2^i or 2^i+2^(i-1), or the greatest there is.
 func roundDict(n uint32) bool {
-	if n&(n-1) == 0 || n == 1<<32-1 {
-		return true
-	}
-	n &= n - 1 // without its lowest bit, which must be next to the one left
-	return n&(n-1) == 0
+	rest := n & (n - 1)
+	return rest&(rest-1) == 0 || n == 1<<32-1
+}
+
+// exactDict tells whether n is 2^i, 2^i+2^(i-1) or the greatest there is, which is all that xz writes and takes.
+func exactDict(n uint32) bool {
+	return n&(n-1) == 0 || n == 3*(n&-n) || n == 1<<32-1
 }
 
 // lzmaOdd judges a header that no encoder writes and decoders read all the same:
@@ -63,10 +65,11 @@ func lzmaOdd(b []byte) bool {
 }
 
 // lzmaLies judges a header of which one field is what no decoder takes, properties or a
-// size, and all others are as encoders write them.
+// size, and all others are as encoders write them. Of the dictionary that is asked to the letter: tables of colours, at even steps, look
+// like the rest.
 func lzmaLies(b []byte) bool {
 	if len(b) <= lzmaHeader+5 || b[lzmaHeader] != 0 || len(bytes.Trim(b[lzmaHeader:lzmaHeader+5], "\x00")) == 0 ||
-		!roundDict(lzmaDict(b)) || lzmaDict(b) < smallDict {
+		!exactDict(lzmaDict(b)) || lzmaDict(b) < smallDict {
 		return false
 	}
 	size := binary.LittleEndian.Uint64(b[5:])

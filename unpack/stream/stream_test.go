@@ -590,6 +590,14 @@ func digest(b []byte) [32]byte { return sha256.Sum256(b) }
 const bzSample = "QlpoOTFBWSZTWev54A8AAFqfgEACPKgqS96AL+PcACAAaDUaQAAGh6nlANAqqQZBoyYmmIaPU08k0AA1jFAGVgqNUoSAALfTNX7ORoMrp5DvBK9XL6iID3wGfgYDASEIiAnEhEfRTNN/kOwkOo2CoUDUXckU4UJDr+eAPA=="
 
 // The stream that Office has beside each object begins as LZMA of nothing might.
+// A table of colours at even steps, as PDF has them, has a size that no decoder takes and a dictionary that no encoder writes.
+func TestLZMAColours(t *testing.T) {
+	table := []byte("\x00\x00\x00\x24\x00\x00\x49\x00\x00\x6d\x00\x00\x92\x00\x00\xb6\x00\x00\xdb\x00\x00\xff\x00\x00")
+	if LZMA().Match(unpacktest.Probe(showcause.Bytes(table))) {
+		t.Error("taken for lzma")
+	}
+}
+
 func TestLZMAOle(t *testing.T) {
 	ole := []byte("\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	if LZMA().Match(unpacktest.Probe(showcause.Bytes(ole))) {
