@@ -71,6 +71,24 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestHeaders holds that a PDF is read with any header that a reader takes.
+func TestHeaders(t *testing.T) {
+	whole := string(one(body("/Filter /FlateDecode", deflated(text))))
+	for name, b := range map[string]string{
+		"no minor version": strings.Replace(whole, "%PDF-1.7", "%PDF", 1), "PostScript": strings.Replace(whole, "%PDF-1.7", "%!PS-Adobe-3.0 PDF-1.7", 1), "none": strings.Replace(whole, "%PDF-1.7\n", "", 1),
+		"a form": strings.Replace(whole, "%PDF-1.7", "%FDF-1.2", 1), "behind 4 KB": strings.Repeat("words\n", 700) + whole, "behind 100 KB": strings.Repeat("words\n", 17_000) + whole, "no table": strings.Replace(strings.Replace(whole, "%PDF-1.7", "%PDF", 1), "startxref", "", 1),
+	} {
+		if r := unpacktest.Walk(t, Format(), []byte(b), showcause.Limits{}); !Format().Match(unpacktest.Probe(showcause.Bytes(b))) || !r.Contains(marker) {
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+	for name, s := range map[string]string{"words": "An object (1 0 obj) and the words startxref, trailer and %%EOF" + strings.Repeat(" and so on", 200), "no object": "the startxref of it\n%%EOF\n"} {
+		if Format().Match(unpacktest.Probe(showcause.Bytes(s))) {
+			t.Errorf("%s are taken for a PDF", name)
+		}
+	}
+}
+
 // Words do not belong to what they stand for.
 func TestWords(t *testing.T) {
 	r := unpacktest.Walk(t, Format(), newDoc().obj(1, "<< /Type /Filespec /F (b.txt) /UF (a\\056txt) /EF << /F 2 0 R >> >>").obj(2, flat(text)).end(""), showcause.Limits{})

@@ -24,6 +24,8 @@
 package pdf
 
 import (
+	"bytes"
+
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
 )
@@ -32,8 +34,33 @@ import (
 func Format() unpack.Format {
 	return unpack.Format{
 		Name:  "pdf",
-		Match: func(p *unpack.Probe) bool { return p.Is("pdf") },
+		Match: func(p *unpack.Probe) bool { return p.Is("pdf") || hasEnd(p) },
 		Walk:  walk,
+	}
+}
+
+// hasEnd tells whether a layer ends as a PDF does and has objects: readers open one behind anything, with "%PDF" alone,
+// with a header of PostScript and with none (PDF Reference 1.7, appendix H, 3.4.1), and forms (FDF) end so too.
+func hasEnd(p *unpack.Probe) bool {
+	var b [1 << 10]byte
+	tail := p.Head[max(len(p.Head)-len(b), 0):]
+	if n := p.Source.Size(); n > int64(len(p.Head)) {
+		m, _ := p.Source.ReadAt(b[:], max(n-int64(len(b)), 0))
+		tail = b[:max(m, 0)]
+	}
+	i := bytes.LastIndex(tail, []byte("%%EOF"))
+	if i < 0 || !bytes.Contains(tail[:i], []byte("startxref")) && !bytes.Contains(tail[:i], []byte("trailer")) {
+		return false
+	}
+	for at := p.Head; ; {
+		i := bytes.Index(at, []byte(" obj"))
+		if i < 0 {
+			return p.Source.Size() > int64(len(p.Head)) // behind more than is looked at
+		}
+		if i > 0 && at[i-1] >= '0' && at[i-1] <= '9' {
+			return true
+		}
+		at = at[i+len(" obj"):]
 	}
 }
 
