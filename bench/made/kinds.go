@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"errors"
 	"fmt"
+	"image"
+	"image/jpeg"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -40,6 +42,8 @@ func Corpora() []Corpus {
 			return copyFiles(dir, []string{"/usr/include", "/usr/share/doc", "/usr/lib/python3", "/usr/share", "/etc"}, n, isText)
 		}},
 		{"documents", "office documents, PDF and mail, made", 60, makeFiles(documents())},
+		{"pdf", "PDF, made: with tables of cross-references, and with objects and cross-references in streams, pictures, a script and an attachment", 60, makeFiles(pdfs())},
+		{"ooxml", "Office Open XML, made: texts with pictures, and tables", 60, makeFiles(ooxml())},
 		{"archives", "zip and tar.gz, made", 60, makeFiles(kinds()[2:4])},
 		{"large", "one file, texts and noise in turn", 1000, func(_ Size, dir string, n int64) error {
 			return writeParts(filepath.Join(dir, "large"), n, newMaker(103, 0, vocabulary()).blob)
@@ -188,6 +192,16 @@ func documents() []kind {
 	}
 }
 
+func pdfs() []kind {
+	return []kind{{"pdf", ".pdf", 1, (*maker).pdf}, {"pdf", "-packed.pdf", 1, (*maker).packedPDF}}
+}
+
+func ooxml() []kind {
+	return []kind{{"ooxml", ".docx", 1, (*maker).docx}, {"ooxml", ".xlsx", 1, (*maker).xlsx}}
+}
+
+const xmlHead = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
+
 // docx is a text document in an Open Packaging container (ECMA-376), the least
 // that word processors take, and a picture of noise.
 func (m *maker) docx() []byte {
@@ -195,12 +209,46 @@ func (m *maker) docx() []byte {
 	for range 5 + m.IntN(100) {
 		fmt.Fprintf(&body, "<w:p><w:r><w:t>%s</w:t></w:r></w:p>", m.text(m.size(40, 800)))
 	}
-	const head = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
+	const head = xmlHead
 	return zipOf([]member{
 		{"[Content_Types].xml", []byte(head + `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>`)},
 		{"_rels/.rels", []byte(head + `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/></Relationships>`)},
 		{"word/document.xml", []byte(head + `<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>` + body.String() + `</w:body></w:document>`)},
 		{"word/media/image1.bin", randomBytes(m.Rand, m.size(1<<10, 200<<10))},
+	})
+}
+
+// xlsx is a workbook of one sheet of numbers and shared texts (ECMA-376).
+func (m *maker) xlsx() []byte {
+	var texts, rows strings.Builder
+	count := 50 + m.IntN(500)
+	for range count {
+		fmt.Fprintf(&texts, "<si><t>%s</t></si>", m.text(m.size(8, 60)))
+	}
+	for r := range 100 + m.IntN(2000) {
+		fmt.Fprintf(&rows, `<row r="%d">`, r+1)
+		for c := range 12 {
+			if cell := fmt.Sprintf("%c%d", 'A'+c, r+1); c%4 == 0 {
+				fmt.Fprintf(&rows, `<c r="%s" t="s"><v>%d</v></c>`, cell, m.IntN(count))
+			} else {
+				fmt.Fprintf(&rows, `<c r="%s"><v>%.4f</v></c>`, cell, m.Float64()*1e5)
+			}
+		}
+		rows.WriteString("</row>")
+	}
+	const (
+		kinds   = "application/vnd.openxmlformats-officedocument.spreadsheetml."
+		main    = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+		relates = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+		packs   = "http://schemas.openxmlformats.org/package/2006/"
+	)
+	return zipOf([]member{
+		{"[Content_Types].xml", []byte(xmlHead + `<Types xmlns="` + packs + `content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="` + kinds + `sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="` + kinds + `worksheet+xml"/><Override PartName="/xl/sharedStrings.xml" ContentType="` + kinds + `sharedStrings+xml"/></Types>`)},
+		{"_rels/.rels", []byte(xmlHead + `<Relationships xmlns="` + packs + `relationships"><Relationship Id="r1" Type="` + relates + `/officeDocument" Target="xl/workbook.xml"/></Relationships>`)},
+		{"xl/workbook.xml", []byte(xmlHead + `<workbook xmlns="` + main + `" xmlns:r="` + relates + `"><sheets><sheet name="1" sheetId="1" r:id="r1"/></sheets></workbook>`)},
+		{"xl/_rels/workbook.xml.rels", []byte(xmlHead + `<Relationships xmlns="` + packs + `relationships"><Relationship Id="r1" Type="` + relates + `/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="` + relates + `/sharedStrings" Target="sharedStrings.xml"/></Relationships>`)},
+		{"xl/sharedStrings.xml", []byte(xmlHead + `<sst xmlns="` + main + `">` + texts.String() + `</sst>`)},
+		{"xl/worksheets/sheet1.xml", []byte(xmlHead + `<worksheet xmlns="` + main + `"><sheetData>` + rows.String() + `</sheetData></worksheet>`)},
 	})
 }
 
@@ -235,12 +283,8 @@ func (m *maker) pdf() []byte {
 	object("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
 	for i := range pages {
 		object(fmt.Sprintf("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>", 5+2*i))
-		var z bytes.Buffer
-		w := zlib.NewWriter(&z)
-		_, err := fmt.Fprintf(w, "BT /F1 10 Tf 50 800 Td (%s) Tj ET", m.text(m.size(500, 6000)))
-		must(err)
-		must(w.Close())
-		object(fmt.Sprintf("<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream", z.Len(), z.Bytes()))
+		z := deflated(fmt.Appendf(nil, "BT /F1 10 Tf 50 800 Td (%s) Tj ET", m.text(m.size(500, 6000))))
+		object(fmt.Sprintf("<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream", len(z), z))
 	}
 	start := b.Len()
 	fmt.Fprintf(&b, "xref\n0 %d\n0000000000 65535 f \n", len(at)+1)
@@ -248,6 +292,69 @@ func (m *maker) pdf() []byte {
 		fmt.Fprintf(&b, "%010d 00000 n \n", a)
 	}
 	fmt.Fprintf(&b, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(at)+1, start)
+	return b.Bytes()
+}
+
+// deflated is what PDF calls FlateDecode.
+func deflated(b []byte) []byte {
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	_, err := w.Write(b)
+	must(err)
+	must(w.Close())
+	return z.Bytes()
+}
+
+// jpeg is a square picture of noise.
+func (m *maker) jpeg(side int) []byte {
+	var b bytes.Buffer
+	must(jpeg.Encode(&b, &image.Gray{Pix: randomBytes(m.Rand, side*side), Stride: side, Rect: image.Rect(0, 0, side, side)}, nil))
+	return b.Bytes()
+}
+
+// packedPDF is as writers make PDF since version 1.5: objects in a stream, cross-references in another
+// (ISO 32000-1, 7.5.7 and 7.5.8), pictures of noise, a script, and an attached table.
+func (m *maker) packedPDF() []byte {
+	var b, packed, index bytes.Buffer
+	pages := 1 + m.IntN(12)
+	const fixed = 6 // catalog, pages, font, file, action, object stream
+	where := make([][5]byte, fixed+3*pages+2)
+	inside := 0
+	pack := func(num int, text string) {
+		where[num] = [5]byte{2, 0, 0, fixed, byte(inside)}
+		fmt.Fprintf(&index, "%d %d ", num, packed.Len())
+		packed.WriteString(text + "\n")
+		inside++
+	}
+	stream := func(num int, dict string, data []byte) {
+		at := b.Len()
+		where[num] = [5]byte{1, byte(at >> 16), byte(at >> 8), byte(at), 0}
+		fmt.Fprintf(&b, "%d 0 obj\n<<%s/Length %d>>\nstream\n%s\nendstream\nendobj\n", num, dict, len(data), data)
+	}
+	b.WriteString("%PDF-1.5\n%\xe2\xe3\xcf\xd3\n")
+	var kids strings.Builder
+	for i := range pages {
+		n := fixed + 1 + 3*i
+		fmt.Fprintf(&kids, "%d 0 R ", n)
+		pack(n, fmt.Sprintf("<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>/XObject<</I %d 0 R>>>>/Contents %d 0 R>>", n+2, n+1))
+		stream(n+1, "/Filter/FlateDecode", deflated(fmt.Appendf(nil, "BT /F1 10 Tf 50 800 Td (%s) Tj ET q 99 0 0 99 50 50 cm /I Do Q", m.text(m.size(500, 6000)))))
+		side := m.size(32, 200)
+		stream(n+2, fmt.Sprintf("/Type/XObject/Subtype/Image/Width %d/Height %[1]d/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/DCTDecode", side), m.jpeg(side))
+	}
+	pack(1, "<</Type/Catalog/Pages 2 0 R/OpenAction 5 0 R/Names<</EmbeddedFiles<</Names[(a.csv)<</Type/Filespec/F(a.csv)/EF<</F 4 0 R>>>>]>>>>>>")
+	pack(2, fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s]>>", pages, kids.String()))
+	pack(3, "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
+	stream(4, "/Type/EmbeddedFile/Filter/FlateDecode", deflated(m.text(m.size(200, 4000))))
+	pack(5, fmt.Sprintf("<</S/JavaScript/JS(var n = %d; app.alert\\(n\\);)>>", m.IntN(1000)))
+	stream(fixed, fmt.Sprintf("/Type/ObjStm/N %d/First %d/Filter/FlateDecode", inside, index.Len()), deflated(append(index.Bytes(), packed.Bytes()...)))
+	start, last := b.Len(), len(where)-1
+	where[last] = [5]byte{1, byte(start >> 16), byte(start >> 8), byte(start), 0}
+	var table bytes.Buffer
+	for _, w := range where {
+		table.Write(w[:])
+	}
+	stream(last, fmt.Sprintf("/Type/XRef/Size %d/W[1 3 1]/Root 1 0 R/Filter/FlateDecode", len(where)), deflated(table.Bytes()))
+	fmt.Fprintf(&b, "startxref\n%d\n%%%%EOF\n", start)
 	return b.Bytes()
 }
 

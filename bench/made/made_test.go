@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"crypto/md5"
 	"crypto/sha256"
 	"debug/pe"
@@ -17,6 +18,7 @@ import (
 	"mime/multipart"
 	"net/mail"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -197,6 +199,54 @@ func TestPDF(t *testing.T) {
 	}
 	if len(entries) < 5 {
 		t.Errorf("%d objects", len(entries))
+	}
+}
+
+// TestPackedPDF follows the stream of cross-references to each object, and has a tool of PDF's look
+// where one is installed.
+func TestPackedPDF(t *testing.T) {
+	for i := range 5 {
+		data := newMaker(1, i, vocabulary()).packedPDF()
+		tail := regexp.MustCompile(`startxref\n(\d+)\n%%EOF\n$`).FindSubmatch(data)
+		if tail == nil {
+			t.Fatal("no startxref")
+		}
+		at, _ := strconv.Atoi(string(tail[1]))
+		dict, rest, _ := bytes.Cut(data[at:], []byte("\nstream\n"))
+		if !bytes.Contains(dict, []byte("/Type/XRef")) {
+			t.Fatalf("%q", dict)
+		}
+		z, err := zlib.NewReader(bytes.NewReader(rest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n < len(table)/5; n++ {
+			switch e := table[5*n:]; e[0] {
+			case 1:
+				if o := int(e[1])<<16 | int(e[2])<<8 | int(e[3]); !bytes.HasPrefix(data[o:], fmt.Appendf(nil, "%d 0 obj\n", n)) {
+					t.Errorf("object %d is not at %d", n, o)
+				}
+			case 2:
+			default:
+				t.Errorf("object %d is nowhere", n)
+			}
+		}
+		tool, err := exec.LookPath("qpdf")
+		if err != nil {
+			t.Logf("not asked: %v", err)
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "a.pdf")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := exec.Command(tool, "--check", path).CombinedOutput(); err != nil {
+			t.Errorf("qpdf --check: %v: %s", err, said)
+		}
 	}
 }
 

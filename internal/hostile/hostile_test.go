@@ -157,6 +157,15 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestNested holds that what two formats can read is not read by each in each.
+func TestNested(t *testing.T) {
+	b := showcause.Bytes(nestedBase64())
+	r := scanner(t).Scan(b)
+	if r.Verdict != showcause.Found || r.Spent.Bytes > 40*b.Size() || has(&r, "limit") {
+		t.Errorf("%v: %d bytes are searched for %d: %s", r.Verdict, r.Spent.Bytes, b.Size(), codes(&r))
+	}
+}
+
 // TestInputs holds that the inputs are what they say: always the same, and the
 // marker is not in sight.
 func TestInputs(t *testing.T) {

@@ -253,6 +253,17 @@ func (s *blockScan) end(end int64) {
 		c.Reader = mailcode.NewReader(bound.Reader(s.src, s.start, end-s.start), &mailcode.Base64{}, buf)
 		s.child(c)
 	}
+	if kind == bareBase64 && s.nested() {
+		s.out.Cover(s.start, end-s.start)
+	}
+}
+
+// nested tells whether the text is out of base64 in base64. Those who read stretches of any text need not
+// read there what a mail has: base64 in itself, thirty times, would be read by each in each, a billion times.
+func (s *blockScan) nested() bool {
+	mail, _ := s.out.Within(s.ops.bare)
+	text, _ := s.out.Within("encoded.base64")
+	return mail+text >= 2
 }
 
 // beginLine tells whether a line begins a marked block: "begin 644 name",

@@ -68,10 +68,11 @@ type rtfDocument struct {
 	from   int64     // until where bytes stand as they are, 0 for none
 	before int       // the depth in front of these
 	full   bool
+	again  int64 // bytes of data that may still be read; by up to 18 readings each
 }
 
 func rtfWalk(src showcause.Source, out *unpack.Out) {
-	d := &rtfDocument{src: src, out: out, end: -1, lex: newRTFLexer(src, out, 0, src.Size())}
+	d := &rtfDocument{src: src, out: out, end: -1, lex: newRTFLexer(src, out, 0, src.Size()), again: 20*src.Size() + 64<<20}
 	for {
 		t := d.lex.next()
 		if t.kind == rtfEnd {
@@ -245,7 +246,7 @@ func (d *rtfDocument) hidden(at, n int64) bool {
 			return true
 		}
 		off = k + int64(len(objectData))
-		r := &rtfHex{half: -1, lex: newRTFLexer(d.src, d.out, at+off, d.src.Size())}
+		r := &rtfHex{half: -1, lex: d.reread(at + off)}
 		if !d.out.Child(unpack.Child{Op: "rtf.object", Name: objectData, Reader: r, Size: -1}) {
 			return false
 		}
@@ -275,7 +276,7 @@ func (d *rtfDocument) close() bool {
 		d.out.Gap(ambiguousRTF, s.at, -1)
 	}
 	for _, r := range all {
-		r.lex = newRTFLexer(d.src, d.out, s.at, d.src.Size())
+		r.lex = d.reread(s.at)
 		if !d.out.Child(unpack.Child{Op: s.op, Name: s.name, Reader: r, Size: -1}) {
 			return false
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/unpacktest"
 )
 
@@ -231,6 +232,24 @@ func TestRTFNested(t *testing.T) {
 	deep := rtfOf(strings.Repeat("{", 1<<20) + `{\*\objdata 414243}` + strings.Repeat("}", 1<<20))
 	if r = unpacktest.Walk(t, RTF(), deep, noLimits); r.Child(t, "rtf.object", objectData) != "ABC" || len(r.Gaps) > 0 {
 		t.Error(r)
+	}
+}
+
+// Data that begin in each other, or in bytes that some take for text, are not read without end; that is told.
+func TestRTFOver(t *testing.T) {
+	const n = 1 << 20
+	for name, text := range map[string]string{
+		"objects": strings.Repeat(`{\object{\objdata 0105`, n/21), "words": strings.Repeat(`\objdata {\*\objclass a}41`, n/26),
+		"readings": strings.Repeat(`{\object\objdata0 41{\*\x 42}{43}\'44`, n/37), "bytes": `{\object\objdata \bin1048576 ` + strings.Repeat(`\objdata 41`, n/11),
+	} {
+		var gaps []showcause.Code
+		read := int64(0)
+		src := showcause.Bytes(`{\rtf1 ` + text)
+		b := unpack.NewBudget(showcause.Limits{}, src.Size(), nil)
+		RTF().Walk(src, unpack.NewOut(b, nil, func(l showcause.Layer) { read += l.Source.Size() }, func(g showcause.Gap) { gaps = append(gaps, g.Code) }))
+		if !slices.Contains(gaps, showcause.LimitWork) || read > 100<<20 {
+			t.Errorf("%s: %d bytes of children, %d gaps", name, read, len(gaps))
+		}
 	}
 }
 

@@ -43,10 +43,20 @@ type rtfLexer struct {
 	end int64
 	eof bool // nothing is behind buf
 	cut bool // for work
+
+	again *int64 // bytes that may still be read once more; nil for what is read once
 }
 
 func newRTFLexer(src showcause.Source, out *unpack.Out, from, to int64) *rtfLexer {
 	return &rtfLexer{src: src, out: out, at: from, end: to}
+}
+
+// reread returns a lexer for what stands from a place on and was read before: data may begin in
+// each other, and are not read without end.
+func (d *rtfDocument) reread(from int64) *rtfLexer {
+	l := newRTFLexer(d.src, d.out, from, d.src.Size())
+	l.again = &d.again
+	return l
 }
 
 // rtfAhead is how many bytes a token of one piece can have.
@@ -58,7 +68,11 @@ func (l *rtfLexer) fill(n int) {
 		rest := copy(l.buf, l.buf[l.i:])
 		l.buf, l.i = l.buf[:rest], 0
 		if cap(l.buf) == 0 {
-			l.buf = make([]byte, 0, min(64<<10, max(l.end-l.at, 16)))
+			size := int64(64 << 10)
+			if l.again != nil {
+				size = 4 << 10 // most are short
+			}
+			l.buf = make([]byte, 0, min(size, max(l.end-l.at, 16)))
 		}
 		if cap(l.buf) == rest {
 			l.buf = append(make([]byte, 0, 64<<10), l.buf...)
@@ -69,7 +83,7 @@ func (l *rtfLexer) fill(n int) {
 			l.eof = true
 			return
 		}
-		if !l.out.Work(want/8 + 1) {
+		if !l.out.Work(want/8+1) || l.again != nil && *l.again < 0 {
 			l.eof, l.cut = true, true
 			return
 		}
@@ -85,6 +99,9 @@ func (l *rtfLexer) step(n int) []byte {
 	b := l.buf[l.i : l.i+n]
 	l.i += n
 	l.at += int64(n)
+	if l.again != nil {
+		*l.again -= int64(n)
+	}
 	return b
 }
 
