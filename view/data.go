@@ -178,8 +178,10 @@ loop:
 	f.b, f.at = f.b[n:], f.at+int64(n)
 }
 
-// quietWindow is how far quiet looks, bytes.
-const quietWindow = 32 << 10
+const (
+	quietWindow = 32 << 10 // how far quiet looks, bytes
+	quietAsked  = 64       // questions of one kind: bytes that could all be of a scheme are skip's
+)
 
 // quiet returns how many of the next bytes no scheme begins in, nor a reference. It looks with
 // fewer questions than skip, and finds fewer of them.
@@ -188,13 +190,13 @@ func (f *finder) quiet() int {
 	if i := bytes.IndexByte(b, '&'); i >= 0 {
 		b = b[:i]
 	}
-	for from := 0; ; {
+	for from, asked := 0, 0; ; asked++ {
 		i := bytes.IndexByte(b[from:], ':')
 		if i < 0 {
 			break
 		}
 		at := from + i
-		if at > 0 && (lower(b[at-1]) == 'a' || b[at-1] <= ' ') {
+		if at > 0 && (lower(b[at-1]) == 'a' || b[at-1] <= ' ') || asked == quietAsked {
 			b = b[:at]
 			break
 		}
@@ -202,7 +204,9 @@ func (f *finder) quiet() int {
 	}
 	n := len(b)
 	for n > 0 && (b[n-1] <= ' ' || strings.IndexByte(scheme, lower(b[n-1])) >= 0) {
-		n--
+		if n--; len(b)-n > quietAsked {
+			return 0
+		}
 	}
 	return n
 }

@@ -152,7 +152,7 @@ func TestDataURILinear(t *testing.T) {
 	const n = 1 << 20
 	for _, s := range []string{
 		"data:", "data:a/b,", `"data:a/b,`, "'data:a/b,\"data:a/b,`data:a/b,(data:a/b,=data:a/b,", "data:;base64,", "data:;base64,AAAA", "&", "&#", "&#x", "&#1", "&amp", "&NewLine",
-		"\"data:,%", "d", "dat", "\x00", "\\", "\"data:;base64,\\", "<", "\"", "=data:a/b,<", "da\n", "url(data:a/b,",
+		"\"data:,%", "d", "dat", "\x00", "\\", "\"data:;base64,\\", "<", "\"", "=data:a/b,<", "da\n", "url(data:a/b,", ":", "A",
 	} {
 		in := strings.Repeat(s, n/len(s))
 		sum := 0
@@ -165,9 +165,19 @@ func TestDataURILinear(t *testing.T) {
 	}
 }
 
+// What looks like a scheme over and over is not asked for over and over.
+func TestQuiet(t *testing.T) {
+	for _, s := range []string{":", "A", " ", "x:", "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddx"} {
+		f := finder{chars: chars{b: []byte(strings.Repeat(s, quietWindow/len(s)))}}
+		if n := f.quiet(); n > quietWindow || (s == ":" || s == "x:") && n > len(s)*(quietAsked+1) || (s == "A" || s == " ") && n != 0 {
+			t.Errorf("%q: %d", s, n)
+		}
+	}
+}
+
 // Where a URI stands makes no difference: what goes before is passed over many bytes at once.
 func TestDataURIsBehind(t *testing.T) {
-	for _, before := range []string{"It's a word: \"this\" one, <b>data</b>. ", "x", "a:", "d\x00", "dat ", "'", "\"", "<'", ">\"\"'\n"} {
+	for _, before := range []string{"It's a word: \"this\" one, <b>data</b>. ", "x", "a:", "d\x00", ":", "A", strings.Repeat("x:", 200) + strings.Repeat("T", 200) + strings.Repeat("y", 200), "dat ", "'", "\"", "<'", ">\"\"'\n"} {
 		for i := 0; i < len(dataCases); i += 4 {
 			in := strings.ReplaceAll(dataCases[i].in, "@", long64)
 			for _, n := range []int{quietWindow - 9, quietWindow - 2, quietWindow + 1} {

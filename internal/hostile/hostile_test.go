@@ -3,6 +3,7 @@ package hostile
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -155,6 +156,15 @@ func TestVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// nestedBase64 is about 1 MB, each layer of which a reader of mail and one of scripts can take.
+func nestedBase64() []byte {
+	b := join(hidden(), []byte("\n"), []byte(strings.Repeat("and a line that goes on\n", 50)))
+	for range 24 {
+		b = []byte(base64.StdEncoding.EncodeToString(b))
+	}
+	return b
 }
 
 // TestNested holds that what two formats can read is not read by each in each.

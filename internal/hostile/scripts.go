@@ -92,17 +92,7 @@ func (s scale) scripts() []Input {
 			return []byte("<html>" + strings.Repeat(piece, n/len(piece)) + "\n\n\"'>--></script></style>\n<script>eval(atob(\"" + base64.StdEncoding.EncodeToString(hidden()) + "\"))</script>\n")
 		}))
 	}
-	all = append(all, in(37, "script: base64 in base64, 24 times", Found, nestedBase64))
 	return append(append(append(all, flashForms()...), officeXMLForms()...), linkForms()...)
-}
-
-// nestedBase64 is about 1 MB, each layer of which a reader of mail and one of scripts can take.
-func nestedBase64() []byte {
-	b := join(hidden(), []byte("\n"), []byte(strings.Repeat("and a line that goes on\n", 50)))
-	for range 24 {
-		b = []byte(base64.StdEncoding.EncodeToString(b))
-	}
-	return b
 }
 
 func sortedNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
