@@ -244,6 +244,7 @@ func (h Host) attest() *cobra.Command {
 					for _, w := range why {
 						s.say("  %s", w)
 					}
+					s.afterRefusal(o)
 					return s.Host.Refused
 				}
 				in := s.input(o, nil)
@@ -281,6 +282,21 @@ func (h Host) attest() *cobra.Command {
 				return nil
 			}
 		})
+}
+
+// afterRefusal says what can be done where nil cannot be said.
+func (s *session) afterRefusal(o *casefile.Order) {
+	t := s.state.Totals(o)
+	if t.Present > 0 {
+		s.say("next: showcause plan %s -o plan.yaml --case %s; showcause remove FINDING --by WHO --case %[2]s", o.ID, s.path())
+	}
+	for _, e := range s.state.Endpoints {
+		if out, _, _ := s.state.Outcome(o, e); out == product.Unreached && len(s.state.Latest(e)) > 0 {
+			s.say("what was not read: search as root, with what is encrypted opened; or leave it out by name, which every report then lists: showcause identify %s TARGET --exclude PATH --case %s", o.ID, s.path())
+			break
+		}
+	}
+	s.say("a report says all of this as it is: showcause order report %s --format bod --case %s", o.ID, s.path())
 }
 
 // unattestable says why nil cannot be said.
