@@ -1,6 +1,7 @@
 package casefile
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/rules/orders"
+	"github.com/showcause/showcause/rules/products"
 )
 
 // TestEndCutOff holds that the host that wrote the end of a case sees that it is gone, though nothing follows it that names
@@ -99,5 +101,74 @@ func TestUnsound(t *testing.T) {
 		if (&Body{Waiver: &Waiver{Authority: "a", Control: "c", Expires: expires}}).sound(Waive) == nil {
 			t.Errorf("a waiver until %q", expires)
 		}
+	}
+}
+
+// TestConflicts holds that copies of a case that say different things of the same, once merged, say that they do: no text of an
+// order takes the place of another of its version, and a decision that another host turned round is told.
+func TestConflicts(t *testing.T) {
+	c, _, dir := begun(t)
+	text, err := orders.Text("bod-17-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attach := func(c *Case, b []byte) string {
+		d, err := c.Attach(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	add := func(c *Case, act Act, b *Body) *Entry {
+		e, err := c.Append(act, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	receive := func(c *Case, text []byte, version int) {
+		add(c, Receive, &Body{Order: "bod-17-01", Version: version, Text: attach(c, text), Name: "o.yaml", At: "2017-09-19"})
+	}
+	receive(c, text, 1)
+	inv := product.Inventory{Format: product.Format, Target: "/", Observations: []product.Observation{{
+		Source: "dpkg", Platform: product.Deb, Class: product.Installed, Evidence: product.Evidence{Record: "Package: kesl"}, Facts: []product.Fact{{Kind: product.Package, Value: "kesl"}},
+	}}}
+	inv.Coverage.Files = product.Files{Seen: 1, Read: 1, Records: 1}
+	b, err := json.Marshal(&inv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(c, Search, &Body{Endpoint: "desk", Text: attach(c, b)})
+	set, err := product.Load(products.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	finding := c.State(set, orders.Calendar, time.Now()).Findings[0].ID
+	contest := add(c, Contest, &Body{Finding: finding, By: "Owner", Reason: "x"})
+
+	stick := filepath.Join(t.TempDir(), "stick")
+	if err := os.CopyFS(stick, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	other := openStore(t, filepath.Join(t.TempDir(), "other"), nil)
+	away := load(t, stick, Options{Store: other})
+	add(away, Decide, &Body{Finding: finding, About: contest.Name, Value: "withdrawn", By: "B"})
+	receive(away, []byte(strings.Replace(string(text), "rule: exclude", "rule: include", 1)), 1)
+	receive(away, []byte(strings.Replace(string(text), "version: 1", "version: 2", 1)), 2)
+	receive(away, text, 1) // an older one again
+	add(c, Decide, &Body{Finding: finding, About: contest.Name, Value: "upheld", By: "C"})
+	if _, err := c.Merge(load(t, stick, Options{})); err != nil {
+		t.Fatal(err)
+	}
+	add(c, Accept, &Body{Key: string(other.Public()[0].PEM())})
+	if err := c.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	s := c.State(set, orders.Calendar, time.Now())
+	if len(s.Orders) != 1 || s.Orders[0].Version != 2 || len(s.Problems) != 2 || !strings.Contains(s.Problems[0], "another text of the order") {
+		t.Errorf("version %d, %q", s.Orders[0].Version, s.Problems)
+	}
+	if notes := strings.Join(s.Findings[0].Notes, "; "); !strings.Contains(notes, "decided twice: ") {
+		t.Errorf("%q", notes)
 	}
 }

@@ -209,6 +209,12 @@ func (s *State) receive(c *Case, e *Entry, calendars func(string) *clock.Calenda
 	next := &Order{Order: o, Entry: e, Received: at}
 	for i, was := range s.Orders {
 		if was.ID == o.ID {
+			if o.Version <= was.Version { // two copies of the case, merged
+				if o.Version < was.Version || e.Body.Text != was.Entry.Body.Text {
+					s.problem(e, "another text of the order %s, version %d: that of the entry %s, version %d, counts", o.ID, o.Version, was.Entry.Name[:16], was.Version)
+				}
+				return
+			}
 			next.Earlier = append(was.Earlier, was.Entry)
 			next.Received = was.Received // the order was received then; this is its change
 			s.Orders[i] = next
@@ -423,6 +429,11 @@ func (s *State) about(e *Entry) {
 // decided applies the decision of a contest. What is withdrawn is withdrawn wherever
 // the same bytes were found.
 func (s *State) decided(f *Finding, e *Entry) {
+	for _, was := range f.Contests {
+		if was.Act == Decide && was.Body.About == e.Body.About && was.Body.Value != e.Body.Value {
+			f.Notes = append(f.Notes, fmt.Sprintf("decided twice: %s by %s, then %s by %s, which counts", was.Body.Value, was.Body.By, e.Body.Value, e.Body.By))
+		}
+	}
 	f.Contests = append(f.Contests, e)
 	if e.Body.Value != "withdrawn" {
 		if f.State = Candidate; f.Confirm != nil {
