@@ -64,6 +64,7 @@ type session struct {
 	Host
 	dir, store, by, at, opener string
 	identities                 []string
+	told                       bool // that this host's entries do not count yet
 
 	c     *cobra.Command
 	out   io.Writer
@@ -188,6 +189,10 @@ func (s *session) append(act casefile.Act, b *casefile.Body) (*casefile.Entry, e
 	e, err := s.file.Append(act, b)
 	if err != nil {
 		return nil, err
+	}
+	if !e.Accepted && !s.told {
+		s.told = true
+		fmt.Fprintf(s.c.ErrOrStderr(), "showcause: this host's key is not accepted in this case, so that what it says does not count yet: on a host that is accepted: showcause case accept %.16s --by WHO (is this the right store? --store)\n", e.Signer)
 	}
 	return e, s.fold()
 }

@@ -227,7 +227,7 @@ func (s *session) live(f *casefile.Finding, roots bool) error {
 		mounted = st.IsDir() && filepath.IsAbs(f.Target) && filepath.Clean(f.Target) == f.Target
 	}
 	if f.Target != "/" && !mounted || f.Root != "" || f.Last.Body.Value != surveyed || f.Last.Host != showcause.Escape(host) {
-		return fmt.Errorf("finding %s: was found in %s of %s, which is neither this host's live system nor a root that is mounted here: remove it there, or rebuild the image, and say so with --by-hand", f.ID, showcause.Escape(f.Target), showcause.Escape(f.Endpoint))
+		return fmt.Errorf("finding %s: was found in %s of %s, which is neither this host's live system nor a root that is mounted here: remove it there, or rebuild the image, and say so with --by-hand", f.ID, showcause.Escape(f.Target+f.Root), showcause.Escape(f.Endpoint))
 	}
 	return nil
 }

@@ -285,6 +285,9 @@ func (v *visit) file(l showcause.Layer, p place) {
 				}
 			}
 			ob.Place = where
+			if n := osdb.Within(f.Lower); n > 0 && !p.deep { // a system of its own, within the tree
+				ob.Place.Root = where.Root + f.Path[:n]
+			}
 			ob.Evidence.SHA256, ob.Evidence.Size = *digest, l.Source.Size()
 			if ob.Evidence.Length == 0 && ob.Evidence.Record == "" && ob.Class != product.Mention { // it rests on the layer as a whole
 				ob.Facts = append(ob.Facts, product.Fact{Kind: product.Digest, Value: digest.String()})

@@ -9,6 +9,22 @@ import (
 	"github.com/showcause/showcause/product/look"
 )
 
+// places are where systems keep their databases, from their root on.
+var places = []string{"/usr/lib/apk/db/", "/usr/lib/sysimage/rpm/", "/usr/share/rpm/", "/var/lib/dpkg/", "/var/lib/rpm/", "/lib/apk/db/"}
+
+// Within is how many bytes at the start of a path, in small letters, are the folder that is the root of another
+// system, whose database stands there: a root for chroot, a machine's or a container's. 0: the tree's own, or the
+// place tells nothing.
+func Within(lower string) int {
+	at := len(lower)
+	for _, place := range places {
+		if i := strings.Index(lower, place); i >= 0 {
+			at = min(at, i)
+		}
+	}
+	return at % max(len(lower), 1)
+}
+
 // Readers are the readers of this package.
 func Readers() []look.Reader {
 	return []look.Reader{dpkg(), control(), apk(), apkPackage(), rpm(), snap(), snapState(), flatpak(), brew(), msi(), receipt(), android(), system()}

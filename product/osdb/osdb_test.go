@@ -33,6 +33,18 @@ func read(t testing.TB, path string, b []byte) []product.Observation {
 }
 
 // TestMSI reads an installer that wixl makes.
+// TestWithin holds which databases are those of another root than the tree's own.
+func TestWithin(t *testing.T) {
+	for name, want := range map[string]string{
+		"/var/lib/dpkg/status": "", "/usr/lib/apk/db/installed": "", "/lib/apk/db/installed": "", "/srv/x/usr/lib/apk/db/installed": "/srv/x", "/srv/c1/var/lib/dpkg/status": "/srv/c1",
+		"/srv/c1/var/lib/rpm/packages": "/srv/c1", "/opt/program": "", "/srv/dpkg/status": "", "": "",
+	} {
+		if got := name[:osdb.Within(name)]; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestPlaces holds that a database is known where its system keeps it, and where somebody put it.
 func TestPlaces(t *testing.T) {
 	for name, v := range map[string]struct {

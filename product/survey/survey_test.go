@@ -332,3 +332,15 @@ func TestHostileTree(t *testing.T) {
 		t.Errorf("%d packages, %+v, %+v", seen, inv.Coverage.Files, inv.Coverage.Gaps)
 	}
 }
+
+// TestRootInTree holds that the packages of a root within the tree are not those of the tree.
+func TestRootInTree(t *testing.T) {
+	dir := write(t, estate.Tree{
+		"var/lib/dpkg/status": estate.Status(estate.Deb{Name: "here"}), "srv/c1/var/lib/dpkg/status": estate.Status(estate.Deb{Name: "there"}),
+	})
+	for _, o := range run(t, dir, survey.Options{Run: here}).Observations {
+		if want := map[string]string{"here": "", "there": "/srv/c1"}[o.Get(product.Package)]; o.Place.Root != want {
+			t.Errorf("%s: root %q, want %q", o.Get(product.Package), o.Place.Root, want)
+		}
+	}
+}
