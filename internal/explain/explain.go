@@ -6,6 +6,7 @@ package explain
 import (
 	"bytes"
 	"html"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -135,7 +136,7 @@ func embedded(s showcause.Step, mail bool) string {
 		return "embedded object"
 	case format == "rtf" && strings.Contains(s.Op, "obj"), format == "onenote" || format == "tnef" && s.Name != "":
 		return "embedded object"
-	case format == "mime" && s.Name != "":
+	case (format == "mime" || format == "uuencode" || format == "binhex") && s.Name != "":
 		return "attachment"
 	case strings.Contains("/"+s.Name, "/embeddings/"), strings.Contains("/"+s.Name, "/activeX/") && strings.HasSuffix(s.Name, ".bin"):
 		return "embedded object"
@@ -202,7 +203,15 @@ func (e *explainer) links(b []byte, markup bool) {
 			}
 		}
 	}
+	if markup {
+		for _, m := range share.FindAllSubmatch(b, maxFacts) {
+			e.fact(Link, m[1])
+		}
+	}
 }
+
+// share is a value of markup that is a place on a host in Windows' letters ([MS-DTYP] 2.2.57).
+var share = regexp.MustCompile(`[>"'](\\\\[A-Za-z0-9._@-]{2,255}\\[^\\\s<>"'][^\s<>"']{0,255})`)
 
 const (
 	longestScheme = 16

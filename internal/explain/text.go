@@ -3,6 +3,7 @@ package explain
 import (
 	"bytes"
 	"html"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +19,8 @@ func within(op string, text bool) string {
 	switch {
 	case encodings[op] && !text:
 		return "encoded in a text"
+	case op == "view.html.data" && !text:
+		return "in an address of a page (data:)"
 	case op == "card.base64":
 		return "attachment"
 	case what == "rest" && strings.Contains(" png jpeg gif webp bmp ico ", " "+format+" "):
@@ -139,6 +142,7 @@ var entries = []struct {
 	{"[{000214a0-", map[string]Kind{"url": Action, "iconfile": External}},
 	{"[default]", map[string]Kind{"url": Action, "baseurl": Link, "iconfile": External}},
 	{"[desktop entry]", map[string]Kind{"exec": Action, "tryexec": Action, "url": Action, "icon": External}},
+	{"[shell]", map[string]Kind{"iconfile": External}},
 	{"begin:vcard", map[string]Kind{"url": Link, "photo": External, "logo": External, "sound": External, "key": External, "source": External}},
 	{"begin:vcalendar", map[string]Kind{"url": Link, "attach": External, "image": External, "conference": External, "source": External}},
 }
@@ -162,7 +166,39 @@ func (e *explainer) lines(b []byte) []byte {
 		}
 		return []byte(text)
 	}
+	e.sheet(plain, head)
 	return b
+}
+
+// run is a cell of a table in a text that has another program started (DDE).
+var run = regexp.MustCompile(`(?m)(?:^|[,;\t"])([=+@-][^,;\t"\r\n|]{1,64}\|'[^'\r\n]{1,512}'![^,;\t"\r\n]{0,64})`)
+
+// sheet tells what tables in a text run or fetch: macro sheets in SYLK (a record O;E, or a name for Excel to run), cells of DDE, and
+// queries of the web.
+func (e *explainer) sheet(b []byte, head string) {
+	if url, ok := strings.CutPrefix(strings.ReplaceAll(head, "\r\n", "\n"), "web\n1\n"); ok {
+		url, _, _ = strings.Cut(url, "\n")
+		e.fact(External, []byte("query "+url))
+	}
+	if strings.HasPrefix(head, "id;") {
+		var formulas []byte
+		macros := false
+		for line := range bytes.Lines(b) {
+			name := bytes.HasPrefix(line, []byte("NN;NAuto")) || bytes.HasPrefix(line, []byte("NN;Nauto"))
+			macros = macros || name || bytes.HasPrefix(line, []byte("O;")) && bytes.Contains(line, []byte(";E"))
+			if len(formulas) <= MaxText && (name || bytes.HasPrefix(line, []byte("C;")) && bytes.Contains(line, []byte(";E"))) {
+				formulas = append(formulas, line...)
+			}
+		}
+		if macros {
+			e.fact(Macro, formulas)
+		}
+	}
+	if bytes.Contains(b, []byte("|'")) {
+		for _, m := range run.FindAllSubmatch(b, maxFacts) {
+			e.fact(Action, m[1])
+		}
+	}
 }
 
 // entry tells what a line says.

@@ -44,8 +44,14 @@ func (p *explained) Layer(input string, l *Layer, _ string) error {
 		return nil
 	}
 	p.files++
-	if odd := disguised(l.Trail[len(l.Trail)-1].Name, l.Type); odd != "" {
+	last := l.Trail[len(l.Trail)-1]
+	if odd := disguised(last.Name, l.Type); odd != "" {
 		p.keep(&p.odd, explain.Fact{Text: odd})
+	}
+	if strings.HasSuffix(last.Op, ".decrypted") {
+		p.at.Trail = l.Trail[:len(l.Trail)-1] // said once of an archive
+		p.keep(&p.odd, explain.Fact{Text: "holds what was encrypted, and was opened by a known password or key"})
+		p.at = *l
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ func TestExplained(t *testing.T) {
 	fact(explain.Link, "http://x.example/")
 	layer("text", part, showcause.Step{Index: 1, Op: "vba.source", Name: "Module1"})
 	fact(explain.Macro, "Sub a()\r\n\tb \"c:\\\x1b[31m\xff\"\nEnd Sub")
+	layer("text", part, showcause.Step{Op: "zip.deflate.decrypted", Name: "a.txt"})
+	layer("text", part, showcause.Step{Index: 1, Op: "zip.deflate.decrypted", Name: "b.txt"})
 	for range 2 {
 		if err := p.Gap("a\x1b.eml", showcause.Gap{Trail: showcause.Trail{part}, Code: showcause.Corrupt}); err != nil {
 			t.Fatal(err)
@@ -41,7 +43,7 @@ func TestExplained(t *testing.T) {
 	if err := p.Input(&Result{Path: "a\x1b.eml", Layers: 2, Codes: map[showcause.Code]int64{showcause.Corrupt: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	want := `a\x1b.eml: mail, 1,234 bytes, 2 layers inside
+	want := `a\x1b.eml: mail, 1,234 bytes, 4 layers inside
 
 macros
   invoice.pdf / Module1, 3 lines
@@ -58,6 +60,7 @@ embedded files
 
 oddities
   invoice.pdf: a program (pe) under a name that ends in .pdf
+  invoice.pdf: holds what was encrypted, and was opened by a known password or key (2 times)
   invoice.pdf: not read: corrupt (2 times)
 
 no scripts, no actions, no external references
