@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/showcause/showcause/internal/disk"
+	"github.com/showcause/showcause/update/signed"
 )
 
 // Folder is a folder of rule files that is kept up to date. Beside them it has
@@ -29,6 +30,8 @@ import (
 //	try/        links to how the folder will be
 //	journal     the names that are being put in and taken away
 //	state.json  what was fetched when, and who is not to be asked before when
+//	gen-N/      links to what the folder held after its N-th change, of the last five
+//	history     what became of it, a line of JSON each; key and log: their digests, logged
 //
 // A set is put in by its journal: written when all of it lies in new/, taken away
 // when all of it is in place. Whoever finds a journal goes on where it was left,
@@ -39,6 +42,7 @@ type Folder struct {
 	lock     *disk.File
 	staged   *disk.Dir
 	inbox    *os.File
+	sys      *disk.FS
 	state    State
 }
 
@@ -46,6 +50,10 @@ type Folder struct {
 type State struct {
 	Sources map[string]*SourceState `json:"sources"`
 	Cool    map[string]time.Time    `json:"cool"` // host: not to be asked before
+
+	Generation int64             `json:"generation,omitempty"` // of what the folder holds
+	Bad        map[string]string `json:"bad,omitempty"`        // SHA-256 of files that were reverted, by name
+	Soak       *Soak             `json:"soak,omitempty"`
 }
 
 // SourceState is what it remembers of one source.
@@ -57,6 +65,9 @@ type SourceState struct {
 	Files   []string              `json:"files,omitempty"`
 	Known   map[string]Validators `json:"known,omitempty"` // by URL
 	Trouble string                `json:"trouble,omitempty"`
+	Signed  signed.State          `json:"signed,omitzero"`
+	Waiting string                `json:"waiting,omitempty"` // what waits for its ring, and since when
+	Since   time.Time             `json:"since,omitzero"`
 }
 
 // Validators are what a server says of a version of a file.
@@ -86,7 +97,7 @@ func OpenFolder(sys *disk.FS, path string) (f *Folder, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("update: %w", err)
 	}
-	f = &Folder{path: path}
+	f = &Folder{path: path, sys: sys}
 	if err := f.open(sys); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("update: %s: %w", path, err)
@@ -239,7 +250,7 @@ type set struct {
 func (s *set) empty() bool { return len(s.place)+len(s.remove) == 0 }
 
 // try shows do a folder as this one will be.
-func (f *Folder) try(s *set, do func(dir string) error) error {
+func (f *Folder) try(s *set, do func(dir, old string) error) error {
 	d, err := f.own.Sub("try", true)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
@@ -265,12 +276,32 @@ func (f *Folder) try(s *set, do func(dir string) error) error {
 			return fmt.Errorf("update: %w", err)
 		}
 	}
-	err = do(filepath.Join(f.path, ownName, "try"))
+	old := ""
+	if have, rerr := f.rules(); rerr == nil && len(have) > 0 {
+		old = f.path
+	}
+	err = do(filepath.Join(f.path, ownName, "try"), old)
 	left, lerr := d.Names()
 	for _, n := range left {
 		lerr = errors.Join(lerr, d.Remove(n))
 	}
 	return errors.Join(err, lerr)
+}
+
+// fingerprint tells one change from another.
+func (f *Folder) fingerprint(s *set) string {
+	h := sha256.New()
+	for _, n := range s.place {
+		in, err := os.Open(filepath.Join(f.path, ownName, "new", n))
+		if err != nil {
+			continue
+		}
+		sum, _ := digest(in)
+		in.Close()
+		fmt.Fprintf(h, "%s %s\n", n, sum)
+	}
+	fmt.Fprintf(h, "%q\n", s.remove)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // install puts a set in.

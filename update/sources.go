@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/showcause/showcause/update/signed"
 )
 
 //go:embed sources.json
@@ -16,7 +18,7 @@ var shipped []byte
 // Source is where rules come from.
 type Source struct {
 	Name    string `json:"name"` // letters, digits and hyphens
-	Kind    string `json:"kind"` // clamav, files, archive or folder
+	Kind    string `json:"kind"` // clamav, signed, files, archive or folder
 	About   string `json:"about"`
 	Licence string `json:"licence"` // its name
 	Terms   string `json:"terms"`   // what it asks, in a sentence or two
@@ -30,6 +32,8 @@ type Source struct {
 	DNS       string   `json:"dns,omitempty"` // the name whose text tells the versions
 	Databases []string `json:"databases,omitempty"`
 	Whole     bool     `json:"whole,omitempty"` // no .cdiff files: always the whole database
+
+	Site *signed.Site `json:"site,omitempty"` // of signed releases, whose URL is that of the site's folder
 }
 
 // Sources returns those that ship with Showcause.
@@ -72,6 +76,10 @@ func (s *Source) check() error {
 		}
 		if slices.ContainsFunc(s.Databases, func(d string) bool { return !plain(d) || strings.ContainsAny(d, ".-") }) {
 			return fmt.Errorf("a database is named by letters and digits")
+		}
+	case "signed":
+		if s.Site == nil || len(s.URLs) != 1 {
+			return fmt.Errorf("no site, or not one URL")
 		}
 	case "files", "archive", "folder":
 		if len(s.URLs) == 0 {

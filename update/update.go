@@ -26,7 +26,8 @@ import (
 // Ask is a question for a file, or for a part of it.
 type Ask struct {
 	URL      string
-	Metadata bool // whether there is something new, rather than rules
+	Path     string // of the file below its site, where that has folders
+	Metadata bool   // whether there is something new, rather than rules
 	Max      int64
 	Small    bool  // into Got.Content, not into the inbox
 	From, To int64 // bytes From to To-1 alone; To 0: to the end
@@ -59,8 +60,12 @@ type Options struct {
 	Trust   cvd.Trust
 	Check   bool // ask what there is, and change nothing
 	Tries   int  // of one mirror, when a transfer breaks off; 0: 3
-	// Try is shown a folder as it will be. An error keeps the old one.
-	Try func(dir string) error
+	// Try is shown a folder as it will be, and the one that serves (empty: none). An error keeps the
+	// old one; a *Held says why in a word.
+	Try func(dir, old string) error
+	// Soak is how long what was put in is watched (Folder.Watch), and Ring how long after it was published it
+	// waits before it is put in: later rings learn from the earlier.
+	Soak, Ring time.Duration
 	// Told takes a line for a person for each thing done; it may be nil.
 	Told func(format string, a ...any)
 }
@@ -98,8 +103,17 @@ func (f *Folder) Run(ctx context.Context, sources []Source, o Options) []Result 
 	var out []Result
 	for i := range sources {
 		s := &sources[i]
-		r := u.source(ctx, s)
 		st := f.state.of(s.Name)
+		before := st.clone()
+		r := u.source(ctx, s)
+		if r.Err != nil && !r.Changed || o.Check { // what was not put in was not seen
+			st.Known, st.Files, st.Signed.Version, st.Signed.Manifest = before.Known, before.Files, before.Signed.Version, before.Signed.Manifest
+		}
+		if r.Err != nil && code(r.Err) != "" && !o.Check {
+			if err := u.held(s, map[bool]string{true: "held", false: "refused"}[isHeld(r.Err)], r.Err); err != nil {
+				r.Err = errors.Join(r.Err, err)
+			}
+		}
 		st.Trouble = ""
 		if r.Err != nil {
 			st.Trouble = r.Err.Error()
@@ -131,6 +145,8 @@ func (u *run) source(ctx context.Context, s *Source) Result {
 	switch s.Kind {
 	case "clamav":
 		r.Err = u.clamav(ctx, s, &change, &r)
+	case "signed":
+		r.Err = u.signed(ctx, s, &change, &r)
 	default:
 		r.Err = u.files(ctx, s, &change, &r)
 	}
@@ -141,6 +157,10 @@ func (u *run) source(ctx context.Context, s *Source) Result {
 		}
 		return r
 	}
+	if err := u.waits(s, &change); err != nil {
+		r.Changed, r.Err = false, errors.Join(r.Err, err)
+		return r
+	}
 	if u.Try != nil {
 		if err := u.f.try(&change, u.Try); err != nil {
 			r.Changed, r.Err = false, errors.Join(r.Err, fmt.Errorf("%w; nothing of it was changed", err))
@@ -149,8 +169,36 @@ func (u *run) source(ctx context.Context, s *Source) Result {
 	}
 	if err := u.f.install(&change); err != nil {
 		r.Err = errors.Join(r.Err, err)
+		return r
+	}
+	if err := u.putIn(s, &change, &r); err != nil {
+		r.Err = errors.Join(r.Err, err)
 	}
 	return r
+}
+
+func isHeld(err error) bool {
+	var h *Held
+	return errors.As(err, &h)
+}
+
+// waits refuses what is not to be put in yet, or not again.
+func (u *run) waits(s *Source, change *set) error {
+	if name := u.f.reverted(change); name != "" {
+		return &Held{"held.reverted", name + " is what was reverted: the next one is tried"}
+	}
+	if u.Ring <= 0 {
+		return nil
+	}
+	st := u.f.state.of(s.Name)
+	sum := u.f.fingerprint(change)
+	if st.Waiting != sum {
+		st.Waiting, st.Since = sum, u.Now()
+	}
+	if at := st.Since.Add(u.Ring); u.Now().Before(at) {
+		return &Held{"held.ring", "this host's ring takes it at " + at.UTC().Format(time.RFC3339)}
+	}
+	return nil
 }
 
 // get asks for a file, whose answer has status 200, or 206 for a part, without

@@ -292,7 +292,7 @@ func TestRefused(t *testing.T) {
 	// What is refused when it is tried is not put in.
 	s.publish("daily", 12, 10)
 	tried := ""
-	s.o.Try = func(dir string) error {
+	s.o.Try = func(dir, _ string) error {
 		tried = dir
 		if v := version(t, dir, "daily.cvd", s.p.Trust()); v != 12 {
 			t.Errorf("tried with version %d", v)

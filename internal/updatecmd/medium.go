@@ -31,7 +31,11 @@ func (m *medium) Fetch(ctx context.Context, a update.Ask) (g update.Got, err err
 	if err != nil {
 		return g, err
 	}
-	f, err := os.Open(filepath.Join(m.dir, path.Base(u.Path)))
+	name := path.Base(u.Path)
+	if a.Path != "" && filepath.IsLocal(a.Path) {
+		name = filepath.FromSlash(a.Path)
+	}
+	f, err := os.Open(filepath.Join(m.dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return update.Got{Status: 404, URL: a.URL}, nil
 	}
