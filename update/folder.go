@@ -159,6 +159,9 @@ func (s *State) of(name string) *SourceState {
 	return s.Sources[name]
 }
 
+// Path is where the folder is.
+func (f *Folder) Path() string { return f.path }
+
 // Close gives the folder back.
 func (f *Folder) Close() {
 	if f.inbox != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/showcause/showcause/product/survey"
 	"github.com/showcause/showcause/serve/event"
 	"github.com/showcause/showcause/serve/watch"
+	"github.com/showcause/showcause/update/trial"
 )
 
 // Exit codes, as clamscan's.
@@ -39,6 +40,9 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "worker" {
 		os.Exit(readMain())
+	}
+	if len(os.Args) == 2 && os.Args[1] == trial.Role {
+		os.Exit(trialMain())
 	}
 	if len(os.Args) == 2 && os.Args[1] == casecmd.Role {
 		os.Exit(casecmd.Read())
@@ -99,7 +103,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(selftestCommands()...)
 	root.AddCommand(ledgercmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag}.Command(), yaraHost().YARA())
 	root.AddCommand(egressCommands()...)
-	root.AddCommand(updateHost().Command())
+	root.AddCommand(updateHost().Command(), publishHost().Command())
 	stores := storeHost()
 	root.AddCommand(stores.Log(), stores.Quarantine())
 	root.AddCommand(recordCommands()...)

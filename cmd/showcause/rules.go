@@ -30,6 +30,7 @@ func rulesCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
+	c.AddCommand(updateHost().Rules()...)
 	c.AddCommand(rulescmd.Host{FlagError: suggestFlag, Nothing: exitCode(exitFound)}.Commands()...)
 	for _, sub := range yaraHost().Rules() {
 		if sub.Name() == "test" {

@@ -2,19 +2,57 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 
+	"github.com/showcause/showcause/internal/publishcmd"
 	"github.com/showcause/showcause/internal/updatecmd"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
+	"github.com/showcause/showcause/update/trial"
+	"github.com/showcause/showcause/worker"
 )
 
 // updateHost is what the commands about updates get of this program.
 func updateHost() updatecmd.Host {
 	return updatecmd.Host{
 		Release: release(), Scratch: scratch, FlagError: suggestFlag, Newer: exitCode(exitFound),
-		Try: func(dir string, unsigned bool, certs string) error {
-			return tryRules(dir, rules.Options{Unsigned: unsigned, Certs: certs}, false)
+		Trial: func() (*trial.Process, error) { return trial.Start() },
+	}
+}
+
+// trialMain is the process of a trial.
+func trialMain() int {
+	err := trial.Serve(os.Stdin, os.Stdout, func(j trial.Job, dir string) (*ruledb.DB, error) {
+		o := rules.Options{Unsigned: j.Unsigned, Certs: j.Certs, Externals: usualExternals()}
+		if dir == j.Old { // what serves was compiled before
+			db, _, err := rules.Cached([]string{dir}, o, func() {})
+			return db, err
+		}
+		data, err := rules.Compile([]string{dir}, o)
+		if err != nil {
+			return nil, err
+		}
+		return ruledb.New(data)
+	}, worker.Options{Scratch: scratch})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitError
+	}
+	return 0
+}
+
+// publishHost is what the commands for publishers get of this program.
+func publishHost() publishcmd.Host {
+	return publishcmd.Host{
+		Refused: exitCode(exitFound), FlagError: suggestFlag,
+		Compile: func(dir string) (*ruledb.DB, error) {
+			data, err := rules.Compile([]string{dir}, rules.Options{Externals: usualExternals()})
+			if err != nil {
+				return nil, err
+			}
+			return ruledb.New(data)
 		},
 	}
 }

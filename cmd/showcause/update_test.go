@@ -86,7 +86,7 @@ const onlyDaily = "ExcludeDatabase main\nExcludeDatabase bytecode\n"
 
 func publish(t *testing.T, m *mirror, p *updatetest.Publisher, version int) {
 	t.Helper()
-	if err := p.Publish("daily", version, cvd.Set{"d.ndb": fmt.Appendf(nil, "V%d:0:*:414243444546\n", version)}); err != nil {
+	if err := p.Publish("daily", version, cvd.Set{"d.ndb": fmt.Appendf(nil, "V%d:0:*:6d61726b6572206f6620757064617465732c20696e206e6f207061636b616765\n", version)}); err != nil {
 		t.Fatal(err)
 	}
 	m.files = p.Files
@@ -129,7 +129,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("%v: %s", err, got)
 	}
 	eicar := filepath.Join(m.dir, "x")
-	if err := os.WriteFile(eicar, []byte("ABCDEF"), 0o644); err != nil {
+	if err := os.WriteFile(eicar, []byte("marker of updates, in no package"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := process(t, m.dir, "rules", "compile", "--unsigned", "got", "-o", "db").CombinedOutput(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/ledger"
 	"github.com/showcause/showcause/update"
+	"github.com/showcause/showcause/update/trial"
 )
 
 // Host is what the commands need of the program that they are part of.
@@ -27,8 +28,8 @@ type Host struct {
 	Release string // our version as a server sees it
 	// Scratch opens a temporary file that is gone when it is closed.
 	Scratch func() (*os.File, error)
-	// Try compiles a folder of rules and throws the result away.
-	Try func(dir string, unsigned bool, certs string) error
+	// Trial starts a process that tries rules, while this one may still start others.
+	Trial func() (*trial.Process, error)
 	// Newer is the error that ends the program where --check finds something.
 	Newer error
 	// FlagError makes an error about flags useful.
@@ -42,7 +43,10 @@ type options struct {
 	insecure, airGap                 bool
 	check, unsigned, detached, noTry bool
 	quiet                            bool
-	tries                            int
+	tries, sample, crashes           int
+	soak                             time.Duration
+	ring                             string
+	canary, early, all               time.Duration
 }
 
 // Command is "update" with those below it.
@@ -55,7 +59,8 @@ func (h Host) Command() *cobra.Command {
 ClamAV's official databases at first (showcause update sources lists the others).
 
 Each file is proven by its publisher's signature where there is one, the folder is
-compiled as it will be, and all of a source is put in at once or nothing of it. A
+tried as it will be, by a process of its own, on a corpus and on files of this host's
+packages, and all of a source is put in at once or nothing of it. A
 transfer that broke off is gone on with. Every request is in the ledger before it is
 sent (see: showcause ledger); no server is told who asks. --from FOLDER takes the
 files from a folder instead, with no network.
@@ -73,7 +78,14 @@ Exit codes: 0 done, or nothing new; 1 --check found something new; 2 trouble.`,
 	f.BoolVar(&o.unsigned, "unsigned", false, "take ClamAV's databases without a signature that holds")
 	f.StringVar(&o.certs, "certs", "", "fetch detached signatures (.sign, ClamAV 1.5) and hold them against the certificates in this folder")
 	f.BoolVar(&o.detached, "require-sign", false, "refuse databases without a detached signature")
-	f.BoolVar(&o.noTry, "no-try", false, "do not compile the folder first")
+	f.BoolVar(&o.noTry, "no-try", false, "do not try the rules first, and do not watch them afterwards")
+	f.IntVar(&o.sample, "sample", 200, "files of this host's packages that the rules are tried on; any hit holds the update")
+	f.DurationVar(&o.soak, "soak", 24*time.Hour, "watch what was put in for so long; what is out of bounds is reverted")
+	f.IntVar(&o.crashes, "soak-crashes", 2, "deaths of readers within the soak time that are within bounds")
+	f.StringVar(&o.ring, "ring", "canary", "which ring this host is in: canary, early or all; each waits longer before it takes what is new")
+	f.DurationVar(&o.canary, "ring-canary", 0, "how long canary waits")
+	f.DurationVar(&o.early, "ring-early", 6*time.Hour, "how long early waits")
+	f.DurationVar(&o.all, "ring-all", 24*time.Hour, "how long all waits")
 	f.StringVar(&o.ca, "ca", "", "trust the certificates of this PEM file for https, and no others")
 	f.StringVar(&o.proxy, "proxy", "", "go through http://HOST:PORT; the environment names none")
 	f.StringVar(&o.nameServer, "name-server", "", "ask this name server, IP:PORT")
@@ -209,8 +221,24 @@ func (h Host) update(ctx context.Context, stdout, stderr io.Writer, names []stri
 	if o.detached && o.certs == "" {
 		return errors.New("flag --require-sign: name the certificates with --certs")
 	}
-	if !o.noTry {
-		run.Try = func(dir string) error { return h.Try(dir, o.unsigned, o.certs) }
+	if run.Soak, run.Ring, err = o.policy(); err != nil {
+		return err
+	}
+	if !o.noTry && !o.check {
+		p, err := h.Trial()
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		job := trial.Job{Unsigned: o.unsigned, Certs: o.certs, Sample: o.sample, Seed: time.Now().Unix() / (24 * 3600)}
+		if back, err := o.watch(stderr, f, p, job); err != nil || back {
+			return err
+		}
+		run.Try = func(dir, old string) error {
+			job.Dir, job.Old = dir, old
+			a := p.Try(job)
+			return a.Err()
+		}
 	}
 	if !o.quiet {
 		run.Told = func(format string, a ...any) {
