@@ -256,12 +256,19 @@ func TestTakes(t *testing.T) {
 
 // The ten attacks that TUF names (its specification, section 1.5.2), and what logs are
 // for. Each attacker serves the site, and has the keys that are said.
-func TestAttacks(t *testing.T) {
-	type attack struct {
-		name string
-		do   func(w *world)
-	}
-	for _, a := range []attack{
+func TestAttacks(t *testing.T) { beset(t, append(attacks(), attacksOnKeys()...)) }
+
+// What logs and witnesses are for.
+func TestSplitViews(t *testing.T) { beset(t, splitViews()) }
+
+// attack is what somebody tries who serves the site.
+type attack struct {
+	name string
+	do   func(w *world)
+}
+
+func attacks() []attack {
+	return []attack{
 		{"arbitrary installation: another file in place of the signed one", func(w *world) {
 			for _, name := range []string{"mine.ldb", signed.ManifestName} {
 				sum := sha256.Sum256(w.file(w.dir, "releases/2.json"))
@@ -337,6 +344,11 @@ func TestAttacks(t *testing.T) {
 			w.clock = w.clock.Add(-50 * time.Hour)
 			w.refused(serve(w.dir, nil), signed.Clock)
 		}},
+	}
+}
+
+func attacksOnKeys() []attack {
+	return []attack{
 		{"malicious mirror: nothing, rubbish, or only old files", func(w *world) {
 			w.refused(func(context.Context, string, int64) ([]byte, error) { return nil, signed.ErrAbsent }, signed.Missing)
 			w.refused(func(context.Context, string, int64) ([]byte, error) { return []byte("<html>"), nil }, signed.Form)
@@ -419,6 +431,11 @@ func TestAttacks(t *testing.T) {
 			w.site.Pack = "theirs"
 			w.refused(serve(w.dir, nil), signed.Wrong)
 		}},
+	}
+}
+
+func splitViews() []attack {
+	return []attack{
 		{"unlogged: no proof, another's proof, a damaged one", func(w *world) {
 			w.refused(serve(w.dir, map[string][]byte{"proofs/2": nil}), signed.Unlogged)
 			w.refused(serve(w.dir, map[string][]byte{"proofs/2": w.file(w.dir, "proofs/1")}), signed.Unlogged)
@@ -479,7 +496,12 @@ func TestAttacks(t *testing.T) {
 			w.must(w.tryPublish(thief, []publish.Witness{wit.Sign}, "for one", "and more"))
 			w.refused(serve(thief, nil), signed.SplitView)
 		}},
-	} {
+	}
+}
+
+// beset has each attacker try, and then the host take what the publisher serves.
+func beset(t *testing.T, all []attack) {
+	for _, a := range all {
 		t.Run(a.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.publish(w.dir, "one")
