@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/showcause/showcause/internal/publishcmd"
@@ -24,55 +22,39 @@ func updateHost() updatecmd.Host {
 
 // trialMain is the process of a trial.
 func trialMain() int {
-	err := trial.Serve(os.Stdin, os.Stdout, func(j trial.Job, dir string) (*ruledb.DB, error) {
+	return trial.Main(func(j trial.Job, dir string) (*ruledb.DB, error) {
 		o := rules.Options{Unsigned: j.Unsigned, Certs: j.Certs, Externals: usualExternals()}
 		if dir == j.Old { // what serves was compiled before
 			db, _, err := rules.Cached([]string{dir}, o, func() {})
 			return db, err
 		}
-		data, err := rules.Compile([]string{dir}, o)
-		if err != nil {
-			return nil, err
-		}
-		return ruledb.New(data)
+		return compiled(dir, o)
 	}, worker.Options{Scratch: scratch})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitError
-	}
-	return 0
 }
 
 // publishHost is what the commands for publishers get of this program.
 func publishHost() publishcmd.Host {
-	return publishcmd.Host{
-		Refused: exitCode(exitFound), FlagError: suggestFlag,
-		Compile: func(dir string) (*ruledb.DB, error) {
-			data, err := rules.Compile([]string{dir}, rules.Options{Externals: usualExternals()})
-			if err != nil {
-				return nil, err
-			}
-			return ruledb.New(data)
-		},
+	return publishcmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag, Compile: func(dir string) (*ruledb.DB, error) { return compiled(dir, rules.Options{}) }}
+}
+
+// compiled compiles a folder.
+func compiled(dir string, o rules.Options) (*ruledb.DB, error) {
+	o.Externals = usualExternals()
+	data, err := rules.Compile([]string{dir}, o)
+	if err != nil {
+		return nil, err
 	}
+	return ruledb.New(data)
 }
 
 // tryRules compiles a folder, and throws the result away. some says that it must
 // hold a rule that this build can apply.
 func tryRules(dir string, o rules.Options, some bool) error {
-	o.Externals = usualExternals()
-	data, err := rules.Compile([]string{dir}, o)
-	if err != nil {
-		return err
+	db, err := compiled(dir, o)
+	if err == nil && some && db.Len() == 0 {
+		err = errors.New("rules: none in what was fetched")
 	}
-	db, err := ruledb.New(data)
-	if err != nil {
-		return err
-	}
-	if some && db.Len() == 0 {
-		return errors.New("rules: none in what was fetched")
-	}
-	return nil
+	return err
 }
 
 // release is our version as a server sees it: that of a release, or "devel"

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -77,6 +78,15 @@ func Serve(in io.Reader, out io.Writer, load Loader, pool worker.Options) error 
 		}
 	}
 	return lines.Err()
+}
+
+// Main is the program of that process; it returns its exit code.
+func Main(load Loader, pool worker.Options) int {
+	if err := Serve(os.Stdin, os.Stdout, load, pool); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return 0
 }
 
 // try does one.
