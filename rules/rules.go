@@ -5,6 +5,7 @@ package rules
 
 import (
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,6 +113,7 @@ func compileBuiltin(o *heuristic.Options) ([]byte, error) {
 // that those named first can be asked for by those named later. What is wrong with
 // them is a *RuleError.
 func Compile(paths []string, o Options) ([]byte, error) {
+	paths = settled(paths)
 	trust, err := o.trust()
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
@@ -176,6 +178,31 @@ func heuristicRule(text string, line int) *rule.Rule {
 		Patterns: slices.Repeat([]pattern.Pattern{never}, heuristic.Lines(text)),
 		Cond:     rule.Node{Op: rule.Count, Cmp: rule.Less}, Heuristic: true,
 	}
+}
+
+// settled puts in place of a folder that an update is at work on, or was when it died, the links
+// that package update keeps of it as it was before: never a part of one set and a part of another.
+func settled(paths []string) []string {
+	out := slices.Clone(paths)
+	for i, arg := range out {
+		namespace, path := Split(arg)
+		own := filepath.Join(path, ".update")
+		if _, err := os.Lstat(filepath.Join(own, "journal")); err != nil {
+			continue
+		}
+		var state struct{ Generation int64 }
+		b, err := os.ReadFile(filepath.Join(own, "state.json"))
+		if err != nil || json.Unmarshal(b, &state) != nil {
+			continue
+		}
+		before := filepath.Join(own, fmt.Sprintf("gen-%d", state.Generation))
+		if st, err := os.Stat(before); err == nil && st.IsDir() {
+			if out[i] = before; namespace != "" {
+				out[i] = namespace + ":" + before
+			}
+		}
+	}
+	return out
 }
 
 // trust is whose signatures containers need.
@@ -342,6 +369,7 @@ const keep = 4
 // among them; compiling is called when they are not. The warning says that the
 // cache could not be written; the database is good all the same.
 func Cached(paths []string, o Options, compiling func()) (db *ruledb.DB, warning, err error) {
+	paths = settled(paths)
 	key, err := identity(paths, &o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("rules: %w", err)

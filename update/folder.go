@@ -105,6 +105,24 @@ func OpenFolder(sys *disk.FS, path string) (f *Folder, err error) {
 	return f, nil
 }
 
+// ViewFolder opens a folder to ask what is known of it, whoever is at work on it. Nothing is
+// written; one that is not there is empty.
+func ViewFolder(path string) (f *Folder, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("update: %w", err)
+	}
+	f = &Folder{path: path}
+	b, err := os.ReadFile(filepath.Join(path, ownName, stateName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("update: %w", err)
+	}
+	if json.Unmarshal(b, &f.state) != nil {
+		f.state = State{}
+	}
+	f.state.ready()
+	return f, nil
+}
+
 func (f *Folder) open(sys *disk.FS) (err error) {
 	if err := os.MkdirAll(f.path, 0o755); err != nil {
 		return err

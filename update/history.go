@@ -205,6 +205,13 @@ func generation(n int64) string { return fmt.Sprintf("gen-%d", n) }
 func (f *Folder) keep() (int64, error) {
 	f.state.Generation++
 	n := f.state.Generation
+	if has, err := f.own.Has(generation(n)); err != nil {
+		return 0, fmt.Errorf("update: %w", err)
+	} else if has { // of a process that died before it noted so
+		if err := f.drop(n); err != nil {
+			return 0, err
+		}
+	}
 	d, err := f.own.Sub(generation(n), true)
 	if err != nil {
 		return 0, fmt.Errorf("update: %w", err)

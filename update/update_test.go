@@ -675,3 +675,28 @@ func FuzzParseSources(f *testing.F) {
 		}
 	})
 }
+
+// What is known of a folder is told while another is at work on it.
+func TestView(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "rules")
+	f, err := update.OpenFolder(nil, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := update.Source{Name: "ours", Kind: "folder", Licence: "x", Terms: "x", URLs: []string{"/"}}
+	if err := f.Turn(&s, true, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := update.OpenFolder(nil, dir); err == nil {
+		t.Error("two at work")
+	}
+	v, err := update.ViewFolder(dir)
+	if err != nil || !v.On(&s) || len(v.Status(&s, now)) == 0 {
+		t.Errorf("%v", err)
+	}
+	v.Close()
+	if v, err = update.ViewFolder(filepath.Join(dir, "none")); err != nil || v.On(&s) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}

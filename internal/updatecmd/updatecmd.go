@@ -299,11 +299,21 @@ func (h Host) open(o *options, stderr io.Writer) ([]update.Source, *update.Folde
 	return all, f, err
 }
 
+// view is open for those that change nothing: it waits for nobody.
+func (h Host) view(o *options, stderr io.Writer) ([]update.Source, *update.Folder, error) {
+	all, err := o.known(stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := update.ViewFolder(o.dir)
+	return all, f, err
+}
+
 func (h Host) status(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Say how old the rules of each source are", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, f, err := h.open(o, c.ErrOrStderr())
+			all, f, err := h.view(o, c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -327,7 +337,7 @@ func (h Host) list(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "sources", Short: "List the sources, which are on, and their licences", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, f, err := h.open(o, c.ErrOrStderr())
+			all, f, err := h.view(o, c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
