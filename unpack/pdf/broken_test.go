@@ -82,10 +82,14 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
-	for name, s := range map[string]string{"words": "An object (1 0 obj) and the words startxref, trailer and %%EOF" + strings.Repeat(" and so on", 200), "no object": "the startxref of it\n%%EOF\n"} {
+	for name, s := range map[string]string{"words": "An object (1 0 obj) and the words startxref, trailer and %%EOF" + strings.Repeat(" and so on", 200), "no object": "the startxref of it\n%%EOF\n", "gzip": "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + strings.Replace(whole, "%PDF-", "%PDF", 1)} {
 		if Format().Match(unpacktest.Probe(showcause.Bytes(s))) {
 			t.Errorf("%s are taken for a PDF", name)
 		}
+	}
+	rest := unpacktest.Probe(showcause.Bytes(strings.Replace(whole, "%PDF-1.7", "%PDF", 1)))
+	if rest.Trail = (showcause.Trail{{Op: "pdf.rest"}}); Format().Match(rest) {
+		t.Error("what is left of a PDF is read as one again")
 	}
 }
 

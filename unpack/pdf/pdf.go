@@ -41,7 +41,11 @@ func Format() unpack.Format {
 
 // hasEnd tells whether a layer ends as a PDF does and has objects: readers open one behind anything, with "%PDF" alone,
 // with a header of PostScript and with none (PDF Reference 1.7, appendix H, 3.4.1), and forms (FDF) end so too.
+// What another format reads is no such file though it may stand in it, compressed by nothing; nor is what is left of a PDF.
 func hasEnd(p *unpack.Probe) bool {
+	if n := len(p.Trail); p.Type.Hides() || n > 0 && p.Trail[n-1].Op == "pdf.rest" {
+		return false
+	}
 	var b [1 << 10]byte
 	tail := p.Head[max(len(p.Head)-len(b), 0):]
 	if n := p.Source.Size(); n > int64(len(p.Head)) {
