@@ -14,7 +14,7 @@ import (
 
 // Text reads text in character sets in which ASCII does not stand as it is. The child is the text
 // in UTF-8: "text.utf32", "text.utf7" and, of a page with NUL bytes, which some browsers pass over,
-// "text.nul". UTF-16 has a view instead (see package view), and the other formats here read it.
+// "text.nul"; of ISO-2022-JP, between any two letters of which a change to ASCII may stand, "text.iso2022". UTF-16 has a view instead (see package view), and the other formats here read it.
 func Text() unpack.Format {
 	return unpack.Format{
 		Name:  "text",
@@ -26,9 +26,12 @@ func Text() unpack.Format {
 					return
 				}
 				in := io.Reader(bound.Reader(src, 0, -1))
-				if c.coding == nil {
+				switch {
+				case c.op == "text.iso2022":
+					in = &withoutShifts{r: in}
+				case c.coding == nil:
 					in = &withoutNUL{in}
-				} else {
+				default:
 					in = mailcode.NewReader(in, c.coding(), make([]byte, 16<<10))
 				}
 				if !out.Child(unpack.Child{Op: c.op, Reader: &trimMark{r: in}, Size: -1}) {
@@ -67,6 +70,9 @@ func charsets(t filetype.Type, head []byte, size int64) []charset {
 	var out []charset
 	if isUTF7(head) {
 		out = append(out, charset{"text.utf7", func() mailcode.Coding { return &mailcode.UTF7{} }})
+	}
+	if isShifted(t, head) {
+		out = append(out, charset{op: "text.iso2022"})
 	}
 	if t == filetype.HTML && bytes.IndexByte(head, 0) >= 0 {
 		out = append(out, charset{op: "text.nul"})
@@ -148,6 +154,47 @@ func isUTF7(head []byte) bool {
 	i := bytes.Index(at, []byte("utf-7"))
 	return i > 0 && (at[i-1] == '=' || at[i-1] == '"' || at[i-1] == '\'') &&
 		(bytes.Contains(at[max(i-24, 0):i], []byte("charset")) || bytes.Contains(at[max(i-24, 0):i], []byte("encoding")))
+}
+
+// isShifted tells whether a page changes its character set, which is enough for browsers where it names none; or a text that
+// calls itself one in ISO-2022-JP.
+func isShifted(t filetype.Type, head []byte) bool {
+	return bytes.Contains(head, []byte("\x1b(")) && (t == filetype.HTML || containsFold(head[:min(len(head), 1<<10)], "iso-2022-jp"))
+}
+
+// withoutShifts passes over changes of the character set: ESC, ( or $, and a byte (RFC 1468).
+type withoutShifts struct {
+	r    io.Reader
+	held []byte // the beginning of one
+}
+
+// Read implements io.Reader.
+func (w *withoutShifts) Read(p []byte) (int, error) {
+	var b [4 << 10]byte
+	for {
+		n, err := w.r.Read(b[:min(len(p), len(b))])
+		k := 0
+		for _, c := range b[:n] {
+			switch h := len(w.held); {
+			case c == 0x1b:
+				w.held = append(w.held[:0], c)
+			case h == 1 && (c == '(' || c == '$'):
+				w.held = append(w.held, c)
+			case h == 1: // of something else
+				w.held = w.held[:0]
+				p[k] = c
+				k++
+			case h == 2:
+				w.held = w.held[:0]
+			default:
+				p[k] = c
+				k++
+			}
+		}
+		if k > 0 || err != nil || len(p) == 0 {
+			return k, err
+		}
+	}
 }
 
 // withoutNUL passes over NUL bytes.

@@ -153,6 +153,8 @@ func texts() map[string]sample {
 		"UTF-7 by brace":   {"<html>+ADw-script+AD4-f()", "text.utf7", "<html><script>f()"},
 		"UTF-7 by mark":    {"+/v8-+AGE-", "text.utf7", "a"},
 		"NUL in a page":    {"<html><scr\x00ipt>f()</scr\x00ipt>", "text.nul", "<html><script>f()</script>"},
+		"ISO-2022-JP":      {"<html><meta charset=ISO-2022-JP><scr\x1b(Bipt>f\x1b(J(\x1b$B\x1b(B)</script>", "text.iso2022", "<html><meta charset=ISO-2022-JP><script>f()</script>"},
+		"and unsaid":       {"<html><scr\x1b(Bipt>f\x1b(J()</script>", "text.iso2022", "<html><script>f()</script>"},
 		"UTF-7 in type":    {"<html><meta content='text/html; charset=utf-7'>+AGE-", "text.utf7", "<html><meta content='text/html; charset=utf-7'>a"},
 		"UTF-7 XML header": {"<?xml version='1.0' encoding=\"utf-7\"?>+ADw-a/+AD4-", "text.utf7", "<?xml version='1.0' encoding=\"utf-7\"?><a/>"},
 	}

@@ -109,7 +109,7 @@ func members() (out []archive) {
 		rar      lz3 lz5 rest service stored
 		rpm      payload
 		html     attributes script srcdoc style
-		text     nul utf32 utf7
+		text     iso2022 nul utf32 utf7
 		screnc   script
 		encoded  base64 codes command deflate hex
 		squashfs attributes file image lost rest
