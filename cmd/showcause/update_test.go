@@ -61,7 +61,7 @@ func (m *mirror) run(more string, args ...string) (string, error) {
 	if err := os.WriteFile(filepath.Join(m.dir, "freshclam.conf"), []byte(conf), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
-	out, err := process(m.t, m.dir, append([]string{"update", "--config", "freshclam.conf", "--ledger", "led"}, args...)...).CombinedOutput()
+	out, err := process(m.t, m.dir, append([]string{"update", "--config", "freshclam.conf", "--ledger", "led", "--sample", "0"}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -275,7 +275,7 @@ func TestUpdateTXT(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"daily: 10, whole", "daily: 10, up to date"} {
-		out, err := process(t, m.dir, "update", "--config", "public.conf", "--ledger", "led", "--unsigned", "--name-server", u.LocalAddr().String()).CombinedOutput()
+		out, err := process(t, m.dir, "update", "--config", "public.conf", "--ledger", "led", "--unsigned", "--sample", "0", "--name-server", u.LocalAddr().String()).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) || m.asked.Load() != 1 || questions.Load() != int64(i+1) {
 			t.Errorf("%v: %d requests, %d questions: %s", err, m.asked.Load(), questions.Load(), out)
 		}

@@ -79,7 +79,7 @@ Exit codes: 0 done, or nothing new; 1 --check found something new; 2 trouble.`,
 	f.StringVar(&o.certs, "certs", "", "fetch detached signatures (.sign, ClamAV 1.5) and hold them against the certificates in this folder")
 	f.BoolVar(&o.detached, "require-sign", false, "refuse databases without a detached signature")
 	f.BoolVar(&o.noTry, "no-try", false, "do not try the rules first, and do not watch them afterwards")
-	f.IntVar(&o.sample, "sample", 200, "files of this host's packages that the rules are tried on; any hit holds the update")
+	f.IntVar(&o.sample, "sample", 200, "files of this host's packages that the rules are tried on, besides libc and the like; any hit holds the update; 0: none")
 	f.DurationVar(&o.soak, "soak", 24*time.Hour, "watch what was put in for so long; what is out of bounds is reverted")
 	f.IntVar(&o.crashes, "soak-crashes", 2, "deaths of readers within the soak time that are within bounds")
 	f.StringVar(&o.ring, "ring", "canary", "which ring this host is in: canary, early or all; each waits longer before it takes what is new")

@@ -70,8 +70,11 @@ func vital() *regexp.Regexp {
 const maxFile = 4 << 20
 
 // sample takes files that this host's package manager installed (dpkg, apk; elsewhere what is in
-// the system's folders): those that are vital, and n others.
+// the system's folders): those that are vital, and n others; none at all for 0.
 func sample(root string, n int, seed int64) []file {
+	if n <= 0 {
+		return nil
+	}
 	if root == "" {
 		root = "/"
 	}
