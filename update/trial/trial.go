@@ -178,7 +178,16 @@ func scanAll(db *ruledb.DB, files []file, o worker.Options) (*results, error) {
 			return nil, err
 		}
 		defer p.Close()
-		ask = func(f *os.File) (showcause.Report, error) { return p.Scan(context.Background(), f) }
+		in := ask
+		ask = func(f *os.File) (showcause.Report, error) {
+			rep, err := p.Scan(context.Background(), f)
+			if _, ready := p.Status(); err != nil && !ready {
+				// No reader came so far as to lock itself: a unit may forbid what the jail is made of. If the
+				// rules were to blame, this process dies of them, and that is told too.
+				return in(f)
+			}
+			return rep, err
+		}
 	}
 	r := &results{found: map[string][]string{}}
 	for _, f := range files {
