@@ -88,8 +88,10 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	rest := unpacktest.Probe(showcause.Bytes(strings.Replace(whole, "%PDF-1.7", "%PDF", 1)))
-	if rest.Trail = (showcause.Trail{{Op: "pdf.rest"}}); Format().Match(rest) {
-		t.Error("what is left of a PDF is read as one again")
+	for _, op := range []string{"pdf.rest", "pdf.stream"} {
+		if rest.Trail = (showcause.Trail{{Op: op}}); Format().Match(rest) {
+			t.Errorf("%s of a PDF is read as one again", op)
+		}
 	}
 }
 

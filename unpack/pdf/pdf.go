@@ -25,6 +25,7 @@ package pdf
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
@@ -41,9 +42,10 @@ func Format() unpack.Format {
 
 // hasEnd tells whether a layer ends as a PDF does and has objects: readers open one behind anything, with "%PDF" alone,
 // with a header of PostScript and with none (PDF Reference 1.7, appendix H, 3.4.1), and forms (FDF) end so too.
-// What another format reads is no such file though it may stand in it, compressed by nothing; nor is what is left of a PDF.
+// What another format reads is no such file though it may stand in it, compressed by nothing; nor is what stands in a PDF:
+// a stream that does not end has the file's end as well.
 func hasEnd(p *unpack.Probe) bool {
-	if n := len(p.Trail); p.Type.Hides() || n > 0 && p.Trail[n-1].Op == "pdf.rest" {
+	if n := len(p.Trail); p.Type.Hides() || n > 0 && strings.HasPrefix(p.Trail[n-1].Op, "pdf.") {
 		return false
 	}
 	var b [1 << 10]byte
