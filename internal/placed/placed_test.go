@@ -166,5 +166,4 @@ var lost = map[string]string{
 	"picture/PNG/dots":              "what is coded as a picture's dots is not decoded",
 	"script/PowerShell, joined":     "strings that are added together letter by letter are not joined",
 	"script/batch with carets":      "carets are not taken out",
-	"script/EPS, hexadecimal":       "strings of PostScript are not decoded",
 }
