@@ -228,8 +228,14 @@ func (in *Input) leftOut() (out []string) {
 
 func (in *Input) gaps() (out []string) {
 	for _, e := range in.State.Endpoints {
-		if o, why, _ := in.State.Outcome(in.Order, e); o == product.Unreached {
+		o, why, _ := in.State.Outcome(in.Order, e)
+		if o == product.Unreached {
 			out = append(out, e+": "+why)
+		}
+		for _, r := range in.State.Latest(e) {
+			if c := &r.Inventory.Coverage; o == product.Present && !c.Whole() { // there may be more of it
+				out = append(out, fmt.Sprintf("%s, %s: not read whole, beside what was found: %d gaps %s", e, r.Inventory.Target, int64(len(c.Unread()))+c.More, c.Unreached))
+			}
 		}
 	}
 	if out == nil && len(in.State.Runs) > 0 {

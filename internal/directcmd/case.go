@@ -217,7 +217,7 @@ func (h Host) caseScope() *cobra.Command {
 				return err
 			}
 			s.questions()
-			s.say("next: showcause order report %s --format bod", s.first())
+			s.say("next: showcause attest %s --by WHO --case %s; or, as it stands: showcause order report %[1]s --format bod --case %[2]s", s.first(), s.path())
 			return nil
 		}
 	})

@@ -157,6 +157,10 @@ func TestUnreadable(t *testing.T) {
 	}
 	d.has(out, "/home/anna/vault.img", "encrypted", "leave it out by name, which every report then lists", "a report says all of this as it is")
 	d.has(d.do("order", "report", "bod-17-01", "--format", "html"), "/home/anna/vault.img")
+	inv = inventory("desk1", kesl())
+	inv.Coverage.Gaps = []product.Gap{gap("encrypted", "/home/anna/vault.img")}
+	d.search("bod-17-01", inv)
+	d.has(d.do("order", "report", "bod-17-01", "--format", "bod"), "1 present", "desk1, /: not read whole, beside what was found: 1 gaps")
 }
 
 // An order that is amended is applied to what was found, without a search.

@@ -60,7 +60,7 @@ func TestFiveCommands(t *testing.T) {
 		t.Errorf("next: %s", n)
 	}
 	d.fails("refused: this cannot be said", "attest", "bod-17-01", "--by", "A. Officer")
-	if n := next(d.do("case", "scope", "federal-executive=yes", "national-security-system=no", "dod-ic-system=no", "--by", "A. Officer")); n != "order report" {
+	if n := next(d.do("case", "scope", "federal-executive=yes", "national-security-system=no", "dod-ic-system=no", "--by", "A. Officer")); n != "attest bod-17-01" {
 		t.Errorf("next: %s", n)
 	}
 	if n := next(d.do("attest", "bod-17-01", "--by", "A. Officer")); n != "order report" {
