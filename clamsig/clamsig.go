@@ -4,7 +4,8 @@
 //
 // The languages are those of the ClamAV documentation, "Signatures": hashes
 // (.hdb .hsb .mdb .msb .imp .fp .sfp and .hdu .hsu .mdu .msu), OpenIOC files (.ioc), bodies (.ndb
-// .ndu .sdb), logical signatures (.ldb .ldu), programs (.cbc) and names to ignore (.ign .ign2).
+// .ndu .sdb), logical signatures (.ldb .ldu) and the icons that they ask for (.idb), programs (.cbc)
+// and names to ignore (.ign .ign2).
 // Where the documentation is silent, this package does as clamscan 1.4.6 was
 // seen to do.
 package clamsig
@@ -54,7 +55,6 @@ const (
 	ByteCompare        Reason = "byte-compare"        // a byte comparison among them
 	Macro              Reason = "macro"               // uses or belongs to a macro group
 	FuzzyImage         Reason = "fuzzy-image"         // a fuzzy image hash among them
-	Icon               Reason = "icon"                // asks for an icon group
 	Handler            Reason = "handler"             // changes how the file is read, finds nothing
 	Bytecode           Reason = "bytecode"            // a program that is not signed, or that says it is not to be run
 	FunctionalityLevel Reason = "functionality-level" // is for older or newer engines
@@ -76,6 +76,9 @@ type Options struct {
 	PUAOnly, PUAExcept []string
 
 	Level int // functionality level; 0 is DefaultLevel
+
+	// Icons are lines of .idb files that are taken for loaded before all else.
+	Icons []string
 
 	// BytecodeUnsigned loads .cbc files that stand alone, too.
 	BytecodeUnsigned bool

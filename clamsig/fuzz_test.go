@@ -32,7 +32,7 @@ func (c *checker) Rule(r *rule.Rule) error {
 		}
 	}
 	c.node(r, &r.Cond)
-	if r.Target >= rule.Targets || len(r.Patterns) == 0 || len(r.Patterns) > maxSubs || r.Line < 1 || r.Name == "" {
+	if r.Target >= rule.Targets || len(r.Patterns) == 0 || len(r.Patterns) > maxSubs+1 || r.Line < 1 || r.Name == "" {
 		c.t.Fatalf("rule %+v", r)
 	}
 	return c.calls.Rule(r)
@@ -41,10 +41,10 @@ func (c *checker) Rule(r *rule.Rule) error {
 // later looks at what is decided after others.
 func (c *checker) later(r *rule.Rule, i int) {
 	l := r.Later[i]
-	if l.Image == nil {
+	if l.Image == nil && l.Icons == nil {
 		c.node(r, &l.Trigger)
 	}
-	if (l.Regexp != nil) == (l.Compare != nil) && l.Image == nil || len(r.Patterns[i].Variants) > 0 {
+	if (l.Regexp != nil) == (l.Compare != nil) && l.Image == nil && l.Icons == nil || len(r.Patterns[i].Variants) > 0 {
 		c.t.Fatalf("%q: pattern %d", r.Text, i)
 	}
 	if l.Regexp != nil {

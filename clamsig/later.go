@@ -19,6 +19,9 @@ func (p *parser) decided(a pattern.Anchor, l *rule.Later) {
 	if p.later == nil {
 		p.later = make([]*rule.Later, p.subs)
 	}
+	for len(p.later) <= len(p.patterns) {
+		p.later = append(p.later, nil)
+	}
 	p.later[len(p.patterns)] = l
 	p.patterns = append(p.patterns, pattern.Pattern{Anchor: a})
 }

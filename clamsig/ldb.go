@@ -62,6 +62,9 @@ func (f *file) ldb(line string) (string, *refusal) {
 	if r := f.l.parser.froms(); r != nil {
 		return name, r
 	}
+	if d.icon {
+		cond = f.l.withIcons(cond, d.icons)
+	}
 	return name, f.emit(name, line, rule.Target(d.target), d.guard, cond)
 }
 

@@ -22,7 +22,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ioc", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "idb", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -32,11 +32,26 @@ func Classify(name string) (kind string, database bool) {
 func isContainer(kind string) bool { return kind == "cvd" || kind == "cld" || kind == "cud" }
 func isIgnore(kind string) bool    { return kind == "ign" || kind == "ign2" }
 
+// rounds is how often the files are gone through: what one round reads says how the later ones
+// are read.
+const rounds = 3
+
+// roundOf is the round in which a kind is read: names to ignore, what other signatures ask for, all else.
+func roundOf(kind string) int {
+	switch kind {
+	case "ign", "ign2":
+		return 0
+	case "idb":
+		return 1
+	}
+	return 2
+}
+
 // isPUA tells the kinds that hold possibly unwanted applications.
 func isPUA(kind string) bool { return len(kind) == 3 && kind[2] == 'u' }
 
 // Load reads the database at path, or all databases in the folder at path, in
-// the order of their names; the lists of names to ignore come first, those in
+// the order of their names; the lists of names to ignore come first, then icons, those in
 // containers among them. Of NAME.cld and NAME.cvd only the newer is read.
 //
 // An error says what could not be read, or, under Options.Strict, which line
@@ -55,9 +70,9 @@ func Load(path string, opt Options, sink Sink) (*Stats, error) {
 	} else if err := loadable(path, info); err != nil {
 		return l.stats, err
 	}
-	for _, ignores := range []bool{true, false} {
+	for round := range rounds {
 		for _, p := range paths {
-			if err := l.path(p, ignores); err != nil {
+			if err := l.path(p, round); err != nil {
 				return l.stats, fmt.Errorf("database %s: %w", p, err)
 			}
 		}
@@ -79,9 +94,9 @@ func LoadReader(name string, r io.Reader, opt Options, sink Sink) (*Stats, error
 		return l.stats, nil
 	}
 	c, err := l.opt.readContainer(name, kind, r)
-	for _, ignores := range []bool{true, false} {
+	for round := range rounds {
 		if err == nil {
-			err = l.container(c, ignores)
+			err = l.container(c, round)
 		}
 	}
 	if err != nil {
@@ -164,23 +179,29 @@ type loader struct {
 	fields [4 + maxSubs]string
 	rule   rule.Rule
 	digest rule.DigestRule
-	links  phish.List           // lines of phishing data, to see whether they are some
-	proven map[string]*cvd.File // by path: open containers' headers, proven in the first round
+	links  phish.List                  // lines of phishing data, to see whether they are some
+	proven map[string]*cvd.File        // by path: open containers' headers, proven in the first round
+	has    map[*cvd.File]*[rounds]bool // what rounds a container has something for
+	icons  []knownIcon
+	groups [2]map[string]bool // of icons
 }
 
 func newLoader(opt Options, sink Sink) *loader {
-	l := &loader{opt: opt, level: int64(opt.Level), sink: sink, stats: &Stats{}, ign: ignoreList{}, proven: map[string]*cvd.File{}}
+	l := &loader{opt: opt, level: int64(opt.Level), sink: sink, stats: &Stats{}, ign: ignoreList{}, proven: map[string]*cvd.File{}, has: map[*cvd.File]*[rounds]bool{}}
 	if l.level == 0 {
 		l.level = DefaultLevel
+	}
+	known := file{l: l, kind: "idb"}
+	for _, line := range opt.Icons {
+		known.icon(line) // those that are none match nothing
 	}
 	return l
 }
 
-// path reads one file: in the first round what is to be ignored, in the second
-// the rest.
-func (l *loader) path(path string, ignores bool) error {
+// path reads one file, if there is something for the round in it.
+func (l *loader) path(path string, round int) error {
 	kind, _ := Classify(path)
-	if isIgnore(kind) != ignores && !isContainer(kind) {
+	if roundOf(kind) != round && !isContainer(kind) {
 		return nil
 	}
 	f, err := os.Open(path)
@@ -196,6 +217,9 @@ func (l *loader) path(path string, ignores bool) error {
 		return err
 	}
 	c := l.proven[path]
+	if c != nil && !l.has[c][round] {
+		return nil
+	}
 	if c == nil {
 		if c, err = l.opt.openContainer(filepath.Base(path), kind, filepath.Dir(path), f, info.Size()); err != nil {
 			return err
@@ -205,13 +229,14 @@ func (l *loader) path(path string, ignores bool) error {
 		return errors.New("container changed while it was read")
 	}
 	c.Reopen(f)
-	return l.container(c, ignores)
+	return l.container(c, round)
 }
 
-// container reads the members of a container, in the same two rounds. The
+// container reads the members of a container, in the same rounds. The
 // first also shows that the archive holds together, before anything of it is used.
-func (l *loader) container(c *cvd.File, ignores bool) error {
-	if ignores {
+func (l *loader) container(c *cvd.File, round int) error {
+	if round == 0 {
+		l.has[c] = &[rounds]bool{}
 		l.stats.Files = append(l.stats.Files, FileStats{
 			File: c.Name, Kind: c.Kind, Version: c.Header.Version, Signatures: c.Header.Signatures,
 			Level: c.Header.Level, Builder: c.Header.Builder, Time: c.Header.Time, Proof: c.Proof,
@@ -219,7 +244,10 @@ func (l *loader) container(c *cvd.File, ignores bool) error {
 	}
 	return c.Walk(func(name string, r io.Reader) error {
 		kind, ok := Classify(name)
-		if !ok || isContainer(kind) || isIgnore(kind) != ignores {
+		if ok && !isContainer(kind) {
+			l.has[c][roundOf(kind)] = true
+		}
+		if !ok || isContainer(kind) || roundOf(kind) != round {
 			return nil
 		}
 		return l.text(c.Name+"/"+name, kind, c.Kind != "cud", r)
@@ -335,6 +363,8 @@ func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 		return f.ndb(line)
 	case "ldb", "ldu":
 		return f.ldb(line)
+	case "idb":
+		return f.icon(line)
 	}
 	return f.hash(line)
 }

@@ -95,6 +95,9 @@ func laterText(l *rule.Later) string {
 	if m := l.Image; m != nil {
 		return fmt.Sprintf("image %x within %d", m.Hash, m.Distance)
 	}
+	if l.Icons != nil {
+		return s + fmt.Sprintf(" icons %v", l.Icons.Lines)
+	}
 	for _, a := range l.Regexp.Atoms {
 		s += fmt.Sprintf(" %q", a.Literal)
 		if a.Fold {

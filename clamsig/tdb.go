@@ -12,7 +12,9 @@ import (
 type targetDescription struct {
 	target int64
 	guard  rule.Guard
-	unfit  *refusal // asks for what is not done here
+	icons  [2]string // groups of icons
+	icon   bool      // it asks for one
+	unfit  *refusal  // asks for what is not done here
 }
 
 const (
@@ -24,7 +26,7 @@ const (
 // description reads "Key:value,Key:value...".
 func description(s string, level int64) (d targetDescription, r *refusal) {
 	var engine *rule.Range
-	var icon, newKeys, seen bool
+	var newKeys, seen bool
 	for i := 0; ; i++ {
 		item, rest, more := strings.Cut(s, ",")
 		key, value, ok := strings.Cut(item, ":")
@@ -61,8 +63,8 @@ func description(s string, level int64) (d targetDescription, r *refusal) {
 			r = fileTypes(value)
 			d.unfit = unsupported(Handler, "%s", clip(item))
 		case "IconGroup1", "IconGroup2":
-			icon = true
-			d.unfit = unsupported(Icon, "%s", clip(item))
+			d.icon = true
+			d.icons[key[len(key)-1]-'1'] = value
 		default:
 			r = outside(Attribute, "%q", clip(key))
 		}
@@ -79,18 +81,18 @@ func description(s string, level int64) (d targetDescription, r *refusal) {
 	if engine != nil && (engine.Min > uint64(level) || engine.Max < uint64(level)) {
 		return d, outside(FunctionalityLevel, "levels %d to %d", engine.Min, engine.Max)
 	}
-	return d, d.check(seen, icon)
+	return d, d.check(seen)
 }
 
 // check compares the attributes with the target.
-func (d *targetDescription) check(seen, icon bool) *refusal {
+func (d *targetDescription) check(seen bool) *refusal {
 	t := rule.Target(min(d.target, targets))
 	switch {
 	case !seen:
 		return malformed("no target")
 	case d.target >= targets:
 		return outside(Target, "target %d", d.target)
-	case icon && t != rule.PE:
+	case d.icon && t != rule.PE:
 		return malformed("icon group for target %d", t)
 	case (d.guard.Entry != nil || d.guard.Sections != nil) && t != rule.PE && t != rule.ELF && t != rule.MachO:
 		return malformed("entry point or sections for target %d", t)

@@ -106,6 +106,9 @@ func (c *clamRule) Rule(r *rule.Rule) error {
 	for i := range r.Patterns {
 		a := r.Patterns[i].Anchor
 		if r.Later != nil && r.Later[i] != nil { // an expression is looked for from its anchor on
+			if r.Later[i].Icons != nil {
+				c.left = "icon"
+			}
 			a = pattern.Anchor{}
 		}
 		c.anchors = append(c.anchors, a)

@@ -25,7 +25,9 @@ func (r *Rule) trigger(n *Node, cost func(int) int) (subs []int, ok bool) {
 		if n.Cmp == Equal && n.N == 0 {
 			return nil, false
 		}
-		if l := r.later(n.Sub); l != nil { // it has a match only where its trigger holds
+		if l := r.later(n.Sub); l != nil && l.Icons != nil && len(l.Icons.Lines) == 0 {
+			return nil, true
+		} else if l != nil { // it has a match only where its trigger holds
 			return r.trigger(&l.Trigger, cost)
 		}
 		return []int{n.Sub}, true

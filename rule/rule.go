@@ -77,6 +77,7 @@ type Later struct {
 	Regexp  *Regexp  // of PCRE
 	Compare *Compare // a number in the layer
 	Image   *Image   // the layer is an image that looks like another
+	Icons   *Icons   // the layer is a program with an icon that looks like a known one
 
 	Tree *syntax.Tree // of Regexp, as it was read: no database has it
 

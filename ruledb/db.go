@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -260,6 +261,9 @@ func (db *DB) proveRows() error {
 		if p.Flags&patternImage != 0 && (p.Flags&(patternLater|patternCompare|patternRegexp) != patternLater || p.ProgramLen != imageSize) {
 			return bad("image", i)
 		}
+		if p.Flags&patternIcons != 0 && p.Flags&(patternLater|patternCompare|patternRegexp|patternImage) != patternLater {
+			return bad("icons", i)
+		}
 	}
 	for _, o := range db.owners {
 		if int(o) >= len(db.rules) {
@@ -435,6 +439,7 @@ type Pattern struct {
 type Later struct {
 	Compare                              *rule.Compare
 	Image                                *rule.Image
+	Icons                                *rule.Icons
 	Global, Rolling, Encompass, Anchored bool
 }
 
@@ -458,7 +463,17 @@ func (db *DB) later(i uint32) *Later {
 		b := db.programs[r.Program : r.Program+r.ProgramLen]
 		out.Image = &rule.Image{Hash: [8]byte(b), Distance: b[imageSize-1]}
 	}
+	if has(patternIcons) {
+		out.Icons, _ = icons(db.programs[r.Program : r.Program+r.ProgramLen]) // proven likewise
+	}
 	return out
+}
+
+func icons(b []byte) (*rule.Icons, error) {
+	if len(b) == 0 {
+		return rule.NewIcons(nil)
+	}
+	return rule.NewIcons(strings.Split(string(b), "\n"))
 }
 
 // imageSize is the number of bytes of a stored rule.Image.
@@ -481,7 +496,7 @@ func (db *DB) Pattern(i uint32) Pattern {
 	out.Later = db.later(i)
 	if code := db.programs[r.Program : r.Program+r.ProgramLen]; r.Flags&patternRegexp != 0 {
 		out.Regexp = regex.Program(code)
-	} else if r.Flags&(patternCompare|patternImage) == 0 {
+	} else if r.Flags&(patternCompare|patternImage|patternIcons) == 0 {
 		out.Program = pattern.Program(code)
 	}
 	return out
@@ -523,6 +538,9 @@ func (db *DB) provePattern(i uint32) error {
 			return err
 		case r.Flags&patternImage != 0:
 			return nil
+		case r.Flags&patternIcons != 0:
+			_, err := icons(code)
+			return err
 		}
 		return pattern.Program(code).Check(places)
 	})

@@ -12,7 +12,7 @@ import (
 
 const (
 	magic      = "SCRULES1"
-	version    = 6
+	version    = 7
 	partPlain  = 256 // added to the target: see doc.go
 	headerSize = 32
 	entrySize  = 32
@@ -130,6 +130,7 @@ const (
 	patternLater               // it is decided after others: rule.Later
 	patternCompare             // its program is a rule.Compare
 	patternImage               // its program is a rule.Image: the hash, the distance
+	patternIcons               // its program is a rule.Icons: its lines
 	patternGlobal              // the flags of rule.Later
 	patternRolling
 	patternEncompass

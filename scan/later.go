@@ -72,6 +72,8 @@ func (s *search) later(p uint32) uint32 {
 			s.compare(p, uint32(l.Compare.From))
 		case l.Image != nil:
 			s.looks(g, l.Image)
+		case l.Icons != nil:
+			s.icons(g, l.Icons)
 		default:
 			s.expression(g)
 		}

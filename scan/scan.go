@@ -210,6 +210,7 @@ type layer struct {
 	tagged  bool               // it was asked for
 	known   bool               // and all could be read
 	image   *hashed            // what it looks like, once that was asked
+	icons   *icons             // those of a program, once that was asked
 	written []engine.Extracted // by programs, yet to be scanned
 }
 

@@ -5,10 +5,12 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
+	"github.com/showcause/showcause/internal/icon"
 	"github.com/showcause/showcause/internal/imagehash"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/unpack/exe"
 )
 
 // later is what pattern i is, if it is decided after others.
@@ -41,6 +43,8 @@ func (b *body) decide(w *walk, l *layer, m *pattern.Matcher, found [][]showcause
 			found[i] = compared(l, one.Compare, found[one.Compare.From])
 		case one.Image != nil:
 			found[i] = looks(l, one.Image)
+		case one.Icons != nil:
+			found[i] = icons(l, one.Icons)
 		default:
 			found[i] = b.expression(w, i, l, m)
 		}
@@ -81,6 +85,20 @@ func looks(l *layer, m *rule.Image) []showcause.Match {
 		return nil
 	}
 	return []showcause.Match{{Offset: 0, Length: n}}
+}
+
+// icons looks for the first icon of a program that looks like a known one.
+func icons(l *layer, known *rule.Icons) []showcause.Match {
+	if l.exe == nil || l.view {
+		return nil
+	}
+	at, _ := exe.Icons(l.Source, l.kind)
+	for _, off := range at {
+		if m, n, ok := icon.Measure(l.Source, off); ok && known.Has(m) {
+			return []showcause.Match{{Offset: off, Length: n}}
+		}
+	}
+	return nil
 }
 
 // expression tries an expression at each place from its anchor on, whatever its atoms say.

@@ -43,7 +43,7 @@ type Rule struct {
 	File     string // what kind of ClamAV rule it is follows from the extension
 	Text     string
 	Path     string   // of the file, for rules that ask what it is called
-	Before   []string // texts of the rules that it asks for, in YARA's language
+	Before   []string // texts of the rules that it asks for, in YARA's language; lines of .idb files
 }
 
 // Options are what recheck is given besides. The zero value works.

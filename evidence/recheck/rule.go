@@ -40,8 +40,11 @@ func compile(r *Rule) (test, error) {
 
 // Before returns the texts of the rules that rule i of a database asks for, and
 // those that they ask for, in order: what a rule in YARA's language may need to mean
-// anything.
+// anything. Of one of ClamAV's they are the icons that it asks for, lines of .idb files.
 func Before(db *ruledb.DB, i uint32) (out []string, err error) {
+	if lines := db.Icons(i); lines != nil {
+		return lines, nil
+	}
 	need := map[uint32]bool{}
 	var add func(uint32)
 	add = func(i uint32) {
@@ -103,8 +106,11 @@ func compileClamAV(r *Rule) (test, error) {
 	if strings.ContainsAny(r.Text, "\n\x00") {
 		return nil, errors.New("its text is not one line")
 	}
+	if asksIcon(r.Text) && len(r.Before) == 0 {
+		return nil, fmt.Errorf("icons: %w", errOthers)
+	}
 	var sink one
-	if _, err := clamsig.LoadReader(path.Base(r.File), strings.NewReader(r.Text+"\n"), clamsig.Options{PUA: true}, &sink); err != nil {
+	if _, err := clamsig.LoadReader(path.Base(r.File), strings.NewReader(r.Text+"\n"), clamsig.Options{PUA: true, Icons: r.Before}, &sink); err != nil {
 		return nil, err
 	}
 	if sink.test == nil {
@@ -114,6 +120,12 @@ func compileClamAV(r *Rule) (test, error) {
 		return nil, fmt.Errorf("its text is of a rule named %s", showcause.Escape(sink.name))
 	}
 	return sink.test, nil
+}
+
+// asksIcon tells whether a logical signature asks for an icon.
+func asksIcon(text string) bool {
+	f := strings.SplitN(text, ";", 3)
+	return len(f) == 3 && strings.Contains(f[1], "IconGroup")
 }
 
 // exact is a rule for exact bytes.

@@ -1,6 +1,7 @@
 package exe
 
 import (
+	"math"
 	"slices"
 )
 
@@ -65,53 +66,67 @@ func (p *pe) dir(rva uint32) (resourceDir, bool) {
 // versionResources returns the addresses of the data entries of the version
 // resources.
 func (p *pe) versionResources() (found []uint32) {
+	p.resources(16, anyName, func(_, rva uint32) bool {
+		found = append(found, rva)
+		return len(found) < versionBlocks
+	})
+	return found
+}
+
+// anyName stands for all names of resources.
+const anyName = math.MaxUint32
+
+// resources calls found with the name and the address of the data entry of each resource of a
+// type, by number, that has the name, by number, as ClamAV walks them.
+func (p *pe) resources(typ, name uint32, found func(name, rva uint32) bool) {
 	const sub = 1 << 31
+	if p.ndirs < 3 || p.dirs[2].size == 0 {
+		return
+	}
 	base := p.dirs[2].rva
 	root, ok := p.dir(base)
 	if !ok {
-		return nil
+		return
 	}
 	steps := resourceSteps
 	for e := root.entries[min(8*root.named, len(root.entries)):]; len(e) >= 8; e = e[8:] {
-		if le.Uint32(e) != 16 || le.Uint32(e[4:])&sub == 0 {
+		if le.Uint32(e) != typ || le.Uint32(e[4:])&sub == 0 {
 			continue
 		}
 		names, ok := p.dir(base + le.Uint32(e[4:])&^sub)
 		if !ok {
-			return nil
+			return
 		}
 		// ClamAV adds the counts in 16 bits.
 		n := names.entries[:min(len(names.entries), 8*((names.named+names.ids)&0xffff))]
+		if name != anyName {
+			n = names.entries[min(len(names.entries), 8*names.named):]
+		}
 		for ; len(n) >= 8; n = n[8:] {
 			if steps--; steps < 0 {
 				p.Partial = true
-				return found
+				return
 			}
-			if le.Uint32(n[4:])&sub == 0 {
+			if le.Uint32(n[4:])&sub == 0 || name != anyName && le.Uint32(n) != name {
 				continue
 			}
 			langs, ok := p.dir(base + le.Uint32(n[4:])&^sub)
 			if !ok {
-				return found
+				return
 			}
 			steps -= len(langs.entries) / 1024 // what was read, though it is not looked at
 			for l := langs.entries; len(l) >= 8; l = l[8:] {
 				if steps--; steps < 0 {
 					p.Partial = true
-					return found
+					return
 				}
-				if le.Uint32(l[4:])&sub != 0 {
-					continue
-				}
-				found = append(found, base+le.Uint32(l[4:]))
-				if len(found) == versionBlocks {
-					return found
+				if le.Uint32(l[4:])&sub == 0 && !found(le.Uint32(n), base+le.Uint32(l[4:])) {
+					return
 				}
 			}
 		}
-		return found // of the first entry of this type
+		return // of the first entry of this type
 	}
-	return found
 }
 
 // utf16z is a string in UTF-16LE with its zero.
