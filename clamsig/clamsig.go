@@ -55,7 +55,6 @@ const (
 	ByteCompare        Reason = "byte-compare"        // a byte comparison among them
 	Macro              Reason = "macro"               // uses or belongs to a macro group
 	FuzzyImage         Reason = "fuzzy-image"         // a fuzzy image hash among them
-	Handler            Reason = "handler"             // changes how the file is read, finds nothing
 	Bytecode           Reason = "bytecode"            // a program that is not signed, or that says it is not to be run
 	FunctionalityLevel Reason = "functionality-level" // is for older or newer engines
 	PUA                Reason = "pua"                 // possibly unwanted application, not asked for

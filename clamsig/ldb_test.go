@@ -91,8 +91,8 @@ func TestLogical(t *testing.T) {
 		{"N;Target:15;0;zz", "skip x.ldb:1 N.UNOFFICIAL target: target 15"},
 		{"N;Target:0,New:1;0;zz", `skip x.ldb:1 N.UNOFFICIAL attribute: "New"`},
 		{"N;Engine:51-255,Target:0,Container:CL_TYPE_NONE;0;zz", `skip x.ldb:1 N.UNOFFICIAL attribute: file type "CL_TYPE_NONE"`},
-		{"N;Engine:51-255,Target:1,IconGroup1:A;0;4142", "skip x.ldb:1 N.UNOFFICIAL icon: IconGroup1:A"},
-		{"N;Engine:51-255,Target:0,HandlerType:CL_TYPE_ZIP;0;4142", "skip x.ldb:1 N.UNOFFICIAL handler: HandlerType:CL_TYPE_ZIP"},
+		{"N;Engine:51-255,Target:1,IconGroup1:A;0;4142", "rule N.UNOFFICIAL target=1 (0>0&1>0) [4142] [if 0>0 icons []]"},
+		{"N;Engine:51-255,Target:0,HandlerType:CL_TYPE_ZIP;0;4142", "rule N.UNOFFICIAL target=0 0>0 [4142]"},
 		{"N;Target:0;0&1;4142;${1-2}3$", "skip x.ldb:1 N.UNOFFICIAL macro: subsignature 1: macro"},
 	} {
 		got, _ := load(t, "x.ldb", tt.line+"\n", Options{})

@@ -61,7 +61,6 @@ func description(s string, level int64) (d targetDescription, r *refusal) {
 			r = fileTypes(d.guard.Intermediates...)
 		case "HandlerType":
 			r = fileTypes(value)
-			d.unfit = unsupported(Handler, "%s", clip(item))
 		case "IconGroup1", "IconGroup2":
 			d.icon = true
 			d.icons[key[len(key)-1]-'1'] = value

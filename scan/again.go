@@ -144,7 +144,7 @@ func ofImage(t showcause.Trail) bool {
 // occurs returns what a layer is known by, false if it is not to be.
 func (in *input) occurs(l *layer) (o occurrence, ok bool) {
 	n := l.Source.Size()
-	if l.parent == nil || n == 0 || !in.repeats() || ofImage(l.Trail) {
+	if l.parent == nil || n == 0 || strings.HasPrefix(l.Trail[len(l.Trail)-1].Op, asType) || !in.repeats() || ofImage(l.Trail) {
 		return o, false
 	}
 	if n > alwaysTagged {
@@ -230,7 +230,7 @@ func (in *input) remember(l *layer, o occurrence, r record, lost int) {
 // has no end. Digests are worked out only for layers of one size.
 func (l *layer) endless() bool {
 	n := l.Source.Size()
-	if n == 0 {
+	if n == 0 || l.as {
 		return false
 	}
 	for p := l.parent; p != nil; p = p.parent {

@@ -191,27 +191,29 @@ func (in *input) short(t showcause.Trail, off, n int64, err error) {
 // layer is one layer while it is scanned.
 type layer struct {
 	showcause.Layer
-	parent  *layer
-	kind    filetype.Type
-	head    []byte
-	out     *unpack.Out // takes the layer's children, however they are found
-	sums    *sums       // its digests, until they are looked up
-	exe     *exe.Info   // nil unless the bytes parse as an executable
-	packer  string      // what packed the executable
-	allowed string      // the allow-list rule that overrules findings here and below
-	allower uint32      // its index
-	crashed bool
-	unread  bool               // not all of it can be read, and that is said
-	first   int                // index of the layer's first finding
-	origin  *layer             // of a view: what it is a view of
-	link    *showcause.Link    // what the layer holds, once that is known
-	above   string             // see way
-	tag     [tagSize]byte      // see tagOf
-	tagged  bool               // it was asked for
-	known   bool               // and all could be read
-	image   *hashed            // what it looks like, once that was asked
-	icons   *icons             // those of a program, once that was asked
-	written []engine.Extracted // by programs, yet to be scanned
+	parent   *layer
+	kind     filetype.Type
+	head     []byte
+	out      *unpack.Out // takes the layer's children, however they are found
+	sums     *sums       // its digests, until they are looked up
+	exe      *exe.Info   // nil unless the bytes parse as an executable
+	packer   string      // what packed the executable
+	allowed  string      // the allow-list rule that overrules findings here and below
+	allower  uint32      // its index
+	crashed  bool
+	unread   bool               // not all of it can be read, and that is said
+	first    int                // index of the layer's first finding
+	origin   *layer             // of a view: what it is a view of
+	link     *showcause.Link    // what the layer holds, once that is known
+	above    string             // see way
+	tag      [tagSize]byte      // see tagOf
+	tagged   bool               // it was asked for
+	known    bool               // and all could be read
+	image    *hashed            // what it looks like, once that was asked
+	icons    *icons             // those of a program, once that was asked
+	as       bool               // it is read as a type that a signature asked for
+	handlers []filetype.Type    // types to read it as besides
+	written  []engine.Extracted // by programs, yet to be scanned
 }
 
 // layer scans a layer and everything in it.
@@ -244,7 +246,7 @@ func (in *input) inspect(l *layer) {
 	in.budget.Spent.Depth = max(in.budget.Spent.Depth, len(sl.Trail))
 	in.guard(l, func() {
 		l.head = bound.Head(sl.Source, unpack.HeadSize)
-		l.kind = filetype.Detect(l.head, sl.Source)
+		l.classify()
 		switch rule.Target(l.kind.Target()) {
 		case rule.PE, rule.ELF, rule.MachO:
 			if in.options.TopOnly && in.db.OnlyYARA() {
@@ -283,11 +285,14 @@ func (in *input) inspect(l *layer) {
 	in.guard(l, func() { in.dataURIs(l) })
 	in.guard(l, func() { in.outputs(l) })
 	in.guard(l, func() { in.unpack(l) })
+	in.handled(l)
 }
 
 // searchAll searches a layer and its views.
 func (in *input) searchAll(l *layer) {
-	in.guard(l, func() { in.digests(l) })
+	if !l.as { // they are the same
+		in.guard(l, func() { in.digests(l) })
+	}
 	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
 	in.guard(l, func() { in.settle(l) })
 	if !in.options.TopOnly && !in.db.OnlyYARA() {
@@ -352,10 +357,21 @@ func (in *input) unsupported(l *layer, what string, n int64) {
 	in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.Unsupported + "." + showcause.Code(what), Offset: 0, Length: n})
 }
 
+// container is the layer that a layer is in: not the one that it is another reading of.
+func (l *layer) container() *layer {
+	if l.origin != nil {
+		return l.origin.container()
+	}
+	if l.as {
+		return l.parent.container()
+	}
+	return l.parent
+}
+
 // ancestors returns the ClamAV names of the types of a layer's parents, outermost first.
 func (l *layer) ancestors() []string {
 	var out []string
-	for p := l.parent; p != nil; p = p.parent {
+	for p := l.container(); p != nil; p = p.container() {
 		out = append(out, p.kind.ClamAV())
 	}
 	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {

@@ -531,6 +531,9 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 		s.throughout()
 	}
 	for _, r := range fired {
+		if s.l.said(s.in, s.reported(r)) {
+			continue
+		}
 		var matches []showcause.Match
 		var counts []uint32
 		_, yara := s.in.db.YARA(r)
@@ -553,6 +556,7 @@ func (s *search) collect(part *ruledb.Partition, fired []uint32) {
 			}
 		}
 		s.in.found(s.l, s.reported(r), matches, counts)
+		s.handler(r)
 	}
 }
 

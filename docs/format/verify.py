@@ -1126,9 +1126,7 @@ class Signature:
                 names = value.split(">") if key == "Intermediates" else [value]
                 if len(names) > 16 or not all(n.startswith("CL_TYPE_") and n[8:] in FILE_TYPES for n in names):
                     raise Unfit("file type")
-                self.guarded = True
-                if key == "HandlerType":
-                    unfit = Unfit("handler")
+                self.guarded = self.guarded or key != "HandlerType"
             elif key in ("IconGroup1", "IconGroup2"):
                 icon, unfit = True, Unfit("icon")
             else:

@@ -50,7 +50,10 @@ func (l *layer) anchored(a pattern.Anchor) (all bool, out []stretch) {
 // facts are what a rule's guard asks of a layer.
 func (l *layer) facts() *rule.Facts {
 	f := &rule.Facts{Size: l.Source.Size(), Entry: -1}
-	for p := l.parent; p != nil; p = p.parent {
+	for c, p := l, l.parent; p != nil; c, p = p, p.parent {
+		if c.as { // the same bytes, read otherwise
+			continue
+		}
 		f.Ancestors = append(f.Ancestors, p.kind.ClamAV())
 	}
 	slices.Reverse(f.Ancestors)

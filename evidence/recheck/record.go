@@ -268,6 +268,10 @@ func (d *deriver) comparable() bool {
 		return false
 	}
 	for _, g := range d.s.Coverage.Gaps {
+		if slices.ContainsFunc(g.Trail, func(s evidence.GapStep) bool { return strings.HasPrefix(s.Op, "as.") }) {
+			d.out.Notes = append(d.out.Notes, "coverage was not compared: other signatures had layers read as other types")
+			return false
+		}
 		code := showcause.Code(g.Code)
 		head, _, _ := strings.Cut(g.Code, ".")
 		switch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -47,6 +48,7 @@ type layer struct {
 	exe    *exe.Info // nil unless it parses as an executable
 	packer string
 	view   bool // it is a view of another
+	as     bool // it is its parent's bytes, read as a type that a signature asked for
 	path   bool // it is the claim's layer, or on the way to it
 	short  bool // it cannot be read to its end, and that is said
 }
@@ -140,14 +142,34 @@ func (w *walk) layer(sl showcause.Layer, parent *layer) *layer {
 	out := unpack.NewOut(w.budget, l.Trail, func(c showcause.Layer) { w.layer(c, l) }, w.gap)
 	w.dataURIs(l, out)
 	w.unpack(l, out)
+	if next := len(sl.Trail); l.path && next < len(w.claim.Trail) {
+		way := sl.Trail.Child(w.claim.Trail[next])
+		if _, ok := asType(way); ok && !l.as {
+			spent := w.budget.Spent
+			w.layer(showcause.Layer{Trail: way, Source: sl.Source}, l)
+			spent.Work = w.budget.Spent.Work
+			w.budget.Spent = spent
+		}
+	}
 	return l
+}
+
+// asType is the type that the last step of a trail says: a signature asked for its layer to be read
+// as that. Which one is not derived again, only what is found then.
+func asType(t showcause.Trail) (filetype.Type, bool) {
+	if len(t) > 0 {
+		if name, is := strings.CutPrefix(t[len(t)-1].Op, "as."); is {
+			return filetype.Parse(name)
+		}
+	}
+	return filetype.Unknown, false
 }
 
 // within tells whether a layer is, byte for byte, one that it is in: what is in it has
 // no end, and a scan goes no further.
 func (l *layer) within() bool {
 	n := l.Source.Size()
-	for p := l.parent; p != nil && n > 0; p = p.parent {
+	for p := l.parent; p != nil && n > 0 && !l.as; p = p.parent {
 		if p.Source.Size() == n && equal(l.Source, p.Source) {
 			return true
 		}
@@ -171,7 +193,11 @@ func equal(a, b showcause.Source) bool {
 // classify says what the layer is.
 func (w *walk) classify(l *layer) {
 	l.head = bound.Head(l.Source, unpack.HeadSize)
-	l.kind = filetype.Detect(l.head, l.Source)
+	if as, ok := asType(l.Trail); ok {
+		l.kind, l.as = as, true
+	} else {
+		l.kind = filetype.Detect(l.head, l.Source)
+	}
 	switch rule.Target(l.kind.Target()) {
 	case rule.PE, rule.ELF, rule.MachO:
 	default:
@@ -307,7 +333,7 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 // view arrives at a view of a layer.
 func (w *walk) view(l *layer, sl showcause.Layer, targets ...rule.Target) {
 	w.budget.Spent.Bytes += sl.Source.Size()
-	w.arrive(&layer{Layer: sl, parent: l.parent, kind: l.kind, view: true, path: w.leads(sl.Trail), short: l.short}, append(targets, rule.Any))
+	w.arrive(&layer{Layer: sl, parent: l.parent, kind: l.kind, view: true, as: l.as, path: w.leads(sl.Trail), short: l.short}, append(targets, rule.Any))
 }
 
 func wide(t filetype.Type) bool {

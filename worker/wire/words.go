@@ -164,6 +164,9 @@ func allOps() []string {
 	for _, m := range append(zipMethods(), "rest") {
 		ops = append(ops, "zip."+m)
 	}
+	for _, t := range filetype.All() { // as a signature asked for
+		ops = append(ops, "as."+t.String())
+	}
 	for _, op := range slices.Clone(ops) { // what a password opened
 		switch head, _, _ := strings.Cut(op, "."); head {
 		case "zip", "7z", "rar", "alz", "pdf":
