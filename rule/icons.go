@@ -27,6 +27,17 @@ func NewIcons(lines []string) (*Icons, error) {
 	return i, nil
 }
 
+// Encode returns the lines as a rule database stores them.
+func (i *Icons) Encode() []byte { return []byte(strings.Join(i.Lines, "\n")) }
+
+// DecodeIcons reads what Encode made.
+func DecodeIcons(b []byte) (*Icons, error) {
+	if len(b) == 0 {
+		return NewIcons(nil)
+	}
+	return NewIcons(strings.Split(string(b), "\n"))
+}
+
 // Has tells whether an icon looks like one of them.
 func (i *Icons) Has(m *icon.Metrics) bool {
 	for _, k := range i.known {

@@ -225,7 +225,7 @@ func compileLater(r *rule.Rule, i int) (out compiled, err error) {
 	case l.Image != nil:
 		out.flags, out.prog = patternImage, append(bytes.Clone(l.Image.Hash[:]), l.Image.Distance)
 	case l.Icons != nil:
-		out.flags, out.prog = patternIcons, []byte(strings.Join(l.Icons.Lines, "\n"))
+		out.flags, out.prog = patternIcons, l.Icons.Encode()
 	default:
 		return out, errors.New("nothing to look for")
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -55,9 +54,7 @@ type Partition struct {
 }
 
 // IsEager tells whether a pattern is searched for in every layer of the target.
-func (p *Partition) IsEager(pattern uint32) bool {
-	return p.eager[pattern/64]>>(pattern%64)&1 != 0
-}
+func (p *Partition) IsEager(pattern uint32) bool { return p.eager[pattern/64]>>(pattern%64)&1 != 0 }
 
 // Literals are seeds, each with the patterns that it is a seed of.
 type Literals struct {
@@ -258,11 +255,9 @@ func (db *DB) proveRows() error {
 			db.patterns[p.Number].Flags&patternLater != 0) {
 			return bad("comparison", i)
 		}
-		if p.Flags&patternImage != 0 && (p.Flags&(patternLater|patternCompare|patternRegexp) != patternLater || p.ProgramLen != imageSize) {
+		if p.Flags&patternImage != 0 && (p.Flags&(patternLater|patternCompare|patternRegexp) != patternLater || p.ProgramLen != imageSize) ||
+			p.Flags&patternIcons != 0 && p.Flags&(patternLater|patternCompare|patternRegexp|patternImage) != patternLater {
 			return bad("image", i)
-		}
-		if p.Flags&patternIcons != 0 && p.Flags&(patternLater|patternCompare|patternRegexp|patternImage) != patternLater {
-			return bad("icons", i)
 		}
 	}
 	for _, o := range db.owners {
@@ -464,16 +459,9 @@ func (db *DB) later(i uint32) *Later {
 		out.Image = &rule.Image{Hash: [8]byte(b), Distance: b[imageSize-1]}
 	}
 	if has(patternIcons) {
-		out.Icons, _ = icons(db.programs[r.Program : r.Program+r.ProgramLen]) // proven likewise
+		out.Icons, _ = rule.DecodeIcons(db.programs[r.Program : r.Program+r.ProgramLen]) // proven likewise
 	}
 	return out
-}
-
-func icons(b []byte) (*rule.Icons, error) {
-	if len(b) == 0 {
-		return rule.NewIcons(nil)
-	}
-	return rule.NewIcons(strings.Split(string(b), "\n"))
 }
 
 // imageSize is the number of bytes of a stored rule.Image.
@@ -504,9 +492,7 @@ func (db *DB) Pattern(i uint32) Pattern {
 
 // Longest tells which of several matches with one start counts: the longest, as of
 // greedy expressions, or else the shortest, as of jumps and of the spellings of a text.
-func (p *Pattern) Longest() bool {
-	return p.Regexp != nil && p.Regexp.Greedy()
-}
+func (p *Pattern) Longest() bool { return p.Regexp != nil && p.Regexp.Greedy() }
 
 // Rule is one rule with patterns.
 type Rule struct {
@@ -539,7 +525,7 @@ func (db *DB) provePattern(i uint32) error {
 		case r.Flags&patternImage != 0:
 			return nil
 		case r.Flags&patternIcons != 0:
-			_, err := icons(code)
+			_, err := rule.DecodeIcons(code)
 			return err
 		}
 		return pattern.Program(code).Check(places)

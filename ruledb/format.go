@@ -70,9 +70,7 @@ func (k kind) String() string {
 // cold tells the sections that Open does not read. What is in one is proven page by
 // page, when it is asked for. They stand behind the others, each at a multiple of a page.
 // (Abouts are small, and of their damage most would be told late.)
-func (k kind) cold() bool {
-	return k == secTexts || k == secSkips || k == secStems || k == secDigests
-}
+func (k kind) cold() bool { return k == secTexts || k == secSkips || k == secStems || k == secDigests }
 
 // ruleRow is one rule with patterns. 52 bytes.
 type ruleRow struct {

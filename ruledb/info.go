@@ -168,16 +168,3 @@ func (db *DB) Targets() (out [rule.Targets]int) {
 	}
 	return out
 }
-
-// Icons returns the lines of .idb files that rule i asks for, nil if it asks for none.
-func (db *DB) Icons(i uint32) []string {
-	if int(i) >= len(db.rules) {
-		return nil
-	}
-	for _, p := range db.Rule(i).Patterns {
-		if db.patterns[p].Flags&patternIcons != 0 {
-			return db.Pattern(p).Later.Icons.Lines
-		}
-	}
-	return nil
-}

@@ -42,8 +42,12 @@ func compile(r *Rule) (test, error) {
 // those that they ask for, in order: what a rule in YARA's language may need to mean
 // anything. Of one of ClamAV's they are the icons that it asks for, lines of .idb files.
 func Before(db *ruledb.DB, i uint32) (out []string, err error) {
-	if lines := db.Icons(i); lines != nil {
-		return lines, nil
+	if int(i) < db.Rules() {
+		for _, p := range db.Rule(i).Patterns {
+			if l := db.Pattern(p).Later; l != nil && l.Icons != nil {
+				return l.Icons.Lines, nil
+			}
+		}
 	}
 	need := map[uint32]bool{}
 	var add func(uint32)
