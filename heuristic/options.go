@@ -18,6 +18,7 @@ type Options struct {
 	EncryptedDocuments bool
 	Macros             bool // of compound files
 	BrokenPrograms     bool
+	Partitions         bool // that overlap
 
 	Structured  bool // numbers of cards and of US social security
 	CardCount   int  // how many it takes; 0: 3
@@ -66,6 +67,9 @@ func (o *Options) Texts(lines []Line) (out []string, err error) {
 	}
 	if o.BrokenPrograms {
 		out = append(out, Broken)
+	}
+	if o.Partitions {
+		out = append(out, OverlapMBR, OverlapGPT)
 	}
 	if o.Structured {
 		head := fmt.Sprintf("%s;count=%d", Cards, orThree(o.CardCount))

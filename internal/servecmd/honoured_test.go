@@ -74,6 +74,8 @@ var observable = map[string][]string{
 
 	"AlertBrokenExecutables":         {"AlertBrokenExecutables yes"},
 	"AlertOLE2Macros":                {"AlertOLE2Macros yes"},
+	"AlertPartitionIntersection":     {"AlertPartitionIntersection yes"},
+	"PartitionIntersection":          {"PartitionIntersection yes"},
 	"AlertPhishingCloak":             {"AlertPhishingCloak yes"},
 	"AlertPhishingSSLMismatch":       {"AlertPhishingSSLMismatch yes"},
 	"AlgorithmicDetection":           {"AlgorithmicDetection no"},

@@ -482,7 +482,7 @@ func (s *settings) choose() error {
 	s.heuristics(&o.Heuristics)
 	why := s.settled()
 	for _, name := range []string{
-		"DetectPUA", "BytecodeUnsigned", "CVDCertsDirectory", "AlertOLE2Macros", "OLE2BlockMacros", "AlertBrokenExecutables", "AlertPhishingSSLMismatch",
+		"DetectPUA", "BytecodeUnsigned", "CVDCertsDirectory", "AlertOLE2Macros", "OLE2BlockMacros", "AlertBrokenExecutables", "AlertPartitionIntersection", "PartitionIntersection", "AlertPhishingSSLMismatch",
 		"PhishingAlwaysBlockSSLMismatch", "AlertPhishingCloak", "PhishingAlwaysBlockCloak", "StructuredDataDetection",
 	} {
 		beside := len(s.db) == 0 && name != "DetectPUA" // heuristics are there beside the built-in rules, too
@@ -502,6 +502,7 @@ func (s *settings) heuristics(h *heuristic.Options) {
 	is(&h.EncryptedDocuments, "alert-encrypted-doc", "AlertEncryptedDoc", "AlertEncrypted", "ArchiveBlockEncrypted")
 	is(&h.Macros, "alert-macros", "AlertOLE2Macros", "OLE2BlockMacros")
 	is(&h.BrokenPrograms, "alert-broken", "AlertBrokenExecutables")
+	is(&h.Partitions, "alert-partition-intersection", "AlertPartitionIntersection", "PartitionIntersection")
 	is(&h.Structured, "detect-structured", "StructuredDataDetection")
 	is(&h.CreditOnly, "structured-credit-only", "StructuredCCOnly")
 	is(&s.policy.HeuristicsFirst, "heuristic-scan-precedence", "HeuristicScanPrecedence")

@@ -46,7 +46,6 @@ func Options() []Option { return slices.Clone(table) }
 // Reasons that several options share.
 const (
 	whyParse    = "every format is looked into: what a setting keeps shut would be unread, and no file with it would be clean"
-	whyAlert    = "there is no such heuristic"
 	whyCounted  = "there is no bound of this kind: steps are counted for each file, and what is over the bound is named"
 	whyOnAccess = "clamonacc reads it, not the daemon; clamonacc works with this service"
 	whyBytecode = "every program is interpreted, signed or not, and its steps are counted, not its time"
@@ -187,7 +186,7 @@ var table = slices.Concat([]Option{
 	off("AlertOLE2Macros", whyCompiled),
 	off("AlertPhishingSSLMismatch", whyCompiled),
 	off("AlertPhishingCloak", whyCompiled),
-	no(off("AlertPartitionIntersection", ""), whyAlert),
+	off("AlertPartitionIntersection", "of MBR and GPT, not of APM; "+whyCompiled),
 	no(yes("ScanPDF", ""), whyParse),
 	no(yes("ScanSWF", ""), whyParse),
 	no(yes("ScanXMLDOCS", ""), whyParse),
@@ -238,7 +237,7 @@ var table = slices.Concat([]Option{
 	off("BlockMax", "the old name of AlertExceedsMax"),
 	off("PhishingAlwaysBlockSSLMismatch", "the old name of AlertPhishingSSLMismatch"),
 	off("PhishingAlwaysBlockCloak", "the old name of AlertPhishingCloak"),
-	no(off("PartitionIntersection", ""), whyAlert),
+	off("PartitionIntersection", "the old name of AlertPartitionIntersection"),
 	off("OLE2BlockMacros", "the old name of AlertOLE2Macros"),
 	off("ArchiveBlockEncrypted", "the old name of AlertEncrypted"),
 }, removed("AllowSupplementaryGroups", "ArchiveBlockMax", "ArchiveLimitMemoryUsage", "ArchiveMaxCompressionRatio", "ArchiveMaxFiles",
