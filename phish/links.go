@@ -55,7 +55,6 @@ type page struct {
 	span   Place // of all of the text
 	form   *value
 
-	name string
 	args []argument
 }
 

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/blowfish"
+	"golang.org/x/crypto/blowfish" //lint:ignore SA1019 OpenOffice enciphered by it
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/binary/zipdir"

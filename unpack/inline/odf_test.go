@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/blowfish"
+	"golang.org/x/crypto/blowfish" //lint:ignore SA1019 OpenOffice enciphered by it
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/unpack"
