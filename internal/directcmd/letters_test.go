@@ -78,6 +78,21 @@ func TestFiveCommands(t *testing.T) {
 	d.has(d.do("order", "submitted", "bod-17-01", "identify", "--at", "2017-10-12", "--receipt", "e-mail", "--by", "A. Officer"), "recorded", "next: plan due Sun 12 Nov 2017")
 }
 
+// What a plan says fills the plan: its letters name something else in the other forms.
+func TestPlanFillsThePlan(t *testing.T) {
+	d := newDesk(t)
+	d.do("case", "open", "--order", "bod-17-01", "--order", "far-52-204-23", "--received", "2017-09-13", "--by", "A. Officer", "--organisation", "Small Agency")
+	d.search("bod-17-01", inventory("desk1"))
+	for _, order := range []string{"bod-17-01", "far-52-204-23"} {
+		path := filepath.Join(t.TempDir(), "plan.yaml")
+		d.do("plan", order, "-o", path)
+		d.has(d.do("plan", order, "--from", path, "--by", "A. Officer"), "next: showcause order report "+order+" --format bod --form plan")
+		d.has(d.do("order", "report", order, "--form", "plan"), "of 1 endpoints: ")
+	}
+	out := d.do("order", "report", "bod-17-01")
+	d.has(out, "a. Products found, or that none were found\n   no covered product", "b. Number of endpoints that each product affects\n   of 1 endpoints")
+}
+
 // Two hosts, one case: the other's entries count once an officer accepted its key, and
 // numbers that went out before are corrected.
 func TestMergeHosts(t *testing.T) {

@@ -51,8 +51,11 @@ func (s *session) planned(o *casefile.Order) map[string]string {
 	return map[string]string{}
 }
 
-// usualPlan is the plan's form for orders that have none of their own.
-func usualPlan() *directive.Form {
+// planForm is the form of an order's plan; the usual one for orders that have none of their own.
+func planForm(o *casefile.Order) *directive.Form {
+	if o.Plan != nil {
+		return o.Plan
+	}
 	f := &directive.Form{Title: "Plan of action"}
 	for _, id := range []string{"products", "endpoints", "methods", "timeline", "controls", "replacements", "replacement-timeline", "challenges", "costs"} {
 		f.Fields = append(f.Fields, directive.Field{ID: id, Title: strings.ReplaceAll(id, "-", " "), From: id})
@@ -75,10 +78,7 @@ are filled from it.`,
 				if err != nil {
 					return err
 				}
-				form := o.Plan
-				if form == nil {
-					form = usualPlan()
-				}
+				form := planForm(o)
 				if from != "" {
 					return s.takePlan(o, form, from)
 				}

@@ -40,6 +40,9 @@ func (h Host) report() *cobra.Command {
 						return err
 					}
 				}
+				if form != "plan" {
+					in.Fields = map[string]string{} // a letter of the plan names something else in another form
+				}
 				in.Fields = maps.Clone(in.Fields)
 				for _, v := range fields {
 					id, text, ok := strings.Cut(v, "=")
@@ -49,8 +52,8 @@ func (h Host) report() *cobra.Command {
 					in.Fields[id] = text
 				}
 				switch {
-				case form == "plan" && o.Plan != nil:
-					in.Form = o.Plan
+				case form == "plan":
+					in.Form = planForm(o)
 				case form != "":
 					if in.Form = o.Form(form); in.Form == nil {
 						return fmt.Errorf("flag --form: %.80q is no report of %s", form, o.ID)
