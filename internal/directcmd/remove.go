@@ -138,6 +138,12 @@ func (s *session) propose(f *casefile.Finding, r *removal) error {
 			s.lines(text)
 			return fmt.Errorf("dry run: exit code %d: nothing is proposed", code)
 		}
+		if dry[0] == "apt-get" {
+			if err := exact(out, plan.Package); err != nil {
+				s.lines(text)
+				return err
+			}
+		}
 	}
 	digest, err := s.file.Attach([]byte(text))
 	if err != nil {
@@ -204,6 +210,9 @@ func (s *session) method(f *casefile.Finding, r *removal) (plan *casefile.Remova
 	var remove []string
 	if dry, remove = m.commands(f.Target, name); remove == nil {
 		return nil, nil, fmt.Errorf("finding %s: %s removes nothing in a root: say what a person does (--by-hand)", f.ID, platform)
+	}
+	if err := confined(f.Target, remove[0], name); err != nil {
+		return nil, nil, err
 	}
 	plan.Method, plan.Package, plan.Commands = "package-manager", name, [][]string{remove}
 	if f.Target != "/" {
@@ -358,6 +367,11 @@ func (s *session) carryOut(f *casefile.Finding, ref string) error {
 	plan := *p.Body.Removal
 	if len(plan.Commands)+len(plan.Files) > 0 {
 		if err := s.live(f, plan.Method != "uninstaller"); err != nil {
+			return err
+		}
+	}
+	if plan.Method == "package-manager" { // the root may be another one by now
+		if err := confined(f.Target, plan.Commands[0][0], plan.Package); err != nil {
 			return err
 		}
 	}
