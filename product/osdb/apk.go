@@ -20,10 +20,12 @@ func apk() look.Reader {
 				return
 			}
 			stanzas(b, ":", func(s stanza) bool {
-				o.Add(product.Observation{
-					Platform: product.APK, Evidence: product.Evidence{Offset: s.off, Length: s.n, Record: "P:" + s.fields["P"]},
-					Facts: look.Facts("package", s.fields["P"], "version", s.fields["V"], "publisher", s.fields["m"], "title", s.fields["T"]),
-				})
+				for _, name := range s.names(o, "P") {
+					o.Add(product.Observation{
+						Platform: product.APK, Evidence: product.Evidence{Offset: s.off, Length: s.n, Record: "P:" + name},
+						Facts: look.Facts("package", name, "version", s.fields["V"], "publisher", s.fields["m"], "title", s.fields["T"]),
+					})
+				}
 				return o.Work(1)
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/product/look"
 )
 
@@ -33,16 +34,29 @@ func Readers() []look.Reader {
 // maxDatabase is how many bytes of a database in text are read.
 const maxDatabase = 128 << 20
 
-// stanza is a record of lines "Key: value"; of keys that stand twice the first counts.
+// stanza is a record of lines "Key: value"; of keys that stand twice the first counts, and twice has the others' values.
 type stanza struct {
 	off, n int64
 	fields map[string]string
+	twice  map[string][]string
 }
+
+// names are what a record calls its package. None, or more than one, is a gap: the record was not understood.
+func (s *stanza) names(o *look.Out, key string) []string {
+	names := append([]string{s.fields[key]}, s.twice[key]...)
+	if names[0] == "" || len(names) > 1 {
+		o.Unread(showcause.Corrupt, s.off, s.n, "a record without a name of its package, or with more than one")
+	}
+	return names
+}
+
+// maxTwice is how many values of a key that stands again are kept: one more than none is a gap already.
+const maxTwice = 100
 
 // stanzas gives the records of a text, empty lines between, until visit returns false. What stands
 // between the key and the value is sep.
 func stanzas(b []byte, sep string, visit func(stanza) bool) {
-	s := stanza{fields: map[string]string{}}
+	s := stanza{fields: map[string]string{}, twice: map[string][]string{}}
 	for at := 0; at < len(b); {
 		line := b[at:]
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
@@ -54,10 +68,12 @@ func stanzas(b []byte, sep string, visit func(stanza) bool) {
 			if len(s.fields) > 0 && !visit(s) {
 				return
 			}
-			s = stanza{off: int64(at + len(line)), fields: map[string]string{}}
+			s = stanza{off: int64(at + len(line)), fields: map[string]string{}, twice: map[string][]string{}}
 		} else if k, v, ok := strings.Cut(text, sep); ok && text[0] != ' ' && text[0] != '\t' {
 			if _, twice := s.fields[k]; !twice {
 				s.fields[k] = strings.TrimSpace(v)
+			} else if len(s.twice[k]) < maxTwice {
+				s.twice[k] = append(s.twice[k], strings.TrimSpace(v))
 			}
 		}
 		at += len(line)

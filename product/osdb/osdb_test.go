@@ -32,7 +32,42 @@ func read(t testing.TB, path string, b []byte) []product.Observation {
 	return out
 }
 
-// TestMSI reads an installer that wixl makes.
+// TestHiddenRecords holds that a record of a product is seen, or that it was not understood is said, however it is written.
+func TestHiddenRecords(t *testing.T) {
+	const other = "Package: other\nStatus: install ok installed\n"
+	for _, v := range []struct {
+		path, text string
+		gap        bool
+	}{
+		{"/var/lib/dpkg/status", "Package: hidden\n", false},
+		{"/var/lib/dpkg/status", "package: hidden\nSTATUS: install ok installed\n", false},
+		{"/var/lib/dpkg/status", "Package : hidden\n", false},
+		{"/var/lib/dpkg/status", "\ufeffPackage: hidden\r\n\r\n" + other, false},
+		{"/var/lib/dpkg/status", other + " \n" + "Package: hidden\n", true},
+		{"/var/lib/dpkg/status", other + "package: hidden\n", true},
+		{"/var/lib/dpkg/status", other + "\n" + "Status: install ok installed\nVersion: 1\n", true},
+		{"/var/lib/dpkg/updates/0001", "Package: hidden\nStatus: install ok installed\n", false},
+		{"/lib/apk/db/installed", "P:hidden\nV:1\n", false},
+		{"/lib/apk/db/installed", "P:other\nV:1\nP:hidden\n", true},
+		{"/lib/apk/db/installed", "V:1\nm:x\n", true},
+	} {
+		f := look.NewFile(v.path, showcause.Bytes(v.text))
+		o := &look.Out{}
+		for _, r := range osdb.Readers() {
+			if r.Match(f) {
+				r.Read(f, o)
+			}
+		}
+		seen := false
+		for _, ob := range o.Observations {
+			seen = seen || ob.Get(product.Package) == "hidden" && ob.Class == product.Installed
+		}
+		if want := strings.Contains(v.text, "hidden"); seen != want || len(o.Gaps) > 0 != v.gap {
+			t.Errorf("%s %q: seen %v, gaps %v", v.path, v.text, seen, o.Gaps)
+		}
+	}
+}
+
 // TestWithin holds which databases are those of another root than the tree's own.
 func TestWithin(t *testing.T) {
 	for name, want := range map[string]string{
@@ -66,6 +101,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestMSI reads an installer that wixl makes.
 func TestMSI(t *testing.T) {
 	if _, err := exec.LookPath("wixl"); err != nil {
 		t.Skip("wixl is not installed")
