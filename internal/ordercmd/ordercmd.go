@@ -378,17 +378,19 @@ func (h Host) clock() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			day := clock.DayIn(time.Now(), o.Zone()) + 90
+			today := clock.DayIn(time.Now(), o.Zone())
+			day := today + 90
 			if until != "" {
 				if day, err = clock.ParseDay(until); err != nil {
 					return fmt.Errorf("flag --until: %w", err)
 				}
+				today = 0 // whoever names a day wants all dates
 			}
 			due := o.Schedule(ev, day, nil)
 			if asJSON {
 				return clockJSON(c.OutOrStdout(), o, due)
 			}
-			return clockText(c.OutOrStdout(), o, ev, due)
+			return clockText(c.OutOrStdout(), o, ev, due, today)
 		},
 	}
 	f := c.Flags()
@@ -402,7 +404,8 @@ func (h Host) clock() *cobra.Command {
 	return c
 }
 
-func clockText(w io.Writer, o *directive.Order, ev directive.Events, due []directive.Due) error {
+// clockText writes dates. Of a duty that comes again, those before today are counted, after the first ones.
+func clockText(w io.Writer, o *directive.Order, ev directive.Events, due []directive.Due, today clock.Day) error {
 	p := page{w: w, o: o}
 	p.line("%s", o.Title)
 	p.line("days are counted in %s", o.TimeZone)
@@ -410,8 +413,18 @@ func clockText(w io.Writer, o *directive.Order, ev directive.Events, due []direc
 		p.line("received %s; a late receipt moves no date that counts from another", at.Long())
 	}
 	p.part("due")
+	passed := map[string]int{}
 	for i := range due {
-		p.due(&due[i])
+		d := &due[i]
+		if d.N > 2 && d.When.Day < today {
+			passed[d.Duty.ID]++
+			continue
+		}
+		if n := passed[d.Duty.ID]; n > 0 {
+			p.line("%-28s %s: %d more that have passed: --until DAY lists all", "", d.Duty.ID, n)
+			delete(passed, d.Duty.ID)
+		}
+		p.due(d)
 	}
 	p.doubts(o.Doubts)
 	return p.err

@@ -35,6 +35,7 @@ func TestClock(t *testing.T) {
 			"Sun 12 Nov 2017", "a Sunday; the order has no rule that moves the date", "Tue 12 Dec 2017", "Thu 11 Jan 2018", "Sat 10 Feb 2018",
 			"not confirmed (said somewhere",
 		}},
+		{"clock bod-17-01 --received 2017-09-19", []string{"Thu 11 Jan 2018", "status (3)", "more that have passed: --until DAY lists all", "status ("}},
 		{"clock far-52-204-23 --identified 2026-11-24", []string{"Mon 30 Nov 2026", "not yet known", "the submission of initial is not known"}},
 		{"clock far-52-204-23 --identified 2026-11-24 --submitted initial=2026-11-30", []string{"Mon 14 Dec 2026", "in others' words"}},
 		{"clock commerce-icts-2024", []string{"Sun 29 Sep 2024 00:00 EDT", "not confirmed: the day is reported; that it begins at 12:00 a.m. EDT"}},
