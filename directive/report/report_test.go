@@ -137,6 +137,17 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// TestCells holds that no cell of a table begins a formula, also where a semicolon ends cells.
+func TestCells(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "a;b": "a;b", "=1": "'=1", " @x": "' @x", "＝1": "'＝1", "/a;=cmd()": `'/a\x3b=cmd()`, `/a; "+1`: `'/a\x3b "+1`, "\t=1": `\t=1`, "covered; 1-2": "covered; 1-2",
+	} {
+		if got := cell(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestHTML(t *testing.T) {
 	out := written(t, "html", sample(t, true))
 	if strings.Contains(out, "<script") {

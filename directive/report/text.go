@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/directive"
@@ -149,8 +150,11 @@ const noVerdict = directive.Verdict("")
 // cell escapes a value, and keeps a program for tables from taking it for a formula.
 func cell(s string) string {
 	s = showcause.Escape(s)
-	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
-		return "'" + s
+	// Some take a semicolon for the end of a cell, and wide signs for narrow ones.
+	for part := range strings.SplitSeq(s, ";") {
+		if r, _ := utf8.DecodeRuneInString(strings.TrimLeft(part, " '\"")); strings.ContainsRune("=+-@＝＋－＠", r) {
+			return "'" + strings.ReplaceAll(s, ";", `\x3b`)
+		}
 	}
 	return s
 }
