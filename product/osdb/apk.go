@@ -13,7 +13,9 @@ import (
 func apk() look.Reader {
 	return look.Reader{
 		Name: "apk", Method: "records of apk",
-		Match: func(f *look.File) bool { return strings.HasSuffix(f.Lower, "/lib/apk/db/installed") },
+		Match: func(f *look.File) bool {
+			return strings.HasSuffix(f.Lower, "/apk/db/installed") || path.Base(f.Lower) == "installed" && f.Magic("C:Q1")
+		},
 		Read: func(f *look.File, o *look.Out) {
 			b, ok := f.Bytes(o, maxDatabase)
 			if !ok {

@@ -4,6 +4,8 @@ package osdb
 
 import (
 	"bytes"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -12,6 +14,9 @@ import (
 
 // places are where systems keep their databases, from their root on.
 var places = []string{"/usr/lib/apk/db/", "/usr/lib/sysimage/rpm/", "/usr/share/rpm/", "/var/lib/dpkg/", "/var/lib/rpm/", "/lib/apk/db/"}
+
+// databases are the files in these places, by the last name of the place.
+var databases = map[string][]string{"dpkg": {"status"}, "apk": {"installed"}, "rpm": {"rpmdb.sqlite", "packages", "packages.db"}}
 
 // Within is how many bytes at the start of a path, in small letters, are the folder that is the root of another
 // system, whose database stands there: a root for chroot, a machine's or a container's. 0: the tree's own, or the
@@ -24,6 +29,31 @@ func Within(lower string) int {
 		}
 	}
 	return at % max(len(lower), 1)
+}
+
+// Lost tells whether a path, in small letters, is where a system keeps a database, and where it led, a link's value in small
+// letters, is not known to be one: what stands there would not be read. What is no link, and neither file nor folder, leads to "".
+func Lost(lower, to string) bool {
+	if to != "" && to[0] != '/' {
+		to = path.Dir(lower) + "/" + to
+	}
+	at := path.Clean(to)
+	for _, place := range places {
+		for _, file := range databases[path.Base(strings.TrimSuffix(place, "/db/"))] {
+			switch lower + "/" {
+			case place:
+				at = path.Clean(to) + "/" + file
+			case place + file + "/":
+			default:
+				continue
+			}
+			f := &look.File{Path: at, Lower: at}
+			if to == "" || !slices.ContainsFunc([]look.Reader{dpkg(), apk(), rpm()}, func(r look.Reader) bool { return r.Match(f) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Readers are the readers of this package.

@@ -247,6 +247,50 @@ func TestLinksAreNotFollowed(t *testing.T) {
 }
 
 // TestFolders tells of a vendor's folder and of its product's, and of nothing below.
+// TestHiddenDatabases holds that a database that stands where none is looked for, or is damaged from its first byte on, is read or is a gap.
+func TestHiddenDatabases(t *testing.T) {
+	link := func(root, name, to string) error {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
+			return err
+		}
+		return os.Symlink(to, filepath.Join(root, name))
+	}
+	for name, v := range map[string]struct {
+		file, text, link, to string
+		gap                  string
+	}{
+		"dpkg is a link":         {"srv/x/status", "\nPackage: hidden\n", "var/lib/dpkg", "/srv/x", "/var/lib/dpkg"},
+		"status is a link":       {"srv/x", "\nPackage: hidden\n", "var/lib/dpkg/status", "../../../srv/x", "/var/lib/dpkg/status"},
+		"rpm as it should be":    {"usr/lib/sysimage/rpm/x", "x", "var/lib/rpm", "../../usr/lib/sysimage/rpm", ""},
+		"status within dpkg":     {"srv/dpkg/status", "Package: hidden\n", "var/lib/dpkg", "/srv/dpkg", ""},
+		"another link":           {"srv/x", "x", "etc/x", "/srv/x", ""},
+		"apk is read where":      {"srv/apk/db/installed", "P:hidden\n", "lib/apk", "/srv/apk", ""},
+		"a hive without a start": {"Windows/System32/config/SOFTWARE", "xxxxhidden", "", "", "/Windows/System32/config/SOFTWARE"},
+	} {
+		root := write(t, estate.Tree{v.file: []byte(v.text)})
+		if v.link != "" {
+			if err := link(root, v.link, v.to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inv := run(t, root, survey.Options{Run: here})
+		gap := ""
+		for _, g := range inv.Coverage.Gaps {
+			gap += g.Place.Path
+		}
+		if gap != v.gap || v.gap == "" && strings.Contains(v.text, "hidden") && !slices.Contains(packages(inv), "hidden installed") {
+			t.Errorf("%s: %v, gap %q, want %q", name, packages(inv), gap, v.gap)
+		}
+	}
+	root := write(t, estate.Tree{"etc/x": []byte("x"), "var/lib/dpkg/x": []byte("x")})
+	if err := syscall.Mkfifo(filepath.Join(root, "var/lib/dpkg/status"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	if inv := run(t, root, survey.Options{Run: here}); len(inv.Coverage.Gaps) != 1 {
+		t.Errorf("a pipe: %+v", inv.Coverage.Gaps)
+	}
+}
+
 func TestFolders(t *testing.T) {
 	dir := write(t, estate.Tree{"opt/vendor/agent/bin/x": []byte("x"), "Program Files/Vendor/Agent/lib/x": []byte("x"), "usr/share/x": []byte("x")})
 	var got []string

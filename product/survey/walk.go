@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/product"
 	"github.com/showcause/showcause/product/inspect"
 	"github.com/showcause/showcause/product/look"
+	"github.com/showcause/showcause/product/osdb"
 	"github.com/showcause/showcause/worker/once"
 )
 
@@ -120,7 +121,34 @@ func (w *walker) entry(d *disk.Dir, full, n string, depth int) {
 	case st.Mode&unix.S_IFMT == unix.S_IFREG:
 		w.files.Seen++
 		w.regular(d, full, n, &st)
+	default:
+		to := ""
+		in, _ := w.within(full)
+		if !osdb.Lost(look.Lower(in), "") { // no place of a database
+			return
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			to = leads(d, n)
+		}
+		if osdb.Lost(look.Lower(in), look.Lower(to)) {
+			w.gap(full, showcause.Unsupported+".database", "here packages are recorded: this is no file or folder, or leads to where none of the readers looks")
+		}
 	}
+}
+
+// leads is what a link says, "" if that cannot be read.
+func leads(d *disk.Dir, n string) string {
+	f, err := d.Open(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b := make([]byte, 4096)
+	m, err := unix.Readlinkat(f.FD(), n, b)
+	if err != nil {
+		return ""
+	}
+	return string(b[:m])
 }
 
 func (w *walker) sub(d *disk.Dir, full, n string, depth int, device uint64) {

@@ -18,9 +18,22 @@ import (
 func Readers() []look.Reader {
 	return []look.Reader{{
 		Name: "registry", Method: "hives of the Windows registry",
-		Match: func(f *look.File) bool { return f.Magic("regf") },
+		Match: func(f *look.File) bool { return f.Magic("regf") || kept(f.Lower) },
 		Read:  read,
 	}}
+}
+
+// kept tells whether Windows keeps a hive of software at a path: one that does not begin as a hive is a damaged one.
+func kept(lower string) bool {
+	switch path.Base(lower) {
+	case "software", "system":
+		return strings.HasSuffix(path.Dir(lower), "/windows/system32/config")
+	case "ntuser.dat":
+		return strings.HasSuffix(path.Dir(path.Dir(lower)), "/users")
+	case "amcache.hve":
+		return true
+	}
+	return false
 }
 
 type reader struct {
