@@ -27,9 +27,9 @@ func openXML(l *list) {
 	}
 	for name, data := range map[string]string{
 		"text": "<w:t>" + Marker + "</w:t>", "comment": "<!--" + Marker + "-->", "CDATA": "<![CDATA[" + Marker + "]]>", "instruction": "<?" + Marker + "?>", "UTF-16": "", "base64": "<w:binData>" + lines(body) + "</w:binData>",
-		"field": "<w:instrText>DDEAUTO " + Marker + "</w:instrText>", "references": "<w:t>" + codes(Marker) + "</w:t>", "entity": "",
+		"field": "<w:instrText>DDEAUTO " + Marker + "</w:instrText>", "field in pieces": "<w:instrText>DDEAUTO " + Marker[:9] + "</w:instrText></w:r><w:r><w:instrText>" + Marker[9:] + "</w:instrText>", "references": "<w:t>" + codes(Marker) + "</w:t>", "entity": "",
 	} {
-		doc := `<?xml version="1.0"?><w:document>` + data + `</w:document>`
+		doc := `<?xml version="1.0"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">` + data + `</w:document>`
 		switch name {
 		case "UTF-16":
 			doc = "\xff\xfe" + wide(`<?xml version="1.0" encoding="UTF-16"?><w:t>`+Marker+`</w:t>`)

@@ -75,6 +75,7 @@ func All() []unpack.Format {
 		richtext.OneNote(),
 		inline.SWF(),
 		inline.XML(),
+		inline.Fields(),
 		inline.ActiveMime(),
 		inline.Link(),
 		inline.OpenDocument(), // in front of zip, which has the list of parts as a member

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zlib"
@@ -228,7 +229,7 @@ func xmlWalk(src showcause.Source, out *unpack.Out) {
 		if name == "part" {
 			part = xmlAttribute(tag, "name")
 		}
-		if !known(name) || tag[len(tag)-1] == '/' || open { // what is in one that does not end was read with it
+		if !slices.Contains(xmlData, name) || tag[len(tag)-1] == '/' || open { // what is in one that does not end was read with it
 			continue
 		}
 		called := xmlAttribute(tag, "name")
@@ -252,15 +253,6 @@ func xmlWalk(src showcause.Source, out *unpack.Out) {
 			return
 		}
 	}
-}
-
-func known(name string) bool {
-	for _, n := range xmlData {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // inflate reads what is compressed, with zlib's head or without.
@@ -331,7 +323,7 @@ func (b *xmlBase64) step() {
 			b.done = true
 		}
 	case b.cdata == 0 && c == '&':
-		b.digit(b.entity())
+		b.digit(b.text.reference())
 	case b.cdata > 0 && c == ']':
 		b.cdata = min(b.cdata+1, 3)
 	case b.cdata == 3 && c == '>':
@@ -349,15 +341,11 @@ func (b *xmlBase64) step() {
 	}
 }
 
-// entity is the character that a number stands for.
-func (b *xmlBase64) entity() byte {
-	v, base, digits := 0, 10, 0
-	for digits < 12 {
-		c, ok := b.text.next()
+// number is the character that a numeric reference, "#" and digits, stands for.
+func number(digits []byte) byte {
+	v, base := 0, 10
+	for _, c := range digits {
 		switch {
-		case !ok || c == ';':
-			return byte(min(v, 255))
-		case c == '#':
 		case c == 'x' && base == 10:
 			base = 16
 		case c >= '0' && c <= '9':
@@ -365,9 +353,8 @@ func (b *xmlBase64) entity() byte {
 		case base == 16 && c|0x20 >= 'a' && c|0x20 <= 'f':
 			v = min(v*base+int(c|0x20-'a')+10, 1<<20)
 		}
-		digits++
 	}
-	return 0
+	return byte(min(v, 255))
 }
 
 // digit takes a digit; "=" ends four of them.

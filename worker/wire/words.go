@@ -98,6 +98,7 @@ func members() (out []archive) {
 		pictures deflate
 		swf      body data image pixels rest
 		xml      base64 deflate
+		fields   text
 		mso      data rest
 		lnk      rest text
 		tnef     file property rest rtf
