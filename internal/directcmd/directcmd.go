@@ -178,11 +178,21 @@ func (s *session) close() {
 	}
 }
 
+// happened refuses what is no time, and times that are yet to come anywhere on Earth: clocks
+// would count from them.
+func (s *session) happened(at string) error {
+	m, err := clock.ParseMoment(at, time.UTC)
+	if err == nil && m.Day > clock.DayIn(s.now(), time.UTC)+1 {
+		err = fmt.Errorf("%s is yet to come", m.Long())
+	}
+	return err
+}
+
 // append writes an entry and folds it in.
 func (s *session) append(act casefile.Act, b *casefile.Body) (*casefile.Entry, error) {
 	b.By, b.At = first(b.By, s.by), first(b.At, s.at)
 	if b.At != "" {
-		if _, err := clock.ParseMoment(b.At, time.UTC); err != nil {
+		if err := s.happened(b.At); err != nil {
 			return nil, fmt.Errorf("flag --at: %w", err)
 		}
 	}
@@ -318,7 +328,7 @@ func (s *session) receive(ref, received string, calendars []string) (*directive.
 	if received == "" {
 		return nil, errors.New("flag --received: when was the order received?")
 	}
-	if _, err := clock.ParseMoment(received, o.Zone()); err != nil {
+	if err := s.happened(received); err != nil {
 		return nil, fmt.Errorf("flag --received: %w", err)
 	}
 	if was := s.state; was != nil {

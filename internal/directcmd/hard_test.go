@@ -112,6 +112,7 @@ func TestReinstall(t *testing.T) {
 	if two == one {
 		t.Fatal("the same finding")
 	}
+	d.now = time.Date(2026, 12, 1, 15, 0, 0, 0, time.UTC)
 	d.has(d.do("case", "confirm", two, "--by", "A. Officer", "--at", "2026-12-01"), "Fri 4 Dec 2026")
 }
 
@@ -174,6 +175,7 @@ func TestAmended(t *testing.T) {
 		t.Fatal(err)
 	}
 	amended := strings.Replace(strings.Replace(string(text), "version: 1", "version: 2", 1), "rule: exclude", "rule: include", 1)
+	d.now = time.Date(2026, 12, 1, 15, 0, 0, 0, time.UTC)
 	d.fails("an amended one has a higher version", "case", "receive", d.write("same.yaml", string(text)), "--received", "2026-12-01", "--by", "A. Officer")
 	out := d.do("case", "receive", d.write("amended.yaml", amended), "--received", "2026-12-01", "--by", "A. Officer")
 	d.has(out, "covered: a product of the vendor", "embedded code is included", "(was not-covered: embedded code is excluded")
@@ -206,6 +208,7 @@ func TestCandidate(t *testing.T) {
 	d.fails("flag --by", "case", "confirm", id)
 	d.do("case", "confirm", id, "--by", "A. Officer", "--at", "2026-11-24T15:00:00-05:00")
 	d.has(d.do("case", "show"), "Mon 30 Nov 2026", "6 days left")
+	d.now = time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC)
 	d.do("order", "submitted", "far-52-204-23", "initial", "--finding", id, "--at", "2026-11-30", "--receipt", "e-mail 17", "--by", "A. Officer")
 	d.has(d.do("case", "show"), "submitted 2026-11-30", "Mon 14 Dec 2026", "follow-up")
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/directive"
 	"github.com/showcause/showcause/directive/casefile"
-	"github.com/showcause/showcause/directive/clock"
 	"github.com/showcause/showcause/directive/report"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/internal/ordercmd"
@@ -34,7 +33,7 @@ func (s *session) tryOrder(ref, received string, calendars []string) error {
 	case received == "":
 		return errors.New("flag --received: when was the order received?")
 	}
-	if _, err := clock.ParseMoment(received, o.Zone()); err != nil {
+	if err := s.happened(received); err != nil {
 		return fmt.Errorf("flag --received: %w", err)
 	}
 	return nil

@@ -18,11 +18,12 @@ import (
 func TestVendorContests(t *testing.T) {
 	d := newDesk(t)
 	d.now = time.Date(2017, 11, 1, 0, 0, 0, 0, time.UTC)
-	d.open("bod-17-01")
+	d.do("case", "open", "--order", "bod-17-01", "--received", "2017-09-13", "--by", "A. Officer", "--organisation", "Small Agency")
 	d.fails("flags --to, --due", "notice", "--order", "bod-17-01", "--by", "DHS")
 	d.fails("want a finding, or --order", "notice", "--to", "Vendor", "--due", "2017-11-03", "--by", "DHS")
 	out := d.do("notice", "--order", "bod-17-01", "--to", "Vendor", "--due", "2017-11-03", "--grounds", "82 FR 43782", "--by", "DHS", "--attach", d.write("letter.txt", "concerns"))
 	n := d.pick(out, `notice ([0-9a-f]{16})`)
+	d.now = time.Date(2017, 12, 6, 15, 0, 0, 0, time.UTC)
 	late := d.do("respond", n, "--from", "Vendor", "--at", "2017-11-10", "--by", "DHS", "--attach", d.write("response.pdf", "we object"))
 	d.has(late, "received 2017-11-10, which is after 2017-11-03")
 	d.fails("flag --reason", "extend", n, "--to", "2017-11-10", "--by", "DHS")
@@ -91,6 +92,15 @@ func TestPlanFillsThePlan(t *testing.T) {
 	}
 	out := d.do("order", "report", "bod-17-01")
 	d.has(out, "a. Products found, or that none were found\n   no covered product", "b. Number of endpoints that each product affects\n   of 1 endpoints")
+}
+
+// What is said to have happened has; and no field that a person fills in is dropped in silence.
+func TestRefusedWords(t *testing.T) {
+	d := newDesk(t)
+	d.fails("flag --received: Mon 24 Nov 2036 is yet to come", "case", "open", "--order", "bod-17-01", "--received", "2036-11-24", "--by", "A. Officer")
+	d.do("case", "open", "--order", "bod-17-01", "--received", "2017-09-13", "--by", "A. Officer")
+	d.fails("flag --at: Thu 26 Nov 2026 is yet to come", "order", "submitted", "bod-17-01", "identify", "--at", "2026-11-26", "--receipt", "e-mail", "--by", "A. Officer")
+	d.fails(`flag --field: "contact" is no field of "Report of identification", which has: a, b, c`, "order", "report", "bod-17-01", "--field", "contact=A. Officer")
 }
 
 // Two hosts, one case: the other's entries count once an officer accepted its key, and

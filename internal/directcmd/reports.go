@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,9 @@ func (h Host) report() *cobra.Command {
 						return fmt.Errorf("flag --form: %.80q is no report of %s", form, o.ID)
 					}
 				}
+				if err := filled(in, fields); err != nil {
+					return err
+				}
 				var b bytes.Buffer
 				if err := report.Write(&b, format, in); err != nil {
 					return err
@@ -83,6 +87,27 @@ func (h Host) report() *cobra.Command {
 				return nil
 			}
 		})
+}
+
+// filled refuses fields that the report does not have: nothing that a person says is dropped in silence.
+func filled(in *report.Input, fields []string) error {
+	form := in.Form
+	if form == nil && len(in.Order.Reports) > 0 {
+		form = &in.Order.Reports[0]
+	}
+	if form == nil {
+		return nil
+	}
+	ids := []string{}
+	for _, f := range form.Fields {
+		ids = append(ids, f.ID)
+	}
+	for _, v := range fields {
+		if id, _, _ := strings.Cut(v, "="); !slices.Contains(ids, id) {
+			return fmt.Errorf("flag --field: %.80q is no field of %q, which has: %s", id, form.Title, strings.Join(ids, ", "))
+		}
+	}
+	return nil
 }
 
 func (h Host) submitted() *cobra.Command {
