@@ -67,3 +67,22 @@ func TestExact(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherSpelling holds that a requester does not approve as somebody else by letters that look the same, or cannot be seen.
+func TestOtherSpelling(t *testing.T) {
+	for _, other := range []string{
+		"A. OFFICER", "Officer, A.", "A Оffiсer", "A. Offi\u3164cer", "A. Offi\u115fcer", "A. Offi\u200bcer", "A. Offi\x00cer", "A. Offı\u0307cer", "A. Ofﬁcer", "Ａ. Ｏｆｆｉｃｅｒ", "AOfficer", "A. Offi-cer",
+	} {
+		if !samePerson("A. Officer", other) {
+			t.Errorf("%q is another person", other)
+		}
+	}
+	for _, v := range [][2]string{{"Hannah O'Brien", "Ηannah OBrien"}, {"Ned Bold", "Νed Βоlԁ"}, {"Łukasz", "lukasz"}} {
+		if !samePerson(v[0], v[1]) {
+			t.Errorf("%q, %q: two persons", v[0], v[1])
+		}
+	}
+	if samePerson("A. Officer", "B. Reviewer") || samePerson("Ann Bell", "Ann Hill") {
+		t.Error("two persons are one")
+	}
+}

@@ -293,6 +293,9 @@ func (s *session) proposal(f *casefile.Finding, ref string) (p, approval *casefi
 // say: the accounts and keys that stand in the entries are what can be held against them.
 func samePerson(a, b string) bool {
 	x, y := nameWords(a), nameWords(b)
+	if strings.Join(x, "") == strings.Join(y, "") { // "O'Brien", "OBrien"
+		return true
+	}
 	if len(x) > len(y) {
 		x, y = y, x
 	}
@@ -313,13 +316,18 @@ func samePerson(a, b string) bool {
 // lookalikes are letters of other alphabets that look like Latin ones.
 var lookalikes = strings.NewReplacer(
 	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x", "і", "i", "ј", "j", "ѕ", "s",
+	"һ", "h", "ӏ", "l", "ԁ", "d", "ԛ", "q", "ԝ", "w", "ү", "y", "ѵ", "v", "ո", "n", "ս", "u", "օ", "o", "հ", "h", "ց", "g", "ɑ", "a", "ɡ", "g", "ı", "i",
+	"β", "b", "ζ", "z", "η", "h", "μ", "m", "γ", "y", "σ", "o", "ς", "c", "ϲ", "c", "ϳ", "j", "ł", "l", "ø", "o", "đ", "d", "ß", "ss",
 	"α", "a", "ε", "e", "ι", "i", "κ", "k", "ν", "v", "ο", "o", "ρ", "p", "τ", "t", "υ", "u", "χ", "x", "0", "o", "1", "l",
 )
 
 func nameWords(s string) []string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r) {
+		switch {
+		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), unicode.In(r, unicode.Cf, unicode.Cc) && !unicode.IsSpace(r):
 			return -1
+		case r == 'Ν': // as a capital it looks like another letter than as a small one
+			return 'n'
 		}
 		return unicode.ToLower(r)
 	}, norm.NFKD.String(s))
