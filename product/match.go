@@ -340,7 +340,7 @@ type Outcome string
 // The outcomes. NotFound is never more than "not found by these methods over this coverage".
 const (
 	Present   Outcome = "present"
-	NotFound  Outcome = "absent"
+	NotFound  Outcome = "not found"
 	Unreached Outcome = "unreached" // not at all, or not whole and nothing was found in what was
 	Excluded  Outcome = "excluded"  // by whoever asked
 )

@@ -584,7 +584,7 @@ func (s *State) Outcome(o *Order, endpoint string) (out product.Outcome, why str
 	}
 	for _, c := range o.Scope {
 		if s.Answers(o, endpoint)[c.ID] == "" {
-			return product.NotFound, "nothing was found; whether the order applies is not answered: " + c.ID, false
+			return product.NotFound, "no product counts here by the methods over the coverage; whether the order applies is not answered: " + c.ID, false
 		}
 	}
 	return product.NotFound, "not found by the methods over the coverage of the last search, " + runs[len(runs)-1].Entry.Time, false

@@ -97,7 +97,7 @@ func (s *session) contest(args []string, order, reason string, evidence []string
 	if err != nil {
 		return err
 	}
-	s.say("contest %s\nof %s", e.Name, first(b.Finding, b.Order))
+	s.say("contest %s of %s", e.Name, first(b.Finding, b.Order))
 	s.say("next: showcause decide %s --case %s --upheld|--withdrawn --reason WHY --by WHO", e.Name[:16], s.path())
 	return nil
 }

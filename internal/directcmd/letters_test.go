@@ -42,6 +42,7 @@ func TestVendorContests(t *testing.T) {
 	d.has(d.do("case", "show"), "suspended")
 	d.has(d.do("order", "report", "bod-17-01"), "Contests and decisions", "notice", "respond", "extend", "decide: modify", "decide: suspend")
 	out = d.do("contest", "--order", "bod-17-01", "--reason", "no evidence was shown", "--by", "Vendor")
+	d.has(out, " of bod-17-01\nnext: ")
 	d.do("decide", d.pick(out, `contest ([0-9a-f]{16})`), "--maintain", "--reason", "as above", "--by", "DHS")
 }
 
@@ -61,6 +62,9 @@ func TestFiveCommands(t *testing.T) {
 		t.Errorf("next: %s", n)
 	}
 	d.fails("refused: this cannot be said", "attest", "bod-17-01", "--by", "A. Officer")
+	if show := d.do("case", "show"); strings.Contains(show, "absent") || !strings.Contains(show, "not found  no product counts here") {
+		t.Errorf("an endpoint on which nothing was found:\n%s", show)
+	}
 	if n := next(d.do("case", "scope", "federal-executive=yes", "national-security-system=no", "dod-ic-system=no", "--by", "A. Officer")); n != "attest bod-17-01" {
 		t.Errorf("next: %s", n)
 	}
