@@ -5,6 +5,7 @@ package program
 import (
 	"hash"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/binary/authenticode"
@@ -40,9 +41,7 @@ func readPE(f *look.File, o *look.Out) {
 		kind product.Kind
 		key  string
 	}{{product.Company, "CompanyName"}, {product.Program, "ProductName"}, {product.Original, "OriginalFilename"}, {product.Version, "ProductVersion"}} {
-		if v, ok := pe.Value(pairs, w.key); ok {
-			facts = append(facts, product.Fact{Kind: w.kind, Value: v})
-		}
+		facts = append(facts, values(o, pairs, w.key, w.kind)...)
 	}
 	if strings.HasSuffix(f.Lower, ".sys") {
 		facts = append(facts, product.Fact{Kind: product.Driver, Value: strings.TrimSuffix(f.Base(), path.Ext(f.Base()))})
@@ -63,6 +62,25 @@ func readPE(f *look.File, o *look.Out) {
 	if cut || p.Err() != nil {
 		o.Short(true)
 	}
+}
+
+// maxValues is how many values of one key of a version resource are taken.
+const maxValues = 100
+
+// values are what a version resource says of a key in each of its languages, the last first: Windows shows the one of its user.
+func values(o *look.Out, pairs []pe.Pair, key string, kind product.Kind) (out []product.Fact) {
+	for _, p := range slices.Backward(pairs) {
+		f := product.Fact{Kind: kind, Value: p.Value}
+		switch {
+		case !strings.EqualFold(p.Key, key), slices.ContainsFunc(out, func(g product.Fact) bool { return g.Value == f.Value }):
+		case len(out) == maxValues:
+			o.Short(true)
+			return out
+		default:
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // signers are the names of who signed: the organisation, and the common name where that is another.
