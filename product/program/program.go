@@ -36,10 +36,7 @@ func readPE(f *look.File, o *look.Out) {
 		return // a program of DOS, or something that only begins so
 	}
 	facts := look.Facts("file", f.Base())
-	pairs := p.Version() // with the low byte of each letter, of 255: what is longer, or not Latin, the other reading has
-	if x, ok := pe.Parse(f.Source, pe.Options{Reading: pe.YARAX, Work: o.Work}); ok {
-		pairs = append(pairs[:len(pairs):len(pairs)], x.Version()...)
-	}
+	pairs := p.Version()
 	for _, w := range []struct {
 		kind product.Kind
 		key  string
