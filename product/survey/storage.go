@@ -1,11 +1,13 @@
 package survey
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/disk"
 )
 
@@ -32,6 +34,8 @@ func (w *walker) storage(d *disk.Dir, name string, names []string) {
 		return
 	case overlay && slices.Contains(names, "l"):
 		w.overlays(d, name, names)
+	case slices.Contains(names, "oci-layout") && slices.Contains(names, "blobs"):
+		w.gap(cmp.Or(name, "/"), showcause.Unsupported+".image-folder", "an image of a container as a folder (OCI layout): its layers were read as archives, one by one, and not as the system that they make; give it as one file: tar -C FOLDER -cf image.tar .")
 	case snapshots.MatchString(name):
 		for _, n := range names {
 			w.note(name+"/"+n+"/fs", name+"/"+n)

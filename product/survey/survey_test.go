@@ -341,6 +341,18 @@ func TestStorage(t *testing.T) {
 	}
 }
 
+// TestImageFolder holds that a search says that it has not read an image that is a folder as a system.
+func TestImageFolder(t *testing.T) {
+	layout := []byte(`{"imageLayoutVersion":"1.0.0"}`)
+	inv := run(t, write(t, estate.Tree{
+		"srv/image/oci-layout": layout, "srv/image/index.json": []byte("{}"), "srv/image/blobs/sha256/aa": []byte("{}"),
+		"srv/notes/oci-layout": layout, "srv/notes/a": []byte("a"),
+	}), survey.Options{Run: here})
+	if g := inv.Coverage.Gaps; len(g) != 1 || g[0].Place.Path != "/srv/image" || g[0].Code != "unsupported.image-folder" || !g[0].Code.Unread() {
+		t.Errorf("%+v", g)
+	}
+}
+
 // TestHostileTree holds that a root that lies costs no more than what it lies about: pipes, sockets and devices are not opened,
 // fields without end are cut, a database that is a folder or a link is none.
 func TestHostileTree(t *testing.T) {
