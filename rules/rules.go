@@ -273,6 +273,9 @@ func (c *compiler) note(st *clamsig.Stats) {
 
 // IsCompiled tells whether a file is a compiled database rather than rules as text.
 func IsCompiled(path string) bool {
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() { // to open a pipe is to wait
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
