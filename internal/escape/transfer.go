@@ -229,16 +229,30 @@ func (a Attempt) named(name, what string, before func(*ground) error) Attempt {
 	return a
 }
 
-// eventCounter finds the descriptor by which the runtime wakes its own poller.
+// eventCounter finds the descriptor by which the runtime wakes its own poller, and takes the numbers
+// below it that are free: what comes next would have one of them.
 func eventCounter(g *ground) error {
 	time.Sleep(time.Microsecond) // the first timer opens it
 	for fd := range 64 {
 		if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil && target == "anon_inode:[eventfd]" {
 			g.fds["own"] = fd // the jail keeps it of its own accord
-			return nil
+			return fill(fd)
 		}
 	}
 	return skipf("the runtime has no event counter")
+}
+
+// fill leaves no descriptor below one free.
+func fill(below int) error {
+	for {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("filling up: %w", err)
+		}
+		if fd > below {
+			return unix.Close(fd)
+		}
+	}
 }
 
 // receive takes a descriptor from the control socket.
