@@ -271,6 +271,24 @@ func TestSamePerson(t *testing.T) {
 	}
 }
 
+// A target that is not there is a slip, and no endpoint; where it is known or named as one, it was not reached.
+func TestMistyped(t *testing.T) {
+	d := newDesk(t)
+	d.open("bod-17-01")
+	d.searching()
+	gone := filepath.Join(t.TempDir(), "gone")
+	d.fails("nothing was noted", "identify", "bod-17-01", gone)
+	if s := d.do("case", "show"); strings.Contains(s, gone) {
+		t.Error(s)
+	}
+	d.do("identify", "bod-17-01", gone, "--endpoint", "far")
+	d.do("case", "endpoints", gone)
+	d.do("identify", "bod-17-01", gone)
+	if s := d.do("case", "show"); !strings.Contains(s, gone) || !strings.Contains(s, "far") || !strings.Contains(s, "2 unreached") {
+		t.Error(s)
+	}
+}
+
 // What a case rests on and is not there any more leaves no nil report behind.
 func TestEvidenceGone(t *testing.T) {
 	d := newDesk(t)

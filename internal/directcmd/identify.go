@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,6 +58,11 @@ was found or something was not read.`,
 				o, err := s.order(args[0])
 				if err != nil {
 					return err
+				}
+				for _, target := range args[1:] {
+					if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) && endpoint == "" && !slices.Contains(s.state.Endpoints, target) {
+						return fmt.Errorf("identify: %s: there is no such file or folder, and nothing was noted; of an endpoint that is not there to be searched: --endpoint NAME", showcause.Escape(target))
+					}
 				}
 				var list []search
 				for _, path := range inventories {
