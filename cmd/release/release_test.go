@@ -29,12 +29,16 @@ func clone(t *testing.T, to string) {
 	if _, err := os.Stat(filepath.Join(root, ".git")); err != nil {
 		t.Skip("not in a git checkout: ", err)
 	}
+	config := filepath.Join(t.TempDir(), "gitconfig") // what -c says does not reach the process that reads the other's checkout
+	if err := os.WriteFile(config, []byte("[safe]\n\tdirectory = *\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"init", "-q", to},
-		{"-C", to, "fetch", "-q", "--no-tags", root, "HEAD"},
+		{"-C", to, "fetch", "-q", "--no-tags", "--update-shallow", root, "HEAD"},
 		{"-C", to, "checkout", "-q", "--detach", "FETCH_HEAD"},
 	} {
-		if _, err := command(t.Context(), root, os.Environ(), "git", append([]string{"-c", "safe.directory=*"}, args...)...); err != nil {
+		if _, err := command(t.Context(), root, append(os.Environ(), "GIT_CONFIG_GLOBAL="+config), "git", args...); err != nil {
 			t.Fatal(err)
 		}
 	}
