@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -322,22 +323,39 @@ func bare(err error) error {
 	return err
 }
 
-// here unpacks in this process.
+// here unpacks in this process. It does not wait for a reading that a signal ends and that is
+// in the midst of something for which nothing is read.
 func (u *unpacking) here(ctx context.Context, src showcause.Source, r *Receiver) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	reading, cancel := context.WithCancel(ctx)
 	spill := func() (unpack.File, error) {
 		f, err := u.Scratch()
-		return ended{f, ctx}, err
+		return ended{f, reading}, err
 	}
-	src = ending{src, ctx}
-	return Send(src, scan.Options{Limits: u.limits, Passwords: u.passwords, NoUsual: u.noUsual, Spill: spill}, u.wanted(), func(b []byte) error {
-		err := r.Part(b)
-		if err != nil {
-			cancel() // nothing that is read from here on is of use
-		}
+	var part sync.Mutex // held while what was read is taken in: not once here has returned
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- Send(ending{src, reading}, scan.Options{Limits: u.limits, Passwords: u.passwords, NoUsual: u.noUsual, Spill: spill}, u.wanted(), func(b []byte) error {
+			part.Lock()
+			defer part.Unlock()
+			if err := reading.Err(); err != nil {
+				return err
+			}
+			err := r.Part(b)
+			if err != nil {
+				cancel() // nothing that is read from here on is of use
+			}
+			return err
+		})
+	}()
+	select {
+	case err := <-done:
 		return err
-	})
+	case <-ctx.Done():
+		part.Lock()
+		defer part.Unlock()
+		return ctx.Err()
+	}
 }
 
 // ended is a file that reads and writes no more once a context is done.

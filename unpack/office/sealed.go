@@ -53,7 +53,7 @@ func (c *compound) locked() map[int]bool {
 	out := map[int]bool{}
 	for i, e := range c.Entries {
 		if e.Kind == cfb.Stream && len(e.Name) == len("Current User") && strings.EqualFold(e.Name, "Current User") && len(out) < 2*sealedMost {
-			if doc := c.lockedSlides(i); doc >= 0 {
+			if doc, _ := c.lockedSlides(i); doc >= 0 {
 				out[doc] = true
 				if p := c.in(c.inside[doc], "Pictures"); p >= 0 {
 					out[p] = true
@@ -152,23 +152,24 @@ func (p *plainStream) Read(out []byte) (int, error) {
 	return n, nil
 }
 
-// lockedSlides is the stream of the presentation that a stream "Current User" leads to, -1 if it is not encrypted.
-func (c *compound) lockedSlides(i int) int {
+// lockedSlides is the stream of the presentation that a stream "Current User" leads to, -1 if it is not encrypted, and where its last edit stands.
+func (c *compound) lockedSlides(i int) (doc int, edit int64) {
 	const token = 0xf3d1c4df // [MS-PPT] 2.3.2: headerToken
-	if b := c.read(i, 32); len(b) < 20 || le.Uint32(b[12:]) != token {
-		return -1
+	b := c.read(i, 32)
+	if len(b) < 20 || le.Uint32(b[12:]) != token {
+		return -1, 0
 	}
-	return c.in(c.inside[i], "PowerPoint Document")
+	return c.in(c.inside[i], "PowerPoint Document"), int64(le.Uint32(b[16:]))
 }
 
 // slides opens the presentation that the stream i leads to, if it is encrypted, and tells whether to go on.
 func (c *compound) slides(i int) bool {
-	doc := c.lockedSlides(i)
+	doc, edit := c.lockedSlides(i)
 	if doc < 0 {
 		return true
 	}
 	src, _, _ := c.stream(doc)
-	places, session := c.persisted(src, int64(le.Uint32(c.read(i, 32)[16:])))
+	places, session := c.persisted(src, edit)
 	var key keys
 	if at, ok := places[session]; ok {
 		if b := c.bytes(src, at, 8); len(b) == 8 && le.Uint16(b[2:]) == 0x2f14 { // [MS-PPT] 2.3.7
