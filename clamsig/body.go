@@ -49,8 +49,9 @@ type near struct {
 // ClamAV cuts a body into parts at "*" and at "{n-m}", and once there was a
 // "{n-m}" at "{n}" too; each part needs a static stretch of two bytes. A
 // distance counts from the end of the part before to the start of the next,
-// single bytes with their "[x-y]" left out of both.
-func (p *parser) variant(s string, a pattern.Anchor, m modifiers) *refusal {
+// single bytes with their "[x-y]" left out of both: these are looked for around the
+// part, wherever that is, in the parts before and behind it too.
+func (p *parser) variant(s string, m modifiers) *refusal {
 	if m.full {
 		s = "(W)" + s + "(W)"
 	}
@@ -60,7 +61,7 @@ func (p *parser) variant(s string, a pattern.Anchor, m modifiers) *refusal {
 		}
 		s = strings.NewReplacer("[", "{", "]", "}").Replace(s)
 	}
-	w := walker{m: m, anchored: a.Base != pattern.Anywhere}
+	w := walker{m: m}
 	start := len(p.elems)
 	w.q = seq{p: p, elems: p.elems, base: start, at: -1}
 	if r := w.parts(s); r != nil {
@@ -76,13 +77,11 @@ func (p *parser) variant(s string, a pattern.Anchor, m modifiers) *refusal {
 
 // walker reads the parts of one body.
 type walker struct {
-	q        seq
-	m        modifiers
-	anchored bool
-	first    bool    // no part was read yet
-	gap      between // to the part that follows
-	after    near    // single byte behind the part before
-	unfit    *refusal
+	q     seq
+	m     modifiers
+	first bool    // no part was read yet
+	gap   between // to the part that follows
+	unfit *refusal
 }
 
 func (w *walker) parts(s string) *refusal {
@@ -150,7 +149,7 @@ func gapOf(s string) (g between, ok bool) {
 	return between{low, high}, okA && okB
 }
 
-// part reads one part and what is between it and the one before.
+// part reads one part, behind the distance to it.
 func (w *walker) part(s string, last bool) *refusal {
 	var before, after near
 	if strings.IndexByte(s, '[') >= 0 {
@@ -159,15 +158,19 @@ func (w *walker) part(s string, last bool) *refusal {
 			return r
 		}
 	}
-	w.join(before)
+	q := &w.q
+	if !w.first {
+		q.gap(w.gap)
+	}
 	w.first = false
+	if before.there {
+		q.near(before, -1-before.dist.to, -1-before.dist.from, w.m.fold)
+	}
 	if r := w.core(s, last && !after.there); r != nil {
 		return r
 	}
-	w.after = after
-	if last && after.there {
-		w.q.gap(after.dist)
-		w.q.single(after, w.m.fold)
+	if after.there {
+		q.near(after, after.dist.from, after.dist.to, w.m.fold)
 	}
 	return nil
 }
@@ -222,72 +225,12 @@ func distance(s string) (d between, ok bool) {
 	return d, d.from <= d.to && d.to <= maxDistance
 }
 
-// singleOf reads one byte. "??" asks for nothing.
+// singleOf reads one byte. "??" asks for nothing, nor does "a?": clamscan 1.4.6 takes it for that.
 func singleOf(s string, d between) (n near, ok bool) {
 	n.dist = d
 	n.value, n.mask, ok = unit(s)
-	n.there = n.mask != 0
+	n.there = n.mask&15 != 0
 	return n, ok
-}
-
-// join writes the distance from the part before, with the single bytes that
-// stand within it.
-func (w *walker) join(before near) {
-	q, fold := &w.q, w.m.fold
-	switch {
-	case w.first && before.there:
-		if w.anchored {
-			w.refuse("a single byte before a body with an offset")
-		}
-		q.single(before, fold)
-		q.gap(before.dist)
-	case w.first:
-	case before.there && w.after.there:
-		w.refuse("single bytes on both sides of a distance")
-	case before.there:
-		w.inside(before, func(k, rest between) {
-			q.gap(rest)
-			q.single(before, fold)
-			q.gap(k)
-		})
-	case w.after.there:
-		w.inside(w.after, func(k, rest between) {
-			q.gap(k)
-			q.single(w.after, fold)
-			q.gap(rest)
-		})
-	default:
-		q.gap(w.gap)
-	}
-}
-
-// inside writes a gap with a single byte at one of some distances from one end
-// of it. put is given that distance and what is left of the gap.
-func (w *walker) inside(n near, put func(k, rest between)) {
-	if w.gap.from < n.dist.to+1 {
-		w.refuse("a single byte that may lie outside of the distance it stands in")
-		return
-	}
-	at := func(k int64) {
-		rest := between{w.gap.from - 1 - k, -1}
-		if w.gap.to >= 0 {
-			rest.to = w.gap.to - 1 - k
-		}
-		put(between{k, k}, rest)
-	}
-	if n.dist.from == n.dist.to {
-		at(n.dist.from)
-		return
-	}
-	outer := w.q
-	var alts [][]pattern.Elem
-	for k := n.dist.from; k <= n.dist.to; k++ {
-		w.q = seq{p: outer.p, at: -1}
-		at(k)
-		alts = append(alts, w.q.elems)
-	}
-	w.q = outer
-	w.q.add(pattern.Elem{Kind: pattern.Alt, Alts: alts})
 }
 
 func (w *walker) refuse(why string) {
@@ -573,7 +516,14 @@ func (q *seq) masked(value, mask byte, fold bool) {
 	e.Mask[len(e.Mask)-1] = mask
 }
 
-func (q *seq) single(n near, fold bool) { q.masked(n.value, n.mask, fold) }
+// near asks for a single byte at a distance from here.
+func (q *seq) near(n near, from, to int64, fold bool) {
+	e := pattern.Elem{Kind: pattern.Near, Value: []byte{n.value}, Min: from, Max: to, Fold: fold && n.mask == 0xff}
+	if n.mask != 0xff {
+		e.Mask = []byte{n.mask}
+	}
+	q.add(e)
+}
 
 // gap appends a distance, which joins one that is already there.
 func (q *seq) gap(g between) {

@@ -125,13 +125,13 @@ func (p *parser) content(sig string, a pattern.Anchor, m modifiers) *refusal {
 	from := len(p.variants)
 	p.cut = false
 	if m.wide {
-		if r := p.variant(sig, a, m); r != nil {
+		if r := p.variant(sig, m); r != nil {
 			return r
 		}
 	}
 	if !m.wide || m.ascii {
 		m.wide = false
-		if r := p.variant(sig, a, m); r != nil {
+		if r := p.variant(sig, m); r != nil {
 			return r
 		}
 	}

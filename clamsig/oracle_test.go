@@ -63,6 +63,13 @@ func matches(data []byte, p int, es []pattern.Elem, then func(int) bool) bool {
 			}
 		}
 		return false
+	case pattern.Near:
+		for k := p + int(e.Min); k <= p+int(e.Max); k++ {
+			if k >= 0 && k < len(data) && equal(data, k, e) {
+				return rest(p)
+			}
+		}
+		return false
 	case pattern.Assert:
 		return holds(data, p, e.Test) && rest(p)
 	default:
@@ -142,7 +149,7 @@ func (m maker) hex(n int) (s string) {
 
 func (m maker) piece() string {
 	a, b := m.Intn(4), m.Intn(3)
-	switch m.Intn(12) {
+	switch m.Intn(13) {
 	case 0:
 		return "??"
 	case 1:
@@ -165,6 +172,8 @@ func (m maker) piece() string {
 		return fmt.Sprintf("{%d-%d}", a, a+b) + m.hex(2)
 	case 10:
 		return m.pick(fmt.Sprintf("{-%d}", b), fmt.Sprintf("{%d-}", a)) + m.hex(2)
+	case 11:
+		return fmt.Sprintf("{%d-%d}", a, a+b) + m.hex(1) + "[0-2]" + m.hex(2)
 	}
 	return m.hex(2)
 }

@@ -165,6 +165,8 @@ func elemsText(es []pattern.Elem) string {
 				s = "!" + s
 			}
 			out = append(out, s)
+		case pattern.Near:
+			out = append(out, fmt.Sprintf("[%d-%d:%s]", e.Min, e.Max, elemsText([]pattern.Elem{{Kind: pattern.Bytes, Value: e.Value, Mask: e.Mask, Fold: e.Fold}})))
 		case pattern.Assert:
 			out = append(out, testNames[e.Test])
 		}

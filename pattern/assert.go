@@ -63,3 +63,15 @@ func (m *Matcher) test(t Test, negate bool, p int64) bool {
 	}
 	return !isAlnum(c) != negate
 }
+
+// near decides whether the byte of an element stands around p.
+func (m *Matcher) near(el []byte, p int64) bool {
+	val, mask, fold := el[1:2], el[2:3], el[0]&headMod != 0
+	lo, hi := p+int64(int8(el[3])), p+int64(int8(el[4]))
+	for at := max(lo, 0); at <= min(hi, m.in.Size()-1) && m.spend(1); at++ {
+		if m.equal(val, mask, fold, at) {
+			return true
+		}
+	}
+	return false
+}

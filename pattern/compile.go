@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -157,6 +158,8 @@ func encodeElem(dst []byte, e *Elem) []byte {
 		return le.AppendUint64(dst, uint64(e.Max))
 	case Assert:
 		return append(dst, mod(headAssert, e.Negate), byte(e.Test))
+	case Near:
+		return append(dst, mod(headNear, e.Fold), e.Value[0], fullMask(e.Mask, 1)[0], byte(e.Min), byte(e.Max))
 	}
 	if !e.Negate {
 		return encodeAlts(append(dst, headAlt), e.Alts)
@@ -190,6 +193,8 @@ func (n *normaliser) sequence(seq []Elem, depth int) error {
 				err = fmt.Errorf("unknown test %d", e.Test)
 			}
 			n.out = append(n.out, Elem{Kind: Assert, Test: e.Test, Negate: e.Negate})
+		case Near:
+			err = n.near(e)
 		default:
 			err = fmt.Errorf("unknown kind of element %d", e.Kind)
 		}
@@ -250,6 +255,19 @@ func (n *normaliser) bytes(e Elem) error {
 		}
 	}
 	n.out = append(n.out, Elem{Kind: Bytes, Value: val, Mask: slices.Clip(mask), Fold: fold}) // the mask is the caller's
+	return nil
+}
+
+func (n *normaliser) near(e Elem) error {
+	if len(e.Value) != 1 || e.Min < math.MinInt8 || e.Max < e.Min || e.Max > math.MaxInt8 {
+		return fmt.Errorf("%d bytes from %d to %d around a place", len(e.Value), e.Min, e.Max)
+	}
+	one := normaliser{}
+	if err := one.bytes(Elem{Value: e.Value, Mask: e.Mask, Fold: e.Fold}); err != nil {
+		return err
+	}
+	e.Value, e.Mask, e.Fold = one.out[0].Value, one.out[0].Mask, one.out[0].Fold
+	n.out = append(n.out, e)
 	return nil
 }
 

@@ -48,6 +48,13 @@ func oracleEnds(seq []Elem, data []byte, pos int, yield func(int)) {
 		if !hit {
 			oracleEnds(rest, data, pos+n, yield)
 		}
+	case Near:
+		for at := max(pos+int(e.Min), 0); at <= min(pos+int(e.Max), len(data)-1); at++ {
+			if oracleBytes(e, data[at:at+1]) {
+				oracleEnds(rest, data, pos, yield)
+				return
+			}
+		}
 	case Assert:
 		if oracleTest(e.Test, e.Negate, data, pos) {
 			oracleEnds(rest, data, pos, yield)
@@ -232,7 +239,7 @@ func (k maker) bytes() Elem {
 func (k maker) sequence(depth int) []Elem {
 	var seq []Elem
 	for n := 1 + k.r.IntN(4); n > 0; n-- {
-		switch c := k.r.IntN(12); {
+		switch c := k.r.IntN(13); {
 		case c < 5 || len(seq) == 0 && depth == 0:
 			seq = append(seq, k.bytes())
 		case c < 7:
@@ -240,6 +247,10 @@ func (k maker) sequence(depth int) []Elem {
 			seq = append(seq, Elem{Kind: Gap, Min: lo, Max: lo + int64(k.r.IntN(4))})
 		case c < 9 && depth == 0:
 			seq = append(seq, Elem{Kind: Gap, Min: int64(k.r.IntN(3)), Max: -1}, k.bytes())
+		case c == 12:
+			e := Elem{Kind: Near, Value: []byte{letterSet[k.r.IntN(4)]}, Fold: k.r.IntN(4) == 0, Min: int64(k.r.IntN(8) - 5)}
+			e.Max = e.Min + int64(k.r.IntN(4))
+			seq = append(seq, e)
 		case c == 9:
 			seq = append(seq, Elem{Kind: Assert, Test: Test(k.r.IntN(int(tests))), Negate: k.r.IntN(3) == 0})
 		case depth < 2:

@@ -14,16 +14,19 @@ const (
 	Gap                // Min to Max bytes of anything
 	Alt                // one of Alts, or, negated, any other bytes of their length
 	Assert             // a condition on the place, zero bytes long
+	Near               // a byte somewhere around the place, within the match or not; zero bytes long
 )
 
 // Elem is one element of a sequence.
 type Elem struct {
 	Kind Kind
 
-	Value, Mask []byte // Bytes: input[i]&Mask[i] == Value[i]; a nil Mask is all ones
-	Fold        bool   // Bytes: ASCII letters compare without case, where the mask is all ones
+	Value, Mask []byte // Bytes, Near (one byte): input[i]&Mask[i] == Value[i]; a nil Mask is all ones
+	Fold        bool   // Bytes, Near: ASCII letters compare without case, where the mask is all ones
 
-	Min, Max int64 // Gap: Max < 0 is unbounded
+	// Gap: Max < 0 is unbounded. Near: one of the bytes at these distances from the place is the
+	// value, 0 being the byte behind it and -1 the one before, from -128 to 127.
+	Min, Max int64
 
 	Alts   [][]Elem // Alt: each a sequence; they may differ in length unless Negate
 	Negate bool     // Alt: all of one fixed length, matches that many bytes that equal none; Assert: see Test

@@ -24,6 +24,7 @@ import (
 //	          alt:    list of sequences
 //	          not:    list of bytes and masked elements of one length
 //	          assert: test u8
+//	          near:   value u8, mask u8, min i8, max i8
 //	form      head u8 (a bit each for fold, full, wide, raw, keyed, spread), least
 //	          key, greatest key, number of sets before, and after, sets of 32
 //	          bytes, value
@@ -43,7 +44,7 @@ const (
 	flagForms
 )
 
-// The heads of elements. headMod means folded for bytes, negated for assert.
+// The heads of elements. headMod means folded for bytes and near, negated for assert.
 const (
 	headBytes = iota
 	headMasked
@@ -51,6 +52,7 @@ const (
 	headAlt
 	headNot
 	headAssert
+	headNear
 	heads
 
 	headMod  = 0x80
@@ -307,7 +309,7 @@ func checkElem(el []byte, depth int) bool {
 	if len(el) < 2 || depth > maxDepth {
 		return false
 	}
-	if mod := el[0]&headMod != 0; mod && el[0]&headKind > headMasked && el[0]&headKind != headAssert {
+	if mod := el[0]&headMod != 0; mod && el[0]&headKind > headMasked && el[0]&headKind < headAssert {
 		return false
 	}
 	switch el[0] & headKind {
@@ -338,6 +340,8 @@ func checkElem(el []byte, depth int) bool {
 		})
 	case headAssert:
 		return len(el) == 2 && Test(el[1]) < tests
+	case headNear:
+		return len(el) == 5 && int8(el[3]) <= int8(el[4])
 	}
 	return false
 }

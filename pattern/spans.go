@@ -114,9 +114,10 @@ func (m *Matcher) element(el []byte, dir direction, in, out []span) []span {
 	case headNot:
 		return m.none(list(el[1:]), dir, in, out)
 	}
+	near := el[0]&headKind == headNear
 	for _, s := range in {
 		for p := s.lo; p <= s.hi && m.spend(1); p++ {
-			if m.test(Test(el[1]), el[0]&headMod != 0, p) {
+			if near && m.near(el, p) || !near && m.test(Test(el[1]), el[0]&headMod != 0, p) {
 				out = m.add(out, p, p)
 			}
 		}

@@ -68,6 +68,10 @@ func writeSequence(b *strings.Builder, seq list) {
 				b.WriteByte('!')
 			}
 			b.WriteString([...]string{"(B)", "(B)", "(L)", "(L)", "(W)", "(W)", "(f)", "(f)", "(fw)", "(fw)"}[el[1]])
+		case headNear:
+			fmt.Fprintf(b, "[%d-%d:", int8(el[3]), int8(el[4]))
+			writeBytes(b, el[1:2], el[2:3], el[0]&headMod != 0)
+			b.WriteByte(']')
 		}
 	}
 }

@@ -1076,12 +1076,11 @@ class Signature:
             unfit = e
         if plain and (target == ANY or target == PE and off != "*" and not re.search("[,$]|VI", off)):
             need(len(sig) >= 6 or re.search("[?(\\[*{]", sig), "a body of less than 3 bytes")
-        anchored = anchor is not None
         try:
             if "w" in modifiers:
-                Body(sig, modifiers, True, anchored, target)
+                Body(sig, modifiers, True, target)
             if "w" not in modifiers or "a" in modifiers:
-                Body(sig, modifiers, False, anchored, target)
+                Body(sig, modifiers, False, target)
         except Unfit as e:
             unfit = unfit or e
         self.anchors.append(anchor)
@@ -1243,15 +1242,15 @@ def offset(s, target):
 class Body:
     """Reads one body and holds it against the grammar, and against what a scanner can search for."""
 
-    def __init__(self, s, modifiers, wide, anchored, target):
-        self.any, self.wide, self.anchored, self.target = modifiers != "", wide, anchored, target
+    def __init__(self, s, modifiers, wide, target):
+        self.any, self.wide, self.target = modifiers != "", wide, target
         full = "f" in modifiers
         if full:
             s = "(W)" + s + "(W)"
         if (full or wide) and ("[" in s or "]" in s):
             need(s.count("[") == s.count("]"), "brackets that do not match")
             s = s.replace("[", "{").replace("]", "}")
-        self.unfit, self.first, self.gap, self.after = None, True, 0, None
+        self.unfit = None
         self.parts(s)
         if self.unfit:
             raise self.unfit
@@ -1263,7 +1262,7 @@ class Body:
         start = nest = i = 0
         inline = True
         while i < len(s):
-            c, end, gap = s[i], i, 0
+            c, end = s[i], i
             i += 1
             if c == "(":
                 nest += 1
@@ -1278,31 +1277,18 @@ class Body:
                         continue
                     inline = False
                     low, _, high = inner.partition("-")
-                    gap = decimal(low)
+                    decimal(low)
                     decimal(high)
                 need(nest == 0, "a distance in an alternative")
                 self.part(s[start:end], False)
-                self.gap, start = gap, i
+                start = i
         self.part(s[start:], True)
 
     def part(self, s, last):
         before = after = None
         if "[" in s:
             before, s, after = singles(s)
-        self.join(before)
-        self.first = False
         self.core(s, last and not after)
-        self.after = after
-
-    def join(self, before):
-        near = before or self.after
-        if self.first:
-            if before and self.anchored:
-                self.refuse("a single byte before a body with an offset")
-        elif before and self.after:
-            self.refuse("single bytes on both sides of a distance")
-        elif near and self.gap < near[1] + 1:
-            self.refuse("a single byte that may lie outside of its distance")
 
     def core(self, s, last):
         width = 2 if self.wide else 1
@@ -1427,7 +1413,7 @@ def singles(s):
         need(low <= high <= 32, "distance")
         one = left if len(left) == 2 and i == 0 else right if len(right) == 2 and len(left) != 2 else ""
         need(UNIT.fullmatch(one), "no single byte beside a bracket")
-        near = None if one == "??" else (low, high)
+        near = None if one[1] == "?" else (low, high)
         if one is not left:
             return before, left, near
         before, s = near, right

@@ -17,7 +17,7 @@ const (
 )
 
 // around is how many bytes before and behind a match are looked at.
-const around = 16
+const around = 48
 
 // confirm holds a match that the search found against the rule as it is written,
 // without the compiled pattern, and returns the claim's match where that is
@@ -204,6 +204,12 @@ func (t *try) element(e *pattern.Elem, pos, limit int, out []int) []int {
 		}
 		for _, a := range e.Alts {
 			out = append(out, t.sequence(a, []int{pos}, limit)...)
+		}
+	case pattern.Near:
+		for k := e.Min; k <= e.Max; k++ {
+			if at := pos + int(k); at >= 0 && at < len(t.data) && t.equal(e, at) {
+				return append(out, pos)
+			}
 		}
 	case pattern.Assert:
 		if t.holds(e, pos) {

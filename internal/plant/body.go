@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/pattern"
@@ -21,6 +22,7 @@ type claim struct {
 	at   int
 	test pattern.Test
 	want bool
+	near *pattern.Elem // in place of a test
 }
 
 // reach is the length of an unbounded jump beyond its minimum, at most.
@@ -107,7 +109,9 @@ func (g *gen) elem(b *body, e *pattern.Elem, top bool) {
 			g.elem(b, &alt[i], false)
 		}
 	case pattern.Assert:
-		b.claims = append(b.claims, claim{len(b.data), e.Test, !e.Negate})
+		b.claims = append(b.claims, claim{at: len(b.data), test: e.Test, want: !e.Negate})
+	case pattern.Near:
+		b.claims = append(b.claims, claim{at: len(b.data), want: true, near: e})
 	}
 }
 
@@ -189,6 +193,10 @@ const (
 
 // holds tells whether a boundary is at a place of data.
 func (c claim) holds(data []byte, at int) bool {
+	if c.near != nil {
+		lo, hi := max(at+int(c.near.Min), 0), min(at+int(c.near.Max)+1, len(data))
+		return (lo < hi && slices.ContainsFunc(data[lo:hi], func(b byte) bool { return isNear(c.near, b) })) == c.want
+	}
 	var before, after byte
 	first, last := at == 0, at == len(data)
 	if !first {
@@ -238,4 +246,41 @@ func (g *gen) around() string {
 		return "a \n  -b_\r\nccd.\n\n"
 	}
 	return "a b\nc-d_\r\ne/QzA\x00\x00ax\x800\xff8 .\n\n\x01\x02"
+}
+
+// near is a single byte that has to stand somewhere around a place of a body, or nowhere there.
+func (g *gen) near(c *canvas, cl claim, at int) bool {
+	e := cl.near
+	mask := byte(0xff)
+	if e.Mask != nil {
+		mask = e.Mask[0]
+	}
+	for range 120 {
+		if cl.holds(c.data, at) {
+			break
+		}
+		p := at + int(g.within(e.Min, e.Max))
+		if p < 0 || p >= len(c.data) || c.mask[p] != 0 {
+			continue
+		}
+		if c.data[p] = byte(g.rng.Uint32()); cl.want {
+			c.data[p] = g.value(e.Value[0], mask, e.Fold)
+		} else if g.text {
+			c.data[p] = lowers[g.rng.IntN(26)]
+		}
+	}
+	for p := max(at+int(e.Min), 0); p <= min(at+int(e.Max), len(c.data)-1); p++ {
+		if !cl.want || isNear(e, c.data[p]) {
+			c.mask[p] = 0xff
+		}
+	}
+	return cl.holds(c.data, at)
+}
+
+func isNear(e *pattern.Elem, c byte) bool {
+	mask := byte(0xff)
+	if e.Mask != nil {
+		mask = e.Mask[0]
+	}
+	return (c^e.Value[0])&mask == 0 || e.Fold && isLetter(c) && c|0x20 == e.Value[0]|0x20
 }

@@ -245,6 +245,12 @@ func (g *gen) claims(c *canvas) error {
 	for _, it := range g.items {
 		for _, cl := range it.claims {
 			at := it.off + cl.at
+			if cl.near != nil {
+				if !g.near(c, cl, at) {
+					return NoBoundary
+				}
+				continue
+			}
 			from := at
 			if cl.before() {
 				from = at - 2
