@@ -93,6 +93,13 @@ func TestBodiesAgreeWithClamscan(t *testing.T) {
 		els, text := k.body()
 		p := one(els...)
 		p.ByEnd, p.Count = true, counts+1
+		if i%3 == 0 {
+			p.Anchor = Anchor{Base: Start, Offset: 8, Shift: int64(i / 3 % 5)}
+			text = fmt.Sprintf("%d,%d:%s", p.Anchor.Offset, p.Anchor.Shift, text)
+			if p.Anchor.Shift == 0 {
+				text = strings.Replace(text, ",0:", ":", 1)
+			}
+		}
 		patterns = append(patterns, p)
 		for n := range counts {
 			fmt.Fprintf(&db, "P%d_%d;Engine:81-255,Target:0;0>%d;%s\n", i, n, n, text)
@@ -133,14 +140,23 @@ func TestBodiesAgreeWithClamscan(t *testing.T) {
 			t.Fatal(err)
 		}
 		for f, d := range data {
-			hits, _ := search(&Matcher{}, prog, atoms, []byte(d), NewInput(showcause.Bytes(d)))
+			m := &Matcher{}
+			if a := p.Anchor; a.Base == Start {
+				m.Within = [][2]int64{{a.Offset, a.Offset + a.Shift}}
+			}
+			hits, _ := search(m, prog, atoms, []byte(d), NewInput(showcause.Bytes(d)))
 			seen := map[int64]bool{}
 			for _, h := range hits {
 				id := h.off
 				if prog.ByEnd() {
 					id += h.n
 				}
-				seen[id] = true
+				seen[id] = seen[id] || mayBegin(m, h.off)
+			}
+			for id, may := range seen {
+				if !may {
+					delete(seen, id)
+				}
 			}
 			if ours, them := min(len(seen), counts), theirs[fmt.Sprint(f, i)]; ours != them {
 				if differ++; differ < 20 {

@@ -32,7 +32,7 @@ var ErrNoLiteral = errors.New("no fixed byte to search for")
 // are found: one for each variant, or one for each alternative where that is
 // better. score says how good a literal is, higher is better; nil means by its
 // length. A literal of less than 4 bytes is preferred only if it is much better.
-// The anchor is left to the caller, but for what Pattern.ByEnd says.
+// The anchor is left to the caller: see Matcher.Within.
 func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, error) {
 	if score == nil {
 		score = func(b []byte, _ bool) int { return len(b) }
@@ -47,7 +47,7 @@ func Compile(p Pattern, score func(b []byte, fold bool) int) (Program, []Atom, e
 	if err != nil {
 		return nil, nil, err
 	}
-	byEnd := p.ByEnd && p.Count > 1 && p.Anchor.Base == Anywhere && anyVaries(vars)
+	byEnd := p.ByEnd && p.Count > 1 && anyVaries(vars)
 	if byEnd {
 		prog, atoms, err := compileBy(vars, true, score)
 		if !errors.Is(err, ErrNoLiteral) {

@@ -92,6 +92,6 @@ type Pattern struct {
 	Count int
 	// ByEnd tells matches apart by where they end, as ClamAV counts those of a
 	// pattern with jumps, in place of where they begin. It has an effect only
-	// where Count is above 1, a jump varies and the match may begin anywhere.
+	// where Count is above 1 and a jump varies.
 	ByEnd bool
 }

@@ -10,6 +10,10 @@ type Matcher struct {
 	Steps int64
 	Limit int64
 
+	// Within is where matches of a program may begin whose matches are told apart by their
+	// ends, first and last place; nil is anywhere. It stays the same for a program until Reset.
+	Within [][2]int64
+
 	full   bool  // a set outgrew its bound, without a Limit to use up
 	stride int64 // 0: the constant
 	in     *Input
@@ -175,8 +179,11 @@ func (m *Matcher) head(seed part, starts []span, end int64, byEnd bool, emit fun
 	start := starts[len(starts)-1].hi
 	if seed.from == 0 {
 		if byEnd {
-			emit(start, end-start)
-			return true
+			start, ok := m.lastWithin(starts)
+			if ok {
+				emit(start, end-start)
+			}
+			return ok
 		}
 		for _, s := range starts {
 			for p := s.lo; p <= s.hi; p++ {
@@ -197,6 +204,13 @@ func (m *Matcher) head(seed part, starts []span, end int64, byEnd bool, emit fun
 		if p.from == 0 && !byEnd {
 			return m.all(p, start, end, emit)
 		}
+		if p.from == 0 && m.Within != nil {
+			first, least, ok := m.firstWithin(p)
+			if ok = ok && least <= start; ok {
+				emit(first, end-first)
+			}
+			return ok
+		}
 		var ok bool
 		if start, ok = m.prev(p, start); !ok {
 			return false
@@ -204,6 +218,54 @@ func (m *Matcher) head(seed part, starts []span, end int64, byEnd bool, emit fun
 	}
 	emit(start, end-start)
 	return true
+}
+
+// lastWithin returns the last of some starts at which a match may begin.
+func (m *Matcher) lastWithin(starts []span) (last int64, ok bool) {
+	if m.Within == nil {
+		return starts[len(starts)-1].hi, true
+	}
+	last = -1
+	for _, w := range m.Within {
+		for _, s := range starts {
+			if at := min(s.hi, w[1]); at >= max(s.lo, w[0]) {
+				last = max(last, at)
+			}
+		}
+	}
+	return last, last >= 0
+}
+
+// firstWithin returns the first end of those occurrences of a part at which a match may begin,
+// and where that one starts.
+func (m *Matcher) firstWithin(p part) (start, end int64, ok bool) {
+	t := m.memo(p, back)
+	if t.known {
+		return t.start, t.end, t.found
+	}
+	best := int64(-1)
+	for _, w := range m.Within {
+		last := min(w[1], m.in.Size()-t.min)
+		for c := max(w[0], 0); c <= last && (best < 0 || c <= best-t.min); c += m.step() {
+			ends := m.walk(p.seq, p.from, p.to, ahead, append(m.take(), span{c, min(last, c+m.step()-1)}))
+			if len(ends) > 0 && (best < 0 || ends[0].lo < best) {
+				best = ends[0].lo
+			}
+			m.give(ends)
+		}
+	}
+	if best >= 0 {
+		starts := m.walk(p.seq, p.from, p.to, back, append(m.take(), span{best, best}))
+		if len(starts) > 0 {
+			t.start, t.found = m.lastWithin(starts)
+		}
+		m.give(starts)
+	}
+	if m.Exhausted() {
+		return 0, 0, false
+	}
+	t.known, t.end = true, best
+	return t.start, t.end, t.found
 }
 
 // next returns the first end of those occurrences of a part that start at

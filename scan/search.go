@@ -48,17 +48,18 @@ type sighting struct {
 	id      uint32
 	pattern ruledb.Pattern
 	wanted  bool
-	done    bool   // enough is known
-	byEnd   bool   // matches are told apart by where they end
-	cap     int    // matches to keep
-	within  []span // where matches may begin; nil is anywhere
-	nowhere bool   // the layer lacks what the pattern's anchor counts from
-	barred  bool   // the guards of the rules that it triggers bar the layer: it was not searched for
-	longest bool   // of several matches with one start the longest counts, or else the shortest
-	again   bool   // not all was found
-	wide    bool   // collected from all of the layer, whatever the anchor says
-	spent   int64  // steps
-	cut     bool   // it took more than its share: what was not found may be there
+	done    bool       // enough is known
+	byEnd   bool       // matches are told apart by where they end
+	cap     int        // matches to keep
+	within  []span     // where matches may begin; nil is anywhere
+	starts  [][2]int64 // the same, of matches that are told apart by where they end
+	nowhere bool       // the layer lacks what the pattern's anchor counts from
+	barred  bool       // the guards of the rules that it triggers bar the layer: it was not searched for
+	longest bool       // of several matches with one start the longest counts, or else the shortest
+	again   bool       // not all was found
+	wide    bool       // collected from all of the layer, whatever the anchor says
+	spent   int64      // steps
+	cut     bool       // it took more than its share: what was not found may be there
 	found   []showcause.Match
 
 	// Of a pattern that is decided later:
@@ -595,6 +596,11 @@ func (s *search) sight(p uint32) *sighting {
 		g.within = s.l.spans(g.pattern.Anchor)
 		g.nowhere = len(g.within) == 0
 		g.done = g.nowhere
+		for _, w := range g.within {
+			if g.byEnd {
+				g.starts = append(g.starts, [2]int64{w.lo, w.hi})
+			}
+		}
 	}
 	s.seen = append(s.seen, g)
 	s.state[p] = uint32(len(s.seen))
@@ -715,6 +721,7 @@ func (s *search) at(g *sighting, place uint32, at int64) {
 		s.regexps.Verify(g.id, g.pattern.Regexp, place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
 		s.matcher.Steps = s.regexps.Steps
 	} else {
+		s.matcher.Within = g.starts
 		s.matcher.Verify(g.id, g.pattern.Program, place, s.input, at, func(off, n int64) bool { return s.emit(g, off, n) })
 	}
 	s.settle(g, before, limit)

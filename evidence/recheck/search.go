@@ -135,6 +135,13 @@ func (b *body) search(i int, l *layer, m *pattern.Matcher, max int) []showcause.
 	byEnd := b.programs[i].ByEnd()
 	found := map[int64]showcause.Match{} // by what tells matches apart
 	m.Reset()
+	m.Within = nil
+	if !anywhere && byEnd {
+		m.Within = make([][2]int64, 0, len(within))
+		for _, s := range within {
+			m.Within = append(m.Within, [2]int64{s.first, s.last})
+		}
+	}
 	in := pattern.NewInput(l.Source)
 	occurrences(b.atoms[i], l, func(h hit) bool {
 		m.Verify(uint32(i), b.programs[i], h.place, in, h.at, func(off, n int64) bool {

@@ -284,3 +284,33 @@ func isNear(e *pattern.Elem, c byte) bool {
 	}
 	return (c^e.Value[0])&mask == 0 || e.Fold && isLetter(c) && c|0x20 == e.Value[0]|0x20
 }
+
+// stack makes several matches of a pattern that can begin at one place alone and whose matches
+// are told apart by their ends: one body with that many tails, and empty ones for the others.
+func (g *gen) stack(p *pattern.Pattern, n int) []body {
+	if a := p.Anchor; n < 2 || !p.ByEnd || a.Shift > 0 || a.Base == pattern.Anywhere || a.Base == pattern.SectionEnd || a.Base == pattern.VersionInfo {
+		return nil
+	}
+	v := p.Variants[g.rng.IntN(len(p.Variants))]
+	last := -1
+	for i, e := range v {
+		if e.Kind == pattern.Gap && e.Min != e.Max {
+			last = i
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	b := g.body(v[:last], "")
+	from := int64(len(b.data))
+	b.open(v[last].Min)
+	for range n {
+		if jump := int64(len(b.data)) - from; v[last].Max >= 0 && jump > v[last].Max {
+			return nil
+		}
+		for i := range v[last+1:] {
+			g.elem(&b, &v[last+1+i], true)
+		}
+	}
+	return append([]body{b}, make([]body, n-1)...)
+}

@@ -203,7 +203,8 @@ func (g *gen) bodies(counts []int) {
 	g.items = g.items[:0]
 	for sub, n := range counts {
 		p := &g.r.Patterns[sub]
-		for range n {
+		stack := g.stack(p, n)
+		for i := range n {
 			it := &item{sub: sub, anchor: p.Anchor}
 			l := g.later(sub)
 			if l != nil && l.Compare != nil {
@@ -212,7 +213,9 @@ func (g *gen) bodies(counts []int) {
 			if g.flaw.item == len(g.items) && !(g.flaw.kind == "gap" && p.Anchor.Base == pattern.VersionInfo) {
 				it.flaw = g.flaw.kind
 			}
-			if l != nil {
+			if stack != nil {
+				it.body = stack[i]
+			} else if l != nil {
 				it.body = g.expression(l.Tree.Root)
 			} else {
 				it.body = g.body(p.Variants[g.rng.IntN(len(p.Variants))], it.flaw)
