@@ -22,7 +22,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ioc", "idb", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "idb", "cdb", "zmd", "rmd", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -365,6 +365,8 @@ func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 		return f.ldb(line)
 	case "idb":
 		return f.icon(line)
+	case "cdb", "zmd", "rmd":
+		return f.member(line)
 	}
 	return f.hash(line)
 }

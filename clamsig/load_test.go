@@ -103,7 +103,6 @@ func TestOtherKinds(t *testing.T) {
 		name0, reason string
 	}{
 		{"x.db", "N=41424344\n", 1, 1, "N.UNOFFICIAL", "database-type"},
-		{"x.cdb", "# c\nN:CL_TYPE_ZIP:*:x:*:*:*:*:*:*\nM:CL_TYPE_ZIP:*:x:*:*:*:*:*:*\n", 2, 2, "N.UNOFFICIAL", "database-type"},
 		{"x.pdb", "H:example.com\nH:example.org:1-2\n", 2, 1, "", "database-type"},
 		{"x.wdb", "M:a.example:b.example\n", 1, 0, "", "database-type"},
 		{"x.crb", "N;1;00\n", 1, 0, "N.UNOFFICIAL", "database-type"},

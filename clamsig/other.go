@@ -20,9 +20,6 @@ var otherKinds = map[string]struct {
 	whole bool
 }{
 	"db":   {sep: '=', known: true},
-	"cdb":  {sep: ':', known: true},
-	"zmd":  {sep: ':', known: true},
-	"rmd":  {sep: ':', known: true},
 	"pdb":  {known: true},
 	"gdb":  {known: true},
 	"wdb":  {},

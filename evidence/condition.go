@@ -103,6 +103,9 @@ type clamRule struct {
 func (c *clamRule) Rule(r *rule.Rule) error {
 	c.n++
 	c.name, c.needs, c.guard, c.target = r.Name, r.Needs(), r.Guard, r.Target
+	if r.Heuristic {
+		c.left = "members"
+	}
 	for i := range r.Patterns {
 		a := r.Patterns[i].Anchor
 		if r.Later != nil && r.Later[i] != nil { // an expression is looked for from its anchor on

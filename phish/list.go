@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"github.com/showcause/showcause/regex/extended"
 )
 
 // Options say what is looked for in links to anywhere, listed or not.
@@ -91,7 +93,7 @@ func (l *List) put(allow bool, p pattern) {
 // for anywhere in "REAL:SHOWN/". An end that takes any path is cut, as links are cut behind
 // their host.
 func expression(s string) (p pattern, err error) {
-	s = plainEscapes(s) + "/"
+	s = extended.Plain(s) + "/"
 	for _, end := range []string{"([/?].*)?/", "([/?].*)/"} {
 		if cut, ok := strings.CutSuffix(s, end); ok && cut != "" {
 			s = cut + "/"
@@ -104,20 +106,6 @@ func expression(s string) (p pattern, err error) {
 	p.must = required(tree)
 	p.re, err = regexp.CompilePOSIX(s)
 	return p, err
-}
-
-// plainEscapes takes the backslash from letters and digits, where it means nothing to POSIX.
-func plainEscapes(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			if i++; !alnum(s[i]) {
-				b.WriteByte('\\')
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // required returns the longest text that stands in every match.

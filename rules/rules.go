@@ -19,7 +19,6 @@ import (
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/clamsig/cvd"
 	"github.com/showcause/showcause/heuristic"
-	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/yara/check"
@@ -159,7 +158,7 @@ func (c *compiler) heuristics(o *heuristic.Options, links []heuristic.Line) erro
 	texts, err := o.Texts(links)
 	for i, text := range texts {
 		if err == nil {
-			err = c.Builder.Rule(heuristicRule(text, i+1))
+			err = c.Builder.Rule(rule.ByText(rule.Origin{Name: heuristic.Name(text), File: heuristic.File, Line: i + 1, Text: text}))
 		}
 	}
 	if err == nil && len(texts) > 0 {
@@ -167,17 +166,6 @@ func (c *compiler) heuristics(o *heuristic.Options, links []heuristic.Line) erro
 		c.meta.Sources = append(c.meta.Sources, ruledb.Source{File: heuristic.File, Loaded: len(texts)})
 	}
 	return err
-}
-
-// heuristicRule is a rule that its text decides: a pattern for each line, and a condition that
-// no match fulfils.
-func heuristicRule(text string, line int) *rule.Rule {
-	never := pattern.Pattern{Variants: [][]pattern.Elem{{{Kind: pattern.Bytes, Value: []byte(heuristic.File)}}}}
-	return &rule.Rule{
-		Origin:   rule.Origin{Name: heuristic.Name(text), File: heuristic.File, Line: line, Text: text},
-		Patterns: slices.Repeat([]pattern.Pattern{never}, heuristic.Lines(text)),
-		Cond:     rule.Node{Op: rule.Count, Cmp: rule.Less}, Heuristic: true,
-	}
 }
 
 // settled puts in place of a folder that an update is at work on, or was when it died, the links

@@ -221,14 +221,19 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match, counts
 	if err != nil { // the text of the rule is damaged: what it found stands
 		info = ruledb.Info{Name: in.db.Name(index)}
 	}
+	in.excerpts(l, matches)
+	in.keep(showcause.Finding{
+		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower,
+		Chain: in.chain(l), Counts: counts,
+	})
+}
+
+// excerpts has matches carry their first bytes where that is asked for.
+func (in *input) excerpts(l *layer, matches []showcause.Match) {
 	for i := range matches {
 		if m := &matches[i]; in.options.Excerpts {
 			b, _ := bound.ReadAt(l.Source, m.Offset, min(m.Length, showcause.MaxExcerpt), showcause.MaxExcerpt)
 			m.Excerpt = hex.EncodeToString(b)
 		}
 	}
-	in.keep(showcause.Finding{
-		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower,
-		Chain: in.chain(l), Counts: counts,
-	})
 }

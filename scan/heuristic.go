@@ -16,8 +16,8 @@ type heuristics struct {
 	broken bool // the database is damaged where they stand
 }
 
-func newHeuristics(db *ruledb.DB) (h heuristics) {
-	h.rules = db.Heuristics()
+func newHeuristics(db *ruledb.DB, rules []uint32) (h heuristics) {
+	h.rules = rules
 	var texts []string
 	for _, r := range h.rules {
 		info, err := db.Info(r)

@@ -78,6 +78,7 @@ type Scanner struct {
 	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
 
 	heuristics heuristics
+	members    members
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -89,7 +90,10 @@ func New(db *ruledb.DB, o Options) *Scanner {
 	if o.Formats == nil {
 		o.Formats = formats.All()
 	}
-	s := &Scanner{db: db, options: o, search: newSearcher(db), heuristics: newHeuristics(db)}
+	s := &Scanner{db: db, options: o, search: newSearcher(db)}
+	var others []uint32
+	s.members, others = byText(db)
+	s.heuristics = newHeuristics(db, others)
 	if !o.TopOnly && !o.EachTime {
 		s.tags = newTagger()
 	}
@@ -330,10 +334,13 @@ func (in *input) unpack(l *layer) {
 	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: l.out.Name(), Trail: l.Trail, Near: l.out.Known(l.Source)}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
+	format := ""
+	in.listen(l, &format)
 	for _, f := range in.options.Formats {
 		if !f.Match(probe) {
 			continue
 		}
+		format = f.Name
 		read[f.Name] = true
 		hidden = hidden && !formats.Reads(f.Name, l.kind)
 		in.guard(l, func() { f.Walk(l.Source, l.out) })

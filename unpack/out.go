@@ -70,6 +70,7 @@ type Out struct {
 	places  *Places
 	marks   map[Span]mark
 	rename  Rename
+	member  func(Member)
 }
 
 // NewOut returns an Out for the layer with the given trail. visit is called
@@ -198,6 +199,7 @@ func (o *Out) section(c Child, t showcause.Trail) bool {
 		src = io.NewSectionReader(src, 0, fit)
 	}
 	b.expanded += fit
+	o.sized(c, n)
 	o.visit(showcause.Layer{Trail: t, Source: src})
 	if fit < n {
 		if fit == b.Limits.FileSize && fit < room {
@@ -223,6 +225,7 @@ func (o *Out) derive(c Child, t showcause.Trail) bool {
 	room, code := b.room()
 	capped := min(room, b.Limits.FileSize)
 	b.expanded += s.n
+	o.sized(c, s.n)
 	if s.n > 0 || err == nil {
 		o.visit(showcause.Layer{Trail: t, Source: s.source()})
 	}

@@ -99,6 +99,10 @@ type Child struct {
 	// for no ratio.
 	Deflate bool
 
+	// Member has the child told of as a member of that name, once its size is known: what holds it
+	// says none.
+	Member string
+
 	in Rename // what its children are called
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/clamsig/metadata"
 	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
@@ -106,6 +107,9 @@ func compileClamAV(r *Rule) (test, error) {
 	}
 	if path.Base(r.File) == heuristic.File {
 		return compileHeuristic(r)
+	}
+	if metadata.Kinds(strings.TrimPrefix(path.Ext(r.File), ".")) {
+		return compileMember(r)
 	}
 	if strings.ContainsAny(r.Text, "\n\x00") {
 		return nil, errors.New("its text is not one line")

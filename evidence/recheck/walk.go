@@ -36,6 +36,7 @@ type walk struct {
 	cut     bool // the limit for one layer cut the input
 	ended   bool // the input could not be read to its end
 	tested  bool
+	asked   *asked // the rule, if it is about members
 	out     Outcome
 }
 
@@ -142,6 +143,7 @@ func (w *walk) layer(sl showcause.Layer, parent *layer) *layer {
 	out := unpack.NewOut(w.budget, l.Trail, func(c showcause.Layer) { w.layer(c, l) }, w.gap)
 	w.dataURIs(l, out)
 	w.unpack(l, out)
+	w.heard(l)
 	if next := len(sl.Trail); l.path && next < len(w.claim.Trail) {
 		way := sl.Trail.Child(w.claim.Trail[next])
 		if _, ok := asType(way); ok && !l.as {
@@ -307,8 +309,11 @@ func (w *walk) unpack(l *layer, out *unpack.Out) {
 	probe := &unpack.Probe{Type: l.kind, Head: l.head, Source: l.Source, Name: out.Name(), Trail: l.Trail}
 	read := map[string]bool{}
 	hidden := l.kind.Hides()
+	format := ""
+	w.listen(l, out, &format)
 	for _, f := range w.formats {
 		if f.Match(probe) {
+			format = f.Name
 			read[f.Name] = true
 			hidden = hidden && !formats.Reads(f.Name, l.kind)
 			f.Walk(l.Source, out)

@@ -113,7 +113,7 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 		out.Gap(showcause.Unsupported+".method.cpio-stripped", 0, src.Size())
 		return
 	}
-	off := int64(0)
+	off, number := int64(0), 0
 	for out.Work(1024) {
 		if off >= src.Size() {
 			out.Gap(showcause.Corrupt, src.Size(), -1) // no trailer
@@ -142,6 +142,10 @@ func cpioWalk(src showcause.Source, out *unpack.Out) {
 				return
 			}
 			continue
+		}
+		number++
+		if h.size > 0 {
+			out.Member(unpack.Member{Name: cstring(name), Packed: h.size, Size: h.size, Number: number, At: off, Length: data - off})
 		}
 		if !out.Section(src, "cpio.file", cstring(name), data, h.size) {
 			return

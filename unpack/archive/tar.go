@@ -203,6 +203,7 @@ type tarWalker struct {
 	global tarPax
 	owed   bool    // an extended header came, and its member did not yet
 	forks  []int64 // where another reading of a size goes on
+	files  int     // so far
 }
 
 func tarWalk(src showcause.Source, out *unpack.Out) {
@@ -402,6 +403,10 @@ func (t *tarWalker) other(h tarHeader, data, size int64) bool {
 // content gives a member's content as its kind wants.
 func (t *tarWalker) content(h tarHeader, x tarPax, data, size int64) (int64, bool) {
 	next := bound.Add(data, padded(size))
+	if h.kind < '1' || h.kind > '6' && h.kind != 'V' {
+		t.files++
+		t.out.Member(unpack.Member{Name: h.name, Packed: size, Size: size, Number: t.files, At: data - tarBlock, Length: tarBlock})
+	}
 	switch {
 	case h.kind >= '1' && h.kind <= '6':
 		return t.link(h, data, size)

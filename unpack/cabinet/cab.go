@@ -122,6 +122,7 @@ type cab struct {
 	reserve int64 // bytes of reserved area in each block
 	folders []*folder
 	files   int
+	told    int // of them
 
 	id, index uint16 // of the set; in it
 	flags     uint16
@@ -278,6 +279,8 @@ func (c *cab) directory(at int64, n int) bool {
 		i := int(le.Uint16(b[8:]))
 		before, behind := i == 0xfffd || i == 0xffff, i == 0xfffe || i == 0xffff
 		f.before = before
+		c.out.Member(unpack.Member{Name: f.name, Size: f.size, Number: c.told, At: at, Length: 16 + int64(len(f.name)) + 1})
+		c.told++
 		c.files++
 		switch {
 		case before:

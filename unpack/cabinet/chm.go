@@ -63,7 +63,8 @@ func chmWalk(src showcause.Source, out *unpack.Out) {
 		return cmp.Or(cmp.Compare(a.section, b.section), cmp.Compare(a.off, b.off))
 	})
 	var packed []file
-	for _, e := range c.entries {
+	for i, e := range c.entries {
+		out.Member(unpack.Member{Name: e.name, Size: e.size, Number: i})
 		switch {
 		case e.size == 0:
 		case e.section == 0:

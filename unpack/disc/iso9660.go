@@ -504,6 +504,7 @@ func (i *iso) file(parts []record) bool {
 	}
 	i.given[key] = bit
 	c := unpack.Child{Op: "iso9660.file", Name: r.name, Size: total}
+	i.out.Member(unpack.Member{Name: r.name, Packed: total, Size: total, At: r.at})
 	if r.unit != 0 {
 		return i.out.ChildGap(c, isoInterlace)
 	}

@@ -156,6 +156,9 @@ func (w *mailWalk) first(k partKey) bool {
 
 // child hands a child over.
 func (w *mailWalk) child(c unpack.Child) {
+	if c.Member = c.Name; c.Member == "" {
+		c.Member = "unknown" // ClamAV's word
+	}
 	if !w.done && !w.out.Child(c) {
 		w.done = true
 	}

@@ -161,6 +161,7 @@ func alzMember(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
 		return src.Size(), true
 	}
 	end := bound.Add(e.data, e.packed)
+	out.Member(unpack.Member{Name: e.name, Packed: e.packed, Size: e.size, Encrypted: e.sealed, At: off, Length: e.data - off})
 	if e.sealed && e.packed+e.size > 0 {
 		// Whether the packed size has the 12 bytes is told by what stands behind it.
 		if sig, _ := bound.ReadAt(src, bound.Add(end, crypt.PKWAREHeader), 4, 4); len(sig) == 4 && bytes.HasSuffix(sig[:3], []byte("LZ")) {

@@ -123,6 +123,7 @@ type arj struct {
 	split bool                // volumes were looked for
 	rest  map[int64][]arjFile // what the volumes behind have of a file, by where the first part's header is
 	taken map[int64]bool      // headers of these
+	told  int                 // files
 }
 
 // archive reads the archive at off. It returns where it ends, and whether to
@@ -226,6 +227,10 @@ func (f *arjFile) op() string {
 
 // give gives one file, with what other volumes have of it.
 func (a *arj) give(f arjFile) bool {
+	a.told++
+	a.out.Member(unpack.Member{
+		Name: f.name, Packed: f.packed, Size: f.size, Encrypted: f.flags&arjSealed != 0, Sum: f.crc, Number: a.told, At: f.at, Length: f.data - f.at,
+	})
 	if f.packed == 0 && (f.size == 0 || f.kind >= 3) {
 		return true // a folder, or an empty file
 	}

@@ -287,6 +287,7 @@ func (e *eggArchive) flush() bool {
 	}
 	m := e.files[0]
 	e.files = e.files[:0]
+	m.tell(e.out)
 	if len(m.parts) == 0 {
 		if m.size > 0 && !e.before && !e.after {
 			return e.out.ChildGap(unpack.Child{Op: "egg.unknown", Name: m.name, Size: m.size}, showcause.Corrupt)
@@ -305,6 +306,15 @@ func (e *eggArchive) flush() bool {
 	}
 	c.Reader = &eggReader{e: e, parts: m.parts, want: m.size}
 	return e.out.Child(c)
+}
+
+// tell tells what the archive says of a file.
+func (m *eggMember) tell(out *unpack.Out) {
+	packed := int64(0)
+	for _, p := range m.parts {
+		packed = bound.Add(packed, p.packed)
+	}
+	out.Member(unpack.Member{Name: m.name, Packed: packed, Size: m.size, Encrypted: m.sealed})
 }
 
 // giveSolid gives the files of a solid archive.
@@ -326,6 +336,7 @@ func (e *eggArchive) giveSolid() bool {
 	}}
 	defer s.Close()
 	for _, m := range e.files {
+		m.tell(e.out)
 		if m.size == 0 {
 			continue
 		}

@@ -77,7 +77,7 @@ func lhaWalk(src showcause.Source, out *unpack.Out) {
 // lhaArchive reads the archive at off. It returns where it ends, and whether to
 // go on.
 func lhaArchive(src showcause.Source, out *unpack.Out, off int64) (int64, bool) {
-	last := ""
+	last, number := "", 0
 	for out.Work(1024) {
 		b, _ := bound.ReadAt(src, off, min(32, max(src.Size()-off, 0)), 32)
 		if len(b) == 0 {
@@ -102,7 +102,8 @@ func lhaArchive(src showcause.Source, out *unpack.Out, off int64) (int64, bool) 
 			out.Gap(showcause.Corrupt, off, m.data-off)
 		}
 		last = m.method
-		if !lhaGive(src, out, m) {
+		number++
+		if !lhaGive(src, out, m, number-1) {
 			return off, false
 		}
 		off = bound.Add(m.data, m.packed)
@@ -255,7 +256,8 @@ func lhaOp(method string) string {
 	return "lha.unknown"
 }
 
-func lhaGive(src showcause.Source, out *unpack.Out, m lhaMember) bool {
+func lhaGive(src showcause.Source, out *unpack.Out, m lhaMember, number int) bool {
+	out.Member(unpack.Member{Name: m.name, Packed: m.packed, Size: m.size, Sum: m.crc, Number: number, At: m.data})
 	c := unpack.Child{Op: lhaOp(m.method), Name: m.name, Size: m.size}
 	if m.method == "lhd" || m.packed == 0 && m.size == 0 {
 		return true

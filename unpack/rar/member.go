@@ -45,6 +45,10 @@ func (a *archive) member(m member) bool {
 		a.first = false
 	}
 	c := unpack.Child{Name: m.name, Size: m.size}
+	if !m.service {
+		a.out.Member(unpack.Member{Name: m.name, Packed: m.packed, Size: max(m.size, 0), Encrypted: m.encrypted, Sum: m.crc, Number: a.told, At: m.at})
+		a.told++
+	}
 	five := m.version >= 50
 	switch {
 	case m.service:

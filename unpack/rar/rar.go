@@ -131,6 +131,7 @@ type archive struct {
 	sealed *cipher  // of the headers, nil if they are not encrypted
 	words  [][]byte // passwords
 	right  []byte   // the one that opened something
+	told   int      // files
 }
 
 // member is one file or service.

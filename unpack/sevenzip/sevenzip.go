@@ -323,14 +323,19 @@ func (a *archive) header(d *directory) (files, error) {
 func (a *archive) give(all files) bool {
 	for _, f := range a.main.folders {
 		a.claimFolder(f)
-		if !a.folder(f, all.next) || !a.left(f) {
+		next := func(s sub) string {
+			name := all.next()
+			a.out.Member(unpack.Member{Name: name, Size: s.size, Encrypted: f.encrypted(), Sum: s.crc.v, Number: all.at - 1})
+			return name
+		}
+		if !a.folder(f, next) || !a.left(f) {
 			return false
 		}
 	}
 	for _, a.main = range a.more {
 		for _, f := range a.main.folders {
 			a.claimFolder(f)
-			if !a.folder(f, func() string { return "" }) || !a.left(f) {
+			if !a.folder(f, func(sub) string { return "" }) || !a.left(f) {
 				return false
 			}
 		}
@@ -377,14 +382,14 @@ func (a *archive) left(f *folder) bool {
 	return true
 }
 
-func (a *archive) folder(f *folder, name func() string) bool {
+func (a *archive) folder(f *folder, name func(sub) string) bool {
 	op, cost := f.op()
 	a.last = nil
 	if f.encrypted() && a.unlock(f) {
 		op += opened
 	} else if f.encrypted() {
 		for _, s := range f.subs {
-			if !a.out.ChildGap(unpack.Child{Op: op, Name: name(), Size: s.size}, showcause.Encrypted) {
+			if !a.out.ChildGap(unpack.Child{Op: op, Name: name(s), Size: s.size}, showcause.Encrypted) {
 				return false
 			}
 		}
@@ -399,7 +404,7 @@ func (a *archive) folder(f *folder, name func() string) bool {
 	pos, size := int64(0), f.size()
 	for i, m := range f.subs {
 		last := i == len(f.subs)-1
-		n := name()
+		n := name(m)
 		if m.size == 0 {
 			continue
 		}

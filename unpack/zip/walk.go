@@ -38,6 +38,7 @@ type zipWalk struct {
 
 	said map[showcause.Code]int
 	stop bool
+	told int // members
 
 	repeated int64 // bytes of members that share a local header with another
 
@@ -409,6 +410,7 @@ func (z *zipWalk) member(m zipMeta, refs []zipRef, next int64) int64 {
 		return z.size
 	}
 	rs := z.readings(m, refs)
+	z.tell(m, rs)
 	ws := zipWays(m, rs)
 	sealed, empty := false, rs[0].packed == 0
 	for _, r := range rs {
@@ -425,6 +427,16 @@ func (z *zipWalk) member(m zipMeta, refs []zipRef, next int64) int64 {
 		return z.unsure(name, m, ws, next)
 	}
 	return z.derive(name, m.at, ws[0], false, len(refs) > 0, next)
+}
+
+// tell tells what each reading of a member says.
+func (z *zipWalk) tell(m zipMeta, rs []zipMeta) {
+	z.told++
+	for _, r := range rs {
+		z.out.Member(unpack.Member{
+			Name: r.name, Packed: max(r.packed, 0), Size: max(r.size, 0), Encrypted: r.sealed, Sum: r.crc, Number: z.told, At: m.at, Length: m.length,
+		})
+	}
 }
 
 // child hands a stream's bytes over and returns the stream, for what it came to.

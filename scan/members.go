@@ -1,0 +1,102 @@
+package scan
+
+import (
+	"path"
+	"strings"
+
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/clamsig/metadata"
+	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/unpack"
+)
+
+// members are the rules about members of containers.
+type members struct {
+	rules   []uint32
+	entries []*metadata.Entry
+	broken  bool // the database is damaged where they stand
+}
+
+// byText sorts the rules that their texts decide: those about members from others.
+func byText(db *ruledb.DB) (m members, others []uint32) {
+	for _, r := range db.Heuristics() {
+		info, err := db.Info(r)
+		if err != nil {
+			m.broken = true
+			continue
+		}
+		kind := strings.TrimPrefix(path.Ext(info.File), ".")
+		if !metadata.Kinds(kind) {
+			others = append(others, r)
+			continue
+		}
+		e, _, err := metadata.Parse(kind, info.Text, func(string) bool { return true })
+		if err != nil {
+			m.broken = true
+			continue
+		}
+		m.rules, m.entries = append(m.rules, r), append(m.entries, e)
+	}
+	return m, others
+}
+
+// memberCost is what it costs in steps to ask one rule of one member.
+const memberCost = 4
+
+// listen has the rules about members decided while formats tell of them, the last loaded first, as
+// in clamscan. What one finds is one finding: its matches are the members.
+func (in *input) listen(l *layer, format *string) {
+	all := &in.members
+	if all.broken {
+		in.gap(showcause.Gap{Trail: l.Trail, Code: badRules, Offset: 0, Length: -1})
+	}
+	if len(all.entries) == 0 {
+		return
+	}
+	size := l.Source.Size()
+	keep, _ := in.places()
+	hits := map[int]*memberHits{}
+	l.out.OnMember(func(um unpack.Member) {
+		if !l.out.Work(int64(len(all.entries))*memberCost + int64(len(um.Name))) {
+			return
+		}
+		m, types := metadata.Member(um), metadata.Types(l.kind, *format)
+		for i := len(all.entries) - 1; i >= 0; i-- {
+			if !all.entries[i].Holds(types, size, &m) {
+				continue
+			}
+			h := hits[i]
+			if h == nil {
+				h = &memberHits{at: len(in.report.Findings)}
+				hits[i] = h
+			}
+			h.Add(&m, size, keep)
+			h.tell(in, l, all.rules[i])
+		}
+	})
+}
+
+// memberHits are those of one rule in one layer.
+type memberHits struct {
+	metadata.Hits
+	at   int // of its finding in the report
+	told bool
+}
+
+// tell makes them a finding, or adds to it.
+func (h *memberHits) tell(in *input, l *layer, index uint32) {
+	counts := []uint32{h.Count}
+	if !in.options.Digests {
+		counts = nil
+	}
+	matches := append([]showcause.Match(nil), h.Matches...)
+	if !h.told {
+		h.told = true
+		in.found(l, index, matches, counts)
+		return
+	}
+	if h.at < len(in.report.Findings) && in.report.Findings[h.at].Index == index { // it was kept
+		in.excerpts(l, matches)
+		in.report.Findings[h.at].Matches, in.report.Findings[h.at].Counts = matches, counts
+	}
+}
