@@ -35,7 +35,7 @@ func (f *finder) base64At(off int64) int64 {
 			return next
 		}
 		// Most runs are names, paths and sums: what they begin with tells.
-		if !sense(f.peek(off, s.coding)) {
+		if !sense(f.peek(off, f.size, s.coding)) {
 			return end
 		}
 	}
@@ -81,7 +81,7 @@ func (f *finder) hexAt(off, end int64, quoted bool) int64 {
 		}
 	}
 	s := stretch{op: "encoded.hex", from: off, coding: coding{kind: hexDigits, quoted: quoted}}
-	if !sense(f.peek(off, s.coding)) {
+	if !sense(f.peek(off, f.size, s.coding)) {
 		return 0
 	}
 	if s.to = f.join(off, f.end(off, &inHex), quoted, &inHex); s.to-off < 2*minDecoded {
@@ -122,7 +122,7 @@ func (f *finder) join(from, to int64, quoted bool, c *class) int64 {
 			}
 		} else if n >= minRunAlone {
 			// What begins anew is a stretch of its own.
-			if b := f.peek(next, coding{kind: base64Digits, quoted: quoted}); sense(b) && !printable(b) && !inUnits(b) {
+			if b := f.peek(next, f.size, coding{kind: base64Digits, quoted: quoted}); sense(b) && !printable(b) && !inUnits(b) {
 				return to
 			}
 		}

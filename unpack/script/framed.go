@@ -18,6 +18,14 @@ func (f *finder) framedAt(off, end int64, before []byte) int64 {
 	if len(before) == 0 || isQuoted(before) {
 		return 0
 	}
+	s := stretch{op: "encoded.base64", from: off, coding: coding{kind: base64Digits}}
+	n, c := &f.base64s, &inBase64
+	if hexOnly(f.at(off, min(end-off, minRun))) {
+		s.op, s.coding.kind, n, c = "encoded.hex", hexDigits, &f.hexes, &inHex
+	}
+	if b := f.peek(off, end, s.coding); len(b) > 0 && hopeless(b) { // names in lines of source that begin alike, nearly always
+		return 0
+	}
 	frame, next := f.frame(end, before)
 	if frame == 0 {
 		return 0
@@ -26,11 +34,7 @@ func (f *finder) framedAt(off, end int64, before []byte) int64 {
 		f.done = true
 		return end
 	}
-	s := stretch{op: "encoded.base64", from: off, coding: coding{kind: base64Digits, frame: frame}}
-	n, c := &f.base64s, &inBase64
-	if hexOnly(f.at(off, min(end-off, minRun))) {
-		s.op, s.coding.kind, n, c = "encoded.hex", hexDigits, &f.hexes, &inHex
-	}
+	s.coding.frame = frame
 	alike := bytes.Clone(f.at(next-int64(frame), int64(frame)))
 	for lines := 1; next > 0; lines++ {
 		if lines&7 == 0 && !f.out.Work(8) {

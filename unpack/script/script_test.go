@@ -440,7 +440,7 @@ func TestEncodedNotes(t *testing.T) {
 	}
 }
 
-// TestHopeless holds that what is given up after 16 bytes would make no sense with any others behind them that
+// TestHopeless holds that what is given up after its first bytes would make no sense with any others behind them that
 // are of use: text, zeros, and the bytes themselves.
 func TestHopeless(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -455,12 +455,13 @@ func TestHopeless(t *testing.T) {
 				b[i] = byte(rng.Uint32()) * byte(rng.Uint32()%2)
 			}
 		}
-		for i := 16; i < len(b); i++ {
-			if b[i] = "and what follows is text "[i%25]; b[15] == 0 && i%2 == int(b[14]&1) {
+		n := 8 + rng.IntN(9)
+		for i := n; i < len(b); i++ {
+			if b[i] = "and what follows is text "[i%25]; b[n-1] == 0 && i%2 == int(b[n-2]&1) {
 				b[i] = 0
 			}
 		}
-		if !hopeless(b[:16]) {
+		if !hopeless(b[:n]) {
 			kept++
 		} else if given++; sense(b) {
 			t.Fatalf("%q", b)

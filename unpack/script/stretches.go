@@ -264,11 +264,11 @@ func (f *finder) head(s stretch, n int) []byte {
 	return b[:n]
 }
 
-// peek returns the first minDecoded bytes of base64 or hexadecimal digits at off, as head does; fewer where
-// sense has nothing to say of these.
-func (f *finder) peek(off int64, c coding) []byte {
+// peek returns the first minDecoded bytes of base64 or hexadecimal digits in [off, end), as head does; fewer
+// where sense has nothing to say of these.
+func (f *finder) peek(off, end int64, c coding) []byte {
 	n, bits, acc, inside := 0, 0, uint32(0), true
-	b := f.at(off, 4*minRunAlone)
+	b := f.at(off, min(end-off, 4*minRunAlone))
 	for i := 0; i < len(b) && n < minDecoded; i++ {
 		x := b[i]
 		if c.quoted {
