@@ -23,6 +23,7 @@ import (
 	"github.com/showcause/showcause/unpack/sevenzip"
 	"github.com/showcause/showcause/unpack/squashfs"
 	"github.com/showcause/showcause/unpack/stream"
+	"github.com/showcause/showcause/unpack/upx"
 	"github.com/showcause/showcause/unpack/volume"
 	"github.com/showcause/showcause/unpack/webfont"
 	"github.com/showcause/showcause/unpack/zip"
@@ -121,6 +122,7 @@ func All() []unpack.Format {
 		script.PostScript(),
 		script.Stretches(),
 		exe.Universal(),
+		upx.Format(),
 		exe.Packed(),
 		installer.NSIS(),
 		exe.Embedded(stream.Measure),

@@ -122,6 +122,7 @@ func members() (out []archive) {
 		vmdk     disk rest
 		vdi      disk rest
 		packed   image memory program
+		upx      image part
 		bmp      image rest
 		gif      comment data rest
 		ico      image rest
