@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -17,11 +18,19 @@ import (
 // "text.nul"; of ISO-2022-JP, between any two letters of which a change to ASCII may stand, "text.iso2022". UTF-16 has a view instead (see package view), and the other formats here read it.
 func Text() unpack.Format {
 	return unpack.Format{
-		Name:  "text",
-		Match: func(p *unpack.Probe) bool { return len(charsets(p.Type, p.Head, p.Source.Size())) > 0 },
+		Name: "text",
+		Match: func(p *unpack.Probe) bool {
+			return slices.ContainsFunc(charsets(p.Type, p.Head, p.Source.Size()), func(c charset) bool {
+				return len(p.Trail) == 0 || p.Trail[len(p.Trail)-1].Op != c.op
+			})
+		},
 		Walk: func(src showcause.Source, out *unpack.Out) {
 			head := bound.Head(src, unpack.HeadSize)
 			for _, c := range charsets(filetype.Detect(head, src), head, src.Size()) {
+				// A page in UTF-7 still says so where it was decoded: nobody decodes it twice.
+				if _, undone := out.Within(c.op); undone {
+					continue
+				}
 				if !out.Work(src.Size()/16 + 1) {
 					return
 				}
