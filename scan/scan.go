@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
 	"github.com/showcause/showcause/unpack/formats"
 	"github.com/showcause/showcause/view"
@@ -375,10 +376,14 @@ func (l *layer) container() *layer {
 	return l.parent
 }
 
-// ancestors returns the ClamAV names of the types of a layer's parents, outermost first.
+// ancestors returns the ClamAV names of the types of a layer's parents, outermost first. A mail
+// in a mailbox is no container of its own there.
 func (l *layer) ancestors() []string {
 	var out []string
 	for p := l.container(); p != nil; p = p.container() {
+		if document.InMailbox(p.Trail) {
+			continue
+		}
 		out = append(out, p.kind.ClamAV())
 	}
 	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
+	"github.com/showcause/showcause/unpack/document"
 )
 
 // stretch is an inclusive range of offsets.
@@ -51,7 +52,7 @@ func (l *layer) anchored(a pattern.Anchor) (all bool, out []stretch) {
 func (l *layer) facts() *rule.Facts {
 	f := &rule.Facts{Size: l.Source.Size(), Entry: -1}
 	for c, p := l, l.parent; p != nil; c, p = p, p.parent {
-		if c.as { // the same bytes, read otherwise
+		if c.as || document.InMailbox(p.Trail) { // the same bytes, read otherwise; a mail, which counts with its mailbox
 			continue
 		}
 		f.Ancestors = append(f.Ancestors, p.kind.ClamAV())

@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/bound"
@@ -148,7 +149,7 @@ func (b *mboxWalk) message(start, end int64) {
 	}
 	buf := b.take()
 	head := b.head(start, end, buf)
-	op, src := "mbox.message", bound.Section(b.src, start, end-start)
+	op, src := opMessage, bound.Section(b.src, start, end-start)
 	known, like := looksMail(head, src), judgeHead(head)
 	if !known {
 		op, src = op+".message", &joined{[]byte(mailPrefix), src}
@@ -158,4 +159,12 @@ func (b *mboxWalk) message(start, end int64) {
 		return // text, which stands in the layer as it is
 	}
 	b.child(unpack.Child{Op: op, Source: src, Size: src.Size()})
+}
+
+// opMessage is what the Op of a mail in a mailbox begins with.
+const opMessage = "mbox.message"
+
+// InMailbox tells whether a layer is a mail out of a mailbox.
+func InMailbox(t showcause.Trail) bool {
+	return len(t) > 0 && strings.HasPrefix(t[len(t)-1].Op, opMessage)
 }
