@@ -226,7 +226,7 @@ func TestPathological(t *testing.T) {
 				m.Verify(1, p, a.Place, in, at, func(int64, int64) bool { return true })
 			}
 		}
-		if over := m.Steps - m.Limit; over > 20_000_000 {
+		if over := m.Steps - m.Limit; over > maxOver {
 			t.Errorf("%.40s: %d steps above the limit", c.src, over)
 		}
 		if !p.Linear() && m.Abandoned == 0 {
@@ -235,6 +235,73 @@ func TestPathological(t *testing.T) {
 		if n := m.machine(1, p).size(); n > 40<<20 {
 			t.Errorf("%.40s: %d bytes", c.src, n)
 		}
+	}
+}
+
+// maxOver is what the last step begun may take beyond a limit: it works off at most one state of
+// the automaton, or one place.
+const maxOver = 4096
+
+// nested makes an expression whose repetitions stand within repetitions.
+func nested(r *rand.Rand, depth int) string {
+	pick := func(s ...string) string { return s[r.IntN(len(s))] }
+	if depth == 0 {
+		return pick("a", "a", ".", `\w`, "[ab]", "(?:a|a)", "(?:a|aa)", "a?")
+	}
+	in := nested(r, depth-1)
+	switch r.IntN(7) {
+	case 0:
+		return "(" + in + ")" + pick("+", "*", "+?", "{2,}") + `\1`
+	case 1:
+		return pick("(?=", "(?!", "(?<!b)(?:") + in + pick("+", "*") + pick("b", "$") + ")" + in
+	case 2:
+		return "(?:" + in + "|" + nested(r, depth-1) + ")" + pick("+", "*", "{1,40}")
+	case 3:
+		return in + pick("+", "*") + nested(r, depth-1) + pick("+", "*?")
+	}
+	return "(?:" + in + ")" + pick("+", "*", "*?", "{0,30}", "{3,}", "+?")
+}
+
+// TestBudget holds that no expression takes more steps than it may, however its repetitions
+// are nested: not in all, and where it backtracks not at one place.
+func TestBudget(t *testing.T) {
+	r := rand.New(rand.NewPCG(91, 92))
+	data := bytesInput(bytes.Repeat([]byte("a"), 3000))
+	back, used := 0, 0
+	for range 3000 {
+		src := nested(r, 1+r.IntN(4)) + []string{"b", "$x", `\1`, ""}[r.IntN(4)]
+		tree, err := syntax.Parse(src, syntax.Flags{Dialect: syntax.PCRE})
+		if err != nil {
+			continue
+		}
+		p, atoms, err := Compile(tree, Options{})
+		if err != nil {
+			continue
+		}
+		m := &Matcher{Limit: 1 + r.Int64N(100_000), BackLimit: 1 + r.Int64N(5000)}
+		m.Scan(1, p, data, 0, data.Size(), func(off, n int64) bool { return true })
+		for _, a := range atoms[:min(len(atoms), 4)] {
+			m.Verify(1, p, a.Place, data, 100, func(int64, int64) bool { return true })
+		}
+		if m.Steps > m.Limit+maxOver {
+			t.Errorf("%s: %d steps of %d", src, m.Steps, m.Limit)
+		}
+		if m.Steps > m.Limit {
+			if used++; !m.Exhausted() {
+				t.Errorf("%s: over its limit, and not exhausted", src)
+			}
+		}
+		one := &Matcher{BackLimit: 1000}
+		if before := one.Steps; !p.Linear() {
+			back++
+			one.Scan(1, p, data, 0, 1, func(off, n int64) bool { return true })
+			if one.Steps-before > 1000+maxOver {
+				t.Errorf("%s: %d steps at one place", src, one.Steps-before)
+			}
+		}
+	}
+	if t.Logf("%d backtrack, %d used their limit up", back, used); back < 500 || used < 1000 {
+		t.Error("too few are hard")
 	}
 }
 
