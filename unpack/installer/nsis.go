@@ -45,8 +45,7 @@ const (
 
 	opLZMA    = "nsis.lzma"
 	opDeflate = "nsis.deflate"
-
-	nsisPacker = showcause.Unsupported + ".packer.nsis"
+	opBzip2   = "nsis.bzip2"
 )
 
 // headerAt finds the header, -1 if there is none.
@@ -106,23 +105,25 @@ func properties(b []byte) int {
 	return -1
 }
 
-// open decodes what is compressed, and says how; "" where that is not supported.
+// open decodes what is compressed, and says how.
 func open(src showcause.Source) (r io.Reader, method string) {
 	head, _ := bound.ReadAt(src, 0, min(16, src.Size()), 16)
 	in := bufio.NewReader(io.NewSectionReader(src, 0, src.Size()))
 	if i := properties(head); i >= 0 {
-		if i == 1 && head[0] == 1 {
-			return nil, "" // with a filter for instructions of x86
-		}
 		in.Discard(i + 5)
 		d, err := codec.NewLZMA(in, [5]byte(head[i:i+5]), -1)
 		if err != nil {
 			return failed{}, opLZMA
 		}
+		if i == 1 && head[0] == 1 { // the filter for instructions of x86
+			if f, ok := codec.NewBranch(d, codec.BranchX86, 0); ok {
+				return f, opLZMA
+			}
+		}
 		return d, opLZMA
 	}
-	if len(head) > 1 && head[0] == '1' && head[1] < 14 {
-		return nil, "" // bzip2 without its headers
+	if len(head) > 1 && head[0] == '1' && head[1] < 14 { // the origin is in a block
+		return newBzip2(in), opBzip2
 	}
 	return flate.NewReader(in), opDeflate
 }
@@ -149,11 +150,7 @@ func walkBlocks(data showcause.Source, base int64, out *unpack.Out) {
 		c := unpack.Child{Op: "nsis.stored", Source: bound.Section(data, at, n), Size: n}
 		if v&packed != 0 {
 			r, method := open(c.Source)
-			if c = (unpack.Child{Op: method, Reader: r, Size: -1, Deflate: method == opDeflate}); method == "" {
-				out.Gap(nsisPacker, base+at, n)
-				at += n
-				continue
-			}
+			c = unpack.Child{Op: method, Reader: r, Size: -1, Deflate: method == opDeflate}
 		}
 		if !out.Child(c) {
 			return
@@ -165,10 +162,6 @@ func walkBlocks(data showcause.Source, base int64, out *unpack.Out) {
 // walkSolid reads blocks that are one stream.
 func walkSolid(data showcause.Source, base int64, out *unpack.Out) {
 	r, method := open(data)
-	if method == "" {
-		out.Gap(nsisPacker, base, data.Size())
-		return
-	}
 	var b [4]byte
 	for out.Work(1) {
 		if _, err := io.ReadFull(r, b[:]); err != nil {

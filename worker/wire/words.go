@@ -82,7 +82,7 @@ func members() (out []archive) {
 		kwaj     lzss mszip rest stored unknown xor
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
 		mbr      partition rest
-		nsis     deflate lzma stored
+		nsis     bzip2 deflate lzma stored
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
 		msg      rtf
