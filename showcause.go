@@ -59,6 +59,7 @@ type Finding struct {
 	Digest  string  `json:"digest"`            // SHA-256 of the rule's text, hexadecimal
 	Matches []Match `json:"matches"`           // at most MaxMatches a pattern
 	Allowed string  `json:"allowed,omitempty"` // name of the allow-list rule that overrules the finding
+	Stage   Stage   `json:"stage,omitempty"`   // of the rule, where a signed release gives it one
 	// Chain holds what the input and each layer of the trail were, in order,
 	// len(Trail)+1 of them, and Counts the matches of each pattern, MaxCount
 	// at most, where the scan was asked for them.

@@ -63,7 +63,7 @@ const (
 func (c Code) Unread() bool { return !strings.HasPrefix(string(c), string(Ambiguous)) }
 
 // Conclude works the verdict out from the findings and gaps. Findings that an
-// allow-list overrules do not count.
+// allow-list overrules, or whose rule is only tried, do not count.
 func (r *Report) Conclude() {
 	r.Verdict = NothingFound
 	for i := range r.Gaps {
@@ -73,7 +73,7 @@ func (r *Report) Conclude() {
 		}
 	}
 	for i := range r.Findings {
-		if r.Findings[i].Allowed == "" {
+		if r.Findings[i].Alarms() {
 			r.Verdict = Found
 			return
 		}

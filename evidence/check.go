@@ -174,6 +174,9 @@ func (c *checker) rules() {
 	c.label(at+"file", rule.File, true)
 	c.least(at+"line", rule.Line, 0)
 	c.label(at+"allowed", rule.Allowed, true)
+	if rule.Stage != "" && rule.Stage != "shadow" && rule.Stage != "report" && rule.Stage != "act" {
+		c.bad(BadValue, at+"stage", "%.40q, want shadow, report or act", rule.Stage)
+	}
 	if len(rule.Text) > maxText || len(rule.Base64) > maxText/3*4+4 {
 		c.bad(BadValue, at+"text", "longer than %d bytes", maxText)
 	}

@@ -90,7 +90,7 @@ func (c *checker) sums(at string, v *Coverage) {
 func (c *checker) findingVerdict() {
 	s := c.s
 	ok := s.Verdict == "found"
-	if s.Rules.Rule.Allowed != "" { // another rule may have fired, or none
+	if !s.Rules.Rule.Alarms() { // another rule may have fired, or none
 		rest := "incomplete"
 		if s.Coverage.Complete {
 			rest = "nothing-found"

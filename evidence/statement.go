@@ -153,7 +153,12 @@ type Rule struct {
 	Line     int64  `json:"line"`
 	// Allowed is the rule of an allow-list that overrules the finding.
 	Allowed string `json:"allowed,omitempty"`
+	// Stage is how far the rule may go, where a signed release says so: shadow, report, act.
+	Stage string `json:"stage,omitempty"`
 }
+
+// Alarms tells whether a finding by the rule makes a verdict.
+func (r *Rule) Alarms() bool { return r.Allowed == "" && r.Stage != "shadow" }
 
 // SetText fills in Digest and the text.
 func (r *Rule) SetText(s string) { setText(r, s) }

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/publish"
 	"github.com/showcause/showcause/publish/witness"
@@ -33,7 +36,10 @@ type world struct {
 	wit       *witness.Witness
 	site      signed.Site
 	state     signed.State
+	rules     []byte // the list that the host took
+	asked     []byte // and the one that it saw last
 	n         int
+	stage     showcause.Stage // of what is published; "": report
 }
 
 func newWorld(t *testing.T) *world {
@@ -100,9 +106,13 @@ func (w *world) tryPublish(dir string, ws []publish.Witness, lines ...string) er
 	w.must(os.Mkdir(from, 0o755))
 	w.must(os.WriteFile(filepath.Join(from, "mine.ldb"), []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 	var rules []signed.Rule
+	stage := showcause.StageReport
+	if w.stage != "" {
+		stage = w.stage
+	}
 	for _, l := range lines {
 		sum := sha256.Sum256([]byte(l))
-		rules = append(rules, signed.Rule{Name: l, Digest: hex.EncodeToString(sum[:]), Stage: signed.Report})
+		rules = append(rules, signed.Rule{Name: l, Digest: hex.EncodeToString(sum[:]), Stage: stage})
 	}
 	_, err := w.open(dir).Release(from, rules, ws...)
 	return err
@@ -145,6 +155,20 @@ func (w *world) ask(f signed.Fetch) (*signed.Release, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := c.File(context.Background(), signed.RulesName)
+	if err != nil {
+		return nil, err
+	}
+	old := func(want string) (io.ReadCloser, error) {
+		if sum := sha256.Sum256(w.rules); hex.EncodeToString(sum[:]) != want {
+			w.t.Errorf("the list of rules that was taken is not %s", want)
+		}
+		return io.NopCloser(bytes.NewReader(w.rules)), nil
+	}
+	if err := r.Follow(bytes.NewReader(list), old, func(signed.Rule) error { return nil }); err != nil {
+		return nil, err
+	}
+	w.asked = list
 	for name := range r.Manifest.Files {
 		if _, err := c.File(context.Background(), name); err != nil {
 			return nil, err
@@ -157,7 +181,7 @@ func (w *world) takes(f signed.Fetch) *signed.Release {
 	w.t.Helper()
 	r, err := w.ask(f)
 	w.must(err)
-	w.state = r.State
+	w.state, w.rules = r.State, w.asked
 	return r
 }
 
@@ -242,14 +266,14 @@ func TestTakes(t *testing.T) {
 	w := newWorld(t)
 	w.publish(w.dir, "one", "two")
 	f := serve(w.dir, nil)
-	if r := w.takes(f); !r.New || r.Manifest.Version != 1 || r.Index != 2 || len(r.Manifest.Rules) != 2 {
+	if r := w.takes(f); !r.New || r.Manifest.Version != 1 || r.Index != 2 || r.Manifest.Rules.Count != 2 {
 		t.Errorf("%+v", r)
 	}
 	if r := w.takes(f); r.New {
 		t.Error("the same release is new")
 	}
 	w.publish(w.dir, "one", "three")
-	if r := w.takes(f); !r.New || r.Manifest.Version != 2 || r.Index != 5 || len(r.Manifest.Changes) != 2 {
+	if r := w.takes(f); !r.New || r.Manifest.Version != 2 || r.Index != 5 || r.Manifest.Changes.Count != 2 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -270,15 +294,19 @@ type attack struct {
 func attacks() []attack {
 	return []attack{
 		{"arbitrary installation: another file in place of the signed one", func(w *world) {
-			for _, name := range []string{"mine.ldb", signed.ManifestName} {
+			for _, name := range []string{"mine.ldb", signed.ManifestName, signed.RulesName} {
 				sum := sha256.Sum256(w.file(w.dir, "releases/2.json"))
 				path := "targets/" + hex.EncodeToString(sum[:]) + "." + name
-				if name == "mine.ldb" {
-					m, err := signed.ParseManifest(w.file(w.dir, "releases/2.json"))
-					w.must(err)
+				m, err := signed.ParseManifest(w.file(w.dir, "releases/2.json"))
+				w.must(err)
+				switch name {
+				case "mine.ldb":
 					path = "targets/" + m.Files[name].SHA256 + "." + name
+				case signed.RulesName:
+					path = "targets/" + m.Rules.SHA256 + "." + name
 				}
-				b := []byte(strings.Replace(string(w.file(w.dir, path)), "two", "tvo", 1))
+				b := w.file(w.dir, path)
+				b[len(b)-2] ^= 1
 				w.refused(serve(w.dir, map[string][]byte{path: b}), signed.Altered)
 			}
 		}},
@@ -451,11 +479,17 @@ func splitViews() []attack {
 			w.takes(serve(w.dir, nil))
 			m, err := signed.ParseManifest(w.file(thief, "releases/2.json"))
 			w.must(err)
-			m.Version, m.Previous = 3, m.Previous+int64(len(m.Changes))+1
-			m.Changes = nil // the truth is one
+			m.Version, m.Previous = 3, m.Index()
+			list := w.file(thief, "targets/"+m.Rules.SHA256+"."+signed.RulesName)
 			sum := sha256.Sum256([]byte("evil"))
-			m.Rules = append(m.Rules, signed.Rule{Name: "evil", Digest: hex.EncodeToString(sum[:]), Stage: signed.Act})
-			m.Sort()
+			evil := signed.Rule{Name: "zz", Digest: hex.EncodeToString(sum[:]), Stage: showcause.StageAct}
+			list = append(list, evil.String()+"\n"...)
+			m.Rules, err = signed.Of(signed.Rules(bytes.NewReader(list)), io.Discard)
+			w.must(err)
+			m.Changes, err = signed.Of(signed.Changes(strings.NewReader("")), io.Discard) // the truth is one
+			w.must(err)
+			w.must(os.WriteFile(filepath.Join(thief, "site/targets", m.Rules.SHA256+"."+signed.RulesName), list, 0o600))
+			w.must(os.WriteFile(filepath.Join(thief, "site/releases/3.changes"), nil, 0o600))
 			b, err := m.Bytes()
 			w.must(err)
 			w.must(os.WriteFile(filepath.Join(thief, "pending.json"), b, 0o600))
@@ -507,10 +541,10 @@ func beset(t *testing.T, all []attack) {
 			w.publish(w.dir, "one")
 			w.takes(serve(w.dir, nil))
 			w.publish(w.dir, "one", "two")
-			before := w.state
+			before, rules := w.state, w.rules
 			a.do(w)
 			// A host that was only refused still takes what the publisher serves.
-			w.state, w.site = before, source(t, w.dir)
+			w.state, w.rules, w.site = before, rules, source(t, w.dir)
 			w.clock = w.clock.Add(time.Hour)
 			if w.state.Latest.After(w.clock) {
 				w.clock = w.state.Latest

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/publish"
 	"github.com/showcause/showcause/publish/monitor"
 	"github.com/showcause/showcause/update/signed"
@@ -57,7 +58,14 @@ func TestMonitor(t *testing.T) {
 		}
 	}
 	m := w.file(w.dir, "releases/7.json")
-	wrong("another manifest", monitor.State{}, serve(w.dir, map[string][]byte{"releases/7.json": bytes.Replace(m, []byte("report"), []byte("shadow"), 1)}))
+	wrong("another manifest", monitor.State{}, serve(w.dir, map[string][]byte{"releases/7.json": bytes.Replace(m, []byte(`"mine.ldb"`), []byte(`"mime.ldb"`), 1)}))
+	changes := w.file(w.dir, "releases/7.changes")
+	wrong("other changes", monitor.State{}, serve(w.dir, map[string][]byte{"releases/7.changes": bytes.Replace(changes, []byte("report"), []byte("shadow"), 1)}))
+	wrong("changes that are gone", monitor.State{}, serve(w.dir, map[string][]byte{"releases/7.changes": nil}))
+	parsed, err := signed.ParseManifest(m)
+	w.must(err)
+	list := "targets/" + parsed.Rules.SHA256 + "." + signed.RulesName
+	wrong("other rules", monitor.State{}, serve(w.dir, map[string][]byte{list: bytes.Replace(w.file(w.dir, list), []byte("report"), []byte("shadow"), 1)}))
 	wrong("a manifest that is gone", monitor.State{}, serve(w.dir, map[string][]byte{"releases/7.json": nil}))
 	tile := w.file(w.dir, "log/tile/entries/000")
 	tile[40] ^= 1
@@ -119,7 +127,7 @@ func bigSite(t testing.TB, dir string, now func() time.Time, releases, rules int
 	for r := range releases {
 		var all []signed.Rule
 		for i := range rules {
-			all = append(all, signed.Rule{Name: fmt.Sprintf("Rule.%d.%d", r, i), Digest: fmt.Sprintf("%064x", r*rules+i), Stage: signed.Report})
+			all = append(all, signed.Rule{Name: fmt.Sprintf("Rule.%d.%d", r, i), Digest: fmt.Sprintf("%064x", r*rules+i), Stage: showcause.StageReport})
 		}
 		_, err := p.Release(from, all)
 		must(err)

@@ -13,6 +13,7 @@
 package publish
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -239,13 +241,13 @@ func (p *Publisher) Release(dir string, rules []signed.Rule, witnesses ...Witnes
 	if err != nil {
 		return 0, err
 	}
-	m := &signed.Manifest{Pack: p.Pack, Version: 1, Time: p.now().UTC().Truncate(time.Second), Previous: index, Files: map[string]signed.File{}, Rules: rules}
-	var old []signed.Rule
+	m := &signed.Manifest{Pack: p.Pack, Version: 1, Time: p.now().UTC().Truncate(time.Second), Previous: index, Files: map[string]signed.File{}}
 	if last != nil {
-		m.Version, old = last.Version+1, last.Rules
+		m.Version = last.Version + 1
 	}
-	m.Sort()
-	m.Changes = signed.Changed(old, m.Rules)
+	if err := p.lists(m, last, rules); err != nil {
+		return 0, err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, fmt.Errorf("publish: %w", err)
@@ -291,7 +293,50 @@ func (p *Publisher) last() (*signed.Manifest, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return m, m.Previous + int64(len(m.Changes)) + 1, nil
+	return m, m.Index(), nil
+}
+
+// lists writes the lists of a release's rules, and of its changes.
+func (p *Publisher) lists(m, last *signed.Manifest, rules []signed.Rule) error {
+	slices.SortFunc(rules, signed.Rule.Compare)
+	var text bytes.Buffer
+	var err error
+	if m.Rules, err = signed.Of(all(rules), &text); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if err := p.write(listPath(m.Rules), text.Bytes()); err != nil {
+		return err
+	}
+	old := all(nil)
+	if last != nil {
+		in, err := os.Open(filepath.Join(p.dir, listPath(last.Rules)))
+		if err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+		defer in.Close()
+		old = signed.Rules(last.Rules.Check(in, signed.RulesName))
+	}
+	text.Reset()
+	if m.Changes, err = signed.Of(signed.Changed(old, all(rules)), &text); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	return p.write(changesPath(m), text.Bytes())
+}
+
+func listPath(l signed.List) string { return "site/targets/" + l.SHA256 + "." + signed.RulesName }
+func changesPath(m *signed.Manifest) string {
+	return fmt.Sprintf("site/releases/%d.changes", m.Version)
+}
+
+// all is a list that is in memory.
+func all(rules []signed.Rule) iter.Seq2[signed.Rule, error] {
+	return func(yield func(signed.Rule, error) bool) {
+		for _, r := range rules {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Finish ends a release that is under way: logs it, has the log signed by witnesses, and
@@ -313,13 +358,13 @@ func (p *Publisher) Finish(witnesses ...Witness) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := enter(l, m, b); err != nil {
+	if err := p.enter(l, m, b); err != nil {
 		return err
 	}
 	if err := p.cosign(l, witnesses); err != nil {
 		return err
 	}
-	proof, err := l.Prove(m.Previous + int64(len(m.Changes)) + 1)
+	proof, err := l.Prove(m.Index())
 	if err != nil {
 		return err
 	}
@@ -345,18 +390,36 @@ func (p *Publisher) Finish(witnesses ...Witness) (err error) {
 }
 
 // enter appends the leaves that the log does not have yet.
-func enter(l *translog.Log, m *signed.Manifest, manifest []byte) error {
-	leaves := m.Leaves(manifest)
+func (p *Publisher) enter(l *translog.Log, m *signed.Manifest, manifest []byte) error {
 	done := l.Size() - (m.Previous + 1)
-	if done < 0 || done > int64(len(leaves)) {
+	if done < 0 || done > m.Changes.Count+1 {
 		return fmt.Errorf("publish: the log has %d entries, and the release before ended at %d", l.Size(), m.Previous)
 	}
-	for part := range slices.Chunk(leaves[done:], translog.MaxBatch) {
-		if _, err := l.Append(part); err != nil {
-			return err
+	in, err := os.Open(filepath.Join(p.dir, changesPath(m)))
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	defer in.Close()
+	var part []translog.Digest
+	add := func(d translog.Digest, last bool) (err error) {
+		if done--; done < 0 {
+			part = append(part, d)
+		}
+		if len(part) == translog.MaxBatch || last && len(part) > 0 {
+			_, err = l.Append(part)
+			part = part[:0]
+		}
+		return err
+	}
+	for c, err := range signed.Changes(m.Changes.Check(in, "changes")) {
+		if err == nil {
+			err = add(m.ChangeLeaf(&c), false)
+		}
+		if err != nil {
+			return fmt.Errorf("publish: %w", err)
 		}
 	}
-	return nil
+	return add(m.Leaf(manifest), true)
 }
 
 // cosign asks the witnesses, and is content when the policy is.

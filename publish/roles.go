@@ -160,6 +160,9 @@ func (p *Publisher) signTargets(m *signed.Manifest, manifest []byte) error {
 			return err
 		}
 	}
+	if err := add(signed.RulesName, m.Rules.SHA256, m.Rules.Length); err != nil {
+		return err
+	}
 	sum := sha256.Sum256(manifest)
 	if err := add(signed.ManifestName, hex.EncodeToString(sum[:]), int64(len(manifest))); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,13 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/publish"
+	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/update"
 	"github.com/showcause/showcause/update/signed"
 )
 
 // courier brings what a site has.
-type courier struct{ fetch signed.Fetch }
+type courier struct {
+	fetch signed.Fetch
+	to    *update.Folder
+}
 
 func (c courier) TXT(context.Context, string) ([]string, error) { return nil, nil }
 
@@ -26,7 +32,17 @@ func (c courier) Fetch(ctx context.Context, a update.Ask) (update.Got, error) {
 	if errors.Is(err, signed.ErrAbsent) {
 		return update.Got{Status: 404}, nil
 	}
-	return update.Got{Status: 200, Content: b}, err
+	if err != nil || a.Small {
+		return update.Got{Status: 200, Content: b}, err
+	}
+	in, err := c.to.Inbox()
+	if err == nil {
+		err = in.Truncate(0)
+	}
+	if err == nil {
+		_, err = in.WriteAt(b, 0)
+	}
+	return update.Got{Status: 200, Bytes: int64(len(b))}, err
 }
 
 // A host's folder takes releases; of one that is refused the history has a line that
@@ -39,7 +55,7 @@ func TestFolder(t *testing.T) {
 		folder, err := update.OpenFolder(nil, dir)
 		w.must(err)
 		defer folder.Close()
-		return folder.Run(context.Background(), []update.Source{s}, update.Options{Courier: courier{f}, Now: w.now})[0]
+		return folder.Run(context.Background(), []update.Source{s}, update.Options{Courier: courier{f, folder}, Now: w.now})[0]
 	}
 	serves := func() string {
 		b, _ := os.ReadFile(filepath.Join(dir, "mine-mine.ldb"))
@@ -82,8 +98,21 @@ func TestFolder(t *testing.T) {
 	path := fmt.Sprintf("targets/%s.mine.ldb", m.Files["mine.ldb"].SHA256)
 	refused(serve(w.dir, map[string][]byte{path: []byte("evil\n")}), signed.Altered)
 	refused(serve(w.dir, map[string][]byte{"proofs/3": nil}), signed.Unlogged)
+	lists := "targets/" + m.Rules.SHA256 + "." + signed.RulesName
+	refused(serve(w.dir, map[string][]byte{lists: bytes.Replace(w.file(w.dir, lists), []byte("report"), []byte("act"), 1)}), signed.Altered)
 	if r := run(serve(w.dir, nil)); r.Err != nil || serves() != "three\n" {
 		t.Errorf("%+v %q", r, serves())
+	}
+	stages := func() string { b, _ := os.ReadFile(filepath.Join(dir, "mine.stages")); return string(b) }
+	want := rule.StagesHead + "\nfile mine-mine.ldb\n" + string(w.file(w.dir, lists))
+	if stages() != want {
+		t.Errorf("%q, want %q", stages(), want)
+	}
+	// A stage that changes is a change of its own.
+	w.stage = showcause.StageAct
+	w.publish(w.dir, "three")
+	if r := run(serve(w.dir, nil)); r.Err != nil || !r.Changed || stages() != strings.Replace(want, "report", "act", 1) {
+		t.Errorf("%+v %q", r, stages())
 	}
 }
 
@@ -102,7 +131,7 @@ func FuzzRefresh(f *testing.F) {
 		f.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("x"))
-	if _, err := p.Release(from, []signed.Rule{{Name: "x", Digest: fmt.Sprintf("%x", sum), Stage: signed.Report}}); err != nil {
+	if _, err := p.Release(from, []signed.Rule{{Name: "x", Digest: fmt.Sprintf("%x", sum), Stage: showcause.StageReport}}); err != nil {
 		f.Fatal(err)
 	}
 	site := source(f, dir)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
 )
 
 // Guard says what must not be taken. The zero value is the default.
@@ -53,20 +55,10 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Stage is how far a rule may go.
-type Stage string
-
-// The stages. The default is StageReport.
-const (
-	StageShadow Stage = "shadow" // recorded; no alert, no action
-	StageReport Stage = "report" // no action
-	StageAct    Stage = "act"    // its findings may be acted on
-)
-
 // Stages are stages by rule: the first line whose pattern fits counts.
 type Stages []struct {
 	Pattern string
-	Stage   Stage
+	Stage   showcause.Stage
 }
 
 // ParseStages reads lines of a stage and a pattern of rule names (path.Match).
@@ -83,8 +75,8 @@ func ParseStages(text []byte) (out Stages, err error) {
 		if len(f) != 2 {
 			return nil, fmt.Errorf("stages: line %d: want a stage and a pattern", n)
 		}
-		s := Stage(f[0])
-		if s != StageShadow && s != StageReport && s != StageAct {
+		s := showcause.Stage(f[0])
+		if s != showcause.StageShadow && s != showcause.StageReport && s != showcause.StageAct {
 			return nil, fmt.Errorf("stages: line %d: stage %q: want shadow, report or act", n, f[0])
 		}
 		if _, err := path.Match(f[1], ""); err != nil {
@@ -92,20 +84,24 @@ func ParseStages(text []byte) (out Stages, err error) {
 		}
 		out = append(out, struct {
 			Pattern string
-			Stage   Stage
+			Stage   showcause.Stage
 		}{f[1], s})
 	}
 	return out, nil
 }
 
-// Of returns the stage of a rule.
-func (s Stages) Of(rule string) Stage {
+// Of returns the stage of a rule: the weaker of what the lines say of its name and of the one
+// that its publisher signed, "" for none. Where neither says anything, it is showcause.StageReport.
+func (s Stages) Of(rule string, signed showcause.Stage) showcause.Stage {
 	for _, l := range s {
 		if ok, _ := path.Match(l.Pattern, rule); ok {
-			return l.Stage
+			return l.Stage.Weaker(signed)
 		}
 	}
-	return StageReport
+	if signed == "" {
+		return showcause.StageReport
+	}
+	return signed
 }
 
 // guard is what a Take holds files against.
@@ -247,7 +243,7 @@ func (g *guard) hit(x *file, p string) {
 // allows tells whether stage and brake let a file be taken now.
 func (g *guard) allows(x *file) bool {
 	rule := x.outcome.Rule
-	if s := g.stages.Of(rule); s != StageAct && !x.request.Approved {
+	if s := g.stages.Of(rule, showcause.Stage(x.statement.Rules.Rule.Stage)); s != showcause.StageAct && !x.request.Approved {
 		return x.refuse(Held, noStage, "rule %s is at stage %s", rule, s)
 	}
 	if n := len(g.packaged[rule]); g.limits.Packaged >= 0 && n > g.limits.Packaged {

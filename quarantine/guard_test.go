@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/showcause/showcause"
 )
 
 // root makes a small Debian root beside the files: packages, some of whose files
@@ -245,13 +247,27 @@ func TestStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for rule, want := range map[string]Stage{"Win.A.Weak-1": StageShadow, "Win.B": StageAct, "X": StageReport} {
-		if got := s.Of(rule); got != want {
+	for rule, want := range map[string]showcause.Stage{"Win.A.Weak-1": showcause.StageShadow, "Win.B": showcause.StageAct, "X": showcause.StageReport} {
+		if got := s.Of(rule, ""); got != want {
 			t.Errorf("%s: %s, want %s", rule, got, want)
 		}
 	}
-	if got := Stages(nil).Of("X"); got != StageReport {
-		t.Errorf("default %s", got)
+	for _, c := range []struct{ local, signed, want showcause.Stage }{
+		{"", "", showcause.StageReport},
+		{"", showcause.StageAct, showcause.StageAct},
+		{"", showcause.StageShadow, showcause.StageShadow},
+		{showcause.StageAct, "", showcause.StageAct},
+		{showcause.StageAct, showcause.StageReport, showcause.StageReport},
+		{showcause.StageReport, showcause.StageAct, showcause.StageReport},
+		{showcause.StageShadow, showcause.StageAct, showcause.StageShadow},
+	} {
+		s := Stages{}
+		if c.local != "" {
+			s, _ = ParseStages([]byte(string(c.local) + " *"))
+		}
+		if got := s.Of("X", c.signed); got != c.want {
+			t.Errorf("%q here and %q signed: %q, want %q", c.local, c.signed, got, c.want)
+		}
 	}
 	for _, bad := range []string{"act", "act a b", "kill *", "act [a"} {
 		if _, err := ParseStages([]byte(bad)); err == nil {

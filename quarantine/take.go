@@ -219,6 +219,9 @@ func (q *Quarantine) actable(x *file) bool {
 	if s.Rules.Rule.Allowed != "" {
 		return x.refuse(Refused, noFinding, "rule %s allows the file", s.Rules.Rule.Allowed)
 	}
+	if !s.Rules.Rule.Alarms() { // whatever else was found in the file, and whoever approves
+		return x.refuse(Held, noStage, "rule %s is only tried (stage %s)", x.outcome.Rule, s.Rules.Rule.Stage)
+	}
 	if len(s.Subject.SHA256) != 2*sha256.Size {
 		return x.refuse(Refused, noFinding, "the record hides the file's digest")
 	}

@@ -5,6 +5,7 @@
 package rule
 
 import (
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/regex"
 	"github.com/showcause/showcause/regex/syntax"
@@ -135,10 +136,11 @@ func (r *Rule) Key() string { return r.YARA.Namespace + ":" + r.Name }
 
 // Origin says what a rule is called and where it stands.
 type Origin struct {
-	Name string
-	File string // base name of the file, "main.cvd/main.ldb" for one inside a container
-	Line int    // from 1
-	Text string // the line as it stands, without its end; of YARA's, the rule from its first word to its last brace
+	Name  string
+	File  string          // base name of the file, "main.cvd/main.ldb" for one inside a container
+	Line  int             // from 1
+	Stage showcause.Stage // as its publisher signed it; "" for most
+	Text  string          // the line as it stands, without its end; of YARA's, the rule from its first word to its last brace
 }
 
 // Guard is what the layer itself must be. The zero value asks nothing. A nil

@@ -135,7 +135,7 @@ func (b *Builder) Rule(r *rule.Rule) error {
 	if r.Heuristic {
 		flags |= flagHeuristic
 	}
-	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.File), Line: uint32(r.Line), Flags: flags}
+	n.row = ruleRow{Target: uint32(r.Target), File: b.file(r.Staged()), Line: uint32(r.Line), Flags: flags}
 	n.row.Name, n.row.NameLen = b.push(&b.names, name)
 	n.row.Text, n.row.TextLen = b.textPiece(r.Text)
 	n.row.Program, n.row.ProgramLen = b.program(prog)

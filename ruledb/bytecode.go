@@ -13,6 +13,17 @@ func (db *DB) Bytecode(i uint32) (is, alias bool) {
 // Program gives the text of the program that rule i is. An error says that the
 // database is damaged there.
 func (db *DB) Program(i uint32) ([]byte, error) {
-	r := &db.rules[i]
-	return db.texts.read(uint64(r.Text), uint64(r.TextLen))
+	return db.texts.read(uint64(db.rules[i].Text), uint64(db.rules[i].TextLen))
+}
+
+const Heuristic = "heuristic" // kind of a rule that is decided by what its text says
+
+// Heuristics returns the rules of this kind: rule.Rule.Heuristic.
+func (db *DB) Heuristics() (out []uint32) {
+	for i := range db.rules {
+		if db.rules[i].Flags&flagHeuristic != 0 {
+			out = append(out, uint32(i))
+		}
+	}
+	return out
 }

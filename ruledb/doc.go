@@ -23,7 +23,7 @@
 //	spaces    one row a namespace of such rules (spaceRow)
 //	abouts    JSON: namespace, tags, metadata and pattern names of such a rule
 //	skips     (cold) JSON lines: every signature that was left out
-//	files     {name u32, length u32} of each source file's name, in names
+//	files     {name u32, length u32} of each source file's name, in names (rule.Origin.Staged)
 //	rules     one row a rule with patterns (ruleRow)
 //	uses      u32 pattern indexes; a rule has a run of them. Then other runs of u32
 //	patterns  one row a pattern (patternRow); equal patterns of different rules are one

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -20,8 +21,9 @@ type Info struct {
 	Digest string `json:"digest"` // SHA-256 of Text, hexadecimal
 	Kind   string `json:"kind"`   // "patterns", "digest", "allow", Heuristic
 	// Patterns are the rule's patterns as they were understood.
-	Patterns []string `json:"patterns,omitempty"`
-	YARA     *About   `json:"yara,omitempty"`
+	Patterns []string        `json:"patterns,omitempty"`
+	YARA     *About          `json:"yara,omitempty"`
+	Stage    showcause.Stage `json:"stage,omitempty"` // as its publisher signed it
 }
 
 // Name returns the name that rule i is reported by. Where the database is damaged
@@ -59,12 +61,12 @@ func (db *DB) Info(i uint32) (Info, error) {
 	out := Info{Index: i, Kind: "patterns"}
 	if int(i) < len(db.rules) {
 		r := &db.rules[i]
-		out.Name = db.Name(i)
 		text, err := db.texts.read(uint64(r.Text), uint64(r.TextLen))
 		if err != nil {
 			return Info{}, err
 		}
-		out.File, out.Line, out.Text = db.file(r.File), int(r.Line), string(text)
+		out.File, out.Stage = db.file(r.File)
+		out.Name, out.Line, out.Text = db.Name(i), int(r.Line), string(text)
 		if err := db.proveRule(i); err != nil {
 			return Info{}, err
 		}
@@ -109,7 +111,8 @@ func (db *DB) digestInfo(i uint32, out *Info) error {
 	if err != nil {
 		return err
 	}
-	out.Name, out.File, out.Line, out.Kind = joinName(name, m.nameFlags()), db.file(uint32(file)), int(m.line), "digest"
+	out.Name, out.Line, out.Kind = joinName(name, m.nameFlags()), int(m.line), "digest"
+	out.File, out.Stage = db.file(uint32(file))
 	if t.allow() {
 		out.Kind = "allow"
 	}
@@ -117,9 +120,9 @@ func (db *DB) digestInfo(i uint32, out *Info) error {
 	return err
 }
 
-func (db *DB) file(i uint32) string {
+func (db *DB) file(i uint32) (string, showcause.Stage) {
 	f := db.files[i]
-	return string(db.names[f[0] : f[0]+f[1]])
+	return rule.Unstaged(string(db.names[f[0] : f[0]+f[1]]))
 }
 
 // Find returns the rules with that name, ".UNOFFICIAL" or not, at most max; 0 is no bound.

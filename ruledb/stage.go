@@ -64,7 +64,7 @@ func (b *Builder) Digest(d *rule.DigestRule) error {
 	if len(name) > maxName {
 		return fmt.Errorf("name of %d bytes: too long", len(name))
 	}
-	m := digestMeta{size: anySize, line: uint64(d.Line), file: uint64(b.file(d.File)) << digestFlags}
+	m := digestMeta{size: anySize, line: uint64(d.Line), file: uint64(b.file(d.Staged())) << digestFlags}
 	if d.Size >= 0 {
 		m.size = uint64(d.Size)
 	}

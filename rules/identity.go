@@ -46,6 +46,12 @@ func identity(paths []string, o *Options) (string, error) {
 		}
 		state(h, abs, st)
 		if !st.IsDir() {
+			for _, f := range stagesBeside(arg) {
+				if st, err = os.Stat(f); err != nil {
+					return "", err
+				}
+				state(h, f, st)
+			}
 			continue
 		}
 		if err := folderState(h, abs); err != nil {

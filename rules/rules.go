@@ -31,7 +31,7 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 7"
+const tool = "showcause 8"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
@@ -118,6 +118,9 @@ func Compile(paths []string, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	var c compiler
+	if c.stages, err = readStages(paths); err != nil {
+		return nil, fmt.Errorf("rules: stages: %w", err)
+	}
 	var yara []input
 	var links []heuristic.Line
 	link := func(file, line string) { links = append(links, heuristic.Line{File: file, Text: line}) }
@@ -220,7 +223,8 @@ func clamFolder(arg string) bool {
 type compiler struct {
 	ruledb.Builder
 	meta     ruledb.Meta
-	official bool              // they are the built-in rules
+	official bool // they are the built-in rules
+	stages   stages
 	names    map[string]string // of sources of YARA rules: what the database calls them, by path
 }
 
@@ -229,6 +233,7 @@ func (c *compiler) Rule(r *rule.Rule) error {
 		r.Name = strings.ReplaceAll(r.Name, "_", ".")
 		r.YARA.Views = true
 	}
+	r.Stage = c.stages.of(&r.Origin)
 	return c.Builder.Rule(r)
 }
 

@@ -223,7 +223,7 @@ func (in *input) found(l *layer, index uint32, matches []showcause.Match, counts
 	}
 	in.excerpts(l, matches)
 	in.keep(showcause.Finding{
-		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower,
+		Trail: l.Trail, Rule: info.Name, Index: index, Digest: info.Digest, Matches: matches, Allowed: l.allowed, AllowedIndex: l.allower, Stage: info.Stage,
 		Chain: in.chain(l), Counts: counts,
 	})
 }

@@ -15,7 +15,7 @@ type told struct {
 	gaps  map[showcause.Code]int
 	bytes int64
 	lost  int  // gaps and findings that were dropped, or stand for others
-	firm  bool // a finding is kept that no allow-list overrules
+	firm  bool // a finding is kept that makes the verdict
 }
 
 // weigh returns about how many bytes a trail takes in a report.
@@ -59,7 +59,7 @@ func (in *input) gap(g showcause.Gap) {
 // keep records a finding. Past what may be kept they are dropped, but for the
 // first that makes the verdict.
 func (in *input) keep(f showcause.Finding) {
-	firm := f.Allowed == "" && !in.told.firm
+	firm := f.Alarms() && !in.told.firm
 	each, most := int64(160), int64(maxTold)
 	if in.options.MaxMatches > showcause.MaxMatches { // they are what is asked for
 		each, most = 48, 8*maxTold

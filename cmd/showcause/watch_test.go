@@ -21,6 +21,12 @@ import (
 // watched is a file system of the test's own that "showcause watch" watches.
 func watched(t *testing.T, args ...string) (s *service, folder string) {
 	t.Helper()
+	return watchedWith(t, func(*service) {}, args...)
+}
+
+// watchedWith is watched, with a folder that was made ready.
+func watchedWith(t *testing.T, ready func(*service), args ...string) (s *service, folder string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("fanotify and mounts take root")
 	}
@@ -38,6 +44,7 @@ func watched(t *testing.T, args ...string) (s *service, folder string) {
 	if err := os.Mkdir(filepath.Join(dir, "store"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	ready(s)
 	f, err := os.Create(s.log)
 	if err != nil {
 		t.Fatal(err)

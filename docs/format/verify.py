@@ -246,7 +246,7 @@ FORM = {
     "rules": {"database": (STR, 1), "source": (STR, 0), "rule": ("rule", 0)},
     "rule": {
         "language": (STR, 1), "name": (STR, 1), "index": (INT, 1), "digest": (STR, 1), "text": (STR, 0),
-        "base64": (STR, 0), "file": (STR, 1), "line": (INT, 1), "allowed": (STR, 0)},
+        "base64": (STR, 0), "file": (STR, 1), "line": (INT, 1), "allowed": (STR, 0), "stage": (STR, 0)},
     "policy": {"digest": (STR, 1), "limits": ("limits", 1), "options": (TEXTS, 0)},
     "limits": {k: (INT, 1) for k in ("file_size", "scan_size", "objects", "depth", "ratio", "work")},
     "step": {"index": (INT, 1), "op": (STR, 1), "params": (TEXTS, 0), "digest": ("digests", 1), "size": (INT, 1)},
@@ -608,6 +608,8 @@ class Check:
         self.label(at + "name", r["name"])
         self.label(at + "file", r["file"], True)
         self.label(at + "allowed", r.get("allowed", ""), True)
+        if r.get("stage", "act") not in ("shadow", "report", "act"):
+            self.bad("value", at + "stage", "%.40r, want shadow, report or act" % r["stage"])
         self.least(at + "index", r["index"])
         self.least(at + "line", r["line"])
         self.hex(at + "digest", r["digest"])
@@ -748,7 +750,7 @@ class Check:
             self.bad("coverage", at + "/bytes", "less than on the way to the finding")
         self.sums(c)
         may = {"found"}
-        if "allowed" in p["rules"]["rule"]:
+        if "allowed" in p["rules"]["rule"] or p["rules"]["rule"].get("stage") == "shadow":
             may.add("nothing-found" if c["complete"] else "incomplete")
         if p["verdict"] not in may:
             self.bad("verdict", "/predicate/verdict", "does not follow from the finding and the gaps")

@@ -166,7 +166,7 @@ func (s *Scan) Finding(name string, subject evidence.Digests, r *showcause.Repor
 		Input:   &evidence.Input{Size: r.Size, Type: r.Type},
 		Engine:  s.Engine,
 		Rules: &evidence.Rules{Database: s.Database, Rule: &evidence.Rule{
-			Language: language(&info), Name: label(f.Rule), Index: int64(f.Index), File: label(info.File), Line: int64(info.Line), Allowed: label(f.Allowed),
+			Language: language(&info), Name: label(f.Rule), Index: int64(f.Index), File: label(info.File), Line: int64(info.Line), Allowed: label(f.Allowed), Stage: string(f.Stage),
 		}},
 		Policy:  &policy,
 		Matches: &evidence.Matches{List: recheck.Sorted(f.Matches)},

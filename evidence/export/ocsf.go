@@ -167,7 +167,7 @@ func ocsfFinding(r *evidence.Sealed, s *evidence.Statement) ocsfEvent {
 			"showcause_gaps": codes(s.Coverage.Gaps),
 		},
 	}
-	if rule.Allowed != "" {
+	if !rule.Alarms() {
 		ev.SeverityID, ev.Severity, ev.StatusID, ev.Status = 1, "Informational", 3, "Suppressed"
 	}
 	f := &ocsfFile{Name: "unknown", TypeID: 1, Type: "Regular File", Size: s.Input.Size}

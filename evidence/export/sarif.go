@@ -142,9 +142,12 @@ func (s *sarif) finding(r *evidence.Sealed, st *evidence.Statement) {
 	if id := st.ID.Text; id != "" {
 		res.Fingerprints = map[string]string{"showcause/v1": id}
 	}
-	if rule.Allowed != "" {
-		res.Level = "note"
-		res.Suppressions = []sarifSuppressed{{"external", "overruled by the allow-list rule " + rule.Allowed}}
+	if !rule.Alarms() {
+		why := "the rule is at stage shadow"
+		if rule.Allowed != "" {
+			why = "overruled by the allow-list rule " + rule.Allowed
+		}
+		res.Level, res.Suppressions = "note", []sarifSuppressed{{"external", why}}
 	}
 	s.run.Results = append(s.run.Results, res)
 	s.gaps(st.Coverage.Gaps, file)

@@ -176,7 +176,7 @@ func stixFinding(r *evidence.Sealed, s *evidence.Statement, add func(stixObject)
 	an["created_by_ref"], an["product"], an["version"] = creator, "showcause", s.Engine.Version
 	an["analysis_definition_version"], an["analysis_ended"] = s.Rules.Database, at
 	an["result"], an["result_name"], an["external_references"] = "malicious", rule.Name, refs
-	if rule.Allowed != "" {
+	if !rule.Alarms() {
 		an["result"] = "unknown"
 	}
 	if file != "" {

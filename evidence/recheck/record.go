@@ -211,7 +211,7 @@ func (d *deriver) statement() *evidence.Statement {
 	if d.comparable() {
 		n.Coverage = d.coverage()
 	}
-	if d.out.Holds && r.Allowed == "" {
+	if d.out.Holds && r.Alarms() {
 		n.Verdict = showcause.Found.String()
 	}
 	return &n

@@ -100,7 +100,7 @@ func (t *Totals) Add(r *Result) {
 	t.Verdicts[r.Verdict()]++
 	t.Findings += int64(len(r.Alerts))
 	for i := range r.Report.Findings {
-		if r.Report.Findings[i].Allowed == "" {
+		if r.Report.Findings[i].Alarms() {
 			t.Findings++
 		}
 	}

@@ -75,7 +75,7 @@ func (p *clamscanPrinter) Result(r *Result) error {
 func (p *clamscanPrinter) names(r *Result) []string {
 	var out []string
 	for _, f := range clamscanOrder(p.db, r.Report.Findings) {
-		if f.Allowed == "" && !slices.Contains(out, f.Rule) {
+		if f.Alarms() && !slices.Contains(out, f.Rule) {
 			out = append(out, f.Rule)
 		}
 	}

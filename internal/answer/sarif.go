@@ -102,7 +102,7 @@ func (p *sarifPrinter) Result(r *Result) error {
 	}
 	for i := range r.Report.Findings {
 		f := &r.Report.Findings[i]
-		if f.Allowed != "" {
+		if !f.Alarms() {
 			continue
 		}
 		info, err := p.db.Info(f.Index)

@@ -79,8 +79,11 @@ func (p *textPrinter) Result(r *Result) error {
 	for i := range r.Report.Findings {
 		f := &r.Report.Findings[i]
 		word, tail := "FOUND ", ""
-		if f.Allowed != "" {
-			word, tail = "ALLOWED", "  (overruled by "+showcause.Escape(f.Allowed)+")"
+		if !f.Alarms() {
+			word, tail = "SHADOW", "  (its rule is only tried: recorded, and nothing else)"
+			if f.Allowed != "" {
+				word, tail = "ALLOWED", "  (overruled by "+showcause.Escape(f.Allowed)+")"
+			}
 			if !p.o.Explain {
 				continue
 			}

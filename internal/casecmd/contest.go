@@ -379,6 +379,9 @@ func (l *loaded) show(w, stderr io.Writer) error {
 		if r.Allowed != "" {
 			line("allowed by", "%s", r.Allowed)
 		}
+		if r.Stage != "" {
+			line("stage", "%s", r.Stage)
+		}
 	}
 	for i, d := range s.Derivation {
 		line(fmt.Sprintf("step %d", i+1), "#%d %s: %d bytes, sha256 %s", d.Index, d.Op, d.Size, orHidden(d.Digest.SHA256))

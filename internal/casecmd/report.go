@@ -289,7 +289,7 @@ func missing(items []report.Item) (out []string) {
 			c.found += s.Coverage.Verdicts["found"]
 			c.parts = max(c.parts, s.Coverage.Parts)
 			c.part[s.Coverage.Part] = true
-		case s.Kind == evidence.Finding && s.Rules.Rule.Allowed == "":
+		case s.Kind == evidence.Finding && s.Rules.Rule.Alarms():
 			c, path := of(s.Context.Scan), s.Context.Path.Text+s.Context.Path.Commitment
 			if c.files[path] == nil {
 				c.files[path] = map[string]int64{}

@@ -136,7 +136,7 @@ func (s *session) sealed(scan *draft.Scan, pool *worker.Pool, t casefile.Taken) 
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(report.Findings, func(f showcause.Finding) bool { return len(f.Trail) == 0 && f.Allowed == "" })
+	i := slices.IndexFunc(report.Findings, func(f showcause.Finding) bool { return len(f.Trail) == 0 && f.Alarms() })
 	if i < 0 {
 		return nil, errors.New("its digest was not found by the reader")
 	}

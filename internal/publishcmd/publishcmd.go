@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,7 +130,10 @@ stage report. A release that was cut off, or waits for witnesses, is ended first
 }
 
 // stage is a line of a file of stages.
-type stage struct{ stage, pattern string }
+type stage struct {
+	stage   showcause.Stage
+	pattern string
+}
 
 func readStages(file string) (out []stage, err error) {
 	if file == "" {
@@ -147,13 +151,13 @@ func readStages(file string) (out []stage, err error) {
 		if len(w) == 0 {
 			continue
 		}
-		if len(w) != 2 || w[0] != signed.Shadow && w[0] != signed.Report && w[0] != signed.Act {
+		if len(w) != 2 || !slices.Contains([]string{"shadow", "report", "act"}, w[0]) {
 			return nil, fmt.Errorf("flag --stages: line %d: want shadow, report or act, and a pattern", n)
 		}
 		if _, err := path.Match(w[1], ""); err != nil {
 			return nil, fmt.Errorf("flag --stages: line %d: %w", n, err)
 		}
-		out = append(out, stage{w[0], w[1]})
+		out = append(out, stage{showcause.Stage(w[0]), w[1]})
 	}
 	return out, s.Err()
 }
@@ -170,7 +174,7 @@ func (h Host) rules(dir string, staged []stage) (out []signed.Rule, err error) {
 		if err != nil {
 			return nil, err
 		}
-		r := signed.Rule{Name: info.Name, Digest: info.Digest, Stage: signed.Report}
+		r := signed.Rule{Name: info.Name, Digest: info.Digest, Stage: showcause.StageReport}
 		for _, s := range staged {
 			if ok, _ := path.Match(s.pattern, r.Name); ok {
 				r.Stage = s.stage

@@ -156,7 +156,7 @@ func (r *Recorder) Result(res *answer.Result, subject evidence.Digests) {
 		}
 		bytes += len(rec.Payload())
 		r.findings++
-		if f.Allowed == "" {
+		if f.Alarms() {
 			r.names = append(r.names, rec.Name())
 		}
 		r.add(rec)

@@ -51,9 +51,9 @@ func (s *watching) done() {
 }
 
 // found is what is done about a finding, besides the answer.
-func (s *watching) found(j *queue.Job, a *queue.Answer, rule string) {
-	if len(a.Records) == 0 {
-		return // which is logged
+func (s *watching) found(j *queue.Job, a *queue.Answer, rule string, act bool) {
+	if len(a.Records) == 0 || !act {
+		return // it is logged
 	}
 	if s.o.Block && len(a.Report.Findings) > 0 {
 		digest := ""

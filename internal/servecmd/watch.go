@@ -158,8 +158,8 @@ func verdictOf(ctx context.Context, q *queue.Queue, s *watching, f *os.File, nam
 	v.Rules = a.Database
 	switch {
 	case len(said.Names) > 0:
-		v.Deny, v.Said = true, said.Names[0]+" FOUND"
-		s.found(&j, &a, said.Names[0])
+		v.Deny, v.Said = said.Act, said.Names[0]+" FOUND"
+		s.found(&j, &a, said.Names[0], said.Act)
 	case said.Failed != "":
 		v.Deny, v.Said = s.denyIncomplete, said.Failed
 	}

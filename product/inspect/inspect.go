@@ -324,7 +324,7 @@ func (v *visit) rules(l showcause.Layer, first int) {
 	report := s.Scan(l.Source)
 	v.out.Searched++
 	for _, f := range report.Findings {
-		if f.Allowed != "" {
+		if !f.Alarms() {
 			continue
 		}
 		fact := product.Fact{Kind: product.Rule, Value: look.Text(f.Rule)}

@@ -5,7 +5,9 @@
 package monitor
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -23,11 +25,11 @@ import (
 
 // State is what a monitor remembers between its looks.
 type State struct {
-	Checkpoint []byte        `json:"checkpoint,omitempty"`
-	Version    int64         `json:"version"` // of the last release that was looked at
-	Next       int64         `json:"next"`    // entry that the next release begins with
-	Rules      []signed.Rule `json:"rules,omitempty"`
-	Hashes     []tlog.Hash   `json:"hashes,omitempty"` // of full subtrees of the entries before Next, from the left
+	Checkpoint []byte      `json:"checkpoint,omitempty"`
+	Version    int64       `json:"version"`          // of the last release that was looked at
+	Next       int64       `json:"next"`             // entry that the next release begins with
+	Rules      signed.List `json:"rules,omitzero"`   // of that release
+	Hashes     []tlog.Hash `json:"hashes,omitempty"` // of full subtrees of the entries before Next, from the left
 }
 
 // Found is something that should not be. What is read goes on as far as it can.
@@ -37,7 +39,7 @@ func (f *Found) Error() string {
 	return fmt.Sprintf("monitor: %d things are not as they should be", len(f.What))
 }
 
-const maxFile = 256 << 20
+const maxFile = 512 << 20 // bytes: a list of rules
 
 // Look reads what is new in a site's log, writes what each version changed to w, and
 // returns what to remember. A *Found says what is wrong: then nothing is remembered.
@@ -47,7 +49,7 @@ func Look(ctx context.Context, site signed.Site, st State, fetch signed.Fetch, w
 		return st, fmt.Errorf("monitor: log key: %w", err)
 	}
 	m := &look{ctx: ctx, site: site, fetch: fetch, w: w, st: st}
-	m.st.Hashes, m.st.Rules = slices.Clone(st.Hashes), slices.Clone(st.Rules)
+	m.st.Hashes = slices.Clone(st.Hashes)
 	if err := m.read(v); err != nil {
 		return st, err
 	}
@@ -130,31 +132,87 @@ func (m *look) release() error {
 	if r.Pack != m.site.Pack || r.Version != m.st.Version+1 || r.Previous != m.st.Next-1 {
 		m.bad("%s: it is release %d of %q after entry %d", name, r.Version, r.Pack, r.Previous)
 	}
-	if !slices.Equal(signed.Changed(m.st.Rules, r.Rules), r.Changes) {
-		m.bad("%s: the changes that it logs are not those of its rules", name)
+	changes, err := m.changes(name, r)
+	if err != nil || changes == nil {
+		return err
 	}
-	for i, want := range r.Leaves(b) {
-		at := m.st.Next + int64(i)
+	at := m.st.Next
+	leaf := func(want [sha256.Size]byte) (bool, error) {
 		if at >= m.tree.N {
 			m.bad("%s: the log ends within it", name)
-			return nil
+			return false, nil
 		}
 		got, err := m.entry(at)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if got != want {
 			m.bad("entry %d is not what %s says", at, name)
-			return nil
+			return false, nil
 		}
 		m.push(tlog.RecordHash(got[:]), at)
+		at++
+		return true, nil
 	}
-	fmt.Fprintf(m.w, "release %d, %s: %d rules, %d changes, entry %d\n", r.Version, r.Time.Format("2006-01-02 15:04:05Z07:00"), len(r.Rules), len(r.Changes), r.Previous+int64(len(r.Changes))+1)
-	for _, c := range r.Changes {
+	for c := range signed.Changes(bytes.NewReader(changes)) {
+		if ok, err := leaf(r.ChangeLeaf(&c)); err != nil || !ok {
+			return err
+		}
+	}
+	if ok, err := leaf(r.Leaf(b)); err != nil || !ok {
+		return err
+	}
+	fmt.Fprintf(m.w, "release %d, %s: %d rules, %d changes, entry %d\n", r.Version, r.Time.Format("2006-01-02 15:04:05Z07:00"), r.Rules.Count, r.Changes.Count, r.Index())
+	for c := range signed.Changes(bytes.NewReader(changes)) {
 		fmt.Fprintf(m.w, "  %-5s %s  %s  %s\n", c.Op, c.Digest[:16], c.Stage, showcause.Escape(c.Name))
 	}
-	m.st.Version, m.st.Rules, m.st.Next = r.Version, r.Rules, r.Previous+int64(len(r.Changes))+2
+	m.st.Version, m.st.Rules, m.st.Next = r.Version, r.Rules, at
 	return nil
+}
+
+// changes fetches the changes of a release, and holds them against its rules and those of the
+// release before; nil: something is wrong.
+func (m *look) changes(name string, r *signed.Manifest) ([]byte, error) {
+	list := func(path string, l signed.List) ([]byte, error) {
+		b, err := m.fetch(m.ctx, path, min(l.Length, maxFile))
+		if err != nil && !errors.Is(err, signed.ErrAbsent) && !errors.Is(err, signed.ErrLong) {
+			return nil, fmt.Errorf("monitor: %w", err)
+		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, l.Check(bytes.NewReader(b), path))
+		}
+		if err != nil {
+			m.bad("%s: %s: %v", name, path, err)
+			return nil, nil
+		}
+		return append([]byte{}, b...), nil
+	}
+	rules := func(l signed.List) ([]byte, error) { return list("targets/"+l.SHA256+"."+signed.RulesName, l) }
+	var old []byte
+	var err error
+	if m.st.Version > 0 {
+		if old, err = rules(m.st.Rules); err != nil || old == nil {
+			return nil, err
+		}
+	}
+	now, err := rules(r.Rules)
+	if err != nil || now == nil {
+		return nil, err
+	}
+	changes, err := list(fmt.Sprintf("releases/%d.changes", r.Version), r.Changes)
+	if err != nil || changes == nil {
+		return nil, err
+	}
+	var want bytes.Buffer
+	if _, err := signed.Of(signed.Changed(signed.Rules(bytes.NewReader(old)), signed.Rules(bytes.NewReader(now))), &want); err != nil {
+		m.bad("%s: %v", name, err)
+		return nil, nil
+	}
+	if !bytes.Equal(want.Bytes(), changes) {
+		m.bad("%s: the changes that it logs are not those of its rules", name)
+		return nil, nil
+	}
+	return changes, nil
 }
 
 // entry reads an entry from its bundle: 256 of u16 length and digest.

@@ -73,7 +73,7 @@ func (b *Behind) Scan(ctx context.Context, r Request) (queue.Said, error) {
 	}
 	said := b.Policy.Say(&a)
 	switch {
-	case len(said.Names) > 0 && b.Acted != nil:
+	case said.Act && b.Acted != nil:
 		b.Acted(&j, &a)
 	case said.Failed != "" && b.Passed != nil:
 		b.Passed(&j, &a)

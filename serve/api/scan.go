@@ -186,7 +186,7 @@ func answerOf(want *wanted, a *queue.Answer, said queue.Said) *Answer {
 	if !want.allMatches {
 		out.Said.Names = out.Said.Names[:min(len(out.Said.Names), 1)]
 		for i := range out.Findings {
-			if out.Findings[i].Allowed == "" {
+			if out.Findings[i].Alarms() {
 				out.Findings = out.Findings[i : i+1 : i+1]
 				break
 			}

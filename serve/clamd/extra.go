@@ -107,6 +107,7 @@ type found struct {
 	Digest  string            `json:"digest,omitempty"`
 	Matches []showcause.Match `json:"matches,omitempty"`
 	Allowed string            `json:"allowed,omitempty"`
+	Stage   showcause.Stage   `json:"stage,omitempty"`
 }
 
 // tellAll answers with all that is known.
@@ -122,7 +123,7 @@ func tellAll(c *conn, id uint32, term byte, what string, r *Request, a *Answer, 
 		t.Verdict, t.Size, t.Type, t.Gaps, t.Spent = a.Report.Verdict, a.Report.Size, a.Report.Type, a.Report.Gaps, a.Report.Spent
 		for i := range a.Report.Findings {
 			f := &a.Report.Findings[i]
-			t.Findings = append(t.Findings, found{showcause.Escape(f.Rule), f.Trail, f.Digest, f.Matches, showcause.Escape(f.Allowed)})
+			t.Findings = append(t.Findings, found{showcause.Escape(f.Rule), f.Trail, f.Digest, f.Matches, showcause.Escape(f.Allowed), f.Stage})
 		}
 	}
 	if err != nil {

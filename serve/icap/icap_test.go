@@ -170,6 +170,16 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// What a rule finds that may only say so goes through; so does what one finds that is only tried.
+func TestStages(t *testing.T) {
+	for stage, want := range map[string]string{"act": "Threat=Test.Marker", "": "Threat=Test.Marker", "report": "ICAP/1.0 204", "shadow": "ICAP/1.0 204"} {
+		send := respmod("Allow: 204\r\n", okHdr, chunked(stage+": "+accepttest.Marker, 99, "0\r\n\r\n"))
+		if got := say(t, accepttest.Serve(t, New(&accepttest.Fake{}, Options{})), send); !strings.Contains(got, want) {
+			t.Errorf("%q: %q", stage, got)
+		}
+	}
+}
+
 // A client that stops in a request hears 408; one that says nothing is dropped.
 func TestSlow(t *testing.T) {
 	s := New(&accepttest.Fake{}, Options{Connections: accept.Options{Read: 100 * time.Millisecond, Idle: 100 * time.Millisecond, Whole: 300 * time.Millisecond}})

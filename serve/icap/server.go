@@ -196,7 +196,7 @@ func (t *talk) body(ctx context.Context, r *request, last bool) (bool, error) {
 	}
 	last = last || t.c.Last()
 	switch {
-	case len(said.Names) > 0 || said.Failed != "":
+	case said.Act || said.Failed != "":
 		t.blocked(r, &said, q.Name, last)
 	case !whole && !r.allow:
 		return true, &refusal{500, "body longer than the limit"} // it is not here to be given back

@@ -33,6 +33,9 @@ func (t *session) decide(said queue.Said, err error) error {
 		action, what = o.OnInfected, "found"
 		status = "Infected (" + name + ")"
 		text = strings.ReplaceAll(o.RejectMsg, "%v", name)
+		if !said.Act { // its rule may say so, and do nothing
+			action = Accept
+		}
 	case said.Failed != "":
 		action, what = o.OnIncomplete, "not read whole"
 		status = "Not scanned (" + accept.Word(said.Failed, "()") + ")"

@@ -507,6 +507,9 @@ func TestSay(t *testing.T) {
 	}{
 		"nothing":            {r: showcause.Report{}, want: ""},
 		"found twice":        {r: showcause.Report{Findings: []showcause.Finding{found, {Rule: "B"}, found}}, want: "A B"},
+		"only tried":         {r: showcause.Report{Findings: []showcause.Finding{{Rule: "A", Stage: showcause.StageShadow}}}, want: ""},
+		"said, not done":     {r: showcause.Report{Findings: []showcause.Finding{{Rule: "A", Stage: showcause.StageReport}}}, want: "A-"},
+		"one of two acts":    {r: showcause.Report{Findings: []showcause.Finding{{Rule: "A", Stage: showcause.StageReport}, {Rule: "B", Stage: showcause.StageAct}}}, want: "A B"},
 		"allowed":            {r: showcause.Report{Findings: []showcause.Finding{{Rule: "A", Allowed: "W"}}}, want: ""},
 		"incomplete":         {r: showcause.Report{Gaps: []showcause.Gap{{Code: "encrypted", Trail: trail}}}, want: "!Not read whole: encrypted"},
 		"ambiguous":          {r: showcause.Report{Gaps: []showcause.Gap{{Code: "ambiguous.zip"}}}, want: ""},
@@ -521,6 +524,9 @@ func TestSay(t *testing.T) {
 	} {
 		s := c.p.Say(&Answer{Report: c.r})
 		got := strings.Join(s.Names, " ")
+		if len(s.Names) > 0 && !s.Act {
+			got += "-"
+		}
 		if s.Failed != "" {
 			got += "!" + s.Failed
 		}

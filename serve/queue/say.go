@@ -43,13 +43,17 @@ type Said struct {
 	Failed string   // why there is no verdict: words of this program's, no line ends
 	// Waived are the codes for which it would have been an error, but for the policy.
 	Waived []showcause.Code
+	// Act tells whether something may be done because of it, besides saying so: not all
+	// names are of rules at the stage "report".
+	Act bool
 }
 
 // Say works out what is answered.
 func (p *Policy) Say(a *Answer) Said {
 	var s Said
 	seen := map[string]bool{}
-	add := func(name string) {
+	add := func(name string, act bool) {
+		s.Act = s.Act || act
 		if name != "" && !seen[name] {
 			seen[name] = true
 			s.Names = append(s.Names, name)
@@ -63,8 +67,8 @@ func (p *Policy) Say(a *Answer) Said {
 		return s
 	}
 	for i := range r.Findings {
-		if r.Findings[i].Allowed == "" {
-			add(r.Findings[i].Rule)
+		if f := &r.Findings[i]; f.Alarms() {
+			add(f.Rule, f.Acts())
 		}
 	}
 	locked := slices.ContainsFunc(s.Names, func(n string) bool { return strings.HasPrefix(n, heuristic.Encrypted) })
@@ -77,15 +81,15 @@ func (p *Policy) Say(a *Answer) Said {
 		name := alertName(g)
 		switch limit := within(g.Code, "limit"); {
 		case limit && p.AlertExceedsMax:
-			add(name)
+			add(name, true)
 		case g.Code == showcause.Encrypted && p.AlertEncrypted:
 			if !locked {
-				add(name)
+				add(name, true)
 			}
 		case p.accepts(g.Code), p.Incomplete == IncompleteOK:
 			s.Waived = append(s.Waived, g.Code)
 		case p.Incomplete == IncompleteFound:
-			add(name)
+			add(name, true)
 		case failed == "":
 			failed = g.Code
 		}

@@ -237,7 +237,7 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer, lenien
 		rec, err := k.unread(scan, name, subject, &whole)
 		k.take(m, b, rec, err)
 	}
-	counts := false
+	best := 0 // of the record that stands first: 1 its finding counts, 2 something may be done because of it
 	for i := range a.Report.Findings {
 		f := &a.Report.Findings[i]
 		if i >= maxFindings || b.bytes > maxBytes {
@@ -246,8 +246,15 @@ func (k *Keeper) made(ctx context.Context, j *queue.Job, a *queue.Answer, lenien
 			break
 		}
 		rec, err := recording.Seal(scan, k.store.Keys(), name, subject, &a.Report, f)
-		if k.take(m, b, rec, err) && f.Allowed == "" && !counts {
-			counts = true
+		rank := 0
+		if f.Alarms() {
+			rank++
+		}
+		if f.Acts() {
+			rank++
+		}
+		if k.take(m, b, rec, err) && rank > best {
+			best = rank
 			last := len(m.names) - 1
 			m.names[0], m.names[last] = m.names[last], m.names[0]
 		}

@@ -9,7 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"iter"
+	"maps"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -35,7 +36,7 @@ type State struct {
 	Snapshot   []byte    `json:"snapshot,omitempty"`
 	Checkpoint []byte    `json:"checkpoint,omitempty"` // of the log
 	Version    int64     `json:"version,omitempty"`    // of the release that was taken
-	Manifest   []byte    `json:"manifest,omitempty"`   // of that release, if it is not long
+	Manifest   []byte    `json:"manifest,omitempty"`   // of that release
 	Latest     time.Time `json:"latest"`               // the latest time at which it was asked
 }
 
@@ -56,8 +57,7 @@ const (
 	maxSnapshot  = 1 << 20
 	maxTargets   = 8 << 20
 	maxProof     = 300 << 10
-	maxKept      = 2 << 20 // of a manifest that is remembered
-	maxRoots     = 1024    // that are followed at once
+	maxRoots     = 1024 // that are followed at once
 )
 
 // Release is one that is proven: its manifest, and how to get its files.
@@ -66,6 +66,7 @@ type Release struct {
 	Index    int64 // of its leaf
 	State    State // to remember once it is taken
 	New      bool  // it is not the one that State.Version tells of
+	before   *Manifest
 }
 
 // Client asks one site.
@@ -263,13 +264,18 @@ func (c *Client) release(ctx context.Context) (*Release, error) {
 	if m.Version < c.state.Version {
 		return nil, refuse(Rollback, ManifestName, "release %d, and %d is there", m.Version, c.state.Version)
 	}
+	files := maps.Clone(m.Files)
+	if files == nil {
+		files = map[string]File{}
+	}
+	files[RulesName] = File{m.Rules.SHA256, m.Rules.Length}
 	signed := c.trusted.Targets[metadata.TARGETS].Signed.Targets
 	for name := range signed {
-		if _, ok := m.Files[name]; !ok && name != ManifestName {
+		if _, ok := files[name]; !ok && name != ManifestName {
 			return nil, refuse(Wrong, name, "the release has no such file")
 		}
 	}
-	for name, f := range m.Files {
+	for name, f := range files {
 		t := signed[name]
 		if t == nil || t.Length != f.Length || hex.EncodeToString(t.Hashes["sha256"]) != f.SHA256 {
 			return nil, refuse(Mixed, name, "the manifest and the signed list disagree")
@@ -279,30 +285,45 @@ func (c *Client) release(ctx context.Context) (*Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.follows(m); err != nil {
-		return nil, err
-	}
-	if c.state.Manifest = nil; len(b) <= maxKept {
-		c.state.Manifest = b
-	}
 	r := &Release{Manifest: m, Index: index, New: m.Version > c.state.Version}
-	c.state.Version = m.Version
+	if was, err := ParseManifest(c.state.Manifest); err == nil {
+		r.before = was
+	}
+	c.state.Manifest, c.state.Version = b, m.Version
 	r.State = c.state
 	return r, nil
 }
 
-// follows holds the changes that a release has in the log against the rules of the release
-// before, where that is the one that was taken. Monitors do it for each.
-func (c *Client) follows(m *Manifest) error {
-	var old []Rule
-	if m.Version > 1 {
-		was, err := ParseManifest(c.state.Manifest)
-		if err != nil || was.Version+1 != m.Version {
-			return nil // not known here
+// Follow reads the list of the release's rules, calls each with them, in order, and holds that
+// the changes which are logged are those since the release before, where that is the one that
+// was taken. Monitors do it for each. old opens the list of
+// the rules that were taken, which has that SHA-256; nil: there is none.
+func (r *Release) Follow(list io.Reader, old func(sum string) (io.ReadCloser, error), each func(Rule) error) error {
+	m := r.Manifest
+	next := func(yield func(Rule, error) bool) {
+		for v, err := range Rules(m.Rules.Check(list, RulesName)) {
+			if err == nil {
+				err = each(v)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
 		}
-		old = was.Rules
 	}
-	if !slices.Equal(Changed(old, m.Rules), m.Changes) {
+	none := func(func(Rule, error) bool) {}
+	before := iter.Seq2[Rule, error](none)
+	known := m.Version == 1
+	if was := r.before; !known && old != nil && was != nil && was.Version+1 == m.Version {
+		if in, err := old(was.Rules.SHA256); err == nil {
+			defer in.Close()
+			before, known = Rules(was.Rules.Check(in, "the rules that are there")), true
+		}
+	}
+	changes, err := Of(Changed(before, next), io.Discard)
+	if err != nil {
+		return err
+	}
+	if known && changes != m.Changes {
 		return refuse(Unlogged, ManifestName, "the changes that are logged are not those of the rules")
 	}
 	return nil
@@ -328,9 +349,9 @@ func (c *Client) target(ctx context.Context, name string, max int64) ([]byte, er
 	return b, nil
 }
 
-// File fetches a rule file of the release that Refresh returned.
+// File fetches a file of the release that Refresh returned, or its list of rules.
 func (c *Client) File(ctx context.Context, name string) ([]byte, error) {
-	if !plain(name) {
+	if !plain(name) && name != RulesName {
 		return nil, refuse(Form, name, "no name of a rule file")
 	}
 	return c.target(ctx, name, 1<<30)
@@ -352,7 +373,7 @@ func (c *Client) logged(ctx context.Context, m *Manifest, manifest []byte) (int6
 	if c.site.Policy != "" {
 		policy = []byte(c.site.Policy)
 	}
-	index, err := translog.CheckProof(b, m.leaf(manifest), c.verifier, policy)
+	index, err := translog.CheckProof(b, m.Leaf(manifest), c.verifier, policy)
 	if err != nil {
 		var f *translog.Fault
 		if errors.As(err, &f) && f.Code == translog.NoQuorum {
@@ -360,8 +381,8 @@ func (c *Client) logged(ctx context.Context, m *Manifest, manifest []byte) (int6
 		}
 		return 0, refuse(Unlogged, name, "%v", err)
 	}
-	if want := m.Previous + int64(len(m.Changes)) + 1; index != want {
-		return 0, refuse(Unlogged, name, "its leaf is entry %d: %d rules changed since entry %d", index, len(m.Changes), m.Previous)
+	if index != m.Index() {
+		return 0, refuse(Unlogged, name, "its leaf is entry %d: %d rules changed since entry %d", index, m.Changes.Count, m.Previous)
 	}
 	return index, c.continues(ctx, b)
 }

@@ -7,7 +7,7 @@
 //	targets/SHA256.NAME     the rule files, and release.json, the manifest
 //	proofs/VERSION          that the release's leaf is in the log (C2SP tlog-proof v1)
 //	log/checkpoint, log/tile/...     the log (C2SP tlog-tiles v1)
-//	releases/VERSION.json   the manifest of every release, for monitors
+//	releases/VERSION.json, VERSION.changes      the manifest and the changes of every release, for monitors
 //
 // An entry of the log is the SHA-256 of a leaf's text. Each changed rule has a
 // leaf, and after those of a release comes the release's own, which commits to the manifest.
@@ -19,7 +19,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -57,26 +56,6 @@ func refuse(code Code, what, format string, a ...any) *Refusal {
 	return &Refusal{code, what, fmt.Sprintf(format, a...)}
 }
 
-// Stages of a rule: what a finding by it may do.
-const (
-	Shadow = "shadow" // recorded, no alert
-	Report = "report"
-	Act    = "act" // files may be taken into quarantine by policy
-)
-
-// Rule is a rule of a release.
-type Rule struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest"` // SHA-256 of its text, hexadecimal
-	Stage  string `json:"stage"`
-}
-
-// Change is a rule that a release added, took away, or gave another stage.
-type Change struct {
-	Op string `json:"op"` // "add", "del", "stage"
-	Rule
-}
-
 // File is a rule file of a release.
 type File struct {
 	SHA256 string `json:"sha256"`
@@ -90,8 +69,8 @@ type Manifest struct {
 	Time     time.Time       `json:"time"`
 	Previous int64           `json:"previous"` // index of the leaf of the release before, -1: there is none
 	Files    map[string]File `json:"files"`
-	Rules    []Rule          `json:"rules"` // by name, then digest
-	Changes  []Change        `json:"changes"`
+	Rules    List            `json:"rules"`
+	Changes  List            `json:"changes"` // since the release before
 }
 
 // Bytes is the manifest's file.
@@ -100,7 +79,7 @@ func (m *Manifest) Bytes() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-const maxManifest = 256 << 20
+const maxManifest = 1 << 20
 
 // ParseManifest reads a manifest in its one spelling.
 func ParseManifest(b []byte) (*Manifest, error) {
@@ -113,26 +92,12 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if again, err := m.Bytes(); err != nil || !bytes.Equal(again, b) {
 		return nil, refuse(Form, ManifestName, "not in its one spelling")
 	}
-	if !slices.IsSortedFunc(m.Rules, compare) {
-		return nil, refuse(Form, ManifestName, "rules are not in order")
+	if !m.Rules.sound() || !m.Changes.sound() || m.Changes.Count > maxCount {
+		return nil, refuse(Form, ManifestName, "the list of rules or of changes")
 	}
 	for name, f := range m.Files {
 		if !plain(name) || !isDigest(f.SHA256) || f.Length < 0 {
 			return nil, refuse(Form, ManifestName, "file %q", name)
-		}
-	}
-	for i := range m.Rules {
-		if err := m.Rules[i].check(); err != nil {
-			return nil, err
-		}
-	}
-	for i := range m.Changes {
-		c := &m.Changes[i]
-		if err := c.check(); err != nil {
-			return nil, err
-		}
-		if c.Op != "add" && c.Op != "del" && c.Op != "stage" {
-			return nil, refuse(Form, ManifestName, "change %q", c.Op)
 		}
 	}
 	if m.Version < 1 || m.Previous < -1 || !plain(m.Pack) {
@@ -141,70 +106,29 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	return &m, nil
 }
 
-func (r *Rule) check() error {
-	if r.Name == "" || len(r.Name) > 4096 || strings.ContainsAny(r.Name, "\n\r") || !isDigest(r.Digest) || r.Stage != Shadow && r.Stage != Report && r.Stage != Act {
-		return refuse(Form, ManifestName, "rule %q", r.Name)
-	}
-	return nil
+// ChangeLeaf is the entry of the log for a change of the release: SHA-256 of its leaf's text. Those of all
+// changes stand in their order before the release's own.
+func (m *Manifest) ChangeLeaf(c *Change) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "showcause-rule/v1\n%s\n%d\n%s\n%s\n%s\n%s\n", m.Pack, m.Version, c.Op, c.Name, c.Digest, c.Stage))
 }
 
-// compare orders rules.
-func compare(a, b Rule) int {
-	if c := strings.Compare(a.Name, b.Name); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Digest, b.Digest)
-}
+// Index is the index of the release's leaf.
+func (m *Manifest) Index() int64 { return m.Previous + m.Changes.Count + 1 }
 
-// Sort orders the rules, as a manifest has them.
-func (m *Manifest) Sort() { slices.SortFunc(m.Rules, compare) }
-
-// Changed is what leads from the rules of one release (nil: none) to those of
-// the next, both in order.
-func Changed(old, now []Rule) (out []Change) {
-	for len(old)+len(now) > 0 {
-		c := -1
-		switch {
-		case len(old) == 0:
-			c = 1
-		case len(now) > 0:
-			c = compare(old[0], now[0])
-		}
-		switch {
-		case c < 0:
-			out = append(out, Change{"del", old[0]})
-			old = old[1:]
-		case c > 0:
-			out = append(out, Change{"add", now[0]})
-			now = now[1:]
-		default:
-			if old[0].Stage != now[0].Stage {
-				out = append(out, Change{"stage", now[0]})
-			}
-			old, now = old[1:], now[1:]
-		}
-	}
-	return out
-}
-
-// Leaves are the entries that a release adds to the log, in order: SHA-256 of
-// each leaf's text. manifest is the manifest's file.
-func (m *Manifest) Leaves(manifest []byte) (out [][sha256.Size]byte) {
-	for i := range m.Changes {
-		c := &m.Changes[i]
-		out = append(out, sha256.Sum256(fmt.Appendf(nil, "showcause-rule/v1\n%s\n%d\n%s\n%s\n%s\n%s\n", m.Pack, m.Version, c.Op, c.Name, c.Digest, c.Stage)))
-	}
-	return append(out, m.leaf(manifest))
-}
-
-// leaf is the entry of the release itself.
-func (m *Manifest) leaf(manifest []byte) [sha256.Size]byte {
+// Leaf is the entry of the release itself. manifest is the manifest's file.
+func (m *Manifest) Leaf(manifest []byte) [sha256.Size]byte {
 	sum := sha256.Sum256(manifest)
 	return sha256.Sum256(fmt.Appendf(nil, "showcause-rules/v1\n%s\n%d\n%s\n%d\n", m.Pack, m.Version, hex.EncodeToString(sum[:]), m.Previous))
 }
 
-// ManifestName is the manifest among the targets.
-const ManifestName = "release.json"
+// Names among the targets: the manifest, and the list of rules.
+const (
+	ManifestName = "release.json"
+	RulesName    = "rules.list"
+)
+
+// maxCount is more changes than a log of this kind will have.
+const maxCount = 1 << 40
 
 // plain allows the names of files and packs.
 func plain(s string) bool {
@@ -213,7 +137,7 @@ func plain(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 128 && s[0] != '.' && s[0] != '-' && s != ManifestName
+	return s != "" && len(s) <= 128 && s[0] != '.' && s[0] != '-' && s != ManifestName && s != RulesName
 }
 
 func isDigest(s string) bool {

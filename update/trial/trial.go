@@ -226,7 +226,7 @@ func inProcess(db *ruledb.DB, f *os.File) (showcause.Report, error) {
 func (r *results) add(name string, rep *showcause.Report) {
 	r.work += rep.Spent.Work
 	for i := range rep.Findings {
-		if rep.Findings[i].Allowed == "" {
+		if rep.Findings[i].Alarms() {
 			r.found[name] = append(r.found[name], rep.Findings[i].Rule)
 		}
 	}

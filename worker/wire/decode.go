@@ -246,7 +246,7 @@ func (d *Decoder) finding(c *cursor, size int64, infos map[uint32]ruledb.Info) (
 		}
 		infos[index] = info
 	}
-	f.Rule, f.Digest = info.Name, info.Digest
+	f.Rule, f.Digest, f.Stage = info.Name, info.Digest, info.Stage
 	return f, nil
 }
 

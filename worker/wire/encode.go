@@ -82,7 +82,7 @@ func (e *Encoder) fit(r *showcause.Report) (findings []showcause.Finding, matche
 	}
 	firm := -1
 	for i := range r.Findings {
-		if r.Findings[i].Allowed == "" {
+		if r.Findings[i].Alarms() {
 			firm = i
 			left -= cost(&r.Findings[i])
 			matches += len(r.Findings[i].Matches)

@@ -19,11 +19,11 @@ type keeper struct {
 	dropped map[showcause.Code]bool // of which a gap stands for all that follow
 }
 
-// finding tells whether a finding is kept. The first that is not allowed is, and
+// finding tells whether a finding is kept. The first that makes the verdict is, and
 // it makes room for more.
 func (k *keeper) finding(f *showcause.Finding, room int64) bool {
 	w := weighFinding(f)
-	if f.Allowed == "" && !k.alarmed {
+	if f.Alarms() && !k.alarmed {
 		k.alarmed = true
 		k.left += room - room/quietShare
 		k.left -= w

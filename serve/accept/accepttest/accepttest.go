@@ -118,7 +118,8 @@ func (f *Fake) Scan(_ context.Context, r accept.Request) (queue.Said, error) {
 	a := queue.Answer{Report: showcause.Report{Gaps: r.Gaps}}
 	switch {
 	case bytes.Contains(b, []byte(Marker)):
-		a.Report.Findings = []showcause.Finding{{Rule: "Test.Marker"}}
+		stage, _, _ := bytes.Cut(b, []byte(":"))
+		a.Report.Findings = []showcause.Finding{{Rule: "Test.Marker", Stage: showcause.Stage(stage)}} // of no stage, but for "shadow: ..."
 	case bytes.HasPrefix(b, []byte("fail:")):
 		a.Report.Gaps = append(a.Report.Gaps, showcause.Gap{Code: showcause.Encrypted})
 	case bytes.HasPrefix(b, []byte("busy:")):
