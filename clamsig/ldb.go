@@ -2,6 +2,7 @@ package clamsig
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/pattern"
@@ -20,6 +21,16 @@ func (f *file) ldb(line string) (string, *refusal) {
 	name := t[0]
 	if f.l.ignored(name, line) {
 		return name, outside(Ignored, "by name")
+	}
+	if d, r := description(t[1], f.l.level); r == nil && strings.Contains(line, ";${") {
+		if !f.l.finished {
+			return name, f.delay(line)
+		}
+		all, r := f.l.expand(slices.Clone(t[:n]), d.target)
+		if r != nil {
+			return name, r
+		}
+		n, line = copy(t, all), strings.Join(all, ";")
 	}
 	if n > 3+maxSubs {
 		return name, malformed("more than %d subsignatures", maxSubs)
@@ -105,7 +116,10 @@ type modifiers struct {
 func (p *parser) sub(s string, t rule.Target) *refusal {
 	switch {
 	case strings.HasPrefix(s, "$"):
-		return macro(s)
+		if _, r := macroOf(s); r != nil {
+			return r
+		}
+		return unsupported(Macro, "macro") // all were put in place before
 	case strings.IndexByte(s, '/') >= 0:
 		return p.regex(s, t)
 	case strings.IndexByte(s, '#') >= 0 && strings.IndexByte(s, '(') >= 0 &&
@@ -156,26 +170,6 @@ func modifiersOf(s string) (m modifiers, r *refusal) {
 		}
 	}
 	return m, nil
-}
-
-// macro refuses "${min-max}group$".
-func macro(s string) *refusal {
-	bad := malformed("macro %q", clip(s))
-	if !strings.HasPrefix(s, "${") || !strings.HasSuffix(s, "$") {
-		return bad
-	}
-	_, s, ok1 := leading(s[2:])
-	if !ok1 || !strings.HasPrefix(s, "-") {
-		return bad
-	}
-	_, s, ok2 := leading(s[1:])
-	if !ok2 || !strings.HasPrefix(s, "}") {
-		return bad
-	}
-	if group, _, ok := leading(s[1:]); !ok || group >= macroGroups {
-		return bad
-	}
-	return unsupported(Macro, "macro")
 }
 
 const fuzzyPrefix = "fuzzy_img#"

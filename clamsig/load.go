@@ -77,6 +77,9 @@ func Load(path string, opt Options, sink Sink) (*Stats, error) {
 			}
 		}
 	}
+	if err := l.finish(); err != nil {
+		return l.stats, fmt.Errorf("database %s: %w", path, err)
+	}
 	return l.stats, nil
 }
 
@@ -88,7 +91,11 @@ func LoadReader(name string, r io.Reader, opt Options, sink Sink) (*Stats, error
 		return l.stats, fmt.Errorf("database %s: extension of no ClamAV database", name)
 	}
 	if !isContainer(kind) {
-		if err := l.text(name, kind, false, r); err != nil {
+		err := l.text(name, kind, false, r)
+		if err == nil {
+			err = l.finish()
+		}
+		if err != nil {
 			return l.stats, fmt.Errorf("database %s: %w", name, err)
 		}
 		return l.stats, nil
@@ -98,6 +105,9 @@ func LoadReader(name string, r io.Reader, opt Options, sink Sink) (*Stats, error
 		if err == nil {
 			err = l.container(c, round)
 		}
+	}
+	if err == nil {
+		err = l.finish()
 	}
 	if err != nil {
 		return l.stats, fmt.Errorf("database %s: %w", name, err)
@@ -184,6 +194,10 @@ type loader struct {
 	has    map[*cvd.File]*[rounds]bool // what rounds a container has something for
 	icons  []knownIcon
 	groups [2]map[string]bool // of icons
+
+	members  []groupMember // of macro groups
+	delayed  []delayed
+	finished bool // all members are known
 }
 
 func newLoader(opt Options, sink Sink) *loader {
@@ -262,6 +276,7 @@ type file struct {
 	official bool
 	line     int
 	stats    FileStats
+	place    int               // in the loader's stats
 	bytecode *bytecode.Program // of a .cbc file, and its text
 	text     string
 }
@@ -280,6 +295,7 @@ func (l *loader) text(name, kind string, official bool, r io.Reader) error {
 	} else {
 		err = f.signatures(r)
 	}
+	f.place = len(l.stats.Files)
 	l.stats.Files = append(l.stats.Files, f.stats)
 	return err
 }
@@ -301,16 +317,25 @@ func (f *file) signatures(r io.Reader) error {
 			continue
 		}
 		name, unfit := f.signature(line, long)
-		switch {
-		case unfit == nil && !isIgnore(f.kind):
-			f.stats.Loaded++
-			f.stats.Known++
-		case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
-			return errorAt(f.name, f.line, unfit.detail)
-		case unfit != nil:
-			f.skip(name, unfit)
+		if err := f.count(name, unfit); err != nil {
+			return err
 		}
 	}
+}
+
+// count notes what became of a signature.
+func (f *file) count(name string, unfit *refusal) error {
+	switch {
+	case unfit == errDelayed:
+	case unfit == nil && !isIgnore(f.kind):
+		f.stats.Loaded++
+		f.stats.Known++
+	case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
+		return errorAt(f.name, f.line, unfit.detail)
+	case unfit != nil:
+		f.skip(name, unfit)
+	}
+	return nil
 }
 
 func errorAt(file string, line int, detail string) error {

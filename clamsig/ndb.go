@@ -54,6 +54,16 @@ func (f *file) ndb(line string) (string, *refusal) {
 	}
 	p := &f.l.parser
 	p.reset(rule.Target(target))
+	if strings.HasPrefix(t[2], "$") {
+		group, r := groupOf(t[2])
+		if r == nil {
+			r = p.content(t[3], pattern.Anchor{}, modifiers{})
+		}
+		if r == nil {
+			f.l.members = append(f.l.members, groupMember{target, group, strings.Clone(t[3])})
+		}
+		return name, r
+	}
 	a, unfit := offset(t[2], rule.Target(target))
 	if unfit != nil && unfit.reason == Malformed {
 		return name, unfit

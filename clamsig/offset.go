@@ -48,7 +48,11 @@ func offset(s string, t rule.Target) (a pattern.Anchor, r *refusal) {
 	case strings.HasPrefix(at, "VI"):
 		a.Base = pattern.VersionInfo
 	case strings.Contains(at, "$"):
-		return a, macroOffset(at)
+		_, r := groupOf(at)
+		if r == nil {
+			r = unsupported(Macro, "offset of a member of a macro group")
+		}
+		return a, r
 	default:
 		a.Base = pattern.Start
 		a.Offset, ok = number(at)
@@ -77,18 +81,4 @@ func sectionOffset(s string) (section, off int64, ok bool) {
 	}
 	off, _, ok = leading(s[1:])
 	return section, off, ok
-}
-
-const macroGroups = 32
-
-// macroOffset refuses "$group$", the offset of a macro's member.
-func macroOffset(s string) *refusal {
-	if s[0] != '$' {
-		return malformed("offset %q", clip(s))
-	}
-	group, _, ok := leading(s[1:])
-	if !ok || group >= macroGroups {
-		return malformed("macro group in offset %q", clip(s))
-	}
-	return unsupported(Macro, "member of macro group %d", group)
 }
