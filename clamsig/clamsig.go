@@ -61,6 +61,7 @@ const (
 	Ignored            Reason = "ignored"             // named by an .ign or .ign2 file
 	Target             Reason = "target"              // for a type that is internal, unused or unknown
 	Attribute          Reason = "attribute"           // an unknown key or file type; ClamAV leaves these out too
+	Setting            Reason = "setting"             // sets something of ClamAV's own readers
 	DatabaseType       Reason = "database-type"       // in a kind of file that is not read
 	Malformed          Reason = "malformed"           // clamscan refuses the file
 	Pattern            Reason = "pattern"             // has no form in package pattern, or the sink refused it

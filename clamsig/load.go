@@ -11,6 +11,7 @@ import (
 
 	"github.com/showcause/showcause/clamsig/bytecode"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/clamsig/settings"
 	"github.com/showcause/showcause/phish"
 	"github.com/showcause/showcause/rule"
 )
@@ -22,7 +23,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ioc", "idb", "cdb", "zmd", "rmd", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "idb", "cdb", "zmd", "rmd", "ftm", "pwdb", "cfg", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -329,7 +330,9 @@ func (f *file) count(name string, unfit *refusal) error {
 	case unfit == errDelayed:
 	case unfit == nil && !isIgnore(f.kind):
 		f.stats.Loaded++
-		f.stats.Known++
+		if !settings.Kinds(f.kind) {
+			f.stats.Known++
+		}
 	case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
 		return errorAt(f.name, f.line, unfit.detail)
 	case unfit != nil:
@@ -392,6 +395,8 @@ func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 		return f.icon(line)
 	case "cdb", "zmd", "rmd":
 		return f.member(line)
+	case "ftm", "pwdb", "cfg":
+		return f.setting(line)
 	}
 	return f.hash(line)
 }

@@ -106,7 +106,7 @@ func TestOtherKinds(t *testing.T) {
 		{"x.pdb", "H:example.com\nH:example.org:1-2\n", 2, 1, "", "database-type"},
 		{"x.wdb", "M:a.example:b.example\n", 1, 0, "", "database-type"},
 		{"x.crb", "N;1;00\n", 1, 0, "N.UNOFFICIAL", "database-type"},
-		{"x.cfg", "PE:0x1:1:255\n", 1, 0, "", "database-type"},
+		{"x.cfg", "PE:0x1:1:255\n", 1, 0, "", "setting"},
 		{"x.cat", "\x00\n\n\xff", 1, 0, "", "database-type"},
 		{"x.yar", "rule a { condition: true }\n\nprivate rule b : tag\n{\n}\nrule c{\n", 3, 3, "YARA.a.UNOFFICIAL", "database-type"},
 	} {

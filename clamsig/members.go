@@ -2,8 +2,10 @@ package clamsig
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/showcause/showcause/clamsig/metadata"
+	"github.com/showcause/showcause/clamsig/settings"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -19,16 +21,8 @@ func (f *file) member(line string) (string, *refusal) {
 	if err != nil {
 		return name, malformed("%v", err)
 	}
-	for i, level := range levels {
-		v, ok := number(level)
-		switch {
-		case !ok:
-			return name, malformed("level %q", clip(level))
-		case i == 0 && v > f.l.level:
-			return name, outside(FunctionalityLevel, "level %d and up", v)
-		case i == 1 && v < f.l.level:
-			return name, outside(FunctionalityLevel, "up to level %d", v)
-		}
+	if r := f.levelsOf(levels); r != nil {
+		return name, r
 	}
 	if f.l.ignored(name, line) {
 		return name, outside(Ignored, "by name")
@@ -40,4 +34,47 @@ func (f *file) member(line string) (string, *refusal) {
 		return name, unsupported(Pattern, "%v", err)
 	}
 	return name, nil
+}
+
+// setting reads what is set beside signatures.
+func (f *file) setting(line string) (string, *refusal) {
+	s, err := settings.Parse(f.kind, line, func(n string) bool { return fileTypes(n) == nil })
+	switch {
+	case errors.Is(err, settings.ErrOthers):
+		return "", outside(Setting, "%v", err)
+	case err != nil:
+		return "", malformed("%v", err)
+	}
+	if r := f.levelsOf(s.Levels); r != nil {
+		return s.Name, r
+	}
+	if s.Password != nil {
+		tdb := s.Condition
+		if !strings.Contains(tdb, "Target:") {
+			tdb += ",Target:0"
+		}
+		if _, r := description(tdb, f.l.level); r != nil {
+			return s.Name, r
+		}
+	}
+	if err := f.l.sink.Rule(rule.ByText(f.origin(s.Name, line))); err != nil {
+		return s.Name, outside(Pattern, "%v", err)
+	}
+	return s.Name, nil
+}
+
+// levelsOf refuses levels that do not admit this engine: none, the least, or the least and the greatest.
+func (f *file) levelsOf(levels []string) *refusal {
+	for i, level := range levels {
+		v, ok := number(level)
+		switch {
+		case !ok:
+			return malformed("level %q", clip(level))
+		case i == 0 && v > f.l.level:
+			return outside(FunctionalityLevel, "level %d and up", v)
+		case i == 1 && v < f.l.level:
+			return outside(FunctionalityLevel, "up to level %d", v)
+		}
+	}
+	return nil
 }

@@ -31,16 +31,8 @@ func (f *file) ndb(line string) (string, *refusal) {
 	if f.l.ignored(name, line) {
 		return name, outside(Ignored, "by name")
 	}
-	for i, level := range t[4:n] {
-		v, ok := number(level)
-		switch {
-		case !ok:
-			return name, malformed("level %q", clip(level))
-		case i == 0 && v > f.l.level:
-			return name, outside(FunctionalityLevel, "level %d and up", v)
-		case i == 1 && v < f.l.level:
-			return name, outside(FunctionalityLevel, "up to level %d", v)
-		}
+	if r := f.levelsOf(t[4:n]); r != nil {
+		return name, r
 	}
 	target, ok := number(t[1])
 	if !ok && t[1] != "*" {

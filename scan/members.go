@@ -1,12 +1,8 @@
 package scan
 
 import (
-	"path"
-	"strings"
-
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig/metadata"
-	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -17,36 +13,13 @@ type members struct {
 	broken  bool // the database is damaged where they stand
 }
 
-// byText sorts the rules that their texts decide: those about members from others.
-func byText(db *ruledb.DB) (m members, others []uint32) {
-	for _, r := range db.Heuristics() {
-		info, err := db.Info(r)
-		if err != nil {
-			m.broken = true
-			continue
-		}
-		kind := strings.TrimPrefix(path.Ext(info.File), ".")
-		if !metadata.Kinds(kind) {
-			others = append(others, r)
-			continue
-		}
-		e, _, err := metadata.Parse(kind, info.Text, func(string) bool { return true })
-		if err != nil {
-			m.broken = true
-			continue
-		}
-		m.rules, m.entries = append(m.rules, r), append(m.entries, e)
-	}
-	return m, others
-}
-
 // memberCost is what it costs in steps to ask one rule of one member.
 const memberCost = 4
 
 // listen has the rules about members decided while formats tell of them, the last loaded first, as
 // in clamscan. What one finds is one finding: its matches are the members.
 func (in *input) listen(l *layer, format *string) {
-	all := &in.members
+	all := &in.texts.members
 	if all.broken {
 		in.gap(showcause.Gap{Trail: l.Trail, Code: badRules, Offset: 0, Length: -1})
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig/bytecode"
@@ -79,7 +80,7 @@ type Scanner struct {
 	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
 
 	heuristics heuristics
-	members    members
+	texts      texts
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -92,9 +93,9 @@ func New(db *ruledb.DB, o Options) *Scanner {
 		o.Formats = formats.All()
 	}
 	s := &Scanner{db: db, options: o, search: newSearcher(db)}
-	var others []uint32
-	s.members, others = byText(db)
-	s.heuristics = newHeuristics(db, others)
+	s.texts = byText(db)
+	s.heuristics = newHeuristics(db, s.texts.heuristics)
+	s.options.Passwords = slices.Concat(o.Passwords, s.texts.passwords)
 	if !o.TopOnly && !o.EachTime {
 		s.tags = newTagger()
 	}
@@ -252,6 +253,7 @@ func (in *input) inspect(l *layer) {
 	in.guard(l, func() {
 		l.head = bound.Head(sl.Source, unpack.HeadSize)
 		l.classify()
+		in.magics(l)
 		switch rule.Target(l.kind.Target()) {
 		case rule.PE, rule.ELF, rule.MachO:
 			if in.options.TopOnly && in.db.OnlyYARA() {

@@ -21,6 +21,7 @@ import (
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker/once"
 )
@@ -224,6 +225,9 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 	words, err := o.passwords()
 	if err != nil {
 		return err
+	}
+	if rules != nil {
+		words = append(words, scan.Passwords(rules.db)...)
 	}
 	a, err := o.host.rederive(c.Context(), l.record, f, known.before, words, o.jail == answer.JailOff)
 	if err != nil {

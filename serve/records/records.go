@@ -31,6 +31,7 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/recording"
+	"github.com/showcause/showcause/scan"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -74,6 +75,7 @@ type Keeper struct {
 
 	smu  sync.Mutex  // guards what follows
 	scan *draft.Scan // its DB is not set
+	set  int         // passwords that its database sets
 
 	mu      sync.Mutex // guards what follows
 	closing bool
@@ -325,8 +327,6 @@ func nameOf(j *queue.Job) string {
 // scanOf is what all statements of a database have in common, with what is special of
 // one answer.
 func (k *Keeper) scanOf(a *queue.Answer, passwords int) (*draft.Scan, error) {
-	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(true, passwords)}
-	maps.Copy(words, k.o.Words)
 	k.smu.Lock()
 	defer k.smu.Unlock()
 	if k.scan == nil || k.scan.Database != a.Database.Digest {
@@ -334,8 +334,10 @@ func (k *Keeper) scanOf(a *queue.Answer, passwords int) (*draft.Scan, error) {
 		if err := s.Begin(); err != nil {
 			return nil, err
 		}
-		k.scan = s
+		k.scan, k.set = s, len(scan.Passwords(a.Database.DB))
 	}
+	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(true, passwords+k.set)}
+	maps.Copy(words, k.o.Words)
 	s := *k.scan
 	s.DB, s.Policy = a.Database.DB, draft.Policy(a.Database.DB, a.Limits, words)
 	return &s, nil
