@@ -44,6 +44,7 @@ type Options struct {
 	Rules     func(context.Context) (queue.Database, error)
 	State     func() string
 	SelfCheck time.Duration // how often State is looked at; 0 is never
+	Soak      Soak
 	Queue     queue.Options
 	Policy    queue.Policy
 	// Records opens where evidence is kept, once this process is the user that it stays; a
@@ -92,11 +93,13 @@ type Daemon struct {
 	event   *event.Teller      // nil: none
 	gone    bool               // another process has taken this one's place, or still has it: the paths are its
 
-	reload sync.Mutex // held while rules are changed
-	state  string     // of the rules; guarded by reload
-	failed string     // why the last reload did not change them; guarded by mu
-	loaded time.Time  // when they were; guarded by mu
-	mu     sync.Mutex
+	reload  sync.Mutex     // held while rules are changed
+	state   string         // of the rules; guarded by reload
+	serving queue.Database // a part of what is scanned with; guarded by reload
+	soak    soaking
+	failed  string    // why the last reload did not change them; guarded by mu
+	loaded  time.Time // when they were; guarded by mu
+	mu      sync.Mutex
 }
 
 // Run is the service: it returns when ctx is done or a signal or a door asked for the
@@ -306,7 +309,9 @@ func (d *Daemon) start(ctx context.Context, before *predecessor) (err error) {
 		d.tallies[s.Door] = &tally{}
 	}
 	qo := d.o.Queue
-	qo.Rules, qo.Told = rules, d.told
+	qo.Rules, d.serving = shared(rules)
+	qo.Told = d.told
+	d.soak.begin(rules.Digest, nil)
 	if d.records != nil {
 		qo.Record, qo.Pool.Digests = d.records.Record, true
 	}
@@ -455,20 +460,6 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	return err
 }
 
-func (d *Daemon) change(ctx context.Context) error {
-	rules, err := d.o.Rules(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.queue.Reload(rules); err != nil {
-		if rules.Close != nil {
-			rules.Close()
-		}
-		return err
-	}
-	return nil
-}
-
 // closingTime is how long it may take to close sockets. A system call that does not end
 // must not keep the service from ending.
 const closingTime = 2 * time.Second
@@ -501,6 +492,12 @@ func (d *Daemon) stop() error {
 	}
 	all.Wait()
 	errs[i] = d.queue.Drain(ctx)
+	d.reload.Lock()
+	d.serving.Close()
+	d.reload.Unlock()
+	d.soak.mu.Lock()
+	d.soak.drop()
+	d.soak.mu.Unlock()
 	if d.records != nil {
 		rctx, done := context.WithTimeout(context.Background(), recordTime)
 		defer done()
@@ -540,6 +537,9 @@ func (d *Daemon) addresses() string {
 // told logs what came of a job: who asked, and what was said.
 func (d *Daemon) told(j *queue.Job, a *queue.Answer, err error) {
 	d.count(j, a, err)
+	if why := d.soak.note(&d.o.Soak, a); why != "" {
+		go d.back(why)
+	}
 	name := j.Name
 	if name == "" {
 		name = "stream"

@@ -375,7 +375,8 @@ type Soak struct {
 	Generation int64     `json:"generation"`
 	Crashes    int       `json:"crashes"`
 	Hits       int       `json:"hits"`
-	Trials     int       `json:"trials"` // times that it was looked at since
+	Trials     int       `json:"trials"`           // times that it was looked at since
+	Starts     int       `json:"starts,omitempty"` // of services that have not ended as they should
 }
 
 // Soaking returns the soak that is under way; nil: none.
@@ -408,6 +409,37 @@ func (f *Folder) Watch(crashes, hits int, b Bounds, now time.Time) (reverted boo
 		return false, f.save()
 	}
 	return true, f.Revert(0, why, now)
+}
+
+// Back reverts a change that is watched, because of what a service saw of it.
+func (f *Folder) Back(why string, now time.Time) error {
+	if f.Soaking(now) == nil {
+		return errors.New("update: no change is watched any more")
+	}
+	return f.Revert(0, why, now)
+}
+
+// Started notes that a service begins with what is there, and reverts the change that is watched if
+// services did so more often than may be and did not come to their end (Ended).
+func (f *Folder) Started(most int, now time.Time) (reverted bool, err error) {
+	if f.Soaking(now) == nil {
+		return false, nil
+	}
+	k := f.state.Soak
+	if k.Starts >= most {
+		return true, f.Revert(0, fmt.Sprintf("soak.starts: %d services ended by themselves since %s", k.Starts, k.Since.UTC().Format(time.RFC3339)), now)
+	}
+	k.Starts++
+	return false, f.save()
+}
+
+// Ended notes that a service which began with this generation came to its end as it should.
+func (f *Folder) Ended(generation int64) error {
+	if k := f.state.Soak; k != nil && k.Generation == generation && k.Starts > 0 {
+		k.Starts--
+		return f.save()
+	}
+	return nil
 }
 
 // putIn notes a change that was put in, and begins its soak.

@@ -93,13 +93,19 @@ func (h Host) run(c *cobra.Command, s *settings) error {
 		return err
 	}
 	giveCache(s.user)
-	return serve.Run(c.Context(), h.options(s, c.ErrOrStderr()))
+	o := h.options(s, c.ErrOrStderr())
+	ended := s.soaks(&o.Soak, c.ErrOrStderr())
+	err := serve.Run(c.Context(), o)
+	if err == nil {
+		ended()
+	}
+	return err
 }
 
 // options are what the settings come to.
 func (h Host) options(s *settings, stderr io.Writer) serve.Options {
 	return serve.Options{
-		Version: h.Version, Listen: s.listen, SelfCheck: s.selfCheck, Policy: s.policy, User: s.user, Supplementary: true, PidFile: s.pidFile,
+		Version: h.Version, Listen: s.listen, SelfCheck: s.selfCheck, Soak: s.soak, Policy: s.policy, User: s.user, Supplementary: true, PidFile: s.pidFile,
 		Log: s.log, Notes: s.notes, Control: s.control, ControlDefault: !s.given.Changed("control"), Metrics: s.metrics, Hosts: s.api.hosts, Drain: s.drain, Stderr: stderr,
 		Doors: map[string]func(*serve.Daemon) (serve.Door, error){
 			"clamd":    func(d *serve.Daemon) (serve.Door, error) { return h.clamdDoor(s, d), nil },

@@ -52,6 +52,7 @@ type settings struct {
 	store        storing
 	event        string
 	selfCheck    time.Duration
+	soak         serve.Soak
 	scanTime     time.Duration
 	oldest       time.Duration // of ClamAV's rules; 0 is no bound
 	drain        time.Duration
@@ -100,6 +101,9 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.String("log-format", "", "text, json, journald, clamd (default text, or clamd for a file)")
 	f.Bool("log-clean", false, "log what nothing was found in, too (LogClean)")
 	f.Bool("log-verbose", false, "log more (LogVerbose)")
+	f.DurationVar(&s.soak.Time, "soak", 24*time.Hour, "watch rules that come while the service runs for so long, and go back to those before if they are out of bounds; 0: do not")
+	f.IntVar(&s.soak.Crashes, "soak-crashes", 5, "inputs on which readers die within that time that are within bounds")
+	f.IntVar(&s.soak.Share, "soak-hits", 50, "percent of inputs with findings that are within bounds")
 	f.Duration("self-check", 0, "how often changes of the rules' files are looked for; 0 never (SelfCheck; default 10m)")
 	f.String("store", "", "folder of the records of what is found; off for none (default $SHOWCAUSE_STORE, or /var/lib/showcause, with -USER behind it where another user is become)")
 	f.String("control", "", "path of the socket that showcause status and top ask; off for none (default /run/showcause/control.sock, or beside --socket)")
