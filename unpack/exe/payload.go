@@ -603,6 +603,12 @@ func (c *carver) isNear(from int64) bool {
 // header is asked, in bytes.
 const overlayView = 4096
 
+// ImageEnd returns where the data after the image of a PE file starts, -1 if there is none.
+func ImageEnd(src showcause.Source) int64 {
+	off, _, _ := imageEnd(file{src: src}, filetype.PE)
+	return off
+}
+
 // imageEnd returns where the data after a program's image starts, at the
 // earliest where it is not known, and -1 if there is none. What does not parse has no image.
 func imageEnd(f file, t filetype.Type) (off int64, known, parsed bool) {

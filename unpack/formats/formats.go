@@ -125,6 +125,8 @@ func All() []unpack.Format {
 		upx.Format(),
 		exe.Packed(),
 		installer.NSIS(),
+		installer.AutoIt(),
+		installer.InstallShield(exe.ImageEnd),
 		exe.Embedded(stream.Measure),
 	}
 }

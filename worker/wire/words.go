@@ -83,6 +83,8 @@ func members() (out []archive) {
 		lha      lh0 lh1 lh4 lh5 lh6 lh7 lhx lz4 lz5 lzs pm0 rest unknown
 		mbr      partition rest
 		nsis     bzip2 deflate lzma stored
+		autoit   file script
+		installshield deflate stored
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
 		msg      rtf
