@@ -126,6 +126,7 @@ func All() []unpack.Format {
 		exe.Packed(),
 		installer.NSIS(),
 		installer.AutoIt(),
+		installer.SIS(),
 		installer.InstallShield(exe.ImageEnd),
 		exe.Embedded(stream.Measure),
 	}

@@ -84,6 +84,7 @@ func members() (out []archive) {
 		mbr      partition rest
 		nsis     bzip2 deflate lzma stored
 		autoit   file script
+		sis      deflate stored
 		installshield deflate stored
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
