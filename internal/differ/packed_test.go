@@ -182,11 +182,11 @@ func TestPacked(t *testing.T) {
 	list := compiled(t, dir, 1)
 	list = append(list, installed("/usr/bin", 1, 64<<10)...)
 	if *full {
-		list = compiled(t, dir, 24)
+		list = compiled(t, dir, 16)
 		if *more != "" {
-			list = append(list, installed(*more, 50, 300<<10)...)
+			list = append(list, installed(*more, 60, 100<<10)...)
 		}
-		list = append(list, installed("/usr/bin", 200-len(list), 300<<10)...)
+		list = append(list, installed("/usr/bin", 200-len(list), 100<<10)...)
 	}
 	counts := map[string]int{}
 	for i, p := range list {
@@ -196,6 +196,9 @@ func TestPacked(t *testing.T) {
 				continue
 			}
 			checkPacked(t, upx, dir, p, how, counts)
+		}
+		if *full && i%10 == 9 {
+			t.Logf("%d programs, %d found", i+1, counts["found"])
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(counts)) {

@@ -501,6 +501,9 @@ func TestProcessor(t *testing.T) {
 		}
 		ran++
 		emu := emulated(page, n, g.long)
+		if emu.own { // a string of bits may be anywhere, and the processor's side would be written over
+			continue
+		}
 		code, start := bytes.Clone(page[codeAt:codeAt+n]), bytes.Clone(page)
 		if err := p.do(page); err != nil {
 			t.Fatalf("%x: the processor's side ended: %v", code, err)

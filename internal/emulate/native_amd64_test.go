@@ -204,6 +204,7 @@ type state struct {
 	vector int    // -1: none
 	page   []byte
 	xmm    []byte
+	own    bool // emulated, it came to where the child itself stands
 }
 
 // gregs is where struct sigcontext has the registers.
@@ -287,6 +288,7 @@ func emulated(page []byte, n int, long bool) state {
 	c.IP = pageAt + codeAt
 	t := c.Run(1 << 22)
 	s := state{flags: c.Flags(), ip: c.IP, vector: int(t.Vector), page: make([]byte, pageLen)}
+	s.own = t.Vector == PageFault && t.Addr >= childAt-64 && t.Addr < stackAt+0x1000
 	copy(s.regs[:], c.R[:16])
 	m.Read(pageAt, s.page)
 	if t.Vector == Undefined && (c.IP == pageAt+codeAt+uint64(n) || c.IP >= pageAt+elseAt+7 && c.IP <= pageAt+elseAt+8) {
