@@ -127,6 +127,9 @@ func All() []unpack.Format {
 		installer.NSIS(),
 		installer.AutoIt(),
 		installer.SIS(),
+		installer.PyInstaller(),
+		installer.PYZ(),
+		installer.Asar(),
 		installer.InstallShield(exe.ImageEnd),
 		exe.Embedded(stream.Measure),
 	}

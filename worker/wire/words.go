@@ -85,6 +85,9 @@ func members() (out []archive) {
 		nsis     bzip2 deflate lzma stored
 		autoit   file script
 		sis      deflate stored
+		pyinstaller deflate stored
+		pyz      deflate
+		asar     file rest
 		installshield deflate stored
 		ntfs     file lost rest stream
 		qcow2    disk rest snapshot
