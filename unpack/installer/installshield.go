@@ -176,7 +176,7 @@ func walkShieldFiles(l showcause.Source, at int64, out *unpack.Out) {
 			cabs[k] = f
 			continue
 		}
-		if name == "data1.hdr" && header.size == 0 {
+		if strings.HasPrefix(name, "data1") && path.Ext(name) == ".hdr" && header.size == 0 {
 			header = f
 			continue
 		}
