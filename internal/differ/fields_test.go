@@ -302,8 +302,8 @@ func peFields(t *testing.T, name string) (out []string) {
 // mostNames is how many names of exports pefile reads.
 const mostNames = 8192
 
-// explained leaves out what is known to differ, each with its reason.
-func explained(name string, ours, theirs []string) (a, b []string) {
+// leaveOut takes away what is known to differ, each with its reason.
+func leaveOut(name string, ours, theirs []string) (a, b []string) {
 	st, err := os.Stat(name)
 	odd := err == nil && st.Size()%4 != 0
 	imports := func(list []string) bool {
@@ -376,7 +376,7 @@ func TestPEFields(t *testing.T) {
 			t.Fatal(err)
 		}
 		files, lines = files+1, lines+len(p.lines())
-		ours, theirs := explained(name, peFields(t, name), p.lines())
+		ours, theirs := leaveOut(name, peFields(t, name), p.lines())
 		if agree(t, name, ours, theirs) {
 			same++
 		}
