@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
@@ -70,6 +71,7 @@ const (
 	NoFlaw       Reason = "no near miss"
 	NoBoundary   Reason = "a boundary cannot hold there"
 	NotNormal    Reason = "bodies that normalisation changes"
+	NoPicture    Reason = "a picture or an icon is asked for, which Derive makes"
 	NotDecided   Reason = "an expression or a comparison turns out otherwise"
 )
 
@@ -85,6 +87,9 @@ func Plant(r *rule.Rule, seed uint64, near bool) (File, error) {
 	prog, err := rule.Encode(r)
 	if err != nil {
 		return File{}, fmt.Errorf("plant: %w", err)
+	}
+	if slices.ContainsFunc(r.Later, func(l *rule.Later) bool { return l != nil && (l.Image != nil || l.Icons != nil) }) {
+		return File{}, NoPicture
 	}
 	h := fnv.New64a()
 	h.Write([]byte(r.Text))

@@ -22,6 +22,7 @@ type stream struct {
 	in       []byte // what may be read
 	out      []byte // what may be written
 	more     bool   // output may be waiting, though there is no input
+	over     bool   // it came to its end, and is not done
 }
 
 type event uint8
@@ -48,6 +49,9 @@ var results = map[family][4]int32{
 	lzma:    {0, 0, 2, 1},
 	bunzip2: {0, 0, 4, -4},
 }
+
+// again is what a call returns once the stream has ended, but of inflate, which is done then.
+var again = map[family]uint64{lzma: 2, bunzip2: no}
 
 var errStopped = errors.New("nobody reads on")
 
@@ -137,6 +141,9 @@ func (m *run) processStream(f family, id uint64) uint64 {
 		return no
 	}
 	avail, room := m.readable(s.from), s.to.writable()
+	if s.over && (f == bunzip2 || avail > 0 && room > 0) {
+		return again[f]
+	}
 	if avail == 0 && !s.more || room == 0 || !m.Charge((avail+room)/4+64) {
 		return no
 	}
@@ -149,7 +156,12 @@ func (m *run) processStream(f family, id uint64) uint64 {
 	m.advance(s.from, avail-int64(len(s.in)))
 	s.to.write += room - int64(len(s.out))
 	s.in, s.out = nil, nil
-	if s.more = e == outputFull; e >= streamEnded {
+	s.more = e == outputFull
+	switch {
+	case f != inflate && e == streamEnded:
+		s.stop()
+		s.over = true
+	case e >= streamEnded:
 		s.end()
 	}
 	return uint64(uint32(results[f][e]))
@@ -242,8 +254,19 @@ func lzmaDone(m *run, a []uint64) uint64    { return m.doneStream(lzma, a[0]) }
 // bzip2_init(from, to).
 func bzip2Init(m *run, a []uint64) uint64 {
 	return m.newStream(bunzip2, a[0], a[1], 5<<20, func(s source) (io.Reader, error) {
-		return bzip2.NewReader(s), nil
+		return oneStream{bzip2.NewReader(s)}, nil
 	})
+}
+
+// oneStream ends with the first stream of bzip2, whatever is behind it.
+type oneStream struct{ io.Reader }
+
+func (o oneStream) Read(p []byte) (int, error) {
+	n, err := o.Reader.Read(p)
+	if err == bzip2.StructuralError("bad magic value in continuation file") {
+		err = io.EOF
+	}
+	return n, err
 }
 
 func bzip2Process(m *run, a []uint64) uint64 { return m.processStream(bunzip2, a[0]) }
