@@ -1,12 +1,16 @@
 package plant
 
 import (
+	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	goimage "image"
 	"image/color"
 	"image/gif"
@@ -25,7 +29,7 @@ import (
 )
 
 // Derived is a file with the signatures that were made from it: of its digest, its sections, its
-// imports, its icons, what it looks like, what it is read as, where it is.
+// imports, its icons, what it looks like, what it is read as, where it is, what is said of its members.
 type Derived struct {
 	File
 	Kind  string
@@ -48,6 +52,7 @@ var derivers = []struct {
 	{"handler", (*deriver).handler},
 	{"unwanted", (*deriver).unwanted},
 	{"way", (*deriver).way},
+	{"members", (*deriver).members},
 }
 
 type deriver struct {
@@ -214,7 +219,7 @@ func (d *deriver) word() string {
 func (d *deriver) icons() []byte {
 	b := icontest.Program(icontest.Bitmap(d.rng), icontest.Bitmap(d.rng))
 	at, _ := exe.Icons(showcause.Bytes(b), filetype.PE)
-	g := fmt.Sprintf("G%d", d.seed)
+	g := fmt.Sprintf("G%d", d.seed/8%100) // clamscan takes 256 groups
 	for i, off := range at {
 		if m, _, ok := icon.Measure(showcause.Bytes(b), off); ok && m.Side%8 == 0 {
 			d.Lines["idb"] = append(d.Lines["idb"], fmt.Sprintf("I%d.%d:%s:%s:%s", d.seed, i, g, "K"+g, m))
@@ -241,6 +246,7 @@ func (d *deriver) picture() []byte {
 		must(png.Encode(&b, m))
 	case 1:
 		must(jpeg.Encode(&b, m, nil))
+		d.Carrier = "jpeg"
 	default:
 		p := goimage.NewPaletted(m.Rect, make(color.Palette, 256))
 		for i := range p.Palette {
@@ -318,4 +324,43 @@ func (d *deriver) way() []byte {
 		rule(n > 1, ",Intermediates:CL_TYPE_ANY>"+types[n-1])
 	}
 	return b
+}
+
+// members makes a zip file, and signatures of what it says of its members.
+func (d *deriver) members() []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	pick, n := d.rng.IntN(3), 3
+	name := d.word() + ".bin"
+	var real, crc uint32
+	for i := range n {
+		data := bytes.Repeat([]byte(d.word()), 10+d.rng.IntN(40))
+		h := &zip.FileHeader{Name: d.word() + ".txt", Method: zip.Deflate}
+		if i == pick {
+			h.Name, real, crc = name, uint32(len(data)), crc32.ChecksumIEEE(data)
+		}
+		h.CRC32, h.UncompressedSize64 = crc32.ChecksumIEEE(data), uint64(len(data))
+		var packed bytes.Buffer
+		f, err := flate.NewWriter(&packed, 6)
+		must(err)
+		_, err = f.Write(data)
+		must(errors.Join(err, f.Close()))
+		h.CompressedSize64 = uint64(packed.Len())
+		to, err := w.CreateRaw(h)
+		must(err)
+		_, err = to.Write(packed.Bytes())
+		must(err)
+	}
+	must(w.Close())
+	line := func(hit bool, fields string) { d.line("cdb", hit, "NAME:"+fields) }
+	line(true, fmt.Sprintf("CL_TYPE_ZIP:*:^%s$:*:*:*:*:*:*", name[:5]+".*bin"))
+	line(false, fmt.Sprintf("CL_TYPE_ZIP:*:^%s$:*:*:*:*:*:*", name[:5]))
+	line(true, fmt.Sprintf("*:*:%s:*:%d:0:%d:*:*", name[:5], real, pick+1))
+	line(false, fmt.Sprintf("*:*:%s:*:%d:0:%d:*:*", name[:5], real, pick+2))
+	if len(d.chain) == 0 {
+		line(true, fmt.Sprintf("CL_TYPE_ZIP:%d-%d:%s:*:%d-%d:*:*:%d:*", b.Len()-3, b.Len(), name[:5], real-2, real, crc))
+		line(false, fmt.Sprintf("CL_TYPE_ZIP:%d-%d:%s:*:*:*:*:*:*", b.Len()+1, b.Len()+9, name[:5]))
+	}
+	line(false, fmt.Sprintf("CL_TYPE_ZIP:*:%s:*:*:1:*:*:*", name[:5]))
+	return b.Bytes()
 }

@@ -219,7 +219,9 @@ func (g *gen) bodies(counts []int) {
 				it.flaw = g.flaw.kind
 			}
 			if stack != nil {
-				it.body = stack[i]
+				if it.body = stack[i]; i > 0 {
+					it.flaw = "" // it stands within the first
+				}
 			} else if l != nil {
 				it.body = g.expression(l.Tree.Root)
 			} else {

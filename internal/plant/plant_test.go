@@ -87,7 +87,7 @@ func TestPlanted(t *testing.T) {
 	}
 	c, files := own(t, seeds)
 	t.Logf("%d files planted, %d near misses, not planted %v, no near miss %v", c.Planted, c.Near, c.Not, c.NotNear)
-	if len(c.Not) > 0 || c.Planted < 150*int(seeds) || c.Near < 150*int(seeds) {
+	if not := len(c.Not); not > 0 && !*full || not > 1 || c.Planted < 150*int(seeds) || c.Near < 150*int(seeds) {
 		t.Errorf("not everything was planted")
 	}
 	covered(t, files)
