@@ -254,3 +254,46 @@ func checkPacked(t *testing.T, upx, dir string, p program, how packing, counts m
 		counts["with a gap, "+string(g)]++
 	}
 }
+
+// TestMakeself has makeself write a program in each way, and looks for what is in it.
+func TestMakeself(t *testing.T) {
+	makeself, err := exec.LookPath("makeself")
+	if err != nil {
+		t.Skip("makeself is not installed")
+	}
+	dir := t.TempDir()
+	from := filepath.Join(dir, "from")
+	r := rand.New(rand.NewPCG(4, 5))
+	text := []byte("#!/bin/sh\n# planted\n")
+	for range 5000 {
+		text = fmt.Appendf(text, "%x ", r.Uint32())
+	}
+	if err := os.Mkdir(from, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "run.sh"), text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, how := range strings.Fields("--gzip --bzip2 --xz --zstd --lz4 --lzo --base64 --compress --nocomp --sha256 --tar-quietly --follow") {
+		to := filepath.Join(dir, "a.run")
+		os.Remove(to)
+		if err := exec.Command(makeself, how, from, to, "label", "./run.sh").Run(); err != nil {
+			t.Logf("%s: refused", how)
+			continue
+		}
+		b, err := os.ReadFile(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, gaps := showcause.Bytes(b), map[showcause.Code]bool{}
+		if !holds(showcause.Layer{Source: src}, unpack.NewBudget(showcause.Limits{}, src.Size(), spill), sha256.Sum256(text), nil, gaps) || len(gaps) > 0 {
+			t.Errorf("%s: not found inside, or %v", how, slices.Sorted(maps.Keys(gaps)))
+			continue
+		}
+		found++
+	}
+	if found == 0 {
+		t.Error("nothing was made")
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"compress/flate"
 	"io"
 
+	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/unpack"
 )
 
@@ -35,7 +37,7 @@ func (f *finder) base64At(off int64) int64 {
 			return next
 		}
 		// Most runs are names, paths and sums: what they begin with tells.
-		if !sense(f.peek(off, f.size, s.coding)) {
+		if b := f.peek(off, f.size, s.coding); !sense(b) && !f.holdsTar(s, b) {
 			return end
 		}
 	}
@@ -64,6 +66,17 @@ func (f *finder) base64At(off int64) int64 {
 	}
 	f.give(s, &f.base64s)
 	return s.to
+}
+
+// holdsTar tells a tar file by its first header, of which b is the beginning: a name and zeros behind it.
+func (f *finder) holdsTar(s stretch, b []byte) bool {
+	i := bytes.IndexByte(b, 0)
+	if len(b) < minDecoded || i < 1 || len(bytes.Trim(b[i:], "\x00")) > 0 || !f.out.Work(64) {
+		return false
+	}
+	s.to = f.join(s.from, s.to, s.coding.quoted, &inBase64)
+	head := f.head(s, headBytes)
+	return filetype.Detect(head, showcause.Bytes(head)) == filetype.Tar
 }
 
 // inflater ends where its stream does.

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/flate"
 	"compress/lzw"
@@ -292,6 +293,16 @@ func encoded() map[string]sample {
 	}
 }
 
+// tarred is a tar file, which says what it is far behind a short name.
+func tarred() string {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	w.WriteHeader(&tar.Header{Name: "./a", Size: 12, Mode: 0o600, Format: tar.FormatGNU})
+	w.Write([]byte("what is said"))
+	w.Close()
+	return b.String()
+}
+
 func stretches() map[string]sample {
 	command := b64(units("iex 'what is said'", binary.LittleEndian))
 	long := b64(said)
@@ -311,6 +322,7 @@ func stretches() map[string]sample {
 		"lines of VBA":       {"x = \"" + folded(bin, 50, "\"\r\n    x = x & \"") + "\"\r\n", "encoded.base64", string(program)},
 		"escaped line ends":  {"{\"x\": \"" + folded(bin, 64, `\n`) + "\"}", "encoded.base64", string(program)},
 		"escaped slashes":    {"{\"x\": \"" + strings.ReplaceAll(bin, "/", `\/`) + "\"}", "encoded.base64", string(program)},
+		"tar":                {"eval $finish; exit $res\n" + folded(b64(tarred()), 76, "\n") + "\n", "encoded.base64", tarred()},
 		"URL alphabet":       {"x = " + strings.NewReplacer("+", "-", "/", "_").Replace(bin), "encoded.base64", string(program)},
 		"UTF-16 by itself":   {"x = " + b64(units(said, binary.LittleEndian)), "encoded.base64", units(said, binary.LittleEndian)},
 		"hex":                {"x = '" + hex.EncodeToString(program) + "'", "encoded.hex", string(program)},
