@@ -72,3 +72,16 @@ func FuzzPacked(f *testing.F) {
 	}
 	unpacktest.Fuzz(f, Packed(), seeds...)
 }
+
+// A program that unpacks itself, cut and damaged everywhere.
+func TestPackedConform(t *testing.T) {
+	samples := map[string][]byte{}
+	for _, name := range []string{"clam-mew.exe"} {
+		b, err := os.ReadFile("/usr/share/clamav-testfiles/" + name)
+		if err != nil {
+			t.Skip("clamav-testfiles is not installed")
+		}
+		samples[name] = b
+	}
+	unpacktest.Conform(t, Packed(), samples)
+}
