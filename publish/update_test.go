@@ -3,16 +3,25 @@ package publish_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/secure-systems-lab/go-securesystemslib/cjson"
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/evidence"
 	"github.com/showcause/showcause/publish"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/update"
@@ -90,7 +99,18 @@ func TestFolder(t *testing.T) {
 	}
 	refused(serve(first, nil), signed.Rollback)
 	refused(serve(w.dir, map[string][]byte{"metadata/timestamp.json": []byte("x")}), signed.Form)
+	stale := func() string {
+		folder, err := update.ViewFolder(dir)
+		w.must(err)
+		return strings.Join(append(folder.Status(&s, w.clock), update.Stale(dir, w.clock)...), "\n")
+	}
+	if got := stale(); strings.Contains(got, "STALE") {
+		t.Error(got)
+	}
 	w.clock = w.clock.Add(60 * time.Hour)
+	if got := stale(); strings.Count(got, "STALE: what its publisher signed last held until 2026-01-03") != 2 {
+		t.Error(got)
+	}
 	refused(serve(w.dir, nil), signed.Frozen)
 	w.publish(w.dir, "three")
 	m, err := signed.ParseManifest(w.file(w.dir, "releases/3.json"))
@@ -116,7 +136,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// What a broken file may do to the client is to be refused.
+// What a broken file may do to the client is to be refused: real metadata, changed in places, and signed
+// again by who has the keys of its role.
 func FuzzRefresh(f *testing.F) {
 	dir := filepath.Join(quick(f), "p")
 	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -135,24 +156,136 @@ func FuzzRefresh(f *testing.F) {
 		f.Fatal(err)
 	}
 	site := source(f, dir)
-	paths := []string{"metadata/2.root.json", "metadata/timestamp.json", "metadata/1.snapshot.json", "metadata/1.targets.json", "proofs/1"}
+	paths := []string{"metadata/1.root.json", "metadata/timestamp.json", "metadata/1.snapshot.json", "metadata/1.targets.json", "proofs/1"}
+	good := map[string][]byte{}
 	for i, name := range paths {
-		b, _ := os.ReadFile(filepath.Join(dir, "site", name))
-		if i == 0 {
-			b, _ = os.ReadFile(filepath.Join(dir, "site/metadata/1.root.json"))
+		if good[name], err = os.ReadFile(filepath.Join(dir, "site", name)); err != nil {
+			f.Fatal(err)
 		}
-		f.Add(i, b)
-		f.Add(i, []byte(strings.Replace(string(b), `"meta": {`, `"meta": null, "x": {`, 1)))
+		for how := range uint8(8) {
+			f.Add(uint8(i), how, uint16(37*i), []byte(`null`))
+			f.Add(uint8(i), how, uint16(5), []byte(`"2.0"`))
+		}
 	}
-	f.Fuzz(func(t *testing.T, which int, b []byte) {
-		name := paths[uint(which)%uint(len(paths))]
-		good, _ := os.ReadFile(filepath.Join(dir, "site", name))
-		c, err := signed.NewClient(site, signed.State{}, clock, serve(dir, map[string][]byte{name: b}))
+	roles := []string{"root", "timestamp", "snapshot", "targets"}
+	f.Fuzz(func(t *testing.T, which, how uint8, at uint16, b []byte) {
+		i := int(which) % len(paths)
+		name := paths[i]
+		out := spoil(good[name], how, int(at), b)
+		if i < len(roles) && how&4 != 0 { // as one who has the role's keys would
+			out = signAgain(t, p, dir, roles[i], out)
+		}
+		served := map[string][]byte{name: out}
+		if i == 0 {
+			served = map[string][]byte{"metadata/2.root.json": out}
+		}
+		c, err := signed.NewClient(site, signed.State{}, clock, serve(dir, served))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := c.Refresh(context.Background()); err == nil && string(good) != string(b) && r.Manifest.Version != 1 {
+		r, err := c.Refresh(context.Background())
+		var refusal *signed.Refusal
+		switch {
+		case err != nil && !errors.As(err, &refusal):
+			t.Errorf("%s: %v is no refusal", name, err)
+		case err == nil && (r.Manifest.Version != 1 || r.Manifest.Pack != "mine"):
 			t.Errorf("%s is taken", name)
+		case err == nil && how&4 == 0 && i == 0 && len(out) > 0:
+			t.Errorf("a second root without signatures of its own version is taken: %s", out)
 		}
 	})
+}
+
+// spoil changes a file: some bytes of it, or in JSON a value that it has somewhere, which becomes
+// another, goes, or stands twice.
+func spoil(good []byte, how uint8, at int, b []byte) []byte {
+	var doc any
+	if how&3 == 0 || json.Unmarshal(good, &doc) != nil {
+		from := at % (len(good) + 1)
+		return slices.Concat(good[:from], b, good[min(len(good), from+len(b)):])
+	}
+	var fresh any
+	if json.Unmarshal(b, &fresh) != nil {
+		fresh = string(b)
+	}
+	n := 0
+	var walk func(v any) any
+	walk = func(v any) any {
+		n++
+		switch v := v.(type) {
+		case map[string]any:
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				if n == at%64+1 {
+					n++
+					switch how & 3 {
+					case 1:
+						v[k] = fresh
+					case 2:
+						delete(v, k)
+					default:
+						v[string(b)] = v[k]
+					}
+					return v
+				}
+				v[k] = walk(v[k])
+			}
+		case []any:
+			for i := range v {
+				v[i] = walk(v[i])
+			}
+			if how&3 == 3 && len(v) > 0 && n%7 == at%7 {
+				return append(v, v[0])
+			}
+		}
+		return v
+	}
+	out, err := json.Marshal(walk(doc))
+	if err != nil {
+		return good
+	}
+	return out
+}
+
+// signAgain signs what metadata says, whatever that is by now.
+func signAgain(t *testing.T, p *publish.Publisher, dir, role string, b []byte) []byte {
+	var doc struct {
+		Signed     json.RawMessage  `json:"signed"`
+		Signatures []map[string]any `json:"signatures"`
+	}
+	if json.Unmarshal(b, &doc) != nil || doc.Signed == nil {
+		return b
+	}
+	var said any
+	if json.Unmarshal(doc.Signed, &said) != nil {
+		return b
+	}
+	canonical, err := cjson.EncodeCanonical(said)
+	if err != nil {
+		return b
+	}
+	doc.Signatures = nil
+	for _, name := range p.Keys(role) {
+		text, err := os.ReadFile(filepath.Join(dir, "keys", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := evidence.ParseKeys(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := metadata.KeyFromPublicKey(keys[0].Ed25519().Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := k.ID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc.Signatures = append(doc.Signatures, map[string]any{"keyid": id, "sig": hex.EncodeToString(ed25519.Sign(keys[0].Ed25519(), canonical))})
+	}
+	out, err := json.Marshal(doc)
+	if err != nil {
+		return b
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package translog
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"math"
 
@@ -19,6 +20,27 @@ func hashList[H ~[32]byte](hs []H) (out [][32]byte) {
 
 // maxProof bounds a proof: 64 hashes and a checkpoint.
 const maxProof = maxCheckpoint + 64*64
+
+// Logged checks proofs of records by the logs of those who may have sealed them: one of the keys is that of the
+// log. policy names the witnesses that must have signed it (C2SP tlog-policy); nil: none are asked for.
+func Logged[K interface{ Ed25519() ed25519.PublicKey }](keys []K, policy []byte) func(record [32]byte, proof string) error {
+	return func(record [32]byte, proof string) error {
+		err := errors.New("no key of a log")
+		for _, k := range keys {
+			if k.Ed25519() == nil {
+				continue
+			}
+			v, verr := Verifier(k.Ed25519())
+			if verr != nil {
+				return verr
+			}
+			if _, err = CheckProof([]byte(proof), record, v, policy); err == nil {
+				return nil
+			}
+		}
+		return err
+	}
+}
 
 // CheckProof holds a proof against a digest: that it is in the log of this key,
 // and that as many witnesses as a policy asks for (nil: none) signed that log.

@@ -156,17 +156,18 @@ func (u *run) told(ctx context.Context, s *Source, name string) int {
 
 // from brings a database up to date by one mirror.
 func (u *run) from(ctx context.Context, s *Source, mirror, name string, have local, told int, change *set) (string, error) {
+	kind := "cvd"
 	if told == 0 {
-		h, err := u.header(ctx, mirror, name)
+		h, which, err := u.header(ctx, mirror, name)
 		if err != nil && (u.Check || ctx.Err() != nil || errors.Is(err, errCooling) || errors.Is(err, errMissing)) {
 			return "", err
 		}
 		if err != nil { // a server that gives no parts of files
 			u.Told("%s: %v: fetching it whole", name, err)
-			version, proof, err := u.whole(ctx, mirror, name, have, change)
+			version, proof, err := u.whole(ctx, mirror, name+"."+kind, have, change)
 			return fmt.Sprintf("%d, whole; %s", version, proof), err
 		}
-		told = h.Version
+		told, kind = h.Version, which
 	}
 	switch {
 	case told == have.version && told > 0:
@@ -188,7 +189,7 @@ func (u *run) from(ctx context.Context, s *Source, mirror, name string, have loc
 		}
 		u.Told("%s: %v: fetching the whole database", name, err)
 	}
-	version, proof, err := u.whole(ctx, mirror, name, have, change)
+	version, proof, err := u.whole(ctx, mirror, name+"."+kind, have, change)
 	if err != nil {
 		return "", err
 	}
@@ -198,18 +199,32 @@ func (u *run) from(ctx context.Context, s *Source, mirror, name string, have loc
 	return fmt.Sprintf("%d, whole; %s", version, proof), nil
 }
 
-// header reads the head of a database on a mirror.
-func (u *run) header(ctx context.Context, mirror, name string) (cvd.Header, error) {
-	where := mirror + "/" + name + ".cvd"
-	g, err := u.get(ctx, Ask{URL: where, Metadata: true, Small: true, To: cvd.HeaderSize, Max: maxHead})
-	if err != nil {
-		return cvd.Header{}, err
+// header reads the head of a database on a mirror, or in a folder of the newer one of two kinds.
+func (u *run) header(ctx context.Context, mirror, name string) (best cvd.Header, kind string, err error) {
+	kinds := []string{"cvd"}
+	if u.Medium {
+		kinds = append(kinds, "cld")
 	}
-	h, err := cvd.ParseHeader(g.Content[:min(len(g.Content), cvd.HeaderSize)])
-	if err != nil {
-		return h, fmt.Errorf("%s: %w", where, err)
+	for _, k := range kinds {
+		where := mirror + "/" + name + "." + k
+		g, gerr := u.get(ctx, Ask{URL: where, Metadata: true, Small: true, To: cvd.HeaderSize, Max: maxHead})
+		var h cvd.Header
+		if gerr == nil {
+			if h, gerr = cvd.ParseHeader(g.Content[:min(len(g.Content), cvd.HeaderSize)]); gerr != nil {
+				gerr = fmt.Errorf("%s: %w", where, gerr)
+			}
+		}
+		switch {
+		case gerr != nil && (k == "cvd" || !errors.Is(gerr, errMissing)):
+			err = gerr
+		case gerr == nil && (kind == "" || h.Version > best.Version):
+			best, kind = h, k
+		}
 	}
-	return h, nil
+	if kind != "" {
+		return best, kind, nil
+	}
+	return best, "", err
 }
 
 // sign fetches a detached signature, where there are certificates to hold it
@@ -308,14 +323,13 @@ func (u *run) swap(change *set, name string, files ...string) {
 }
 
 // whole fetches a database as it is.
-func (u *run) whole(ctx context.Context, mirror, name string, have local, change *set) (version int, proof string, err error) {
-	file := name + ".cvd"
+func (u *run) whole(ctx context.Context, mirror, file string, have local, change *set) (version int, proof string, err error) {
 	where := mirror + "/" + file
 	for try := 0; ; try++ {
 		if _, err := u.get(ctx, Ask{URL: where, Max: maxWhole}); err != nil {
 			return 0, "", err
 		}
-		version, proof, err = u.fetched(ctx, mirror, file, have, change, name)
+		version, proof, err = u.fetched(ctx, mirror, file, have, change)
 		if ferr := u.f.forget(); ferr != nil {
 			return 0, "", ferr
 		}
@@ -332,12 +346,13 @@ func (u *run) whole(ctx context.Context, mirror, name string, have local, change
 }
 
 // fetched makes a database ready that the inbox holds, if it is proven and not older.
-func (u *run) fetched(ctx context.Context, mirror, file string, have local, change *set, name string) (int, string, error) {
+func (u *run) fetched(ctx context.Context, mirror, file string, have local, change *set) (int, string, error) {
+	name, kind, _ := strings.Cut(file, ".")
 	in, _, err := u.content()
 	if err != nil {
 		return 0, "", err
 	}
-	c, err := open(in, file, "cvd")
+	c, err := open(in, file, kind)
 	if err != nil {
 		return 0, "", err
 	}

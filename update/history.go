@@ -474,3 +474,12 @@ func (st *SourceState) clone() SourceState {
 	c.Files, c.Known = slices.Clone(st.Files), maps.Clone(st.Known)
 	return c
 }
+
+// Generation is where the rules of a generation are kept.
+func Generation(path string, n int64) (string, error) {
+	dir := filepath.Join(path, ownName, generation(n))
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return "", fmt.Errorf("update: generation %d of %s is not kept", n, path)
+	}
+	return dir, nil
+}

@@ -1,7 +1,10 @@
 package update
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -63,6 +66,9 @@ func (f *Folder) Status(s *Source, now time.Time) (lines []string) {
 	if st.Trouble != "" {
 		lines = append(lines, "  last time: "+strings.ReplaceAll(st.Trouble, "\n", "; "))
 	}
+	if l := st.stale(now); l != "" {
+		lines = append(lines, "  "+l)
+	}
 	for host, until := range f.state.Cool {
 		for _, u := range s.all() {
 			if strings.Contains(u, "://"+host) && now.Before(until) {
@@ -104,4 +110,30 @@ func age(now, then time.Time) string {
 	default:
 		return fmt.Sprintf("%d days", int(d.Hours()/24))
 	}
+}
+
+// stale says that what was signed last holds no more; "": it does, or nothing was signed.
+func (st *SourceState) stale(now time.Time) string {
+	var t struct {
+		Signed struct{ Expires time.Time }
+	}
+	if st.Signed.Timestamp == nil || json.Unmarshal(st.Signed.Timestamp, &t) != nil || !now.After(t.Signed.Expires) {
+		return ""
+	}
+	return fmt.Sprintf("STALE: what its publisher signed last held until %s, %s ago: nobody asked since, or what is new is held back",
+		t.Signed.Expires.UTC().Format(time.RFC3339), age(now, t.Signed.Expires))
+}
+
+// Stale says of which signed sources a folder of rules holds what is good no more, a line each.
+func Stale(path string, now time.Time) (lines []string) {
+	f, err := ViewFolder(path)
+	if err != nil {
+		return nil // it is another user's
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.state.Sources)) {
+		if l := f.state.Sources[name].stale(now); l != "" && len(f.state.Sources[name].Files) > 0 {
+			lines = append(lines, name+": "+l)
+		}
+	}
+	return lines
 }

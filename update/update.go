@@ -58,6 +58,7 @@ type Options struct {
 	Courier Courier
 	Now     func() time.Time
 	Trust   cvd.Trust
+	Medium  bool // the Courier is a folder, in which a database may be a .cld as well, of another host's updates
 	Check   bool // ask what there is, and change nothing
 	Tries   int  // of one mirror, when a transfer breaks off; 0: 3
 	// Try is shown a folder as it will be, and the one that serves (empty: none). An error keeps the

@@ -102,7 +102,7 @@ func evidenceCommand() *cobra.Command {
 					return fmt.Errorf("flag --witnesses: %w", err)
 				}
 			}
-			o := evidence.VerifyOptions{Keys: keys, NeedProof: needProof, Log: logged(keys, policy)}
+			o := evidence.VerifyOptions{Keys: keys, NeedProof: needProof, Log: translog.Logged(keys, policy)}
 			refused := false
 			for _, a := range args {
 				bad, err := verifyRecord(c.OutOrStdout(), a, o)
@@ -123,26 +123,6 @@ func evidenceCommand() *cobra.Command {
 	f.BoolVar(&needProof, "need-proof", false, "refuse a record that carries no proof of the log")
 	c.AddCommand(v)
 	return c
-}
-
-// logged checks proofs of the logs of these hosts.
-func logged(keys []evidence.PublicKey, policy []byte) func([32]byte, string) error {
-	return func(record [32]byte, proof string) error {
-		err := errors.New("no key of a log")
-		for _, k := range keys {
-			if k.Ed25519() == nil {
-				continue
-			}
-			v, verr := translog.Verifier(k.Ed25519())
-			if verr != nil {
-				return verr
-			}
-			if _, err = translog.CheckProof([]byte(proof), record, v, policy); err == nil {
-				return nil
-			}
-		}
-		return err
-	}
 }
 
 // verifyRecord says whether a record holds.

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"debug/buildinfo"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,18 +116,6 @@ func signer(file string) (ed25519.PrivateKey, error) {
 	return nil, fmt.Errorf("key %s: no Ed25519 key", file)
 }
 
-// envelope is a DSSE envelope (secure-systems-lab/dsse, v1.0).
-type envelope struct {
-	PayloadType string          `json:"payloadType"`
-	Payload     string          `json:"payload"`
-	Signatures  []dsseSignature `json:"signatures"`
-}
-
-type dsseSignature struct {
-	KeyID string `json:"keyid"`
-	Sig   string `json:"sig"`
-}
-
 // sign signs the list and the provenance.
 func (b *builder) sign(dir string, list []byte) error {
 	if b.o.key == "" {
@@ -146,16 +133,11 @@ func (b *builder) sign(dir string, list []byte) error {
 	if err != nil {
 		return err
 	}
-	const kind = "application/vnd.in-toto+json"
-	pae := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(kind), kind, len(statement), statement)
-	id := sha256.Sum256(key.Public().(ed25519.PublicKey))
-	text, err := json.Marshal(envelope{kind, base64.StdEncoding.EncodeToString(statement), []dsseSignature{
-		{KeyID: fmt.Sprintf("%x", id), Sig: base64.StdEncoding.EncodeToString(ed25519.Sign(key, pae))},
-	}})
+	text, err := release.Attest(key, statement)
 	if err != nil {
 		return err
 	}
-	return write(dir, release.Envelope, append(text, '\n'))
+	return write(dir, release.Envelope, text)
 }
 
 // enter enters the list in the log.

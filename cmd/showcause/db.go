@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/showcause/showcause"
+	"github.com/showcause/showcause/internal/updatecmd"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 )
@@ -49,6 +50,7 @@ func openRules(ctx context.Context, paths []string, opts rules.Options, stderr i
 			return nil, fmt.Errorf("rules: %w", err)
 		}
 		if st.IsDir() {
+			updatecmd.WarnStale(stderr, path)
 			continue
 		}
 		if !st.Mode().IsRegular() { // a FIFO would be waited for

@@ -31,7 +31,7 @@ func rulesCommand() *cobra.Command {
 	}
 	c.AddCommand(compileCommand(), infoCommand(), showCommand(), fetchCommand())
 	c.AddCommand(updateHost().Rules()...)
-	c.AddCommand(rulescmd.Host{FlagError: suggestFlag, Nothing: exitCode(exitFound)}.Commands()...)
+	c.AddCommand(rulescmd.Host{Generation: updateHost().Generation, FlagError: suggestFlag, Nothing: exitCode(exitFound)}.Commands()...)
 	for _, sub := range yaraHost().Rules() {
 		if sub.Name() == "test" {
 			testToo(sub)

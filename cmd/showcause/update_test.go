@@ -138,6 +138,22 @@ func TestUpdate(t *testing.T) {
 	if out, _ := process(t, m.dir, "scan", "--db", "db", "x").CombinedOutput(); !strings.Contains(string(out), "V13") {
 		t.Errorf("%s", out)
 	}
+	// What was patched here goes on to a host without a network, as it is; and generations are compared by their numbers.
+	if out, err := m.run(onlyDaily, "--unsigned", "--from", "got", "-o", "third"); err != nil || !strings.Contains(out, "daily: 13, whole; unsigned") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, "third", "daily.cld")); err != nil {
+		t.Error(err)
+	}
+	if out, err := m.run(onlyDaily, "--unsigned", "--from", "got", "-o", "third"); err != nil || !strings.Contains(out, "daily: 13, up to date") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := process(t, m.dir, "rules", "diff", "1", "2", "-o", "got").CombinedOutput(); err == nil || !strings.Contains(string(out), "V13") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := process(t, m.dir, "rules", "diff", "1", "7", "-o", "got").CombinedOutput(); err == nil || !strings.Contains(string(out), "generation 7") {
+		t.Errorf("%v: %s", err, out)
+	}
 	m.counted()
 }
 

@@ -146,26 +146,6 @@ func (s *source) expand(args []string) ([]string, error) {
 	return out, nil
 }
 
-// logChecker checks proofs of the logs of trusted hosts.
-func logChecker(keys []evidence.PublicKey, policy []byte) func([32]byte, string) error {
-	return func(record [32]byte, proof string) error {
-		err := errors.New("no key of a log")
-		for _, k := range keys {
-			if k.Ed25519() == nil {
-				continue
-			}
-			v, verr := translog.Verifier(k.Ed25519())
-			if verr != nil {
-				return verr
-			}
-			if _, err = translog.CheckProof([]byte(proof), record, v, policy); err == nil {
-				return nil
-			}
-		}
-		return err
-	}
-}
-
 // verifyAnswer is what evidence verify says of one record.
 type verifyAnswer struct {
 	File     string            `json:"file"`
@@ -208,7 +188,7 @@ Exit code: 0 all verify; 1 one is refused, with every reason; 2 an error.`,
 					return fmt.Errorf("policy: %w", err)
 				}
 			}
-			o.Log = logChecker(keys, witnesses)
+			o.Log = translog.Logged(keys, witnesses)
 			return src.verify(c, args, o, format)
 		},
 	}
@@ -509,7 +489,7 @@ exported: the command ends with its reasons. RECORD is as in evidence verify.`,
 				if err != nil {
 					return fmt.Errorf("%s: %w", showcause.Escape(name), err)
 				}
-				s, err := r.Verify(evidence.VerifyOptions{Keys: keys, Log: logChecker(keys, nil)})
+				s, err := r.Verify(evidence.VerifyOptions{Keys: keys, Log: translog.Logged(keys, nil)})
 				if err != nil {
 					return fmt.Errorf("%s: %w", showcause.Escape(name), err)
 				}

@@ -29,7 +29,7 @@ func VerifySelf(refused error) *cobra.Command {
 		Long: `Compare this program, as it runs, with a release: its digest stands in SHA256SUMS,
 the list is signed by --key, and the log of --log-key has the list, as the witnesses of
 --witnesses saw it. Nothing is fetched: --release names the folder with the release's
-small files (SHA256SUMS, .sig, .proof, provenance.json). docs/verify.md says how to
+small files (SHA256SUMS, .sig, .proof, provenance.json and .dsse). docs/verify.md says how to
 build the same program again.
 
 Exit code: 0 it is that release; 1 it is not; 2 it could not be told, or not all of it.`,
@@ -130,6 +130,7 @@ func (r *Release) tell(w io.Writer, sum [sha256.Size]byte, t Trust, refused erro
 	}
 	say("program", err, showcause.Escape(name))
 	say("signature", r.Signed(t.Key), "the list is signed by the key")
+	say("provenance", r.Attested(t.Key), "signed by the key, of this list")
 	index, err := r.Logged(t)
 	witnessed := "as the policy's witnesses saw it"
 	if t.Policy == nil {

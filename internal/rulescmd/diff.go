@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,11 +29,13 @@ type content map[id]map[[16]byte]int
 
 func (h Host) diff() *cobra.Command {
 	var summary bool
+	var dir string
 	c := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Say which signatures an update added, changed and took away",
 		Long: `Say which signatures differ between two databases: files of signatures, containers
-(.cvd, .cld, .cud), or folders of both. In a line: + added, - taken away, ~ changed;
+(.cvd, .cld, .cud), or folders of both; or two numbers, of generations that "rules history"
+names (the last five are kept). In a line: + added, - taken away, ~ changed;
 the kind, and the name.
 
 Exit codes: 0 the same, 1 they differ, 2 trouble.`,
@@ -43,6 +46,14 @@ Exit codes: 0 the same, 1 they differ, 2 trouble.`,
 			}
 			var both [2]content
 			for i, a := range args {
+				if n, err := strconv.ParseInt(a, 10, 64); err == nil && h.Generation != nil {
+					if _, lerr := os.Lstat(a); lerr == nil {
+						return fmt.Errorf("%s is a file here, and a generation: say ./%s for the file", a, a)
+					}
+					if a, err = h.Generation(dir, n); err != nil {
+						return err
+					}
+				}
 				both[i] = content{}
 				if err := both[i].add(a); err != nil {
 					return fmt.Errorf("%s: %w", showcause.Escape(a), err)
@@ -55,6 +66,7 @@ Exit codes: 0 the same, 1 they differ, 2 trouble.`,
 		},
 	}
 	c.Flags().BoolVar(&summary, "summary", false, "the numbers alone")
+	c.Flags().StringVarP(&dir, "output", "o", "", "the folder of the rules that an update keeps, for generations (default: rules beside the ledger)")
 	return c
 }
 

@@ -26,6 +26,8 @@ type Host struct {
 	FlagError func(c *cobra.Command, err error) error
 	// Nothing is the error that ends the program where nothing is found.
 	Nothing error
+	// Generation is where a generation of the rules in a folder ("": the usual one) is kept; nil: nowhere.
+	Generation func(dir string, n int64) (string, error)
 }
 
 // Commands are those below "rules".

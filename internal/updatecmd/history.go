@@ -121,3 +121,19 @@ func (h Host) revert(o *options) *cobra.Command {
 	c.Flags().StringVar(&why, "reason", "by hand", "why, for the history")
 	return c
 }
+
+// Generation is where the rules of a generation are kept, of a folder ("": the usual one).
+func (h Host) Generation(dir string, n int64) (string, error) {
+	o := &options{dir: dir}
+	if _, err := o.known(io.Discard); err != nil {
+		return "", err
+	}
+	return update.Generation(o.dir, n)
+}
+
+// WarnStale says which signed rules of a folder are good no more.
+func WarnStale(w io.Writer, dir string) {
+	for _, l := range update.Stale(dir, time.Now()) {
+		fmt.Fprintf(w, "showcause: rules of %s\n", showcause.Escape(l))
+	}
+}

@@ -247,7 +247,7 @@ func (h Host) update(ctx context.Context, stdout, stderr io.Writer, names []stri
 	}
 	ended := func() string { return "" }
 	if o.from != "" {
-		run.Courier = &medium{dir: o.from, to: f}
+		run.Courier, run.Medium = &medium{dir: o.from, to: f}, true
 	} else if run.Courier, ended, err = h.send(ctx, o, f, sources); err != nil {
 		return err
 	}
