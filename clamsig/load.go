@@ -11,6 +11,7 @@ import (
 
 	"github.com/showcause/showcause/clamsig/bytecode"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/clamsig/lines"
 	"github.com/showcause/showcause/clamsig/settings"
 	"github.com/showcause/showcause/phish"
 	"github.com/showcause/showcause/rule"
@@ -23,7 +24,7 @@ func Classify(name string) (kind string, database bool) {
 	kind = strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	switch kind {
 	case "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp",
-		"ign", "ign2", "ioc", "idb", "cdb", "zmd", "rmd", "ftm", "pwdb", "cfg", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
+		"ign", "ign2", "ioc", "idb", "cdb", "zmd", "rmd", "ftm", "pwdb", "cfg", "crb", "ndb", "ndu", "sdb", "ldb", "ldu", "cbc", "cvd", "cld", "cud":
 		return kind, true
 	}
 	_, database = otherKinds[kind]
@@ -303,9 +304,9 @@ func (l *loader) text(name, kind string, official bool, r io.Reader) error {
 
 // signatures reads the lines of a kind that is understood.
 func (f *file) signatures(r io.Reader) error {
-	lines := newLineReader(r)
+	in := lines.New(r)
 	for {
-		line, long, err := lines.next()
+		line, long, err := in.Next()
 		if err == io.EOF {
 			return f.empty()
 		}
@@ -330,7 +331,7 @@ func (f *file) count(name string, unfit *refusal) error {
 	case unfit == errDelayed:
 	case unfit == nil && !isIgnore(f.kind):
 		f.stats.Loaded++
-		if !settings.Kinds(f.kind) {
+		if !settings.Kinds(f.kind) && f.kind != "crb" {
 			f.stats.Known++
 		}
 	case unfit != nil && unfit.reason == Malformed && f.l.opt.Strict:
@@ -372,7 +373,7 @@ func (f *file) empty() error {
 func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 	switch {
 	case long:
-		return "", malformed("line of more than %d bytes", maxLine)
+		return "", malformed("line of more than %d bytes", lines.Max)
 	case strings.IndexByte(line, 0) >= 0:
 		return "", malformed("zero byte in a line")
 	case isIgnore(f.kind):
@@ -397,6 +398,8 @@ func (f *file) signature(line string, long bool) (name string, unfit *refusal) {
 		return f.member(line)
 	case "ftm", "pwdb", "cfg":
 		return f.setting(line)
+	case "crb":
+		return f.certificate(line)
 	}
 	return f.hash(line)
 }

@@ -105,7 +105,6 @@ func TestOtherKinds(t *testing.T) {
 		{"x.db", "N=41424344\n", 1, 1, "N.UNOFFICIAL", "database-type"},
 		{"x.pdb", "H:example.com\nH:example.org:1-2\n", 2, 1, "", "database-type"},
 		{"x.wdb", "M:a.example:b.example\n", 1, 0, "", "database-type"},
-		{"x.crb", "N;1;00\n", 1, 0, "N.UNOFFICIAL", "database-type"},
 		{"x.cfg", "PE:0x1:1:255\n", 1, 0, "", "setting"},
 		{"x.cat", "\x00\n\n\xff", 1, 0, "", "database-type"},
 		{"x.yar", "rule a { condition: true }\n\nprivate rule b : tag\n{\n}\nrule c{\n", 3, 3, "YARA.a.UNOFFICIAL", "database-type"},
@@ -326,35 +325,6 @@ func TestLoadErrors(t *testing.T) {
 	}
 	if _, err := LoadReader("x.ndb", strings.NewReader(""), Options{Strict: true}, &null{}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("empty file: %v", err)
-	}
-}
-
-// TestLines compares the line reader with strings.Split, for all sizes of read.
-func TestLines(t *testing.T) {
-	long := strings.Repeat("x", maxLine+5)
-	for _, text := range []string{"", "\n", "a", "a\n", "a\r\nb\n\nc\r\r\n\r", strings.Repeat("line\n", 100_000), long, long + "\nb\n", "a\n" + long + "\nb", long + long + "\r\nb"} {
-		var want []string
-		for s := range strings.Lines(text) {
-			if s = strings.TrimSuffix(s, "\n"); len(s) > maxLine {
-				s = "long"
-			}
-			want = append(want, strings.TrimRight(s, "\r"))
-		}
-		l := newLineReader(iotest.HalfReader(strings.NewReader(text)))
-		var got []string
-		for {
-			s, isLong, err := l.next()
-			if err != nil {
-				break
-			}
-			if isLong {
-				s = "long"
-			}
-			got = append(got, s)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q: %d lines, want %d", clip(text), len(got), len(want))
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/showcause/showcause/clamsig/metadata"
 	"github.com/showcause/showcause/clamsig/settings"
+	"github.com/showcause/showcause/clamsig/trust"
 	"github.com/showcause/showcause/rule"
 )
 
@@ -30,10 +31,15 @@ func (f *file) member(line string) (string, *refusal) {
 	if name = e.Name; name == "" {
 		return "", malformed("no name")
 	}
-	if err := f.l.sink.Rule(rule.ByText(f.origin(name, line))); err != nil {
-		return name, unsupported(Pattern, "%v", err)
+	return name, known(f.byText(f.origin(name, line)), true)
+}
+
+// byText hands over a rule that its text decides.
+func (f *file) byText(o rule.Origin) *refusal {
+	if err := f.l.sink.Rule(rule.ByText(o)); err != nil {
+		return outside(Pattern, "%v", err)
 	}
-	return name, nil
+	return nil
 }
 
 // setting reads what is set beside signatures.
@@ -57,10 +63,7 @@ func (f *file) setting(line string) (string, *refusal) {
 			return s.Name, r
 		}
 	}
-	if err := f.l.sink.Rule(rule.ByText(f.origin(s.Name, line))); err != nil {
-		return s.Name, outside(Pattern, "%v", err)
-	}
-	return s.Name, nil
+	return s.Name, f.byText(f.origin(s.Name, line))
 }
 
 // levelsOf refuses levels that do not admit this engine: none, the least, or the least and the greatest.
@@ -77,4 +80,16 @@ func (f *file) levelsOf(levels []string) *refusal {
 		}
 	}
 	return nil
+}
+
+// certificate reads a certificate that is trusted or revoked. Its name is said as it stands.
+func (f *file) certificate(line string) (string, *refusal) {
+	e, err := trust.Parse(line)
+	if err != nil {
+		return "", malformed("%v", err)
+	}
+	if r := f.levelsOf(e.Levels); r != nil {
+		return e.Name, r
+	}
+	return e.Name, f.byText(rule.Origin{Name: e.Name, File: f.name, Line: f.line, Text: line})
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/showcause/showcause/clamsig/lines"
 	"github.com/showcause/showcause/phish"
 	"github.com/showcause/showcause/rule"
 )
@@ -23,7 +24,6 @@ var otherKinds = map[string]struct {
 	"pdb":  {known: true},
 	"gdb":  {known: true},
 	"wdb":  {},
-	"crb":  {sep: ';'},
 	"yar":  {known: true},
 	"yara": {known: true},
 	"cat":  {whole: true},
@@ -32,9 +32,9 @@ var otherKinds = map[string]struct {
 // other counts the signatures of a file that is not read.
 func (f *file) other(r io.Reader) error {
 	kind := otherKinds[f.kind]
-	lines := newLineReader(r)
+	in := lines.New(r)
 	for {
-		line, _, err := lines.next()
+		line, _, err := in.Next()
 		if err == io.EOF {
 			break
 		}

@@ -300,6 +300,7 @@ func (in *input) searchAll(l *layer) {
 	if !l.as { // they are the same
 		in.guard(l, func() { in.digests(l) })
 	}
+	in.guard(l, func() { in.signers(l) })
 	in.guard(l, func() { in.match(l, rawTarget(l.kind)) })
 	in.guard(l, func() { in.settle(l) })
 	if !in.options.TopOnly && !in.db.OnlyYARA() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/showcause/showcause/clamsig/metadata"
 	"github.com/showcause/showcause/clamsig/settings"
+	"github.com/showcause/showcause/clamsig/trust"
 	"github.com/showcause/showcause/filetype"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
@@ -18,6 +19,7 @@ type texts struct {
 	heuristics []uint32
 	magics     []*settings.Magic
 	passwords  [][]byte
+	certs      certificates
 }
 
 func byText(db *ruledb.DB) (t texts) {
@@ -42,6 +44,12 @@ func byText(db *ruledb.DB) (t texts) {
 				t.magics = append(t.magics, s.Magic)
 			} else {
 				t.passwords = append(t.passwords, s.Password)
+			}
+		case trust.Kinds(kind):
+			if e, err := trust.Parse(info.Text); err == nil {
+				t.certs.rules, t.certs.entries = append(t.certs.rules, r), append(t.certs.entries, e)
+			} else {
+				t.members.broken = true
 			}
 		default:
 			t.heuristics = append(t.heuristics, r)

@@ -72,16 +72,21 @@ func (p *parser) verifyRSA(bits []byte, alg algorithm, sum, signature []byte, ra
 		return false
 	}
 	k := p.numbers(e.body, 2)
-	if k == nil || k[0].BitLen() < 256 || k[0].BitLen() > maxModulus || k[1].BitLen() > maxExponent || k[1].Sign() == 0 {
+	return k != nil && holdsRSA(k[0], k[1], alg, sum, signature, raw)
+}
+
+// holdsRSA is RSASSA-PKCS1-v1_5 by a modulus n and an exponent e.
+func holdsRSA(n, e *big.Int, alg algorithm, sum, signature []byte, raw bool) bool {
+	if n.BitLen() < 256 || n.BitLen() > maxModulus || e.BitLen() > maxExponent || e.Sign() == 0 {
 		return false
 	}
-	size := (k[0].BitLen() + 7) / 8
+	size := (n.BitLen() + 7) / 8
 	s := new(big.Int).SetBytes(signature)
-	if len(signature) > size+1 || s.Cmp(k[0]) >= 0 {
+	if len(signature) > size+1 || s.Cmp(n) >= 0 {
 		return false
 	}
 	em := make([]byte, size)
-	s.Exp(s, k[1], k[0]).FillBytes(em)
+	s.Exp(s, e, n).FillBytes(em)
 	if em[0] != 0 || em[1] != 1 {
 		return false
 	}

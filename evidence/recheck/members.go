@@ -7,8 +7,10 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig/metadata"
+	"github.com/showcause/showcause/clamsig/trust"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/unpack"
+	"github.com/showcause/showcause/unpack/exe"
 )
 
 // asked is a rule about the members of a layer, which is decided while its formats tell of them.
@@ -63,4 +65,28 @@ func (w *walk) heard(l *layer) {
 	w.out.Holds, w.out.Matches, w.out.Counts = true, a.hits.Matches, []uint32{a.hits.Count}
 	w.compare()
 	w.excerpts(l)
+}
+
+// compileCertificate reads a certificate that is revoked.
+func compileCertificate(r *Rule) (test, error) {
+	e, err := trust.Parse(r.Text)
+	if err != nil {
+		return nil, err
+	}
+	if e.Name != r.Name {
+		return nil, fmt.Errorf("its text is of a rule named %s", showcause.Escape(e.Name))
+	}
+	return func(w *walk, l *layer, _ []rule.Target) {
+		var hits []trust.Hit
+		if !l.view && l.exe != nil && l.exe.Kind == exe.PE {
+			hits, _, _ = trust.Judge([]*trust.Entry{e}, l.Source, w.budget.Work)
+		}
+		if len(hits) == 0 {
+			w.differ("rule", "that it fires", "it does not")
+			return
+		}
+		n := len(hits[0].Matches)
+		w.out.Holds, w.out.Matches, w.out.Counts = true, hits[0].Matches[:min(n, showcause.MaxMatches)], []uint32{uint32(n)}
+		w.compare()
+	}, nil
 }

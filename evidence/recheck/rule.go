@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/clamsig/metadata"
+	"github.com/showcause/showcause/clamsig/trust"
 	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
@@ -108,8 +109,10 @@ func compileClamAV(r *Rule) (test, error) {
 	if path.Base(r.File) == heuristic.File {
 		return compileHeuristic(r)
 	}
-	if metadata.Kinds(strings.TrimPrefix(path.Ext(r.File), ".")) {
+	if kind := strings.TrimPrefix(path.Ext(r.File), "."); metadata.Kinds(kind) {
 		return compileMember(r)
+	} else if trust.Kinds(kind) {
+		return compileCertificate(r)
 	}
 	if strings.ContainsAny(r.Text, "\n\x00") {
 		return nil, errors.New("its text is not one line")
