@@ -2,7 +2,6 @@ package clamsig
 
 import (
 	"encoding/hex"
-	"slices"
 	"strings"
 
 	"github.com/showcause/showcause/pattern"
@@ -21,16 +20,6 @@ func (f *file) ldb(line string) (string, *refusal) {
 	name := t[0]
 	if f.l.ignored(name, line) {
 		return name, outside(Ignored, "by name")
-	}
-	if d, r := description(t[1], f.l.level); r == nil && strings.Contains(line, ";${") {
-		if !f.l.finished {
-			return name, f.delay(line)
-		}
-		all, r := f.l.expand(slices.Clone(t[:n]), d.target)
-		if r != nil {
-			return name, r
-		}
-		n, line = copy(t, all), strings.Join(all, ";")
 	}
 	if n > 3+maxSubs {
 		return name, malformed("more than %d subsignatures", maxSubs)
@@ -66,6 +55,9 @@ func (f *file) ldb(line string) (string, *refusal) {
 	}
 	if unfit == nil {
 		unfit = unusable(d.target)
+	}
+	if unfit != nil && unfit.reason == Macro && strings.Contains(line, ";${") {
+		return f.macros(name, line, t[:n], d.target)
 	}
 	if unfit != nil {
 		return name, unfit

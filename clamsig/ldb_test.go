@@ -109,7 +109,7 @@ func TestLogical(t *testing.T) {
 	// A logical signature waits for the members of its groups, in whatever order files are read.
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"a.ldb": "M;Engine:51-255,Target:0;0&1;616161;${6-7}12$\nL;Target:0;0&1;2:6161::i;${2-2}3$\nN;Target:1;0&1;6161;${2-2}3$\nO;Target:0;0&1;6161;${1-2}3$\nP;Target:0;0&1;61*61;${8-9}3$\n",
+		"a.ldb": "M;Engine:51-255,Target:0;0&1;616161;${6-7}12$\nL;Target:0;0&1;2:6161::i;${2-2}3$\nN;Target:1;0&1;6161;${2-2}3$\nO;Target:0;0&1;6161;${1-2}3$\nP;Target:0;0&1;6161*6262;${8-9}3$\n",
 		"b.ndb": "D1:0:$12:626262\nD2:0:$12:6363\nD3:0:$3:6262*6464\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

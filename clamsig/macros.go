@@ -3,6 +3,7 @@ package clamsig
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,6 +47,22 @@ func (l *loader) finish() error {
 		}
 	}
 	return nil
+}
+
+// macros reads a signature that is well-formed but for its macros.
+func (f *file) macros(name, line string, t []string, target int64) (string, *refusal) {
+	if !f.l.finished {
+		return name, f.delay(line)
+	}
+	all, r := f.l.expand(slices.Clone(t), target)
+	if r != nil {
+		return name, r
+	}
+	name, r = f.ldb(strings.Join(all, ";"))
+	if r != nil && r.reason == Malformed { // it was not, as it stood
+		r = unsupported(Macro, "%s", r.detail)
+	}
+	return name, r
 }
 
 // groupOf reads "$group", the offset of a member.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
+	"github.com/showcause/showcause/clamsig/metadata"
+	"github.com/showcause/showcause/clamsig/trust"
 	"github.com/showcause/showcause/heuristic"
 	"github.com/showcause/showcause/pattern"
 	"github.com/showcause/showcause/rule"
@@ -38,6 +40,10 @@ func (v *verification) condition() {
 			v.problems.add(BadRuleName, ruleAt+"/name", "%.100q, and the text's is %.100q", r.Name, showcause.Escape(heuristic.Name(text)))
 		}
 		v.note(NoteReads, ruleAt, "a heuristic: recheck")
+		return
+	}
+	if kind, _ := clamsig.Classify(path.Base(r.File)); metadata.Kinds(kind) || trust.Kinds(kind) {
+		v.note(NoteReads, ruleAt, "members of a container, or certificates: recheck")
 		return
 	}
 	got, err := readClamAV(r.File, text)
@@ -103,9 +109,6 @@ type clamRule struct {
 func (c *clamRule) Rule(r *rule.Rule) error {
 	c.n++
 	c.name, c.needs, c.guard, c.target = r.Name, r.Needs(), r.Guard, r.Target
-	if r.Heuristic {
-		c.left = "members"
-	}
 	for i := range r.Patterns {
 		a := r.Patterns[i].Anchor
 		if r.Later != nil && r.Later[i] != nil { // an expression is looked for from its anchor on

@@ -816,6 +816,8 @@ class Check:
         kind = kind_of(r["file"])
         if kind == "cbc":
             return self.note("reads-file", at, "a program: recheck")
+        if kind in ("cdb", "zmd", "rmd", "crb"):
+            return self.note("reads-file", at, "members of a container, or certificates: recheck")
         if r["file"] == "heuristics.heu":
             if re.split(b"[;\n]", self.text)[0] != r["name"].encode("utf-8"):
                 self.bad("rule.name", at + "/name", "not the text's")
@@ -1063,6 +1065,7 @@ class Signature:
         if target >= KNOWN_TARGETS:
             raise Unfit("target")
         self.name, self.guarded = clean_name(f[0]), target != ANY
+        need(not f[2].startswith("$"), "a member of a macro group")
         unfit = self.add(f[2], f[3], "", target, plain=True) or unusable(target)
         if unfit:
             raise unfit
