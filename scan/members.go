@@ -6,36 +6,29 @@ import (
 	"github.com/showcause/showcause/unpack"
 )
 
-// members are the rules about members of containers.
-type members struct {
-	rules   []uint32
-	entries []*metadata.Entry
-	broken  bool // the database is damaged where they stand
-}
-
 // memberCost is what it costs in steps to ask one rule of one member.
 const memberCost = 4
 
 // listen has the rules about members decided while formats tell of them, the last loaded first, as
 // in clamscan. What one finds is one finding: its matches are the members.
 func (in *input) listen(l *layer, format *string) {
-	all := &in.texts.members
-	if all.broken {
+	all := in.texts
+	if all.Broken {
 		in.gap(showcause.Gap{Trail: l.Trail, Code: badRules, Offset: 0, Length: -1})
 	}
-	if len(all.entries) == 0 {
+	if len(all.Members) == 0 {
 		return
 	}
 	size := l.Source.Size()
 	keep, _ := in.places()
 	hits := map[int]*memberHits{}
 	l.out.OnMember(func(um unpack.Member) {
-		if !l.out.Work(int64(len(all.entries))*memberCost + int64(len(um.Name))) {
+		if !l.out.Work(int64(len(all.Members))*memberCost + int64(len(um.Name))) {
 			return
 		}
 		m, types := metadata.Member(um), metadata.Types(l.kind, *format)
-		for i := len(all.entries) - 1; i >= 0; i-- {
-			if !all.entries[i].Holds(types, size, &m) {
+		for i := len(all.Members) - 1; i >= 0; i-- {
+			if !all.Members[i].Holds(types, size, &m) {
 				continue
 			}
 			h := hits[i]
@@ -44,7 +37,7 @@ func (in *input) listen(l *layer, format *string) {
 				hits[i] = h
 			}
 			h.Add(&m, size, keep)
-			h.tell(in, l, all.rules[i])
+			h.tell(in, l, all.MemberRules[i])
 		}
 	})
 }

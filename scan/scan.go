@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause/internal/bound"
 	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
+	"github.com/showcause/showcause/scan/texts"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/unpack/document"
 	"github.com/showcause/showcause/unpack/exe"
@@ -80,7 +81,7 @@ type Scanner struct {
 	loaded  map[uint32]*bytecode.Program // by rule; nil of those that are damaged
 
 	heuristics heuristics
-	texts      texts
+	texts      *texts.Set
 }
 
 // inMemory is the size in bytes up to which an input is read at once, so that
@@ -93,9 +94,9 @@ func New(db *ruledb.DB, o Options) *Scanner {
 		o.Formats = formats.All()
 	}
 	s := &Scanner{db: db, options: o, search: newSearcher(db)}
-	s.texts = byText(db)
-	s.heuristics = newHeuristics(db, s.texts.heuristics)
-	s.options.Passwords = slices.Concat(o.Passwords, s.texts.passwords)
+	s.texts = texts.Of(db)
+	s.heuristics = newHeuristics(db, s.texts.Heuristics)
+	s.options.Passwords = slices.Concat(o.Passwords, s.texts.Passwords)
 	if !o.TopOnly && !o.EachTime {
 		s.tags = newTagger()
 	}

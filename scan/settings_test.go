@@ -11,6 +11,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/scan/texts"
 )
 
 // TestSettings holds what databases set beside signatures against clamscan: passwords (.pwdb), switches
@@ -41,7 +42,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	compiled := compile(t, files)
-	if words := scan.Passwords(compiled); len(words) != 2 || string(words[1]) != "Wort 2" {
+	if words := texts.Of(compiled).Passwords; len(words) != 2 || string(words[1]) != "Wort 2" {
 		t.Errorf("passwords %q", words)
 	}
 	againstClamscan(t, compiled, db, dir, map[string]int{"one.zip": 1, "two.zip": 1, "three.zip": 0})

@@ -6,20 +6,14 @@ import (
 	"github.com/showcause/showcause/unpack/exe"
 )
 
-// certificates are the lists of certificates that a database has (.crb).
-type certificates struct {
-	rules   []uint32
-	entries []*trust.Entry
-}
-
 // signers judges a program by who signed it, before anything is found in it: one whose signer is
 // revoked is found, one whose signer is trusted is allowed, as by a list of digests, but for that.
 func (in *input) signers(l *layer) {
-	c := &in.texts.certs
-	if len(c.entries) == 0 || l.as || l.exe == nil || l.exe.Kind != exe.PE {
+	c := in.texts
+	if len(c.Certificates) == 0 || l.as || l.exe == nil || l.exe.Kind != exe.PE {
 		return
 	}
-	revoked, trusted, whole := trust.Judge(c.entries, l.Source, in.budget.Work)
+	revoked, trusted, whole := trust.Judge(c.Certificates, l.Source, in.budget.Work)
 	if !whole {
 		in.gap(showcause.Gap{Trail: l.Trail, Code: showcause.LimitWork, Offset: 0, Length: -1})
 	}
@@ -29,10 +23,10 @@ func (in *input) signers(l *layer) {
 			counts = []uint32{uint32(len(h.Matches))}
 		}
 		keep, _ := in.places()
-		in.found(l, c.rules[h.Entry], h.Matches[:min(len(h.Matches), keep)], counts)
+		in.found(l, c.SignerRules[h.Entry], h.Matches[:min(len(h.Matches), keep)], counts)
 	}
 	if trusted >= 0 && l.allowed == "" {
-		l.allower = c.rules[trusted]
+		l.allower = c.SignerRules[trusted]
 		l.allowed = in.db.Name(l.allower)
 	}
 }

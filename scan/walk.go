@@ -3,6 +3,7 @@ package scan
 import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/filetype"
+	"github.com/showcause/showcause/scan/texts"
 	"github.com/showcause/showcause/unpack/formats"
 )
 
@@ -25,7 +26,7 @@ func Walk(src showcause.Source, o Options, v Visitor) showcause.Report {
 		o.Formats = formats.All()
 	}
 	o.TopOnly = false
-	s := &Scanner{options: o, visitor: &v}
+	s := &Scanner{options: o, visitor: &v, texts: &texts.Set{}}
 	return s.Scan(src)
 }
 

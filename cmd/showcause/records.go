@@ -20,7 +20,7 @@ import (
 	"github.com/showcause/showcause/internal/recording"
 	"github.com/showcause/showcause/internal/storecmd"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/scan/texts"
 )
 
 // storeVariable names the store where no flag does, and storeOff in place of a
@@ -107,7 +107,7 @@ func (o *scanOptions) newRecorder(db *ruledb.DB, sealed *os.File, stderr io.Writ
 		}
 		return nil, nil
 	}
-	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(bool(o.passwords.usual), len(o.words)+len(scan.Passwords(o.ruleDB)))}
+	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(bool(o.passwords.usual), len(o.words)+len(texts.Of(o.ruleDB).Passwords))}
 	if o.limits.memory > 0 {
 		words["memory"] = strconv.FormatInt(int64(o.limits.memory), 10)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/jail"
 	"github.com/showcause/showcause/ruledb"
-	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/scan/texts"
 	"github.com/showcause/showcause/unpack"
 	"github.com/showcause/showcause/worker/once"
 )
@@ -227,7 +227,7 @@ func (o *recheckOptions) run(c *cobra.Command, ref string) error {
 		return err
 	}
 	if rules != nil {
-		words = append(words, scan.Passwords(rules.db)...)
+		words = append(words, texts.Of(rules.db).Passwords...)
 	}
 	a, err := o.host.rederive(c.Context(), l.record, f, known.before, words, o.jail == answer.JailOff)
 	if err != nil {

@@ -31,7 +31,7 @@ import (
 	"github.com/showcause/showcause/evidence/store"
 	"github.com/showcause/showcause/internal/answer"
 	"github.com/showcause/showcause/internal/recording"
-	"github.com/showcause/showcause/scan"
+	"github.com/showcause/showcause/scan/texts"
 	"github.com/showcause/showcause/serve/queue"
 )
 
@@ -334,7 +334,7 @@ func (k *Keeper) scanOf(a *queue.Answer, passwords int) (*draft.Scan, error) {
 		if err := s.Begin(); err != nil {
 			return nil, err
 		}
-		k.scan, k.set = s, len(scan.Passwords(a.Database.DB))
+		k.scan, k.set = s, len(texts.Of(a.Database.DB).Passwords)
 	}
 	words := map[string]string{recheck.OptionFormats: "all", recheck.OptionPasswords: recheck.Passwords(true, passwords+k.set)}
 	maps.Copy(words, k.o.Words)
