@@ -24,6 +24,10 @@ var keys = map[string]string{
 
 // describe writes a signature in words.
 func describe(w io.Writer, s *signature) error {
+	if _, ok := linesOf(s.kind); ok {
+		describeFields(w, s)
+		return nil
+	}
 	words := map[string]string{"ldb": "logical signature", "ndb": "body signature", "hash": "digest"}[s.kind]
 	fmt.Fprintf(w, "%s: %s\n", showcause.Escape(s.name), words)
 	if lo, hi, _ := strings.Cut(s.levels, "-"); lo != "" && s.kind != "" {

@@ -111,7 +111,8 @@ func textual(kind string) bool {
 	case "ldb", "ldu", "ndb", "ndu", "sdb", "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "imp", "fp", "sfp":
 		return true
 	}
-	return false
+	_, ok := linesOf(kind)
+	return ok
 }
 
 func lines(r io.Reader, name, kind string, do func(where, kind, line string) error) error {

@@ -39,6 +39,9 @@ func parse(line, kind string) (*signature, error) {
 	if kind == "" {
 		kind = guess(line)
 	}
+	if _, ok := linesOf(kind); ok {
+		return parseFields(line, kind)
+	}
 	switch kind {
 	case "ldb", "ldu":
 		return parseLogical(line)
@@ -82,6 +85,8 @@ func guess(line string) string {
 		return "hdb"
 	case len(t) > 2 && digest(t[1]):
 		return "mdb"
+	case len(t) >= 10 && (t[1] == "*" || strings.HasPrefix(t[1], "CL_TYPE_")):
+		return "cdb"
 	case len(t) >= 4:
 		return "ndb"
 	}

@@ -121,6 +121,9 @@ func (r *yaraRule) conditions(s *signature) error {
 	if s.kind == "hash" {
 		return r.digest(s)
 	}
+	if l, is := linesOf(s.kind); is {
+		return fmt.Errorf("a %s has no like in YARA", l.what)
+	}
 	m, ok := magic[s.target]
 	if !ok {
 		return fmt.Errorf("target %s has no like in YARA", s.target)

@@ -92,6 +92,9 @@ func try(w io.Writer, line, kind string, b []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if _, ok := linesOf(s.kind); ok {
+		return tryFields(w, s, line, b)
+	}
 	db, err := compile(kind, line)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", s.name, err)
