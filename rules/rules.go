@@ -31,7 +31,7 @@ var builtin embed.FS
 
 // tool names what compiled a database. It changes when the same rules would
 // compile to something else.
-const tool = "showcause 8"
+const tool = "showcause 9"
 
 // Options are how rules are compiled. The zero value works.
 type Options struct {
