@@ -148,7 +148,7 @@ type runner = func(l *Layer) (matches []showcause.Match, counts map[int]int, who
 // kinds are the rules that have no data.
 func kinds() map[string]func(o options) (runner, error) {
 	out := map[string]func(o options) (runner, error){
-		Cards: cardsCheck, Security: securityCheck, MacrosVBA: macrosCheck(projects), MacrosXLM: macrosCheck(sheets), Broken: brokenCheck,
+		Cards: cardsCheck, Security: securityCheck, MacrosVBA: macrosCheck(projects), MacrosXLM: macrosCheck(sheets), Broken: brokenCheck, Names: namesCheck,
 		OverlapMBR: overlapCheck("mbr", mbrTable), OverlapGPT: overlapCheck("gpt", gptTable),
 	}
 	for _, name := range []string{LockedZip, LockedRAR, Locked7z, LockedEGG, LockedPDF} {

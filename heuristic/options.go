@@ -19,6 +19,7 @@ type Options struct {
 	Macros             bool // of compound files
 	BrokenPrograms     bool
 	Partitions         bool // that overlap
+	Names              bool // of PDF that are written with escapes
 
 	Structured  bool // numbers of cards and of US social security
 	CardCount   int  // how many it takes; 0: 3
@@ -67,6 +68,9 @@ func (o *Options) Texts(lines []Line) (out []string, err error) {
 	}
 	if o.BrokenPrograms {
 		out = append(out, Broken)
+	}
+	if o.Names {
+		out = append(out, Names)
 	}
 	if o.Partitions {
 		out = append(out, OverlapMBR, OverlapGPT)

@@ -18,6 +18,7 @@ type Flags struct {
 	alerts, sigs, urls, bytecode, unsigned YesNo
 	pua, structured, macros, broken        YesNo
 	archives, documents, ssl, cloak, disks YesNo
+	names                                  YesNo
 	ssnFormat, ccMode                      word
 	ssnCount, ccCount                      int
 	only, except                           []string
@@ -87,6 +88,7 @@ func (r *Flags) AddAlerts(f *pflag.FlagSet) {
 	Yes(f, &r.macros, "alert-macros", "", "documents with macros are found (VBA, XLM)")
 	Yes(f, &r.broken, "alert-broken", "", "programs that are broken are found (PE, ELF)")
 	Yes(f, &r.disks, "alert-partition-intersection", "", "images of disks whose partitions overlap are found (MBR, GPT)")
+	Yes(f, &r.names, "alert-pdf-names", "", "PDF files are found in which names that matter are written with escapes, /Java#53cript")
 	Yes(f, &r.ssl, "alert-phishing-ssl", "", "links of mails that show https: and lead elsewhere are found")
 	Yes(f, &r.cloak, "alert-phishing-cloak", "", "links of mails that hide where they lead are found")
 	Yes(f, &r.structured, "detect-structured", "", "texts with numbers of cards or of US social security are found")
@@ -140,7 +142,7 @@ func (r *Flags) Heuristics() (o heuristic.Options, err error) {
 	return heuristic.Options{
 		PhishingSSL: bool(r.ssl), PhishingCloak: bool(r.cloak),
 		EncryptedArchives: bool(r.archives), EncryptedDocuments: bool(r.documents), Macros: bool(r.macros),
-		BrokenPrograms: bool(r.broken), Partitions: bool(r.disks),
+		BrokenPrograms: bool(r.broken), Partitions: bool(r.disks), Names: bool(r.names),
 		Structured: bool(r.structured), CardCount: r.ccCount, CreditOnly: r.ccMode.value == "1", SSNCount: r.ssnCount,
 		SSNStripped: r.ssnFormat.value == "1", SSNBoth: r.ssnFormat.value == "2",
 	}, nil
