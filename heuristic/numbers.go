@@ -1,6 +1,7 @@
 package heuristic
 
 import (
+	"encoding/binary"
 	"io"
 
 	"github.com/showcause/showcause"
@@ -57,7 +58,8 @@ func card(b []byte, only bool, all []issuer) int {
 		return 0
 	}
 	reach, pads := min(len(b), cardReach), cardPads
-	var digits []byte
+	var room [cardReach]byte // so that none is made for each number
+	digits := room[:0]
 	at := 0
 	take := func(most int) bool {
 		for ; at < reach && len(digits) < most; at++ {
@@ -184,18 +186,39 @@ func (l *Layer) numbers(read func(b []byte) (length, step int)) (places [][2]int
 		if err != nil && err != io.EOF || len(b) == 0 {
 			return places, false
 		}
-		for i := 0; i < min(len(b), numberWindow); i++ {
-			before := last
-			if last = b[i]; !digit(last) || digit(before) || from+int64(i) < next {
-				continue
+		window := b[:min(len(b), numberWindow)]
+		for i := 0; ; {
+			for i += plain(window[i:]); i < len(window) && !digit(window[i]); {
+				i++
 			}
-			if n, step := read(b[i:]); n > 0 {
-				places = append(places, [2]int64{from + int64(i), int64(n)})
-				next = from + int64(i+step)
+			if i == len(window) {
+				break
+			}
+			if (i > 0 || !digit(last)) && from+int64(i) >= next {
+				if n, step := read(b[i:]); n > 0 {
+					places = append(places, [2]int64{from + int64(i), int64(n)})
+					next = from + int64(i+step)
+				}
+			}
+			for i < len(window) && digit(window[i]) {
+				i++
 			}
 		}
+		last = window[len(window)-1]
 	}
 	return places, true
+}
+
+// plain returns how many bytes at the start of b, eight at a time, have no digit among them.
+func plain(b []byte) (n int) {
+	const ones = 0x0101010101010101
+	for ; n+8 <= len(b); n += 8 {
+		// A digit exclusive-or '0' is less than 10: then the top bit of its byte comes out set.
+		if x := binary.LittleEndian.Uint64(b[n:]) ^ '0'*ones; (x-10*ones)&^x&(0x80*ones) != 0 {
+			break
+		}
+	}
+	return n
 }
 
 func cardsCheck(o options) (runner, error) {

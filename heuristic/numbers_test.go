@@ -1,6 +1,7 @@
 package heuristic
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand"
 	"os"
@@ -192,4 +193,24 @@ func FuzzNumbers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPlain holds that eight bytes at a time pass over no digit, whatever stands around it.
+func TestPlain(t *testing.T) {
+	for c := range 256 {
+		for at := range 8 {
+			b := bytes.Repeat([]byte{byte(c)}, 8)
+			for d := byte('0'); d <= '9'; d++ {
+				if b[at] = d; plain(b) != 0 {
+					t.Fatalf("%q has a digit", b)
+				}
+			}
+			if b[at] = byte(c); digit(byte(c)) != (plain(b) == 0) && plain(b) == 8 {
+				t.Fatalf("%q", b)
+			}
+		}
+	}
+	if n := plain([]byte("no digit is here, not one: 1")); n != 24 {
+		t.Errorf("passed over %d", n)
+	}
 }

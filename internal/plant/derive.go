@@ -282,7 +282,7 @@ func (d *deriver) handler() []byte {
 	trigger, marker := d.word()+"trigger", d.word()+"marker"
 	d.line("ldb", false, "NAME;Engine:51-255,HandlerType:CL_TYPE_%s,Target:0;0;%x", kind.typ, trigger)
 	d.line("ldb", true, "NAME;Engine:51-255,Target:%d;0;%x", target, marker)
-	d.line("ldb", false, "NAME;Engine:51-255,Target:%d;0;%x", target%10+1, marker)
+	d.line("ldb", false, "NAME;Engine:51-255,Target:12;0;%x", marker)
 	d.Hits = append(d.Hits, fmt.Sprintf("D%d.ldb.0.UNOFFICIAL", d.seed))
 	return []byte("\x8f\x93\x00\x01\x00\x01" + trigger + "\x00\x01" + kind.head + marker + kind.tail + string(d.canvas(40).data))
 }
