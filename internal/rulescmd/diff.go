@@ -17,6 +17,7 @@ import (
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/rule"
 )
 
 // id is a signature's place among those of a database: the kind of its file, and
@@ -35,7 +36,7 @@ func (h Host) diff() *cobra.Command {
 		Short: "Say which signatures an update added, changed and took away",
 		Long: `Say which signatures differ between two databases: files of signatures, containers
 (.cvd, .cld, .cud), or folders of both; or two numbers, of generations that "rules history"
-names (the last five are kept). In a line: + added, - taken away, ~ changed;
+names (the last five are kept). Of a signed release the stages of its rules are compared too. In a line: + added, - taken away, ~ changed;
 the kind, and the name.
 
 Exit codes: 0 the same, 1 they differ, 2 trouble.`,
@@ -83,6 +84,11 @@ func (c content) add(path string) error {
 		}
 		n := 0
 		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), rule.StagesEnd) && e.Type().IsRegular() {
+				if err := c.stages(filepath.Join(path, e.Name())); err != nil {
+					return err
+				}
+			}
 			if _, ok := clamsig.Classify(e.Name()); ok && e.Type().IsRegular() && e.Name()[0] != '.' {
 				n++
 				if err := c.add(filepath.Join(path, e.Name())); err != nil {
@@ -117,6 +123,23 @@ func (c content) add(path string) error {
 		}
 		return c.read(name, r)
 	})
+}
+
+// stages notes how far each rule of a signed release may go, as signatures of the kind "stages".
+func (c content) stages(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if w := strings.SplitN(s.Text(), " ", 3); len(w) == 3 {
+			sum := sha256.Sum256([]byte(w[1]))
+			c.note(id{"stages", w[2]}, sum[:])
+		}
+	}
+	return s.Err()
 }
 
 // read reads one file. One that does not hold a signature in each line is one.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/clamsig/cvd"
+	"github.com/showcause/showcause/rule"
 	"github.com/showcause/showcause/ruledb"
 	"github.com/showcause/showcause/rules"
 	"github.com/showcause/showcause/scan"
@@ -339,6 +340,26 @@ func TestDiffAndUnpack(t *testing.T) {
 		}
 	}
 	if out, err := run(t, Host.diff, filepath.Join(dir, "old.cvd"), to); err != nil || out != "0 added, 0 changed, 0 taken away\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// Two generations of a signed release, of which a rule went another stage.
+	for n, stage := range []string{"shadow", "report"} {
+		at := filepath.Join(dir, fmt.Sprint("gen-", n+1))
+		if err := os.Mkdir(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stages := fmt.Sprintf("%s\nfile m-a.ndb\n%064x act A\n%064x %s B name\n", rule.StagesHead, 1, 2, stage)
+		for name, text := range map[string]string{"m-a.ndb": "A:0:*:414243\n", "m.stages": stages} {
+			if err := os.WriteFile(filepath.Join(at, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	pick := func(h Host) *cobra.Command {
+		h.Generation = func(_ string, n int64) (string, error) { return filepath.Join(dir, fmt.Sprint("gen-", n)), nil }
+		return h.diff()
+	}
+	if out, err := run(t, pick, "1", "2"); err == nil || out != "~ .stages B name\n0 added, 1 changed, 0 taken away\n" {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, err := run(t, Host.unpack, "--unsigned", filepath.Join(dir, "old.cvd"), "-o", to); err == nil {
