@@ -36,7 +36,7 @@ func trialMain() int {
 
 // publishHost is what the commands for publishers get of this program.
 func publishHost() publishcmd.Host {
-	return publishcmd.Host{Refused: exitCode(exitFound), FlagError: suggestFlag, Compile: func(dir string) (*ruledb.DB, error) { return compiled(dir, rules.Options{}) }}
+	return publishcmd.Host{Mirror: updateHost().Mirror, Refused: exitCode(exitFound), FlagError: suggestFlag, Compile: func(dir string) (*ruledb.DB, error) { return compiled(dir, rules.Options{}) }}
 }
 
 // compiled compiles a folder.

@@ -31,6 +31,8 @@ import (
 type Host struct {
 	// Compile compiles a folder of rules.
 	Compile func(dir string) (*ruledb.DB, error)
+	// Mirror fetches files of a site into a folder, by the process that has a network; ended gives that up.
+	Mirror func(ctx context.Context, base, dir, ledger string, insecure bool) (fetch signed.Fetch, ended func() string, err error)
 	// Refused ends the program with the exit code of a finding.
 	Refused   error
 	FlagError func(c *cobra.Command, err error) error
@@ -271,10 +273,12 @@ Exit code: 0 signed; 1 refused, or the request begins elsewhere: then the size i
 }
 
 func (h Host) monitor() *cobra.Command {
-	var sources, state string
+	var sources, state, mirror, ledger string
+	var insecure bool
 	c := &cobra.Command{
 		Use: "monitor SITE", Short: "Hold every release against the log, and say what each changed", Args: cobra.ExactArgs(1),
-		Long: `Read a copy of a site (a folder, as any mirroring tool makes it), hold each entry of its log
+		Long: `Read a site, by its address (what is fetched stays in --mirror, and each request is in the
+ledger), or a copy of it (a folder, as any mirroring tool makes it), hold each entry of its log
 against the releases, and say what each release since the last look changed. --state keeps
 what was seen: a log that does not continue it is found.
 
@@ -292,7 +296,19 @@ Exit code: 0 all is as it should be; 1 something is not; 2 trouble.`,
 			if err != nil {
 				return err
 			}
-			st, err = monitor.Look(c.Context(), site, st, folder(args[0]), c.OutOrStdout())
+			fetch := folder(args[0])
+			if strings.HasPrefix(args[0], "https://") || strings.HasPrefix(args[0], "http://") {
+				var ended func() string
+				if fetch, ended, err = h.Mirror(c.Context(), args[0], mirror, ledger, insecure); err != nil {
+					return err
+				}
+				defer func() {
+					if notes := ended(); notes != "" {
+						fmt.Fprintln(c.ErrOrStderr(), showcause.Escape(notes))
+					}
+				}()
+			}
+			st, err = monitor.Look(c.Context(), site, st, fetch, c.OutOrStdout())
 			var found *monitor.Found
 			if errors.As(err, &found) {
 				return h.Refused
@@ -311,6 +327,9 @@ Exit code: 0 all is as it should be; 1 something is not; 2 trouble.`,
 	}
 	c.Flags().StringVar(&sources, "source", "source.json", "the source as hosts have it")
 	c.Flags().StringVar(&state, "state", "monitor.json", "file that keeps what was seen")
+	c.Flags().StringVar(&mirror, "mirror", "mirror", "folder in which what is fetched stays")
+	c.Flags().StringVar(&ledger, "ledger", "", "the ledger's folder")
+	c.Flags().BoolVar(&insecure, "insecure-http", false, "plain http to other machines too")
 	return c
 }
 
