@@ -115,7 +115,7 @@ func rareForms() []Input {
 		in(31, "pbzx: a chunk that is cut", Either, func() []byte { b := pbzx(xzOf(hidden()), len(hidden())); return b[:len(b)-30] }),
 		in(31, "SIS, of Symbian before 9", Incomplete, func() []byte {
 			return join([]byte("\x6d\x00\x00\x10\x12\x3a\x00\x10\x19\x04\x00\x10"), noise(300, 1))
-		}, "unsupported.format.sis"),
+		}, "corrupt"),
 		in(31, "SIS, of Symbian 9", Incomplete, func() []byte { return join([]byte("\x7a\x1a\x20\x10"), noise(300, 2)) }, "unsupported.format.sis"),
 		in(31, "InstallShield 3", Incomplete, func() []byte { return join([]byte("\x13\x5d\x65\x8c\x3a\x01\x02\x00"), noise(300, 3)) }, "unsupported.format.installshield-z"),
 		in(31, "InstallShield's cabinet", Incomplete, func() []byte { return join([]byte("ISc(\x0c\x60\x00\x01"), noise(300, 4)) }, "unsupported.format.installshield-cab"),
