@@ -47,7 +47,7 @@ bench-quick:
 	$(GO) run ./bench -quick
 
 diff:
-	$(GO) test -count 1 -v -run 'TestPlanted|TestDerived|TestSystem' ./internal/plant -args -full
+	$(GO) test -count 1 -v -run 'TestPlanted|TestDerived|TestOffsets|TestSystem' ./internal/plant -args -full
 
 soak:
 	$(GO) test -count 1 -v -timeout 60m ./internal/hostile -args -full
