@@ -18,8 +18,6 @@ const (
 	pyCookie = "MEI\x0c\x0b\x0a\x0b\x0e"
 	pyTail   = 64 << 10 // how far from the end the cookie is looked for: a signature may follow
 	pyzMagic = "PYZ\x00"
-
-	pyPacker = showcause.Unsupported + ".packer.pyinstaller"
 )
 
 // PyInstaller is the format of programs that PyInstaller bundles with Python and what they import (PyInstaller,

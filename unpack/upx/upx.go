@@ -20,8 +20,6 @@ import (
 // Op is how the program is derived that was packed.
 const Op = "upx.image"
 
-const packer = showcause.Unsupported + ".packer.upx"
-
 // Format reads what UPX 3 and 4 write (src/stub/src/include/linux.h and src/packhead.cpp name
 // the fields). Behind the headers of the program that unpacks stand
 //
