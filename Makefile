@@ -13,7 +13,7 @@
 
 GO ?= go
 FUZZTIME ?= 60s
-PEERS = clamav clamav-testfiles clamav-daemon clamdscan python3-pyclamd libclamav-client-perl yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2 c-icap squid miltertest file rpm2cpio dexdump mono-mcs msitools osslsigncode mingw-w64-x86-64-dev tlsh-tools python3-jsonschema rpm libhivex-bin sqlite3 wixl uw-mailutils python3-msoffcrypto-tool nsis makeself python3-pefile gcc-mingw-w64-i686 gcc-mingw-w64-x86-64
+PEERS = clamav clamav-testfiles clamav-daemon clamdscan python3-pyclamd libclamav-client-perl yara zip unzip p7zip-full xz-utils bzip2 zstd lz4 lzip lzop ncompress cpio libarchive-tools cabextract gcab genisoimage xorriso unar qemu-utils gdisk e2fsprogs dosfstools mtools exfatprogs ntfs-3g squashfs-tools skopeo umoci arj jlha-utils mscompress binutils procps python3 chromium strace tcpdump iproute2 c-icap squid miltertest file rpm2cpio dexdump mono-mcs msitools osslsigncode mingw-w64-x86-64-dev tlsh-tools python3-jsonschema rpm libhivex-bin sqlite3 wixl uw-mailutils python3-msoffcrypto-tool nsis makeself python3-pefile
 # What docs/recipes.md is tried on besides; the libraries are Exim's, which cannot be installed beside Postfix.
 RECIPES = clamav-daemon clamdscan python3-pyclamd libclamav-client-perl postfix clamav-milter rspamd amavisd-new proftpd-core proftpd-mod-clamav openssl samba samba-common-bin samba-vfs-modules smbclient libidn12 libldap-2.5-0 libmariadb3 libperl5.36 libpq5 libspf2-2 libgnutls-dane0 libnsl2
 
