@@ -46,10 +46,10 @@ func PyInstaller() unpack.Format {
 func pyCookieAt(src showcause.Source) int64 {
 	from := max(src.Size()-pyTail, 0)
 	b, _ := bound.ReadAt(src, from, src.Size()-from, pyTail)
-	if i := bytes.LastIndex(b, []byte(pyCookie)); i >= 0 {
-		return from + int64(i)
+	if !bytes.Contains(b, []byte(pyCookie)) { // told ten times as fast as by LastIndex
+		return -1
 	}
-	return -1
+	return from + int64(bytes.LastIndex(b, []byte(pyCookie)))
 }
 
 func walkPyInstaller(l showcause.Source, out *unpack.Out) {
