@@ -155,3 +155,21 @@ func FuzzPyInstaller(f *testing.F) {
 func FuzzPYZ(f *testing.F) { unpacktest.Fuzz(f, PYZ(), modules()) }
 
 func FuzzAsar(f *testing.F) { unpacktest.Fuzz(f, Asar(), apps()) }
+
+// TestModulesOdd holds that a list of modules which is not read as Python reads it is said, and that one of numbers
+// alone ends before it fills the memory.
+func TestModulesOdd(t *testing.T) {
+	many := strings.Repeat("i\x01\x00\x00\x00", mostValues)
+	for name, list := range map[string]string{
+		"a place is missing":     "[\x01\x00\x00\x00)\x02z\x01a)\x02i\x00\x00\x00\x00i\x11\x00\x00\x00",
+		"no list":                "i\x01\x00\x00\x00",
+		"a number of many words": "[\x01\x00\x00\x00)\x02z\x01a)\x03i\x00\x00\x00\x00l\x05\x00\x00\x00" + strings.Repeat("\x01\x00", 5) + "i\x05\x00\x00\x00",
+		"numbers":                "(\x00\x00\x10\x00" + many,
+	} {
+		b := append([]byte(pyzMagic), "\xa7\x0d\x0d\x0a\x00\x00\x00\x11\x00\x00\x00\x00\x00"...)
+		r := unpacktest.Walk(t, PYZ(), append(b, list...), showcause.Limits{})
+		if len(r.Gaps) != 1 || r.Gaps[0].Code != showcause.Corrupt {
+			t.Errorf("%s: %v", name, r.Gaps)
+		}
+	}
+}

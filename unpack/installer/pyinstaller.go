@@ -163,8 +163,8 @@ type marshal struct {
 }
 
 const (
-	mostModules = 1 << 20
-	mostNested  = 4
+	mostValues = 1 << 20 // 50 MB of them, at most; Python's own library is of 10,000
+	mostNested = 4
 )
 
 type pyNull struct{}
@@ -200,7 +200,7 @@ func (m *marshal) text(n int64) any {
 // value reads one: a number as int64, a text as string, a tuple or a list as []any, a dictionary as a list of
 // its keys and values.
 func (m *marshal) value(depth int) (v any) {
-	if m.n++; m.n > 8*mostModules || depth > mostNested || m.bad || !m.work(1) {
+	if m.n++; m.n > mostValues || depth > mostNested || m.bad || !m.work(1) {
 		m.bad = true
 		return nil
 	}
@@ -221,7 +221,8 @@ func (m *marshal) value(depth int) (v any) {
 		v = m.long()<<32 | low
 	case 'l': // digits of 15 bits
 		n, sum := m.long(), int64(0)
-		for i := int64(0); i < max(n, -n) && i < 4; i++ {
+		m.bad = m.bad || n < 0 || n > 4
+		for i := int64(0); i < n && !m.bad; i++ {
 			lo := int64(m.byte())
 			sum |= (lo | int64(m.byte())<<8) << (15 * i)
 		}
@@ -260,7 +261,7 @@ func (m *marshal) value(depth int) (v any) {
 }
 
 func (m *marshal) list(n int64, depth int) any {
-	if n < 0 || n > mostModules {
+	if n < 0 || n > mostValues {
 		m.bad = true
 		return nil
 	}
@@ -271,20 +272,23 @@ func (m *marshal) list(n int64, depth int) any {
 	return all
 }
 
-// entries are (name, (kind, place, size)) as a list of tuples or a dictionary. What was read before it broke counts.
+// entries are (name, (kind, place, size)) as a list of tuples or a dictionary. What was read before it broke counts, and
+// what is none of these breaks it.
 func (m *marshal) entries() (out []module) {
-	all, _ := m.value(0).([]any)
+	all, list := m.value(0).([]any)
+	m.bad = m.bad || !list
 	add := func(k, v any) {
 		name, _ := k.(string)
 		t, _ := v.([]any)
-		if len(t) != 3 {
-			return
+		if len(t) == 3 {
+			at, ok := t[1].(int64)
+			size, ok2 := t[2].(int64)
+			if ok && ok2 && at >= 0 && size >= 0 {
+				out = append(out, module{name, at, size})
+				return
+			}
 		}
-		at, ok := t[1].(int64)
-		size, ok2 := t[2].(int64)
-		if ok && ok2 && at >= 0 && size >= 0 {
-			out = append(out, module{name, at, size})
-		}
+		m.bad = true
 	}
 	for i := 0; i < len(all); i++ {
 		if pair, ok := all[i].([]any); ok && len(pair) == 2 {
@@ -292,6 +296,8 @@ func (m *marshal) entries() (out []module) {
 		} else if i+1 < len(all) {
 			add(all[i], all[i+1])
 			i++
+		} else {
+			m.bad = true
 		}
 	}
 	return out
