@@ -188,7 +188,7 @@ func allOps() []string {
 // only a broker can know (why a reader died, that it took too long) are not here.
 func allCodes() []showcause.Code {
 	codes := []showcause.Code{
-		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject, showcause.LimitWork, showcause.LimitSpill,
+		showcause.LimitSize, showcause.LimitRatio, showcause.LimitDepth, showcause.LimitObject, showcause.LimitWork, showcause.LimitMemory, showcause.LimitSpill,
 		showcause.Encrypted, showcause.Unsupported, showcause.Unsupported + ".bytecode", showcause.Corrupt, showcause.Corrupt + ".cms", showcause.Ambiguous,
 		showcause.Changed, showcause.Unreadable, showcause.Unreadable + ".rules", showcause.Crash,
 	}

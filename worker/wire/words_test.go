@@ -148,7 +148,7 @@ func TestWordsInSource(t *testing.T) {
 		seen[word] = true
 		_, op := w.opOf[word]
 		_, code := w.codeOf[showcause.Code(word)]
-		if !op && !code && word != string(showcause.LimitTime) && word != string(showcause.LimitMemory) {
+		if !op && !code && word != string(showcause.LimitTime) {
 			t.Errorf("%s: %q is in no list of words.go", path, word)
 		}
 	}
@@ -196,7 +196,7 @@ func TestWordsInSource(t *testing.T) {
 		t.Errorf("only %d words found: is the source where it was?", len(seen))
 	}
 	for _, c := range codes {
-		if c := showcause.Code(c); c != showcause.LimitTime && c != showcause.LimitMemory && w.codeOf[c] == 0 {
+		if c := showcause.Code(c); c != showcause.LimitTime && w.codeOf[c] == 0 {
 			t.Errorf("%q is in no list", c)
 		}
 	}
@@ -286,7 +286,7 @@ func TestLists(t *testing.T) {
 		t.Error("an unknown code says that all was read")
 	}
 	for _, c := range w.codes {
-		for _, only := range []showcause.Code{showcause.LimitTime, showcause.LimitMemory, showcause.Crash + ".protocol", showcause.Crash + ".exit"} {
+		for _, only := range []showcause.Code{showcause.LimitTime, showcause.Crash + ".protocol", showcause.Crash + ".exit"} {
 			if c == only {
 				t.Errorf("a reader can say %s", c)
 			}
