@@ -19,7 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/showcause/showcause"
 	"github.com/showcause/showcause/internal/icon/icontest"
+	"github.com/showcause/showcause/scan"
 )
 
 // signer is a certificate with its key.
@@ -30,7 +32,7 @@ type signer struct {
 }
 
 // certify makes a certificate, by itself where by is nil.
-func certify(t *testing.T, by *signer, serial int64, name string, ca bool) *signer {
+func certify(t *testing.T, by *signer, serial int64, name string, ca bool, use ...x509.ExtKeyUsage) *signer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -40,7 +42,7 @@ func certify(t *testing.T, by *signer, serial int64, name string, ca bool) *sign
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
 		IsCA: ca, BasicConstraintsValid: true,
 	}
-	if !ca {
+	if c.ExtKeyUsage = use; !ca && use == nil {
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}
 	}
 	s := &signer{c, nil, key}
@@ -143,4 +145,58 @@ func TestTrust(t *testing.T) {
 		}
 		t.Run(c.what, func(t *testing.T) { againstClamscan(t, compile(t, files), db, dir, c.want) })
 	}
+}
+
+// TestTrustUse holds that what a trusted authority certified for something else allows no program: a web server's
+// certificate, and one that a signer of programs made, who is no authority.
+func TestTrustUse(t *testing.T) {
+	bin, err := exec.LookPath("osslsigncode")
+	if err != nil {
+		t.Skip("osslsigncode is not installed")
+	}
+	root := certify(t, nil, 0x1234, "A root", true)
+	leaf := certify(t, root, 0x5678, "A signer", false)
+	work, dir := t.TempDir(), t.TempDir()
+	plain := filepath.Join(work, "plain.exe")
+	if err := os.WriteFile(plain, icontest.Program(icontest.Bitmap(mrand.New(mrand.NewPCG(1, 2)))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sign := func(name string, chain ...*signer) {
+		var certs bytes.Buffer
+		for _, s := range chain {
+			if err := pem.Encode(&certs, &pem.Block{Type: "CERTIFICATE", Bytes: s.der}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		key := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(chain[0].key)})
+		for file, b := range map[string][]byte{"certs.pem": certs.Bytes(), "key.pem": key} {
+			if err := os.WriteFile(filepath.Join(work, file), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := filepath.Join(dir, name)
+		if b, err := exec.Command(bin, "sign", "-certs", filepath.Join(work, "certs.pem"), "-key", filepath.Join(work, "key.pem"), "-h", "sha256", "-in", plain, "-out", out).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+	}
+	sign("signed.exe", leaf, root)
+	sign("web.exe", certify(t, root, 0x6789, "www.example", false, x509.ExtKeyUsageServerAuth), root)
+	sign("forged.exe", certify(t, leaf, 0x789a, "Anybody", false), leaf, root)
+	files := map[string]string{"m.ndb": "Program:1:*:50450000\n", "c.crb": root.line("Root", "1", "1;1;1")}
+	db := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(db, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compiled := compile(t, files)
+	forged, err := os.ReadFile(filepath.Join(dir, "forged.exe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := scan.New(compiled, scan.Options{}).Scan(showcause.Bytes(forged)).Findings; len(f) != 1 || f[0].Allowed != "" {
+		t.Errorf("forged.exe: %+v", f)
+	}
+	// clamscan does not ask whether who certifies is an authority.
+	againstClamscan(t, compiled, db, dir, map[string]int{"signed.exe": 0, "web.exe": 1})
 }

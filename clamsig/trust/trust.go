@@ -8,10 +8,12 @@ package trust
 import (
 	"bytes"
 	"crypto/sha1" //nolint:gosec // the lists have digests of this kind
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/showcause/showcause"
@@ -169,16 +171,20 @@ func (j *judge) trusted() int {
 	if !s.Verified || s.Signer == nil || s.FileDigest == "" || s.Digest != s.FileDigest || !s.Signer.ChainKnown || len(s.Signer.Chain) == 0 || !inTime(s) {
 		return -1
 	}
+	if !j.step(verifyCost) || !maySign(s.Signer.Chain[0]) {
+		return -1
+	}
 	for i, c := range s.Signer.Chain {
+		links := i == 0 || j.step(verifyCost) && mayCertify(c)
 		for k, e := range j.entries {
 			if !e.Trusted || !e.code || !e.cert || !j.step(8) {
 				continue
 			}
-			if i > 0 && e.is(c) || j.step(verifyCost) && e.signed(c) {
+			if i > 0 && e.is(c) || links && j.step(verifyCost) && e.signed(c) {
 				return k
 			}
 		}
-		if i+1 == len(s.Signer.Chain) || !j.step(verifyCost) {
+		if !links || i+1 == len(s.Signer.Chain) || !j.step(verifyCost) {
 			break
 		}
 		if n, e, ok := s.Signer.Chain[i+1].RSA(); !ok || !c.SignedBy(n, e) {
@@ -186,6 +192,21 @@ func (j *judge) trusted() int {
 		}
 	}
 	return -1
+}
+
+// maySign tells whether a certificate says that it is for signing programs, or for whatever (RFC 5280,
+// 4.2.1.12): whom an authority knows as a web server signs none.
+func maySign(c *authenticode.Certificate) bool {
+	x, err := x509.ParseCertificate(c.DER())
+	return err == nil && (len(x.ExtKeyUsage)+len(x.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(x.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) || slices.Contains(x.ExtKeyUsage, x509.ExtKeyUsageAny))
+}
+
+// mayCertify tells whether a certificate is an authority's (RFC 5280, 4.2.1.3 and 4.2.1.9): whoever has another
+// could make himself any name with it.
+func mayCertify(c *authenticode.Certificate) bool {
+	x, err := x509.ParseCertificate(c.DER())
+	return err == nil && x.BasicConstraintsValid && x.IsCA && (x.KeyUsage == 0 || x.KeyUsage&x509.KeyUsageCertSign != 0)
 }
 
 // inTime tells whether the signer's certificate was valid when time stamps say that it signed.
