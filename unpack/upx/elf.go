@@ -24,9 +24,9 @@ func (p *packed) behindELF(h []byte) int64 {
 	off, n := int64(p.order.Uint32(h[28:])), int64(p.order.Uint16(h[44:]))
 	each := int64(32)
 	if p.wide {
-		off, n, each = int64(p.order.Uint32(h[32:])), int64(p.order.Uint16(h[56:])), 56
+		off, n, each = int64(p.order.Uint64(h[32:])), int64(p.order.Uint16(h[56:])), 56
 	}
-	if h[4] != 1 && h[4] != 2 || n == 0 || n > mostSegments {
+	if h[4] != 1 && h[4] != 2 || n == 0 || n > mostSegments || off < 0 || off > mostOffset {
 		return -1
 	}
 	return off + n*each
@@ -42,7 +42,10 @@ type segment struct {
 func (p *packed) segments(h []byte) (out []segment) {
 	off, n, each := int(p.order.Uint32(h[28:])), int(p.order.Uint16(h[44:])), 32
 	if p.wide {
-		off, n, each = int(p.order.Uint32(h[32:])), int(p.order.Uint16(h[56:])), 56
+		off, n, each = int(p.order.Uint64(h[32:])), int(p.order.Uint16(h[56:])), 56
+	}
+	if off < 0 || off > len(h) {
+		return nil
 	}
 	for i := range n {
 		b := h[min(off+i*each, len(h)):]

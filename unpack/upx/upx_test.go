@@ -181,3 +181,15 @@ func FuzzUPX(f *testing.F) {
 	}
 	unpacktest.Fuzz(f, Format(), seeds...)
 }
+
+// TestSegmentsFar holds that a table which is said to stand beyond any file, where an offset is negative, is none.
+func TestSegmentsFar(t *testing.T) {
+	for _, off := range []uint64{1<<63 | 64, 1<<63 - 1, 1<<64 - 56, 65} {
+		h := make([]byte, 64)
+		binary.LittleEndian.PutUint64(h[32:], off)
+		binary.LittleEndian.PutUint16(h[56:], 100)
+		if got := (&packed{wide: true, order: binary.LittleEndian}).segments(h); len(got) > 0 {
+			t.Errorf("%#x: %v", off, got)
+		}
+	}
+}
