@@ -35,10 +35,11 @@ func TestBoundHeap(t *testing.T) {
 		runtime.KeepAlive(held)
 		return most >> 20, uint64(m.NumGC) - begun
 	}
-	if most, _ := churn(40 << 20); most > 150 { // without, 200
+	// A collection on a busy machine ends late, so that there is some room in these bounds.
+	if most, _ := churn(40 << 20); most > 170 { // without, 200
 		t.Errorf("%d MB of heap, of which 40 live", most)
 	}
-	if most, cycles := churn(256 << 20); most > 512 || cycles > 100 {
+	if most, cycles := churn(256 << 20); most > 768 || cycles > 100 {
 		t.Errorf("%d MB of heap, of which 256 live; %d collections for 1,024 MB", most, cycles)
 	}
 }
